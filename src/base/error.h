@@ -1,0 +1,82 @@
+#pragma once
+
+/*
+ * Errors
+ *
+ * A function that can fail returns int and takes a `struct fl_error *` as its
+ * last argument.  It returns 0, or the negative of an `enum fl_code` after it
+ * has filled the error.  The error is a plain value of bounded size: it owns
+ * nothing, needs no release, may cross threads, and making it cannot fail.
+ *
+ * An errno becomes a code once, in the call that failed (fl_fail_errno).  On
+ * the way up fl_wrap() puts what was being done in front of the text, so that
+ * it reads outermost first.  fl_hint() adds what the user can do next; the
+ * innermost hint stays, because it knows best.
+ *
+ * An expected outcome (busy, diverged, up to date) that the caller will branch
+ * on is a result, not an error.
+ */
+
+#include <errno.h>
+#include <stddef.h>
+
+enum fl_code {
+	FL_OK,
+	FL_INVALID,	/* the request itself makes no sense */
+	FL_NOT_FOUND,
+	FL_EXISTS,
+	FL_BUSY,	/* in use, or another operation holds it */
+	FL_NOT_OWNER,	/* the volume belongs to another instance */
+	FL_DIVERGED,	/* two lineages of one trunk */
+	FL_NO_SPACE,
+	FL_UNSUPPORTED, /* this driver or peer cannot do that */
+	FL_DENIED,
+	FL_UNREACHABLE, /* a peer, the engine, the cluster store or the daemon */
+	FL_CORRUPT,	/* data failed its own check */
+	FL_SYSTEM,	/* the operating system said no: see fl_error.sys */
+	FL_CODES,
+};
+
+struct fl_error {
+	enum fl_code code;
+	int sys;	  /* errno, or 0 */
+	const char *file; /* where it began; static storage */
+	int line;
+	char text[480];	  /* "outer: inner: reason" */
+	char hint[240];	  /* what to do next, or "" */
+	char object[160]; /* the reference, path or name it is about, or "" */
+};
+
+struct fl_code_info {
+	const char *name; /* "not-found": JSON, logs, scripts */
+	int http;
+	int exit;
+};
+
+/* DESIGN section 12, one row per code. */
+extern const struct fl_code_info fl_codes[FL_CODES];
+
+/* The code called `name`, or FL_SYSTEM for a name that this program does not know. */
+enum fl_code fl_code_parse(const char *name);
+
+#define fl_fail(err, code, ...) fl_fail_at(err, __FILE__, __LINE__, code, 0, __VA_ARGS__)
+#define fl_fail_errno(err, ...) fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, errno, __VA_ARGS__)
+
+/*
+ * Fills `err` and returns the negative code.  With `sys` (an errno) the code is
+ * the one that the errno stands for and its description ends the text.
+ */
+int fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
+	       const char *fmt, ...) __attribute__((cold, nonnull, format(printf, 6, 7)));
+
+/* Puts "what was being done: " in front of the text; returns the negative code. */
+int fl_wrap(struct fl_error *err, const char *fmt, ...)
+	__attribute__((cold, nonnull, format(printf, 2, 3)));
+
+/* Says what the user can do next, unless a hint is there already; returns the negative code. */
+int fl_hint(struct fl_error *err, const char *fmt, ...)
+	__attribute__((cold, nonnull, format(printf, 2, 3)));
+
+/* Names the object that the error is about, unless one is named already; returns the negative code. */
+int fl_object(struct fl_error *err, const char *fmt, ...)
+	__attribute__((cold, nonnull, format(printf, 2, 3)));

@@ -1,0 +1,434 @@
+#include "base/fsat.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+
+/*
+ * Replacing a file or a symbolic link in one step needs a second name beside
+ * it: NAME.new, in the same directory, so that the rename stays within one
+ * file system.  What a crash left under that name is removed first, and the
+ * new one is made with O_EXCL: nobody can have put a link there in between.
+ */
+#define REPLACEMENT ".new"
+
+static int replacement_name(const char *path, char name[static PATH_MAX], struct fl_error *err)
+{
+	int length = snprintf(name, PATH_MAX, "%s" REPLACEMENT, path);
+
+	if (length < 0 || length >= PATH_MAX)
+		return fl_fail(err, FL_INVALID, "path '%.100s...' is too long", path);
+	return 0;
+}
+
+int fsat_open(int dir, const char *path, int flags, mode_t mode, int *ret_fd, struct fl_error *err)
+{
+	int fd;
+
+	do
+		fd = openat(dir, path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+	while (fd < 0 && errno == EINTR);
+
+	if (fd < 0)
+		return fl_fail_errno(err, "cannot open '%s'", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err)
+{
+	return fsat_open(dir, path, O_RDONLY | O_DIRECTORY, 0, ret_fd, err);
+}
+
+int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd, struct fl_error *err)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	/* EAGAIN: somebody renamed a directory on the way, and the kernel could not be sure. */
+	do
+		fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	if (fd < 0 && errno == EXDEV)
+		return fl_fail(err, FL_DENIED, "path '%s' leads out of its tree", path);
+	if (fd < 0)
+		return fl_fail_errno(err, "cannot open '%s'", path);
+	*ret_fd = (int)fd;
+	return 0;
+}
+
+int fsat_mkdir(int dir, const char *path, mode_t mode, struct fl_error *err)
+{
+	struct stat st;
+
+	if (mkdirat(dir, path, mode) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return fl_fail_errno(err, "cannot make directory '%s'", path);
+	if (fstatat(dir, path, &st, 0) < 0)
+		return fl_fail_errno(err, "cannot look at '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return fl_fail(err, FL_EXISTS, "'%s' is there and is no directory", path);
+	return 0;
+}
+
+int fsat_mkdir_parents(int dir, const char *path, mode_t mode, struct fl_error *err)
+{
+	own_free char *copy = xstrdup(path);
+
+	for (char *p = copy + strspn(copy, "/"); *p; p += strspn(p, "/")) {
+		char saved;
+		int rc;
+
+		p += strcspn(p, "/");
+		saved = *p;
+		*p = '\0';
+		rc = fsat_mkdir(dir, copy, mode, err);
+		*p = saved;
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int rename_with(int old_dir, const char *old_path, int new_dir, const char *new_path,
+		       unsigned flags, struct fl_error *err)
+{
+	if (renameat2(old_dir, old_path, new_dir, new_path, flags) < 0)
+		return fl_fail_errno(err, "cannot rename '%s' to '%s'", old_path, new_path);
+	return 0;
+}
+
+int fsat_rename(int old_dir, const char *old_path, int new_dir, const char *new_path,
+		struct fl_error *err)
+{
+	return rename_with(old_dir, old_path, new_dir, new_path, 0, err);
+}
+
+int fsat_rename_new(int old_dir, const char *old_path, int new_dir, const char *new_path,
+		    struct fl_error *err)
+{
+	return rename_with(old_dir, old_path, new_dir, new_path, RENAME_NOREPLACE, err);
+}
+
+int fsat_exchange(int a_dir, const char *a, int b_dir, const char *b, struct fl_error *err)
+{
+	return rename_with(a_dir, a, b_dir, b, RENAME_EXCHANGE, err);
+}
+
+int fsat_unlink(int dir, const char *path, struct fl_error *err)
+{
+	if (unlinkat(dir, path, 0) < 0 && errno != ENOENT)
+		return fl_fail_errno(err, "cannot remove '%s'", path);
+	return 0;
+}
+
+int fsat_rmdir(int dir, const char *path, struct fl_error *err)
+{
+	if (unlinkat(dir, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == ENOTEMPTY || errno == EEXIST)
+		return fl_fail(err, FL_BUSY, "directory '%s' is not empty", path);
+	return fl_fail_errno(err, "cannot remove directory '%s'", path);
+}
+
+/*
+ * Removal of a tree descends by descriptors and never follows a link, so that
+ * whoever renames things meanwhile cannot lead it elsewhere.  A directory on
+ * another device (a mount, a subvolume) is left alone, and its parents with it.
+ */
+struct removal {
+	int dir;
+	dev_t device;
+};
+
+static int remove_below(int dir, dev_t device, struct fl_error *err);
+
+static int remove_directory(int dir, const char *name, dev_t device, struct fl_error *err)
+{
+	own_fd int fd = -1;
+	struct stat st;
+	int rc;
+
+	rc = fsat_open_dir(dir, name, &fd, err);
+	if (rc < 0)
+		return rc == -FL_NOT_FOUND ? 0 : rc;
+	if (fstat(fd, &st) < 0)
+		return fl_fail_errno(err, "cannot look at '%s'", name);
+	if (st.st_dev != device)
+		return fl_fail(err, FL_BUSY, "'%s' is another file system", name);
+	rc = remove_below(fd, device, err);
+	if (rc < 0)
+		return rc;
+	return fsat_rmdir(dir, name, err);
+}
+
+static int remove_entry(void *arg, const char *name, unsigned char type, uint64_t inode,
+			struct fl_error *err)
+{
+	struct removal *removal = arg;
+
+	if (unlinkat(removal->dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return fl_fail_errno(err, "cannot remove '%s'", name);
+	return remove_directory(removal->dir, name, removal->device, err);
+}
+
+static int remove_below(int dir, dev_t device, struct fl_error *err)
+{
+	struct removal removal = { .dir = dir, .device = device };
+
+	return fsat_each(dir, remove_entry, &removal, err);
+}
+
+int fsat_remove_tree(int dir, const char *path, struct fl_error *err)
+{
+	struct stat st;
+
+	if (fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : fl_fail_errno(err, "cannot look at '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return fsat_unlink(dir, path, err);
+	return remove_directory(dir, path, st.st_dev, err);
+}
+
+int fsat_symlink(const char *target, int dir, const char *path, struct fl_error *err)
+{
+	char name[PATH_MAX];
+	int rc;
+
+	rc = replacement_name(path, name, err);
+	if (rc < 0)
+		return rc;
+	rc = fsat_unlink(dir, name, err);
+	if (rc < 0)
+		return rc;
+	if (symlinkat(target, dir, name) < 0)
+		return fl_fail_errno(err, "cannot make symbolic link '%s'", path);
+	if (renameat(dir, name, dir, path) < 0) {
+		rc = fl_fail_errno(err, "cannot replace '%s' by a symbolic link", path);
+		unlinkat(dir, name, 0);
+		return rc;
+	}
+	return 0;
+}
+
+int fsat_stat(int dir, const char *path, struct stat *ret, struct fl_error *err)
+{
+	if (fstatat(dir, path, ret, AT_SYMLINK_NOFOLLOW) < 0)
+		return fl_fail_errno(err, "cannot look at '%s'", path);
+	return 0;
+}
+
+static void own_dirp(DIR **stream)
+{
+	if (*stream)
+		closedir(*stream);
+}
+
+static bool is_dot(const char *name)
+{
+	return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+int fsat_each(int dir,
+	      int (*each)(void *arg, const char *name, unsigned char type, uint64_t inode,
+			  struct fl_error *err),
+	      void *arg, struct fl_error *err)
+{
+	own(own_dirp) DIR *stream = NULL;
+	own_fd int fd = -1;
+	struct dirent *entry;
+	int rc;
+
+	/* Its own open file: the caller's descriptor keeps its position, threads do not meet. */
+	rc = fsat_open_dir(dir, ".", &fd, err);
+	if (rc < 0)
+		return rc;
+	stream = fdopendir(fd);
+	if (!stream)
+		return fl_fail_errno(err, "cannot read a directory");
+	take_fd(fd);
+	while (errno = 0, (entry = readdir(stream))) {
+		if (is_dot(entry->d_name))
+			continue;
+		rc = each(arg, entry->d_name, entry->d_type, entry->d_ino, err);
+		if (rc < 0)
+			return rc;
+	}
+	return errno ? fl_fail_errno(err, "cannot read a directory") : 0;
+}
+
+static int stop_at_first(void *arg, const char *name, unsigned char type, uint64_t inode,
+			 struct fl_error *err)
+{
+	*(bool *)arg = true;
+	return fl_fail(err, FL_EXISTS, "'%s' is there", name);
+}
+
+int fsat_is_empty(int dir, bool *ret, struct fl_error *err)
+{
+	bool found = false;
+	int rc;
+
+	rc = fsat_each(dir, stop_at_first, &found, err);
+	if (rc < 0 && !found)
+		return rc;
+	*ret = !found;
+	return 0;
+}
+
+int fsat_read(int dir, const char *path, size_t limit, struct text *ret, struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+	own_fd int fd = -1;
+	int rc;
+
+	/* Without O_NONBLOCK somebody's FIFO of that name would hold us up for ever. */
+	rc = fsat_open(dir, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd, err);
+	if (rc < 0)
+		return rc;
+	for (;;) {
+		size_t room = 64 * 1024;
+		char *end = text_reserve(&text, room);
+		ssize_t n = TEMP_FAILURE_RETRY(read(fd, end, room));
+
+		if (n < 0)
+			return fl_fail_errno(err, "cannot read '%s'", path);
+		end[n] = '\0';
+		if (n == 0)
+			break;
+		text.length += (size_t)n;
+		if (text.length > limit)
+			return fl_fail(err, FL_INVALID, "'%s' is larger than %zu bytes", path,
+				       limit);
+	}
+	text_done(ret);
+	*ret = text;
+	text = (struct text){ 0 };
+	return 0;
+}
+
+static int write_all(int fd, const char *path, const char *bytes, size_t length,
+		     struct fl_error *err)
+{
+	while (length > 0) {
+		ssize_t n = TEMP_FAILURE_RETRY(write(fd, bytes, length));
+
+		if (n < 0)
+			return fl_fail_errno(err, "cannot write '%s'", path);
+		bytes += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+/*
+ * A name may reach the disk before the bytes behind it do, and a power cut then
+ * leaves an empty file.  So the bytes go first, also where nobody waits for the
+ * name: a small file is pushed out (Btrfs then has its bytes in the same
+ * transaction as its name, for it keeps them beside the inode; ext4 commits no
+ * name before such bytes), which costs microseconds; a larger one is synced.
+ */
+#define PUSHED_OUT_LIMIT 2000
+
+static int bytes_first(int fd, size_t length, bool durable, struct fl_error *err)
+{
+	const unsigned flags = SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	if (!durable && length <= PUSHED_OUT_LIMIT && sync_file_range(fd, 0, 0, flags) == 0)
+		return 0;
+	return fsat_sync(fd, err);
+}
+
+/* The new file under its temporary name, complete. */
+static int write_new(int dir, const char *name, const char *bytes, size_t length, mode_t mode,
+		     bool durable, struct fl_error *err)
+{
+	own_fd int fd = -1;
+	int rc;
+
+	rc = fsat_unlink(dir, name, err);
+	if (rc < 0)
+		return rc;
+	rc = fsat_open(dir, name, O_WRONLY | O_CREAT | O_EXCL, mode, &fd, err);
+	if (rc < 0)
+		return rc;
+	if (fchmod(fd, mode) < 0) /* whatever the umask */
+		return fl_fail_errno(err, "cannot set the mode of '%s'", name);
+	rc = write_all(fd, name, bytes, length, err);
+	if (rc < 0)
+		return rc;
+	return bytes_first(fd, length, durable, err);
+}
+
+static int sync_parent(int dir, const char *path, struct fl_error *err)
+{
+	own_free char *parent = xstrdup(path);
+	own_fd int fd = -1;
+	char *slash = strrchr(parent, '/');
+	int rc;
+
+	if (slash)
+		slash[slash == parent ? 1 : 0] = '\0';
+	rc = fsat_open_dir(dir, slash ? parent : ".", &fd, err);
+	if (rc < 0)
+		return rc;
+	return fsat_sync(fd, err);
+}
+
+int fsat_write(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
+	       bool durable, struct fl_error *err)
+{
+	char name[PATH_MAX];
+	int rc;
+
+	rc = replacement_name(path, name, err);
+	if (rc < 0)
+		return rc;
+	rc = write_new(dir, name, bytes, length, mode, durable, err);
+	if (rc == 0)
+		rc = fsat_rename(dir, name, dir, path, err);
+	if (rc < 0) {
+		unlinkat(dir, name, 0);
+		return rc;
+	}
+	return durable ? sync_parent(dir, path, err) : 0;
+}
+
+int fsat_append(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
+		struct fl_error *err)
+{
+	own_fd int fd = -1;
+	int rc;
+
+	rc = fsat_open(dir, path, O_WRONLY | O_CREAT | O_APPEND, mode, &fd, err);
+	if (rc < 0)
+		return rc;
+	return write_all(fd, path, bytes, length, err);
+}
+
+int fsat_sync(int fd, struct fl_error *err)
+{
+	if (TEMP_FAILURE_RETRY(fsync(fd)) < 0)
+		return fl_fail_errno(err, "cannot sync a file: what was written may be lost");
+	return 0;
+}
+
+int fsat_lock(int fd, struct fl_error *err)
+{
+	if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return fl_fail(err, FL_BUSY, "another process holds the lock");
+	return fl_fail_errno(err, "cannot lock a file");
+}

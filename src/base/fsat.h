@@ -1,0 +1,81 @@
+#pragma once
+
+/*
+ * Files, relative to a directory descriptor.
+ *
+ * The only code in Flocker that opens, makes, renames and removes files.
+ * Every path is relative to `dir` (AT_FDCWD for the daemon's own absolute
+ * paths), every descriptor is close-on-exec, and the last component is never
+ * followed when it is a symbolic link.  fsat_open_beneath() is for paths that
+ * come from users and for trees that users write: it resolves with openat2
+ * RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, so neither ".." nor any symbolic
+ * link leads out.
+ *
+ * Errors carry the errno's code and name the path; ENOENT is FL_NOT_FOUND.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "base/text.h"
+
+/* openat() with O_CLOEXEC | O_NOFOLLOW added.  `mode` counts when O_CREAT is set. */
+must_check int fsat_open(int dir, const char *path, int flags, mode_t mode, int *ret_fd,
+			 struct fl_error *err);
+/* A directory, O_RDONLY | O_DIRECTORY. */
+must_check int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err);
+/* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath. */
+must_check int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd,
+				 struct fl_error *err);
+
+/* mkdir that takes an existing directory as success. */
+must_check int fsat_mkdir(int dir, const char *path, mode_t mode, struct fl_error *err);
+/* The same for each missing component of `path`. */
+must_check int fsat_mkdir_parents(int dir, const char *path, mode_t mode, struct fl_error *err);
+must_check int fsat_rename(int old_dir, const char *old_path, int new_dir, const char *new_path,
+			   struct fl_error *err);
+/* The same, but FL_EXISTS when there is something at the new place. */
+must_check int fsat_rename_new(int old_dir, const char *old_path, int new_dir, const char *new_path,
+			       struct fl_error *err);
+/* Both must exist; they change places in one step (RENAME_EXCHANGE). */
+must_check int fsat_exchange(int a_dir, const char *a, int b_dir, const char *b,
+			     struct fl_error *err);
+/* A missing file is success. */
+must_check int fsat_unlink(int dir, const char *path, struct fl_error *err);
+/* A missing directory is success; one that is not empty is FL_BUSY. */
+must_check int fsat_rmdir(int dir, const char *path, struct fl_error *err);
+/* Removes `path` and everything below it, on its own file system only.  Missing is success. */
+must_check int fsat_remove_tree(int dir, const char *path, struct fl_error *err);
+/* A symbolic link; one that is there already is replaced in one step. */
+must_check int fsat_symlink(const char *target, int dir, const char *path, struct fl_error *err);
+must_check int fsat_stat(int dir, const char *path, struct stat *ret, struct fl_error *err);
+
+/* Calls `each` for every entry but "." and ".."; stops at its first negative answer and returns it. */
+must_check int fsat_each(int dir,
+			 int (*each)(void *arg, const char *name, unsigned char type, uint64_t inode,
+				     struct fl_error *err),
+			 void *arg, struct fl_error *err);
+must_check int fsat_is_empty(int dir, bool *ret, struct fl_error *err);
+
+/* A whole small file; replaces what `ret` (initialised) holds.  More than `limit` bytes: FL_INVALID. */
+must_check int fsat_read(int dir, const char *path, size_t limit, struct text *ret,
+			 struct fl_error *err);
+/*
+ * Replaces a file in one step: a temporary name beside it, written, synced when
+ * `durable`, renamed over it, directory synced when `durable`.  A crash leaves
+ * the old contents or the new; at worst also a file NAME.new, which the next
+ * write replaces.
+ */
+must_check int fsat_write(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
+			  bool durable, struct fl_error *err);
+/* Adds at the end of a file, which is made if it is missing.  Not synced. */
+must_check int fsat_append(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
+			   struct fl_error *err);
+/* fsync; an error here means data may be lost. */
+must_check int fsat_sync(int fd, struct fl_error *err);
+/* flock(LOCK_EX | LOCK_NB) on `fd`.  FL_BUSY when another process holds it. */
+must_check int fsat_lock(int fd, struct fl_error *err);

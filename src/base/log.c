@@ -1,0 +1,87 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define LINE 2048
+
+static enum log_level threshold = LOG_LEVEL_INFO;
+static __thread const char *request;
+
+void log_set_level(enum log_level level)
+{
+	threshold = level;
+}
+
+void log_set_request(const char *id)
+{
+	request = id;
+}
+
+const char *log_get_request(void)
+{
+	return request;
+}
+
+static const char *level_name(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return "error";
+	case LOG_LEVEL_WARNING:
+		return "warning";
+	case LOG_LEVEL_INFO:
+		return "info";
+	case LOG_LEVEL_DEBUG:
+		break;
+	}
+	return "debug";
+}
+
+static int add_prefix(char line[static LINE], enum log_level level)
+{
+	char now[CLOCK_TEXT];
+
+	if (getenv("JOURNAL_STREAM"))
+		return snprintf(line, LINE, "<%d>", (int)level);
+	return snprintf(line, LINE, "%s %s ", clock_format(clock_now(), now), level_name(level));
+}
+
+/* Names and texts from outside may hold anything; a line stays one line. */
+static void blank_controls(char *line)
+{
+	for (; *line; line++)
+		if ((unsigned char)*line < 0x20 || *line == 0x7f)
+			*line = ' ';
+}
+
+void log_line(enum log_level level, const char *message, const char *fields, ...)
+{
+	char line[LINE];
+	va_list ap;
+	int n;
+
+	if (level > threshold)
+		return;
+	n = add_prefix(line, level);
+	n += snprintf(line + n, sizeof(line) - (size_t)n, "%.200s%s", message, fields[0] ? " " : "");
+	va_start(ap, fields);
+	vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fields, ap);
+	va_end(ap);
+	n = (int)strlen(line);
+	if (request && n < LINE - 64)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, " request=%.40s", request);
+	blank_controls(line);
+	if (n > LINE - 2)
+		n = LINE - 2;
+	line[n] = '\n';
+	/* One write per line, so that lines of several threads never mix.  A log that can't be written has no other place to be told. */
+	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0)
+		return;
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * Logging: one line per event on standard error, "LEVEL message key=value ...".
+ * On a terminal or into a file the line begins with the time; under systemd
+ * (JOURNAL_STREAM) with the syslog priority "<N>" instead.  Messages are lower
+ * case without a full stop; facts follow as key=value.  The layer that decides
+ * logs, once.  Never secrets, never contents.  Safe from any thread.
+ *
+ *	log_info("pool opened", "driver=%s size=%" PRIu64, name, size);
+ */
+
+enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+
+void log_set_level(enum log_level level);
+
+/* The id that every line of this thread carries as request=..., or NULL.  Borrowed. */
+void log_set_request(const char *id);
+const char *log_get_request(void);
+
+/* `fields` is printf-style: "key=%s other=%d"; it may be "". */
+void log_line(enum log_level level, const char *message, const char *fields, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#define log_error(message, ...) log_line(LOG_LEVEL_ERROR, message, "" __VA_ARGS__)
+#define log_warning(message, ...) log_line(LOG_LEVEL_WARNING, message, "" __VA_ARGS__)
+#define log_info(message, ...) log_line(LOG_LEVEL_INFO, message, "" __VA_ARGS__)
+#define log_debug(message, ...) log_line(LOG_LEVEL_DEBUG, message, "" __VA_ARGS__)

@@ -1,0 +1,243 @@
+#include "base/spawn.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+
+/*
+ * The child is a process group of its own, so that the deadline ends whatever
+ * it started too.  Two things are waited for: that both pipes are at their end,
+ * and that the child is gone (a pidfd).  A grandchild that keeps a pipe open
+ * after its parent ended would hold the first up for ever: it is given a short
+ * while, then the group is killed.  The exec of a missing program comes back
+ * through a third pipe, which a successful exec closes.
+ */
+#define ORPHAN_PATIENCE (CLOCK_SECOND / 2)
+
+struct child {
+	pid_t pid;
+	int pidfd;
+	int out, err; /* our ends of its pipes; -1 at their end */
+	int failure;  /* its errno if exec failed */
+};
+
+#define NO_CHILD                                                 \
+	{                                                        \
+		.pidfd = -1, .out = -1, .err = -1, .failure = -1 \
+	}
+
+static void child_closep(struct child *child)
+{
+	own_fdp(&child->pidfd);
+	own_fdp(&child->out);
+	own_fdp(&child->err);
+	own_fdp(&child->failure);
+}
+
+void spawn_result_done(struct spawn_result *result)
+{
+	text_done(&result->out);
+	text_done(&result->err);
+}
+
+/* In the child, between fork and exec of a program with threads: only calls that are safe there. */
+static _Noreturn void run_child(const char *const argv[], int out, int err, int failure)
+{
+	static const char *const environment[] = { "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+						   NULL };
+	struct sigaction plain = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	int null, sys;
+
+	setpgid(0, 0);
+	for (int i = 1; i < NSIG; i++)
+		sigaction(i, &plain, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	null = open("/dev/null", O_RDONLY);
+	if (null >= 0 && dup2(null, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0 &&
+	    dup2(failure, 3) >= 0 && fcntl(3, F_SETFD, FD_CLOEXEC) == 0) {
+		syscall(SYS_close_range, 4, ~0U, 0);
+		/* exec takes its vectors without const for history's sake and does not write to
+		 * them. */
+		execve(argv[0], (char *const *)(uintptr_t)argv,
+		       (char *const *)(uintptr_t)environment);
+		failure = 3;
+	}
+	sys = errno;
+	(void)!write(failure, &sys, sizeof(sys));
+	_exit(127);
+}
+
+/* A pipe whose ends are both above the descriptors that the child puts in place. */
+static int make_pipe(int ends[static 2], struct fl_error *err)
+{
+	int low[2];
+
+	if (pipe2(low, O_CLOEXEC) < 0)
+		return fl_fail_errno(err, "cannot make a pipe");
+	for (int i = 0; i < 2; i++) {
+		ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, 4);
+		close(low[i]);
+	}
+	if (ends[0] < 0 || ends[1] < 0) {
+		own_fdp(&ends[0]);
+		own_fdp(&ends[1]);
+		return fl_fail(err, FL_SYSTEM, "cannot make a pipe: no descriptors left");
+	}
+	return 0;
+}
+
+static int reap(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int start(const char *const argv[], struct child *ret, struct fl_error *err)
+{
+	own(child_closep) struct child child = NO_CHILD;
+	own_fd int out = -1;
+	own_fd int error = -1;
+	own_fd int failure = -1;
+	int ends[2];
+	int rc;
+
+	rc = make_pipe(ends, err);
+	if (rc < 0)
+		return rc;
+	child.out = ends[0], out = ends[1];
+	rc = make_pipe(ends, err);
+	if (rc < 0)
+		return rc;
+	child.err = ends[0], error = ends[1];
+	rc = make_pipe(ends, err);
+	if (rc < 0)
+		return rc;
+	child.failure = ends[0], failure = ends[1];
+
+	child.pid = fork();
+	if (child.pid < 0)
+		return fl_fail_errno(err, "cannot start '%s'", argv[0]);
+	if (child.pid == 0)
+		run_child(argv, out, error, failure);
+	setpgid(child.pid, child.pid); /* here too: whoever is first */
+	child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
+	if (child.pidfd < 0) {
+		rc = fl_fail_errno(err, "cannot watch '%s'", argv[0]);
+		kill(child.pid, SIGKILL);
+		reap(child.pid);
+		return rc;
+	}
+	*ret = child;
+	child = (struct child)NO_CHILD;
+	return 0;
+}
+
+/* Takes what there is; the end of the stream closes the descriptor. */
+static void drain(int *fd, struct text *text)
+{
+	char bytes[16 * 1024];
+	ssize_t n = TEMP_FAILURE_RETRY(read(*fd, bytes, sizeof(bytes)));
+
+	if (n <= 0) {
+		close(*fd);
+		*fd = -1;
+		return;
+	}
+	if (text->length < SPAWN_OUTPUT) {
+		size_t room = SPAWN_OUTPUT - text->length;
+
+		text_add(text, bytes, (size_t)n < room ? (size_t)n : room);
+	}
+}
+
+static int milliseconds_until(int64_t deadline)
+{
+	int64_t left = deadline - clock_monotonic();
+
+	if (left <= 0)
+		return 0;
+	left = left / 1000000 + 1;
+	return left > 60000 ? 60000 : (int)left;
+}
+
+/* Reads until both streams are at their end; true when the deadline came first. */
+static bool follow(struct child *child, int64_t deadline, struct spawn_result *result)
+{
+	bool ended = false;
+
+	while (child->out >= 0 || child->err >= 0) {
+		struct pollfd fds[] = {
+			{ .fd = child->out, .events = POLLIN },
+			{ .fd = child->err, .events = POLLIN },
+			{ .fd = ended ? -1 : child->pidfd, .events = POLLIN },
+		};
+
+		if (clock_monotonic() >= deadline)
+			return !ended;
+		if (poll(fds, array_size(fds), milliseconds_until(deadline)) <= 0)
+			continue;
+		if (fds[0].revents)
+			drain(&child->out, &result->out);
+		if (fds[1].revents)
+			drain(&child->err, &result->err);
+		if (fds[2].revents) {
+			int64_t patience = clock_monotonic() + ORPHAN_PATIENCE;
+
+			ended = true;
+			deadline = patience < deadline ? patience : deadline;
+		}
+	}
+	return false;
+}
+
+/* Waits for the end itself; a program may close its streams and go on. */
+static bool wait_for_end(const struct child *child, int64_t deadline)
+{
+	struct pollfd fd = { .fd = child->pidfd, .events = POLLIN };
+
+	for (;;) {
+		if (poll(&fd, 1, milliseconds_until(deadline)) > 0)
+			return true;
+		if (clock_monotonic() >= deadline)
+			return false;
+	}
+}
+
+int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *ret,
+	      struct fl_error *err)
+{
+	own(spawn_result_done) struct spawn_result result = { 0 };
+	own(child_closep) struct child child = NO_CHILD;
+	int64_t deadline = clock_monotonic() + timeout;
+	bool late;
+	int sys, rc;
+
+	rc = start(argv, &child, err);
+	if (rc < 0)
+		return rc;
+	late = follow(&child, deadline, &result) || !wait_for_end(&child, deadline);
+	/* Before reaping: until then the group's number cannot be anyone else's. */
+	kill(-child.pid, SIGKILL);
+	result.status = reap(child.pid);
+	if (read(child.failure, &sys, sizeof(sys)) == sizeof(sys)) {
+		errno = sys;
+		return fl_fail_errno(err, "cannot run '%s'", argv[0]);
+	}
+	if (late)
+		return fl_fail(err, FL_SYSTEM,
+			       "'%s' did not end within %lld seconds and was killed", argv[0],
+			       (long long)(timeout / CLOCK_SECOND));
+	*ret = result;
+	result = (struct spawn_result){ 0 };
+	return 0;
+}

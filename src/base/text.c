@@ -1,0 +1,105 @@
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+void text_done(struct text *text)
+{
+	free(text->bytes);
+	*text = (struct text){ 0 };
+}
+
+char *text_reserve(struct text *text, size_t length)
+{
+	size_t need = text->length + length + 1;
+
+	if (need > text->capacity) {
+		size_t capacity = text->capacity ? text->capacity : 64;
+
+		while (capacity < need)
+			capacity *= 2;
+		text->bytes = xrealloc(text->bytes, capacity, 1);
+		text->capacity = capacity;
+	}
+	return text->bytes + text->length;
+}
+
+void text_add(struct text *text, const char *bytes, size_t length)
+{
+	char *end = text_reserve(text, length);
+
+	memcpy(end, bytes, length);
+	end[length] = '\0';
+	text->length += length;
+}
+
+void text_add_string(struct text *text, const char *string)
+{
+	text_add(text, string, strlen(string));
+}
+
+void text_add_format(struct text *text, const char *fmt, ...)
+{
+	va_list ap;
+	int length;
+
+	va_start(ap, fmt);
+	length = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (length < 0)
+		abort();
+	text_reserve(text, (size_t)length);
+	va_start(ap, fmt);
+	vsnprintf(text->bytes + text->length, (size_t)length + 1, fmt, ap);
+	va_end(ap);
+	text->length += (size_t)length;
+}
+
+void text_clear(struct text *text)
+{
+	text->length = 0;
+	if (text->bytes)
+		text->bytes[0] = '\0';
+}
+
+const char *text_get(const struct text *text)
+{
+	return text->bytes ? text->bytes : "";
+}
+
+char *text_take(struct text *text)
+{
+	char *bytes = text->bytes ? text->bytes : xstrdup("");
+
+	*text = (struct text){ 0 };
+	return bytes;
+}
+
+char *xstrdup(const char *string)
+{
+	char *copy = strdup(string);
+
+	if (!copy)
+		abort();
+	return copy;
+}
+
+void *xcalloc(size_t count, size_t size)
+{
+	void *p = calloc(count, size);
+
+	if (!p && count && size)
+		abort();
+	return p;
+}
+
+void *xrealloc(void *p, size_t count, size_t size)
+{
+	void *q = reallocarray(p, count, size);
+
+	if (!q && count && size)
+		abort();
+	return q;
+}

@@ -1,0 +1,41 @@
+#pragma once
+
+/*
+ * A growing byte string.  Always NUL-terminated once something was added;
+ * text_get() of an empty one is "".  Growth that fails aborts the program: it
+ * is the same path as a crash, which is tested.  Zero is the empty value.
+ */
+
+#include <stddef.h>
+
+#include "base/own.h"
+
+struct text {
+	char *bytes;
+	size_t length;
+	size_t capacity;
+};
+
+void text_done(struct text *text);
+#define own_text own(text_done)
+
+void text_add(struct text *text, const char *bytes, size_t length);
+void text_add_string(struct text *text, const char *string);
+void text_add_format(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Room for `length` more bytes without another allocation; returns where they go. */
+char *text_reserve(struct text *text, size_t length);
+
+/* Keeps the allocation, drops the contents. */
+void text_clear(struct text *text);
+
+/* Borrowed; valid until the next change. */
+const char *text_get(const struct text *text);
+
+/* Hands over the string (heap, never NULL) and leaves the text empty. */
+char *text_take(struct text *text);
+
+/* strdup and calloc that abort instead of failing. */
+char *xstrdup(const char *string);
+void *xcalloc(size_t count, size_t size) __attribute__((alloc_size(1, 2), malloc));
+void *xrealloc(void *p, size_t count, size_t size) must_check;
