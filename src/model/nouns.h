@@ -1,0 +1,154 @@
+#pragma once
+
+/*
+ * The nouns of DESIGN section 1 as values, in the shapes of section 11.  What
+ * the engine answers with, what the API encodes.  Each owns its strings: the
+ * _done function of each releases them; arrays by the _free of a list.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+#include "model/metadata.h"
+#include "model/name.h"
+#include "model/snapname.h"
+
+#define TRUNK "trunk" /* the first branch of every volume */
+#define REF_SHORT (3 * NAME_TEXT + 64) /* a reference without a path */
+
+/* Why a snapshot was taken. */
+enum reason {
+	REASON_USER,	 /* somebody asked: "user" */
+	REASON_BRANCH,	 /* the beginning of a branch made from live contents: "branch" */
+	REASON_TAG,	 /* a tag of live contents: "tag" */
+	REASON_ROLLBACK, /* what a rollback replaced: "rollback" */
+	REASON_CHANGE,	 /* the contents had changed: "change" */
+	REASON_SCHEDULE, /* a policy's interval: "schedule" */
+	REASON_RECOVERED, /* found in the pool, its reason unknown: "recovered" */
+	REASON_MAX,
+};
+extern const char *const reason_names[REASON_MAX];
+
+/* Why a snapshot must stay: bits. */
+enum pin {
+	PIN_TAG = 1 << 0,    /* "tag" */
+	PIN_TIP = 1 << 1,    /* a branch's head continues from it: "tip" */
+	PIN_STASH = 1 << 2,  /* a stash's tip: "stash" */
+	PIN_BRANCH = 1 << 3, /* a branch or a rolled-back line began from it: "branch" */
+	PIN_MOUNT = 1 << 4,  /* mounted: "mount" */
+};
+#define PIN_COUNT 5
+extern const char *const pin_names[PIN_COUNT];
+
+struct origin { /* of a volume made from another's snapshot, or of a branch */
+	char ref[REF_SHORT]; /* as it was named then; "" = none */
+	uint64_t snapshot;   /* id */
+};
+
+struct volume {
+	struct uuid uuid;
+	char name[NAME_TEXT];
+	char owner[NAME_TEXT]; /* instance name */
+	struct uuid owner_uuid;
+	uint64_t epoch;
+	char *description; /* never NULL in an answer; "" = none */
+	struct metadata metadata;
+	char *mount_path; /* where a container sees it; NULL = none */
+	struct origin origin;
+	int64_t created;
+	char (*branches)[NAME_TEXT];
+	size_t branch_count;
+};
+
+struct branch {
+	struct uuid uuid;
+	char volume[NAME_TEXT];
+	char name[NAME_TEXT];
+	char instance[NAME_TEXT];
+	bool local;
+	char *path; /* where it is mounted; NULL = not mounted */
+	bool mounted;
+	uint64_t tip;	     /* id of the snapshot that the head continues from; 0 = none */
+	struct origin origin;
+	uint64_t snapshots; /* that this branch took and that still exist */
+	int64_t created;
+};
+
+struct snapshot {
+	uint64_t id;
+	char volume[NAME_TEXT];
+	char branch[NAME_TEXT]; /* the branch that took it, as it is called now; a destroyed one: its uuid */
+	struct uuid branch_uuid;
+	char instance[NAME_TEXT];
+	struct uuid instance_uuid;
+	char host[NAME_TEXT]; /* name of the host when it was taken */
+	int64_t time;
+	uint64_t sequence;
+	uint64_t parent; /* id; 0 = none */
+	enum reason reason;
+	char name[NAME_TEXT]; /* "" = none */
+	char *message;	      /* NULL = none */
+	struct metadata metadata;
+	char (*tags)[NAME_TEXT];
+	size_t tag_count;
+	unsigned pins; /* enum pin */
+	bool began;    /* in a log: the branch asked about began from here; what follows is older */
+};
+
+struct tag {
+	char name[NAME_TEXT];
+	char volume[NAME_TEXT];
+	uint64_t snapshot;
+	int64_t snapshot_time;
+	int64_t created;
+};
+
+struct stash {
+	uint32_t number;
+	char volume[NAME_TEXT];
+	char branch[NAME_TEXT];
+	uint64_t snapshot; /* the tip that was put aside */
+	uint64_t target;   /* what was rolled back to */
+	int64_t created;
+	bool held; /* the replaced head is still in use; what is written there is added when it is released */
+};
+
+struct trash_item {
+	struct uuid uuid;	/* of the volume or branch */
+	char ref[REF_SHORT];	/* what it was called */
+	bool volume;		/* a whole volume; else one branch */
+	int64_t destroyed;
+	int64_t expires;	/* when it is emptied by itself */
+};
+
+void volume_done(struct volume *volume);
+void branch_done(struct branch *branch);
+void snapshot_done(struct snapshot *snapshot);
+
+/* Lists: an array that grows, elements released with it. */
+struct volume_list { struct volume *items; size_t count; };
+struct branch_list { struct branch *items; size_t count; };
+struct snapshot_list { struct snapshot *items; size_t count; };
+struct tag_list { struct tag *items; size_t count; };
+struct stash_list { struct stash *items; size_t count; };
+struct trash_list { struct trash_item *items; size_t count; };
+
+void volume_list_done(struct volume_list *list);
+void branch_list_done(struct branch_list *list);
+void snapshot_list_done(struct snapshot_list *list);
+void tag_list_done(struct tag_list *list);
+void stash_list_done(struct stash_list *list);
+void trash_list_done(struct trash_list *list);
+
+/*
+ * Each adds a zeroed element at the end and returns it (valid until the next).
+ * Only these make a list grow: how much is allocated follows from the count.
+ */
+struct volume *volume_list_add(struct volume_list *list);
+struct branch *branch_list_add(struct branch_list *list);
+struct snapshot *snapshot_list_add(struct snapshot_list *list);
+struct tag *tag_list_add(struct tag_list *list);
+struct stash *stash_list_add(struct stash_list *list);
+struct trash_item *trash_list_add(struct trash_list *list);
