@@ -1,0 +1,260 @@
+#include "driver/btrfs/ioctl.h"
+
+#include <endian.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/fsat.h"
+#include "base/text.h"
+
+/*
+ * Some of these calls answer 1 with good data, depending on the kernel: only a
+ * negative answer is a failure.
+ */
+
+int subvol_info(int fd, struct btrfs_ioctl_get_subvol_info_args *ret, struct fl_error *err)
+{
+	if (ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, ret) < 0)
+		return fl_fail_errno(err, "cannot ask about a subvolume");
+	return 0;
+}
+
+static int name_copy(char *to, size_t size, const char *name, struct fl_error *err)
+{
+	if (strlen(name) >= size)
+		return fl_fail(err, FL_INVALID, "name '%.80s...' is too long", name);
+	strcpy(to, name);
+	return 0;
+}
+
+int subvol_create(int dir, const char *name, struct fl_error *err)
+{
+	struct btrfs_ioctl_vol_args_v2 args = { 0 };
+	int rc;
+
+	rc = name_copy(args.name, sizeof(args.name), name, err);
+	if (rc < 0)
+		return rc;
+	if (ioctl(dir, BTRFS_IOC_SUBVOL_CREATE_V2, &args) < 0)
+		return fl_fail_errno(err, "cannot make subvolume '%s'", name);
+	return 0;
+}
+
+int subvol_snapshot(int source, int dir, const char *name, bool read_only, struct fl_error *err)
+{
+	struct btrfs_ioctl_vol_args_v2 args = {
+		.fd = source,
+		.flags = read_only ? BTRFS_SUBVOL_RDONLY : 0,
+	};
+	int rc;
+
+	rc = name_copy(args.name, sizeof(args.name), name, err);
+	if (rc < 0)
+		return rc;
+	if (ioctl(dir, BTRFS_IOC_SNAP_CREATE_V2, &args) < 0)
+		return fl_fail_errno(err, "cannot make snapshot '%s'", name);
+	return 0;
+}
+
+int subvol_set_read_only(int fd, bool read_only, struct fl_error *err)
+{
+	uint64_t flags, wanted;
+
+	if (ioctl(fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) < 0)
+		return fl_fail_errno(err, "cannot read a subvolume's flags");
+	wanted = read_only ? flags | BTRFS_SUBVOL_RDONLY : flags & ~BTRFS_SUBVOL_RDONLY;
+	if (wanted != flags && ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &wanted) < 0)
+		return fl_fail_errno(err, "cannot set a subvolume's flags");
+	return 0;
+}
+
+/*
+ * The search returns items in the order of their keys (objectid, type, offset),
+ * each behind a header.  The next call begins at the key after the last.
+ */
+static bool key_next(struct btrfs_ioctl_search_key *key,
+		     const struct btrfs_ioctl_search_header *last)
+{
+	key->min_objectid = last->objectid;
+	key->min_type = last->type;
+	key->min_offset = last->offset + 1;
+	if (key->min_offset == 0 && ++key->min_type == 0)
+		key->min_objectid++;
+	return key->min_objectid <= key->max_objectid;
+}
+
+static int hand_out(const struct btrfs_ioctl_search_args_v2 *args, const struct root_range *range,
+		    struct btrfs_ioctl_search_header *header,
+		    int (*each)(void *arg, const struct btrfs_ioctl_search_header *header,
+				const void *item, struct fl_error *err),
+		    void *arg, struct fl_error *err)
+{
+	const uint8_t *at = args->buf;
+
+	for (uint32_t i = 0; i < args->key.nr_items; i++) {
+		int rc = 0;
+
+		memcpy(header, at, sizeof(*header));
+		at += sizeof(*header);
+		if (header->type >= range->first_type && header->type <= range->last_type)
+			rc = each(arg, header, at, err);
+		if (rc != 0)
+			return rc;
+		at += header->len;
+	}
+	return 0;
+}
+
+int root_search(int fd, const struct root_range *range,
+		int (*each)(void *arg, const struct btrfs_ioctl_search_header *header,
+			    const void *item, struct fl_error *err),
+		void *arg, struct fl_error *err)
+{
+	own_free struct btrfs_ioctl_search_args_v2 *args = xcalloc(1,
+								   sizeof(*args) + range->buffer);
+	struct btrfs_ioctl_search_header last;
+	int rc;
+
+	args->key = (struct btrfs_ioctl_search_key){
+		.tree_id = BTRFS_ROOT_TREE_OBJECTID,
+		.min_objectid = range->first,
+		.max_objectid = range->last,
+		.min_type = range->first_type,
+		.max_type = range->last_type,
+		.max_offset = UINT64_MAX,
+		.max_transid = UINT64_MAX,
+	};
+	do {
+		args->key.nr_items = UINT32_MAX;
+		args->buf_size = range->buffer;
+		if (ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, args) < 0)
+			return fl_fail_errno(err, "cannot search for subvolumes");
+		if (args->key.nr_items == 0)
+			return 0;
+		rc = hand_out(args, range, &last, each, arg, err);
+		if (rc != 0)
+			return rc;
+	} while (key_next(&args->key, &last));
+	return 0;
+}
+
+bool subvol_reference_decode(const struct btrfs_ioctl_search_header *header, const void *item,
+			     struct subvol_reference *ret)
+{
+	bool back = header->type == BTRFS_ROOT_BACKREF_KEY;
+	struct btrfs_root_ref ref;
+	size_t length;
+
+	if (header->len < sizeof(ref))
+		return false;
+	memcpy(&ref, item, sizeof(ref));
+	length = le16toh(ref.name_len);
+	if (length > BTRFS_VOL_NAME_MAX || sizeof(ref) + length > header->len)
+		return false;
+	ret->parent = back ? header->offset : header->objectid;
+	ret->child = back ? header->objectid : header->offset;
+	ret->directory = le64toh(ref.dirid);
+	memcpy(ret->name, (const char *)item + sizeof(ref), length);
+	ret->name[length] = '\0';
+	return true;
+}
+
+static int keep_first(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+		      struct fl_error *err)
+{
+	return subvol_reference_decode(header, item, arg);
+}
+
+int subvol_first_inside(int fd, uint64_t id, struct subvol_reference *ret, struct fl_error *err)
+{
+	const struct root_range range = {
+		.first = id,
+		.last = id,
+		.first_type = BTRFS_ROOT_REF_KEY,
+		.last_type = BTRFS_ROOT_REF_KEY,
+		.buffer = 4096,
+	};
+	int rc;
+
+	ret->child = 0;
+	rc = root_search(fd, &range, keep_first, ret, err);
+	return rc < 0 ? rc : 0;
+}
+
+int subvol_reference_path(int fd, const struct subvol_reference *reference,
+			  char path[static BTRFS_INO_LOOKUP_PATH_MAX + BTRFS_VOL_NAME_MAX],
+			  struct fl_error *err)
+{
+	struct btrfs_ioctl_ino_lookup_args lookup = {
+		.treeid = reference->parent,
+		.objectid = reference->directory,
+	};
+
+	if (ioctl(fd, BTRFS_IOC_INO_LOOKUP, &lookup) < 0)
+		return fl_fail_errno(err, "cannot look up a directory");
+	/* The directory's path ends in a slash, or is empty for the root. */
+	strcpy(path, lookup.name);
+	strcat(path, reference->name);
+	return 0;
+}
+
+/*
+ * The kernel refuses to delete a subvolume that has others inside.  They are
+ * found by their references and deleted by their ids, the innermost first: no
+ * path of the user's is walked.
+ */
+static int delete_inside(int dir, uint64_t id, struct fl_error *err)
+{
+	struct btrfs_ioctl_vol_args_v2 args = { .flags = BTRFS_SUBVOL_SPEC_BY_ID };
+	struct subvol_reference inner;
+
+	for (;;) {
+		int rc = subvol_first_inside(dir, id, &inner, err);
+
+		if (rc < 0 || inner.child == 0)
+			return rc;
+		rc = delete_inside(dir, inner.child, err);
+		if (rc < 0)
+			return rc;
+		args.subvolid = inner.child;
+		if (ioctl(dir, BTRFS_IOC_SNAP_DESTROY_V2, &args) < 0)
+			return fl_fail_errno(err, "cannot delete subvolume '%s'", inner.name);
+	}
+}
+
+static int empty_of_subvolumes(int dir, const char *name, struct fl_error *err)
+{
+	struct btrfs_ioctl_get_subvol_info_args info;
+	own_fd int fd = -1;
+	int rc;
+
+	rc = fsat_open_dir(dir, name, &fd, err);
+	if (rc < 0)
+		return rc;
+	rc = subvol_info(fd, &info, err);
+	if (rc < 0)
+		return rc;
+	return delete_inside(dir, info.treeid, err);
+}
+
+int subvol_delete(int dir, const char *name, struct fl_error *err)
+{
+	struct btrfs_ioctl_vol_args_v2 args = { 0 };
+	int rc;
+
+	rc = name_copy(args.name, sizeof(args.name), name, err);
+	if (rc < 0)
+		return rc;
+	if (ioctl(dir, BTRFS_IOC_SNAP_DESTROY_V2, &args) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == ENOTEMPTY) {
+		rc = empty_of_subvolumes(dir, name, err);
+		if (rc < 0)
+			return rc;
+		if (ioctl(dir, BTRFS_IOC_SNAP_DESTROY_V2, &args) == 0)
+			return 0;
+	}
+	return fl_fail_errno(err, "cannot delete subvolume '%s'", name);
+}

@@ -1,0 +1,51 @@
+#pragma once
+
+/*
+ * What a pool lies on: an image file behind a loop device, a block device, or a
+ * directory of a Btrfs that others use too.  Holding a medium is having the
+ * pool for this process alone.
+ */
+
+#include <stdbool.h>
+
+#include "driver/driver.h"
+
+struct medium {
+	int lock;		/* the file, device or directory itself, flock()ed; -1 */
+	int loop;		/* the loop device over the file; -1 */
+	char path[POOL_PATH];	/* without symbolic links */
+	char source[POOL_PATH]; /* what is mounted */
+};
+
+#define MEDIUM_NONE                    \
+	{                              \
+		.lock = -1, .loop = -1 \
+	}
+
+void medium_done(struct medium *medium);
+
+/* Opens what spec->path names and locks it.  FL_NOT_FOUND, FL_INVALID for a wrong type, FL_BUSY. */
+must_check int medium_open(const struct pool_spec *spec, struct medium *ret, struct fl_error *err);
+/* The same for a file or directory that is not there yet.  FL_EXISTS. */
+must_check int medium_make(const struct pool_spec *spec, struct medium *ret, struct fl_error *err);
+
+/* POOL_FILE: attaches the loop device, or finds the one that is; else nothing.  Repeatable. */
+must_check int medium_attach(const struct pool_spec *spec, struct medium *medium,
+			     struct fl_error *err);
+/* Lets the loop device go. */
+void medium_detach(struct medium *medium);
+
+/*
+ * What a file or device holds, by its signatures: "ext4", "gpt partition table",
+ * or "" for nothing known.
+ */
+#define MEDIUM_CONTENTS 64
+must_check int medium_contents(const struct medium *medium, char text[static MEDIUM_CONTENTS],
+			       struct fl_error *err);
+
+/* Mounts it where nobody sees it; `ret_mount` (O_PATH) is the directory of the layout. */
+must_check int medium_mount(const struct pool_spec *spec, const struct medium *medium,
+			    int *ret_mount, struct fl_error *err);
+/* A mount only to look: nothing on the medium is changed. */
+must_check int medium_mount_to_look(const struct pool_spec *spec, const struct medium *medium,
+				    int *ret_mount, struct fl_error *err);

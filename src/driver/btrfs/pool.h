@@ -1,0 +1,111 @@
+#pragma once
+
+/*
+ * An open Btrfs pool and the entries of the driver's table, by the file that
+ * has them.  A pool is constant once it is open, but for what stop.c changes:
+ * calls from any number of threads take no lock and go straight to the kernel.
+ */
+
+#include <linux/btrfs.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "driver/btrfs/medium.h"
+#include "driver/driver.h"
+
+struct btrfs_pool {
+	struct pool pool;
+	struct medium medium;
+	int mount;	     /* that nobody sees; kept for its life */
+	int root;	     /* the directory that holds the layout, in that mount */
+	uint64_t subvolume;  /* the id of the subvolume that this directory lies in */
+	atomic_bool stopped; /* read-only by our own wish */
+	int balloon;	     /* takes all space while the pool is stopped; -1 */
+	pthread_mutex_t stopping;
+};
+
+static inline struct btrfs_pool *btrfs_pool(struct pool *pool)
+{
+	return (struct btrfs_pool *)pool;
+}
+
+/* create.c */
+int btrfs_create(const struct pool_spec *spec, const struct pool_identity *identity,
+		 struct fl_error *err);
+
+/* pool.c */
+int btrfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *err);
+void btrfs_close(struct pool *pool);
+int btrfs_identify(struct pool *pool, const struct pool_identity *identity, struct fl_error *err);
+int btrfs_sync(struct pool *pool, struct fl_error *err);
+/* Makes what is missing of the directories. */
+must_check int layout_make(int root, struct fl_error *err);
+must_check int identity_write(int root, const struct pool_identity *identity, struct fl_error *err);
+
+/* stop.c */
+int btrfs_set_read_only(struct pool *pool, bool read_only, struct fl_error *err);
+/* Takes back what a process that ended while the pool was stopped left. */
+must_check int stop_recover(struct btrfs_pool *pool, struct fl_error *err);
+
+/* space.c */
+int btrfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err);
+int btrfs_grow(struct pool *pool, uint64_t size, struct fl_error *err);
+
+/* visible.c */
+int btrfs_expose(struct pool *pool, const char *root, struct fl_error *err);
+int btrfs_conceal(struct pool *pool, const char *root, struct fl_error *err);
+void btrfs_locate(struct pool *pool, const struct tree *tree, struct text *out);
+
+/* tree.c */
+int btrfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error *err);
+int btrfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *ret,
+		    struct fl_error *err);
+int btrfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, struct fl_error *err);
+/* The directory that holds the tree, made when `make`, and the tree's name in it. */
+must_check int tree_place(struct btrfs_pool *pool, const struct tree *tree, bool make, int *ret_dir,
+			  char name[static SNAPNAME_TEXT], struct fl_error *err);
+must_check int tree_exists(struct btrfs_pool *pool, const struct tree *tree, bool *ret,
+			   struct fl_error *err);
+/* Copies the snapshot `from` to the new writable tree `to`. */
+must_check int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tree *to,
+			  struct fl_error *err);
+/* tree_info.id from the subvolume's UUID. */
+uint64_t tree_id(const uint8_t uuid[static BTRFS_UUID_SIZE]);
+
+/* head.c */
+int btrfs_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err);
+int btrfs_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,
+		     struct fl_error *err);
+int btrfs_head_swap(struct pool *pool, const struct uuid *branch, const struct tree *from,
+		    const struct uuid *operation, struct fl_error *err);
+int btrfs_head_retire(struct pool *pool, const struct uuid *branch, const struct uuid *operation,
+		      struct fl_error *err);
+int btrfs_head_restore(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		       struct fl_error *err);
+
+/* snapshot.c */
+int btrfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
+		   struct fl_error *err);
+int btrfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
+			bool *ret, struct fl_error *err);
+
+/* list.c */
+int btrfs_list(struct pool *pool,
+	       int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
+			   struct fl_error *err),
+	       void *arg, struct fl_error *err);
+
+/* facts.c */
+int btrfs_facts_write(struct pool *pool, const struct uuid *branch, const char *text,
+		      struct fl_error *err);
+int btrfs_facts_read(struct pool *pool, const struct uuid *branch, struct text *ret,
+		     struct fl_error *err);
+int btrfs_facts_list(struct pool *pool,
+		     int (*each)(void *arg, const struct uuid *branch, struct fl_error *err),
+		     void *arg, struct fl_error *err);
+int btrfs_facts_delete(struct pool *pool, const struct uuid *branch, struct fl_error *err);
+int btrfs_file_write(struct pool *pool, const char *name, const void *bytes, size_t length,
+		     struct fl_error *err);
+int btrfs_file_append(struct pool *pool, const char *name, const void *bytes, size_t length,
+		      struct fl_error *err);
+int btrfs_file_read(struct pool *pool, const char *name, struct text *ret, struct fl_error *err);

@@ -1,0 +1,172 @@
+#include "driver/driver.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "driver/btrfs/btrfs.h"
+#include "driver/mem.h"
+
+const char *const pool_kind_names[POOL_KINDS] = {
+	[POOL_FILE] = "file",
+	[POOL_DEVICE] = "device",
+	[POOL_DIRECTORY] = "directory",
+	[POOL_MEMORY] = "memory",
+};
+
+/* The memory driver stands last: tests find it, messages do not offer it. */
+const struct driver *const drivers[] = { &btrfs_driver, &mem_driver, NULL };
+
+int driver_find(const char *name, const struct driver **ret, struct fl_error *err)
+{
+	own_text struct text known = { 0 };
+
+	for (const struct driver *const *d = drivers; *d; d++) {
+		if (strcmp((*d)->name, name) == 0) {
+			*ret = *d;
+			return 0;
+		}
+		if (*d != &mem_driver)
+			text_add_format(&known, "%s%s", known.length ? ", " : "", (*d)->name);
+	}
+	fl_fail(err, FL_INVALID, "there is no storage driver '%.40s'", name);
+	return fl_hint(err, "drivers: %s", text_get(&known));
+}
+
+/* Every entry, with the capability that it belongs to; 0: every driver has it. */
+static const struct entry {
+	const char *name;
+	size_t offset;
+	unsigned capability;
+} entries[] = {
+#define ENTRY(name, capability)                                  \
+	{                                                        \
+#name, offsetof(struct driver, name), capability \
+	}
+	ENTRY(create, 0),
+	ENTRY(open, 0),
+	ENTRY(close, 0),
+	ENTRY(identify, 0),
+	ENTRY(stats, 0),
+	ENTRY(grow, DRIVER_CAN_GROW),
+	ENTRY(sync, 0),
+	ENTRY(set_read_only, 0),
+	ENTRY(expose, DRIVER_CAN_EXPOSE),
+	ENTRY(conceal, DRIVER_CAN_EXPOSE),
+	ENTRY(locate, DRIVER_CAN_EXPOSE),
+	ENTRY(head_create, 0),
+	ENTRY(head_clone, 0),
+	ENTRY(head_swap, 0),
+	ENTRY(head_retire, 0),
+	ENTRY(head_restore, 0),
+	ENTRY(snapshot, 0),
+	ENTRY(tree_delete, 0),
+	ENTRY(tree_info, 0),
+	ENTRY(tree_open, 0),
+	ENTRY(changed_since, 0),
+	ENTRY(list, 0),
+	ENTRY(facts_write, 0),
+	ENTRY(facts_read, 0),
+	ENTRY(facts_list, 0),
+	ENTRY(facts_delete, 0),
+	ENTRY(file_write, 0),
+	ENTRY(file_append, 0),
+	ENTRY(file_read, 0),
+#undef ENTRY
+};
+
+static bool has_entry(const struct driver *driver, const struct entry *entry)
+{
+	void (*function)(void);
+
+	memcpy(&function, (const char *)driver + entry->offset, sizeof(function));
+	return function != NULL;
+}
+
+int driver_check(const struct driver *driver, struct fl_error *err)
+{
+	if (!driver->name || driver->name[0] == '\0')
+		return fl_fail(err, FL_INVALID, "a storage driver has no name");
+	for (size_t i = 0; i < array_size(entries); i++) {
+		const struct entry *entry = &entries[i];
+		bool wanted = !entry->capability || (driver->capabilities & entry->capability);
+
+		if (has_entry(driver, entry) == wanted)
+			continue;
+		return fl_fail(err, FL_INVALID, "driver '%s' %s the entry '%s'%s", driver->name,
+			       wanted ? "lacks" : "has", entry->name,
+			       wanted ? "" : " without its capability");
+	}
+	return 0;
+}
+
+char *tree_format(const struct tree *tree, char text[static TREE_TEXT])
+{
+	static const char *const folders[] = {
+		[TREE_HEAD] = "heads",
+		[TREE_SNAPSHOT] = "snaps",
+		[TREE_STAGING] = "staging",
+		[TREE_RETIRED] = "retired",
+	};
+	char uuid[UUID_TEXT], name[SNAPNAME_TEXT];
+
+	snprintf(text, TREE_TEXT, "%s/%s%s%s", folders[tree->kind], uuid_format(&tree->uuid, uuid),
+		 tree->kind == TREE_SNAPSHOT ? "/" : "",
+		 tree->kind == TREE_SNAPSHOT ? snapname_format(&tree->snapshot, name) : "");
+	return text;
+}
+
+void identity_encode(const struct pool_identity *identity, struct text *out)
+{
+	char pool[UUID_TEXT], instance[UUID_TEXT];
+
+	text_add_format(out, "{\"format\":%" PRIu32 ",\"pool\":\"%s\",\"instance\":\"%s\"}\n",
+			identity->format, uuid_format(&identity->pool, pool),
+			uuid_format(&identity->instance, instance));
+}
+
+static void own_json(json_t **json)
+{
+	json_decref(*json);
+}
+
+/* The format is looked at first and alone: a newer one may have other members. */
+static int check_format(json_t *root, struct fl_error *err)
+{
+	json_int_t format;
+
+	if (json_unpack(root, "{s:I}", "format", &format) < 0 || format < 1)
+		return fl_fail(err, FL_INVALID, "the pool's identity names no format");
+	if (format > POOL_FORMAT) {
+		fl_fail(err, FL_INVALID,
+			"the pool has format %" JSON_INTEGER_FORMAT ", this program knows %d",
+			format, POOL_FORMAT);
+		return fl_hint(err, "a newer Flocker made this pool: use that one");
+	}
+	return 0;
+}
+
+int identity_decode(const char *text, struct pool_identity *ret, struct fl_error *err)
+{
+	own(own_json) json_t *root = NULL;
+	struct pool_identity identity = { .format = POOL_FORMAT };
+	const char *pool, *instance;
+	json_int_t format;
+	json_error_t why;
+
+	root = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+	if (!root)
+		return fl_fail(err, FL_INVALID, "the pool's identity is not JSON: %s", why.text);
+	if (check_format(root, err) < 0)
+		return -(int)err->code;
+	if (json_unpack_ex(root, &why, JSON_STRICT, "{s:I, s:s, s:s}", "format", &format, "pool",
+			   &pool, "instance", &instance) < 0)
+		return fl_fail(err, FL_INVALID, "the pool's identity is malformed: %s", why.text);
+	if (uuid_parse(pool, &identity.pool, err) < 0)
+		return fl_wrap(err, "the pool's identity");
+	if (uuid_parse(instance, &identity.instance, err) < 0)
+		return fl_wrap(err, "the pool's identity");
+	*ret = identity;
+	return 0;
+}

@@ -1,0 +1,317 @@
+#pragma once
+
+/*
+ * The storage contract
+ *
+ * A driver keeps file trees.  It knows pools and trees by their storage names
+ * and nothing else: no volumes, owners, names, retention, catalogue.  A driver
+ * is a constant table; capability bits say which of the optional entries it
+ * has, and driver_check() compares the two at start.
+ *
+ * What a pool holds (DESIGN section 5; a driver without directories keeps the
+ * same names in its own way):
+ *
+ *	flocker.json			the identity: format, pool UUID, instance UUID
+ *	heads/<branch>			live trees, writable
+ *	snaps/<branch>/<snapname>	snapshots, read-only
+ *	snaps/<branch>/facts		what the engine wants kept beside them
+ *	staging/<operation>		half-made trees; emptied at start
+ *	retired/<operation>		heads that were replaced or destroyed
+ *	<name>				small files of the engine ("catalog.backup")
+ *
+ * Every entry may be called from any thread; calls on different trees run in
+ * parallel, and the engine's locks keep two calls off the same tree.  Entries
+ * block.  A driver never prints and never ends the program.
+ *
+ * Durable means: survives a power cut once the call has returned.  Where an
+ * entry does not promise it, it is so after the next sync().  After a crash in
+ * the middle of any entry the named trees are as before or as after, and at
+ * most a tree in staging is left over.  Where an entry says "repeatable", a second
+ * call after success is success.
+ *
+ * Codes, beyond those that an entry names: FL_NO_SPACE for a full pool,
+ * FL_SYSTEM for what the kernel says.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "base/text.h"
+#include "base/uuid.h"
+#include "model/snapname.h"
+
+#define POOL_FORMAT 1
+#define POOL_PATH 4096
+
+enum pool_kind {
+	POOL_FILE,	/* a file system in a file */
+	POOL_DEVICE,	/* on a disk or partition */
+	POOL_DIRECTORY, /* in a directory that exists */
+	POOL_MEMORY,	/* tests */
+	POOL_KINDS,
+};
+extern const char *const pool_kind_names[POOL_KINDS]; /* "file", "device", "directory", "memory" */
+
+/* Where a pool is and how it is to be made.  Plain value. */
+struct pool_spec {
+	char driver[16]; /* "btrfs" */
+	enum pool_kind kind;
+	char path[POOL_PATH]; /* absolute */
+	uint64_t size;	      /* bytes; create of POOL_FILE only */
+	bool sparse;	      /* POOL_FILE: do not reserve the blocks */
+	bool compress;	      /* the file system's own compression for everything written */
+	bool force;	      /* create: overwrite what PATH holds */
+};
+
+struct pool_identity {
+	uint32_t format; /* POOL_FORMAT; a greater one is refused by open */
+	struct uuid pool;
+	struct uuid instance; /* whose it is */
+};
+
+struct pool_stats {
+	uint64_t size, used, free; /* bytes, as the file system counts them */
+	uint64_t host_free;	   /* POOL_FILE: free bytes of the file system below; else 0 */
+	uint64_t host_needed;	   /* POOL_FILE sparse: bytes that the file may still grow by; else 0 */
+	bool read_only;		   /* the file system refuses writes */
+	char health[160];	   /* "ok", or what is wrong (device errors, missing device, read-only) */
+};
+
+enum tree_kind { TREE_HEAD, TREE_SNAPSHOT, TREE_STAGING, TREE_RETIRED };
+
+/* A tree's storage name.  Plain value. */
+struct tree {
+	enum tree_kind kind;
+	struct uuid uuid;	  /* HEAD, SNAPSHOT: the branch.  STAGING, RETIRED: the operation */
+	struct snapname snapshot; /* SNAPSHOT only */
+};
+
+struct tree_info {
+	uint64_t id;  /* the same as long as the tree exists, never given again in this pool */
+	dev_t device; /* st_dev of every file in the tree, where that tells it from all others; else 0 */
+	int64_t created; /* ns UTC by the file system's clock; 0 if it does not say */
+};
+
+enum driver_capability {
+	DRIVER_CAN_GROW = 1 << 0,	/* grow */
+	DRIVER_CAN_COMPRESS = 1 << 1,	/* honours pool_spec.compress; no entry of its own */
+	DRIVER_CAN_EXPOSE = 1 << 2,	/* expose, conceal, locate: trees have paths */
+	DRIVER_CAN_SHARE = 1 << 3,	/* a clone shares its blocks: costs no space */
+};
+
+struct driver;
+
+/* An open pool.  A driver's own struct begins with it. */
+struct pool {
+	const struct driver *driver;
+	struct pool_spec spec;
+	struct pool_identity identity;
+};
+
+struct driver {
+	const char *name;
+	unsigned capabilities;
+
+	/* --- pools ------------------------------------------------------ */
+
+	/*
+	 * Makes the storage that `spec` describes with an empty layout and
+	 * `identity`.  Durable.  FL_EXISTS when there is a Flocker pool
+	 * already; FL_BUSY when the place is in use or holds something else
+	 * (and not spec->force); FL_INVALID for a size that is too small;
+	 * FL_UNSUPPORTED when the kernel lacks the file system.  On failure
+	 * what the call made is removed again.
+	 */
+	int (*create)(const struct pool_spec *spec, const struct pool_identity *identity,
+		      struct fl_error *err);
+
+	/*
+	 * Opens a pool that create() made and takes it for this process alone:
+	 * FL_BUSY when another process has it.  Nothing becomes visible
+	 * outside.  Incomplete pieces of the layout are made anew; trees are
+	 * not touched.  FL_NOT_FOUND when there is nothing at the place,
+	 * FL_INVALID when it is no Flocker pool or of a newer format.
+	 */
+	int (*open)(const struct pool_spec *spec, struct pool **ret, struct fl_error *err);
+
+	/* Ends the use.  What expose() made visible stays if it is in use.  Cannot fail; NULL is fine. */
+	void (*close)(struct pool *pool);
+
+	/* Replaces the identity (adopt).  Atomic, durable, repeatable. */
+	int (*identify)(struct pool *pool, const struct pool_identity *identity, struct fl_error *err);
+
+	int (*stats)(struct pool *pool, struct pool_stats *ret, struct fl_error *err);
+
+	/*
+	 * Enlarges to `size` bytes in all; `size` 0: to all that the device
+	 * below has.  Online.  FL_INVALID when that is less than now.
+	 */
+	int (*grow)(struct pool *pool, uint64_t size, struct fl_error *err);
+
+	/* Everything done before this call is durable when it returns. */
+	int (*sync)(struct pool *pool, struct fl_error *err);
+
+	/*
+	 * Stops (or allows again) all writing to the pool, by everyone, at the
+	 * file system itself.  Repeatable.
+	 */
+	int (*set_read_only)(struct pool *pool, bool read_only, struct fl_error *err);
+
+	/* --- visibility (DRIVER_CAN_EXPOSE) ------------------------------ */
+
+	/*
+	 * Makes heads visible below the directory `root`/.heads and snapshots,
+	 * read-only, below `root`/.snaps: nosuid, nodev, noatime.  Repeatable;
+	 * finds and keeps what an earlier process made visible and did not
+	 * take back, and replaces what is left of another pool.
+	 */
+	int (*expose)(struct pool *pool, const char *root, struct fl_error *err);
+
+	/* Takes it back.  FL_BUSY, and all as before, while somebody uses a file in it.  Repeatable. */
+	int (*conceal)(struct pool *pool, const char *root, struct fl_error *err);
+
+	/*
+	 * Appends the path of a head or snapshot relative to the root given to
+	 * expose(): ".heads/<uuid>".  Pure: the tree need not exist.
+	 */
+	void (*locate)(struct pool *pool, const struct tree *tree, struct text *out);
+
+	/* --- trees -------------------------------------------------------- */
+
+	/* An empty head of `branch`, mode 0755.  Durable after sync().  FL_EXISTS. */
+	int (*head_create)(struct pool *pool, const struct uuid *branch, struct fl_error *err);
+
+	/* A head of `branch` with the contents of the snapshot `from`.  Atomic, durable.  FL_EXISTS, FL_NOT_FOUND. */
+	int (*head_clone)(struct pool *pool, const struct uuid *branch, const struct tree *from,
+			  struct fl_error *err);
+
+	/*
+	 * The head of `branch` becomes a clone of the snapshot `from`, and what
+	 * it was becomes retired/<operation>.  For anyone who resolves the
+	 * head's path it is one or the other at every instant.  Durable after
+	 * sync().  After a crash tree_info(head).id tells which it is, and the
+	 * other one is in staging/<operation> or retired/<operation>;
+	 * calling it again completes or repeats it.  Whoever holds the old head
+	 * open keeps it.
+	 */
+	int (*head_swap)(struct pool *pool, const struct uuid *branch, const struct tree *from,
+			 const struct uuid *operation, struct fl_error *err);
+
+	/* The head of `branch` becomes retired/<operation>.  Atomic; durable after sync(); repeatable. */
+	int (*head_retire)(struct pool *pool, const struct uuid *branch, const struct uuid *operation,
+			   struct fl_error *err);
+
+	/* retired/<operation> becomes the head of `branch`.  Atomic; durable after sync(); repeatable.  FL_EXISTS. */
+	int (*head_restore)(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+			    struct fl_error *err);
+
+	/*
+	 * A read-only snapshot of `source` (a head or a retired tree) called
+	 * `target`.  Atomic and durable, with everything that was written
+	 * before the call.  FL_EXISTS, FL_NOT_FOUND.  FL_UNSUPPORTED when the
+	 * source holds something that a snapshot would leave out (a nested
+	 * subvolume): names it.
+	 */
+	int (*snapshot)(struct pool *pool, const struct tree *source, const struct tree *target,
+			struct fl_error *err);
+
+	/*
+	 * Removes a snapshot, a retired tree, a staging tree or (not in use by
+	 * the engine any more) a head.  Durable after sync().  Missing is
+	 * success.  Space comes back later.
+	 */
+	int (*tree_delete)(struct pool *pool, const struct tree *tree, struct fl_error *err);
+
+	/* FL_NOT_FOUND when there is none. */
+	int (*tree_info)(struct pool *pool, const struct tree *tree, struct tree_info *ret,
+			 struct fl_error *err);
+
+	/* A descriptor of the tree's root directory, O_RDONLY.  FL_NOT_FOUND.  FL_UNSUPPORTED in drivers without files. */
+	int (*tree_open)(struct pool *pool, const struct tree *tree, int *ret_fd, struct fl_error *err);
+
+	/*
+	 * Does the tree (head or retired) hold anything written after its
+	 * snapshot `since` was taken?  Makes earlier writes count first (syncs
+	 * the file system).  Never answers false for a changed tree; may answer
+	 * true for an unchanged one.
+	 */
+	int (*changed_since)(struct pool *pool, const struct tree *tree, const struct tree *since,
+			     bool *ret, struct fl_error *err);
+
+	/* Calls `each` for every tree in the pool, in any order; stops at its first negative answer and returns it. */
+	int (*list)(struct pool *pool,
+		    int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
+				struct fl_error *err),
+		    void *arg, struct fl_error *err);
+
+	/* --- what the engine keeps in the pool ----------------------------- */
+
+	/*
+	 * Replaces the facts of `branch` (made on first use), up to 1 MiB.
+	 * Atomic; durable after sync().
+	 */
+	int (*facts_write)(struct pool *pool, const struct uuid *branch, const char *text,
+			   struct fl_error *err);
+	/* FL_NOT_FOUND when there are none. */
+	int (*facts_read)(struct pool *pool, const struct uuid *branch, struct text *ret,
+			  struct fl_error *err);
+	/* Calls `each` for every branch that has facts or snapshots. */
+	int (*facts_list)(struct pool *pool,
+			  int (*each)(void *arg, const struct uuid *branch, struct fl_error *err),
+			  void *arg, struct fl_error *err);
+	/* Forgets the facts.  FL_BUSY while the branch has snapshots.  Missing is success. */
+	int (*facts_delete)(struct pool *pool, const struct uuid *branch, struct fl_error *err);
+
+	/*
+	 * Files of the engine, by a name of [a-z.]{1,32}.  write: atomic,
+	 * durable.  append: adds at the end, made if missing; survives the
+	 * process at once, a power cut after sync(); torn at the end by a crash
+	 * at worst.  read: FL_NOT_FOUND, or up to 1 GiB.
+	 */
+	int (*file_write)(struct pool *pool, const char *name, const void *bytes, size_t length,
+			  struct fl_error *err);
+	int (*file_append)(struct pool *pool, const char *name, const void *bytes, size_t length,
+			   struct fl_error *err);
+	int (*file_read)(struct pool *pool, const char *name, struct text *ret, struct fl_error *err);
+};
+
+/* All drivers, NULL-terminated; in the order in which --driver lists them. */
+extern const struct driver *const drivers[];
+
+/* FL_INVALID with the list of known ones. */
+must_check int driver_find(const char *name, const struct driver **ret, struct fl_error *err);
+
+/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver, at start and in the tests. */
+must_check int driver_check(const struct driver *driver, struct fl_error *err);
+
+/* Names for messages: "heads/<uuid>", "snaps/<uuid>/<snapname>", ... */
+#define TREE_TEXT 160
+char *tree_format(const struct tree *tree, char text[static TREE_TEXT]);
+
+/* identity <-> flocker.json, shared by the drivers that keep it as a file. */
+void identity_encode(const struct pool_identity *identity, struct text *out);
+must_check int identity_decode(const char *text, struct pool_identity *ret, struct fl_error *err);
+
+static inline struct tree tree_head(const struct uuid *branch)
+{
+	return (struct tree){ .kind = TREE_HEAD, .uuid = *branch };
+}
+
+static inline struct tree tree_snapshot(const struct uuid *branch, const struct snapname *name)
+{
+	return (struct tree){ .kind = TREE_SNAPSHOT, .uuid = *branch, .snapshot = *name };
+}
+
+static inline struct tree tree_retired(const struct uuid *operation)
+{
+	return (struct tree){ .kind = TREE_RETIRED, .uuid = *operation };
+}
+
+static inline struct tree tree_staging(const struct uuid *operation)
+{
+	return (struct tree){ .kind = TREE_STAGING, .uuid = *operation };
+}

@@ -1,0 +1,513 @@
+/*
+ * The reference driver
+ *
+ * A store is what a disk would hold; it stays in the table of the process when
+ * the pool over it is closed.  One mutex guards the table and every store, and
+ * no function of the caller runs under it: list() and facts_list() copy first.
+ */
+
+#include "driver/mem.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "driver/store.h"
+
+#define SIZE_DEFAULT (UINT64_C(64) << 20)
+#define SIZE_LEAST (UINT64_C(1) << 20)
+#define FACTS_LIMIT (1 << 20)
+
+struct mem_pool {
+	struct pool pool;
+	struct store *store;
+	bool read_only;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct store *stores;
+
+/* --- pools --------------------------------------------------------------- */
+
+static struct store *find_store(const char *path)
+{
+	struct store *store = stores;
+
+	while (store && strcmp(store->path, path) != 0)
+		store = store->next;
+	return store;
+}
+
+static struct store *store_of(struct pool *pool)
+{
+	return ((struct mem_pool *)pool)->store;
+}
+
+static int check_writable(struct pool *pool, struct fl_error *err)
+{
+	if (((struct mem_pool *)pool)->read_only)
+		return fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, EROFS, "%s", pool->spec.path);
+	return 0;
+}
+
+static int mem_create(const struct pool_spec *spec, const struct pool_identity *identity,
+		      struct fl_error *err)
+{
+	uint64_t size = spec->size ? spec->size : SIZE_DEFAULT;
+	own_lock(guard, &mutex);
+	struct store *store;
+
+	if (spec->kind != POOL_MEMORY)
+		return fl_fail(err, FL_UNSUPPORTED, "a pool of the kind '%s' in memory",
+			       pool_kind_names[spec->kind]);
+	if (size < SIZE_LEAST)
+		return fl_fail(err, FL_INVALID, "%s: a pool needs at least 1 MiB", spec->path);
+	if (find_store(spec->path))
+		return fl_fail(err, FL_EXISTS, "%s: holds a pool already", spec->path);
+	store = xcalloc(1, sizeof(*store));
+	store->path = xstrdup(spec->path);
+	store->identity = *identity;
+	store->size = size;
+	store->next = stores;
+	stores = store;
+	return 0;
+}
+
+static int mem_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	struct store *store = find_store(spec->path);
+	struct mem_pool *mem;
+
+	if (!store)
+		return fl_fail(err, FL_NOT_FOUND, "%s: no pool", spec->path);
+	if (store->identity.format > POOL_FORMAT)
+		return fl_fail(err, FL_INVALID, "%s: the pool has a newer format", spec->path);
+	if (store->open)
+		return fl_fail(err, FL_BUSY, "%s: the pool is open already", spec->path);
+	store->open = true;
+	mem = xcalloc(1, sizeof(*mem));
+	mem->pool = (struct pool){ &mem_driver, *spec, store->identity };
+	mem->store = store;
+	*ret = &mem->pool;
+	return 0;
+}
+
+static void mem_close(struct pool *pool)
+{
+	own_lock(guard, &mutex);
+
+	if (!pool)
+		return;
+	store_of(pool)->open = false;
+	free(pool);
+}
+
+static int mem_identify(struct pool *pool, const struct pool_identity *identity,
+			struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	store_of(pool)->identity = *identity;
+	pool->identity = *identity;
+	return 0;
+}
+
+static int mem_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	const struct store *store = store_of(pool);
+	struct pool_stats stats = { .size = store->size };
+
+	stats.used = map_bytes(&store->facts) + map_bytes(&store->files);
+	for (size_t i = 0; i < store->tree_count; i++)
+		stats.used += map_bytes(&store->trees[i].files);
+	stats.free = stats.used < stats.size ? stats.size - stats.used : 0;
+	stats.read_only = ((struct mem_pool *)pool)->read_only;
+	strcpy(stats.health, stats.read_only ? "read-only" : "ok");
+	*ret = stats;
+	return 0;
+}
+
+static int mem_grow(struct pool *pool, uint64_t size, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	if (size && size < store_of(pool)->size)
+		return fl_fail(err, FL_INVALID, "%s: a pool cannot shrink", pool->spec.path);
+	if (size)
+		store_of(pool)->size = size;
+	return 0;
+}
+
+static int mem_sync(struct pool *pool, struct fl_error *err)
+{
+	return 0;
+}
+
+static int mem_set_read_only(struct pool *pool, bool read_only, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	((struct mem_pool *)pool)->read_only = read_only;
+	return 0;
+}
+
+/* --- trees --------------------------------------------------------------- */
+
+static int make_tree(struct pool *pool, const struct tree *name, const struct tree *from,
+		     struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	return store_add_tree(store_of(pool), name, from, err);
+}
+
+static int mem_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err)
+{
+	const struct tree head = tree_head(branch);
+
+	return make_tree(pool, &head, NULL, err);
+}
+
+static int mem_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,
+			  struct fl_error *err)
+{
+	const struct tree head = tree_head(branch);
+
+	return make_tree(pool, &head, from, err);
+}
+
+static int mem_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
+			struct fl_error *err)
+{
+	assert(target->kind == TREE_SNAPSHOT);
+	return make_tree(pool, target, source, err);
+}
+
+static int mem_head_swap(struct pool *pool, const struct uuid *branch, const struct tree *from,
+			 const struct uuid *operation, struct fl_error *err)
+{
+	const struct tree head = tree_head(branch), retired = tree_retired(operation);
+	struct store *store = store_of(pool);
+	own_lock(guard, &mutex);
+	struct mem_tree *old;
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	if (store_find_tree(store, &retired)) /* done by an earlier call */
+		return 0;
+	old = store_get_tree(store, &head, err);
+	if (!old || !store_get_tree(store, from, err))
+		return -(int)err->code;
+	old->name = retired;
+	return store_add_tree(store, &head, from, err);
+}
+
+/* `from` becomes `to`; where `to` stands already and `from` does not, an earlier call did it. */
+static int rename_tree(struct pool *pool, const struct tree *from, const struct tree *to,
+		       struct fl_error *err)
+{
+	struct store *store = store_of(pool);
+	own_lock(guard, &mutex);
+	struct mem_tree *tree;
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	if (!store_find_tree(store, from) && store_find_tree(store, to))
+		return 0;
+	tree = store_get_tree(store, from, err);
+	if (!tree || store_check_free(store, to, err) < 0)
+		return -(int)err->code;
+	tree->name = *to;
+	return 0;
+}
+
+static int mem_head_retire(struct pool *pool, const struct uuid *branch,
+			   const struct uuid *operation, struct fl_error *err)
+{
+	const struct tree head = tree_head(branch), retired = tree_retired(operation);
+
+	return rename_tree(pool, &head, &retired, err);
+}
+
+static int mem_head_restore(struct pool *pool, const struct uuid *operation,
+			    const struct uuid *branch, struct fl_error *err)
+{
+	const struct tree head = tree_head(branch), retired = tree_retired(operation);
+
+	return rename_tree(pool, &retired, &head, err);
+}
+
+static int mem_tree_delete(struct pool *pool, const struct tree *name, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	struct store *store = store_of(pool);
+	struct mem_tree *tree = store_find_tree(store, name);
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	if (!tree)
+		return 0;
+	store_delete_tree(store, tree);
+	return 0;
+}
+
+static int mem_tree_info(struct pool *pool, const struct tree *name, struct tree_info *ret,
+			 struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	const struct mem_tree *tree = store_get_tree(store_of(pool), name, err);
+
+	if (!tree)
+		return -(int)err->code;
+	*ret = tree->info;
+	return 0;
+}
+
+static int mem_tree_open(struct pool *pool, const struct tree *name, int *ret_fd,
+			 struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	if (!store_get_tree(store_of(pool), name, err))
+		return -(int)err->code;
+	return fl_fail(err, FL_UNSUPPORTED, "a tree in memory has no files to open");
+}
+
+static int mem_changed_since(struct pool *pool, const struct tree *name, const struct tree *since,
+			     bool *ret, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	const struct mem_tree *tree = store_get_tree(store_of(pool), name, err);
+	const struct mem_tree *snapshot = tree ? store_get_tree(store_of(pool), since, err) : NULL;
+
+	if (!snapshot)
+		return -(int)err->code;
+	*ret = tree->version != snapshot->version;
+	return 0;
+}
+
+static struct mem_tree *copy_names(struct store *store, size_t *ret_count)
+{
+	own_lock(guard, &mutex);
+	struct mem_tree *copy = xcalloc(store->tree_count + 1, sizeof(*copy));
+
+	for (size_t i = 0; i < store->tree_count; i++)
+		copy[i] = (struct mem_tree){ store->trees[i].name, store->trees[i].info };
+	*ret_count = store->tree_count;
+	return copy;
+}
+
+static int mem_list(struct pool *pool,
+		    int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
+				struct fl_error *err),
+		    void *arg, struct fl_error *err)
+{
+	size_t count;
+	own_free struct mem_tree *trees = copy_names(store_of(pool), &count);
+	int r = 0;
+
+	for (size_t i = 0; i < count && r >= 0; i++)
+		r = each(arg, &trees[i].name, &trees[i].info, err);
+	return r < 0 ? r : 0;
+}
+
+/* --- what the engine keeps in the pool ------------------------------------ */
+
+static int write_value(struct pool *pool, struct map *map, const char *key, const void *bytes,
+		       size_t length, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	map_set(map, key, bytes, length);
+	return 0;
+}
+
+static int read_value(const struct map *map, const char *key, struct text *ret,
+		      struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	const struct text *value = map_get(map, key);
+
+	if (!value)
+		return fl_fail(err, FL_NOT_FOUND, "%s", key);
+	text_clear(ret);
+	text_add(ret, text_get(value), value->length);
+	return 0;
+}
+
+static int mem_facts_write(struct pool *pool, const struct uuid *branch, const char *facts,
+			   struct fl_error *err)
+{
+	char key[UUID_TEXT];
+
+	if (strlen(facts) > FACTS_LIMIT)
+		return fl_fail(err, FL_INVALID, "facts of more than 1 MiB");
+	return write_value(pool, &store_of(pool)->facts, uuid_format(branch, key), facts,
+			   strlen(facts), err);
+}
+
+static int mem_facts_read(struct pool *pool, const struct uuid *branch, struct text *ret,
+			  struct fl_error *err)
+{
+	char key[UUID_TEXT];
+
+	return read_value(&store_of(pool)->facts, uuid_format(branch, key), ret, err);
+}
+
+/* The branches that have facts, and those that have snapshots alone. */
+static struct map copy_branches(struct store *store)
+{
+	own_lock(guard, &mutex);
+	struct map branches = { 0 };
+	char key[UUID_TEXT];
+
+	for (size_t i = 0; i < store->facts.count; i++)
+		map_get_or_add(&branches, store->facts.items[i].key);
+	for (size_t i = 0; i < store->tree_count; i++)
+		if (store->trees[i].name.kind == TREE_SNAPSHOT)
+			map_get_or_add(&branches, uuid_format(&store->trees[i].name.uuid, key));
+	return branches;
+}
+
+static int mem_facts_list(struct pool *pool,
+			  int (*each)(void *arg, const struct uuid *branch, struct fl_error *err),
+			  void *arg, struct fl_error *err)
+{
+	own(map_done) struct map branches = copy_branches(store_of(pool));
+	struct uuid branch;
+	int r = 0;
+
+	for (size_t i = 0; i < branches.count && r >= 0; i++) {
+		r = uuid_parse(branches.items[i].key, &branch, err);
+		if (r == 0)
+			r = each(arg, &branch, err);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int mem_facts_delete(struct pool *pool, const struct uuid *branch, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	char key[UUID_TEXT];
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	if (store_has_snapshots(store_of(pool), branch))
+		return fl_fail(err, FL_BUSY, "branch %s has snapshots", uuid_format(branch, key));
+	map_remove(&store_of(pool)->facts, uuid_format(branch, key));
+	return 0;
+}
+
+static int mem_file_write(struct pool *pool, const char *name, const void *bytes, size_t length,
+			  struct fl_error *err)
+{
+	return write_value(pool, &store_of(pool)->files, name, bytes, length, err);
+}
+
+static int mem_file_append(struct pool *pool, const char *name, const void *bytes, size_t length,
+			   struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	text_add(map_get_or_add(&store_of(pool)->files, name), bytes, length);
+	return 0;
+}
+
+static int mem_file_read(struct pool *pool, const char *name, struct text *ret,
+			 struct fl_error *err)
+{
+	return read_value(&store_of(pool)->files, name, ret, err);
+}
+
+/* --- a process that writes to a tree, and one that reads it ---------------- */
+
+int mem_write(struct pool *pool, const struct tree *name, const char *path, const char *contents,
+	      struct fl_error *err)
+{
+	struct store *store = store_of(pool);
+	own_lock(guard, &mutex);
+	struct mem_tree *tree;
+
+	if (check_writable(pool, err) < 0)
+		return -(int)err->code;
+	tree = store_get_tree(store, name, err);
+	if (!tree)
+		return -(int)err->code;
+	if (name->kind == TREE_SNAPSHOT)
+		return fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, EROFS, "%s", path);
+	if (contents)
+		map_set(&tree->files, path, contents, strlen(contents));
+	else
+		map_remove(&tree->files, path);
+	tree->version = ++store->last_version;
+	return 0;
+}
+
+int mem_read(struct pool *pool, const struct tree *name, const char *path, char **ret,
+	     struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	const struct mem_tree *tree = store_get_tree(store_of(pool), name, err);
+	const struct text *value;
+
+	if (!tree)
+		return -(int)err->code;
+	value = map_get(&tree->files, path);
+	if (!value)
+		return fl_fail(err, FL_NOT_FOUND, "%s", path);
+	*ret = xstrdup(text_get(value));
+	return 0;
+}
+
+void mem_reset(void)
+{
+	own_lock(guard, &mutex);
+
+	while (stores) {
+		struct store *store = stores;
+
+		stores = store->next;
+		store_free(store);
+	}
+}
+
+const struct driver mem_driver = {
+	.name = "mem",
+	.capabilities = DRIVER_CAN_GROW,
+	.create = mem_create,
+	.open = mem_open,
+	.close = mem_close,
+	.identify = mem_identify,
+	.stats = mem_stats,
+	.grow = mem_grow,
+	.sync = mem_sync,
+	.set_read_only = mem_set_read_only,
+	.head_create = mem_head_create,
+	.head_clone = mem_head_clone,
+	.head_swap = mem_head_swap,
+	.head_retire = mem_head_retire,
+	.head_restore = mem_head_restore,
+	.snapshot = mem_snapshot,
+	.tree_delete = mem_tree_delete,
+	.tree_info = mem_tree_info,
+	.tree_open = mem_tree_open,
+	.changed_since = mem_changed_since,
+	.list = mem_list,
+	.facts_write = mem_facts_write,
+	.facts_read = mem_facts_read,
+	.facts_list = mem_facts_list,
+	.facts_delete = mem_facts_delete,
+	.file_write = mem_file_write,
+	.file_append = mem_file_append,
+	.file_read = mem_file_read,
+};
