@@ -1,0 +1,305 @@
+#pragma once
+
+/*
+ * The catalogue: what exists, in SQLite, in the daemon's state directory.
+ *
+ * It is the index of the pool, never its truth: storage names and facts in the
+ * pool carry identity, order and parents, so that a lost catalogue loses no
+ * data.  What only users know (tags, stashes, metadata, names and messages of
+ * snapshots) is in the backup, too (backup.h).
+ *
+ * Transactions.  Reading: tx_begin() gives a consistent view on one of a few
+ * read connections; any number at once.  Writing: catalog_write() runs a
+ * function inside the one write transaction.  Writers that wait are joined:
+ * whoever gets the turn runs all that queued, each in a savepoint of its own,
+ * and commits once, so that a hundred writers share one sync.  A function that
+ * fails undoes its own work alone.  It must not block, and must not start
+ * another transaction.
+ *
+ * Durability.  CATALOG_DURABLE: synced before catalog_write() returns, and in
+ * the backup; for everything that a user made.  CATALOG_LAZY: survives the
+ * process at once, a power cut at the next durable write; only for what the
+ * pool tells anyway (rows of snapshots without a name).  A commit that fails
+ * for another reason than space ends the program: what had been promised can no
+ * longer be kept.
+ *
+ * Damage.  Every page carries a checksum (checksum-vfs.c); a page that does not
+ * match is FL_CORRUPT wherever it is met, and catalog_open() reads them all.
+ *
+ * Rows are plain values; strings inside are fixed or owned by the row
+ * (row_done).  Functions without `each` answer FL_NOT_FOUND when there is no
+ * such row, with a text that names the object; unique names answer FL_EXISTS.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "base/text.h"
+#include "base/uuid.h"
+#include "model/lineage.h"
+#include "model/metadata.h"
+#include "model/name.h"
+#include "model/nouns.h"
+
+struct catalog;
+struct tx;
+
+enum durability { CATALOG_LAZY, CATALOG_DURABLE };
+
+/*
+ * Opens or makes the catalogue at `path`, migrates an older schema (after a
+ * copy PATH.before-N).  FL_NOT_FOUND when it is missing and not `create`.
+ * FL_UNSUPPORTED for a schema newer than this program.  FL_CORRUPT when it is
+ * damaged: the hint names `flocker pool recover`.
+ */
+must_check int catalog_open(const char *path, bool create, struct catalog **ret,
+			    struct fl_error *err);
+void catalog_close(struct catalog *catalog);
+
+/* Removes the files of a (closed) catalogue at `path`, keeping them as PATH.lost-TIME. */
+must_check int catalog_put_aside(const char *path, struct fl_error *err);
+
+must_check int tx_begin(struct catalog *catalog, struct tx **ret, struct fl_error *err);
+void tx_end(struct tx *tx);
+static inline void tx_endp(struct tx **tx)
+{
+	if (*tx)
+		tx_end(*tx);
+}
+#define own_tx own(tx_endp)
+
+typedef int (*catalog_fn)(struct tx *tx, void *arg, struct fl_error *err);
+must_check int catalog_write(struct catalog *catalog, enum durability durability, catalog_fn fn,
+			     void *arg, struct fl_error *err);
+
+/* --- settings: what the daemon remembers ("pool.uuid") ------------------ */
+
+must_check int tx_setting_get(struct tx *tx, const char *key, struct text *ret,
+			      struct fl_error *err);
+must_check int tx_setting_set(struct tx *tx, const char *key, const char *value,
+			      struct fl_error *err);
+
+/* --- volumes ------------------------------------------------------------- */
+
+struct volume_row {
+	struct uuid uuid;
+	char name[NAME_TEXT];
+	struct uuid owner;
+	uint64_t epoch;
+	char *description; /* owned, or NULL */
+	struct metadata metadata;
+	char *mount_path; /* owned, or NULL */
+	struct origin origin;
+	int64_t created;
+	int64_t destroyed;   /* 0: alive.  In the trash since then: its name is free */
+	uint32_t last_stash; /* number given last; numbers are never given again */
+};
+void volume_row_done(struct volume_row *row);
+#define own_volume_row own(volume_row_done)
+
+/* Among the living. */
+must_check int tx_volume_find(struct tx *tx, const char *name, struct volume_row *ret,
+			      struct fl_error *err);
+must_check int tx_volume_get(struct tx *tx, const struct uuid *uuid, struct volume_row *ret,
+			     struct fl_error *err);
+/* FL_EXISTS when a living volume has the name. */
+must_check int tx_volume_insert(struct tx *tx, const struct volume_row *row, struct fl_error *err);
+/* Writes every column of the row with row->uuid.  FL_EXISTS as above. */
+must_check int tx_volume_update(struct tx *tx, const struct volume_row *row, struct fl_error *err);
+/* With all its branches, lines, snapshots, tags, stashes. */
+must_check int tx_volume_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *err);
+/* The living by name, after the name `after` ("" = from the first), at most `limit`. */
+must_check int tx_volume_each(struct tx *tx, const char *after, size_t limit,
+			      int (*each)(void *arg, const struct volume_row *row,
+					  struct fl_error *err),
+			      void *arg, struct fl_error *err);
+/* The destroyed, oldest first. */
+must_check int tx_volume_each_destroyed(struct tx *tx,
+					int (*each)(void *arg, const struct volume_row *row,
+						    struct fl_error *err),
+					void *arg, struct fl_error *err);
+
+/* --- branches ------------------------------------------------------------ */
+
+struct branch_row {
+	struct uuid uuid;
+	struct uuid volume;
+	struct uuid instance;
+	char name[NAME_TEXT];
+	struct origin origin;
+	int64_t created;
+	int64_t destroyed;    /* 0: alive */
+	struct uuid retired;  /* where the head is while it is in the trash; else none */
+	bool mounted;	      /* is to be visible */
+	uint64_t last_sequence; /* given last; 0: none.  Numbers are never given again */
+	int64_t last_time;	/* time of that snapshot, even if it is gone: the next one is later */
+};
+
+must_check int tx_branch_find(struct tx *tx, const struct uuid *volume, const char *name,
+			      struct branch_row *ret, struct fl_error *err);
+must_check int tx_branch_get(struct tx *tx, const struct uuid *uuid, struct branch_row *ret,
+			     struct fl_error *err);
+must_check int tx_branch_insert(struct tx *tx, const struct branch_row *row, struct fl_error *err);
+must_check int tx_branch_update(struct tx *tx, const struct branch_row *row, struct fl_error *err);
+/* With its lines and snapshots. */
+must_check int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *err);
+/* Of one volume (trunk first, then by name), or of all living volumes (`volume` NULL; by volume name, then the same). */
+must_check int tx_branch_each(struct tx *tx, const struct uuid *volume, bool destroyed,
+			      int (*each)(void *arg, const struct branch_row *row,
+					  struct fl_error *err),
+			      void *arg, struct fl_error *err);
+must_check int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
+				   struct fl_error *err);
+
+/* --- lines (model/lineage.h) ---------------------------------------------- */
+
+must_check int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err);
+/* All lines of all branches of a volume, destroyed branches included; `*ret` is heap. */
+must_check int tx_line_list(struct tx *tx, const struct uuid *volume, struct line **ret,
+			    size_t *ret_count, struct fl_error *err);
+/* Lines that began from `from` begin from `to` (or from nothing, when that is none). */
+must_check int tx_line_repoint(struct tx *tx, const struct position *from,
+			       const struct position *to, struct fl_error *err);
+
+/* --- snapshots ------------------------------------------------------------ */
+
+struct snapshot_row {
+	struct position position; /* branch that took it, storage.time */
+	struct snapname storage;
+	uint64_t id;	   /* snapname_id(&storage) */
+	uint64_t sequence; /* in its branch, from 1: for people; the order is position.time's */
+	char host[NAME_TEXT];
+	enum reason reason;
+	char name[NAME_TEXT]; /* "" = none */
+	char *message;	      /* owned, or NULL */
+	struct metadata metadata;
+};
+void snapshot_row_done(struct snapshot_row *row);
+#define own_snapshot_row own(snapshot_row_done)
+
+/* Raises the branch's last_sequence and last_time.  FL_EXISTS: the name or the position is there. */
+must_check int tx_snapshot_insert(struct tx *tx, const struct snapshot_row *row,
+				  struct fl_error *err);
+must_check int tx_snapshot_get(struct tx *tx, const struct position *position,
+			       struct snapshot_row *ret, struct fl_error *err);
+must_check int tx_snapshot_get_id(struct tx *tx, uint64_t id, struct snapshot_row *ret,
+				  struct fl_error *err);
+/* By a name given to a snapshot that this branch took. */
+must_check int tx_snapshot_get_name(struct tx *tx, const struct uuid *branch, const char *name,
+				    struct snapshot_row *ret, struct fl_error *err);
+/* The snapshots of a volume whose id lies in [low, high] (a prefix), at most `limit`, by id. */
+must_check int tx_snapshot_each_id(struct tx *tx, const struct uuid *volume, uint64_t low,
+				   uint64_t high, size_t limit,
+				   int (*each)(void *arg, const struct snapshot_row *row,
+					       struct fl_error *err),
+				   void *arg, struct fl_error *err);
+/* Those of a stretch that exist, newest first, at most `limit`. */
+must_check int tx_snapshot_each(struct tx *tx, const struct stretch *stretch, size_t limit,
+				int (*each)(void *arg, const struct snapshot_row *row,
+					    struct fl_error *err),
+				void *arg, struct fl_error *err);
+/* The `back`-th newest that exists in a stretch (0: the newest); `ret_count` (may be NULL) says how many there are, if fewer. */
+must_check int tx_snapshot_nth(struct tx *tx, const struct stretch *stretch, uint64_t back,
+			       struct snapshot_row *ret, uint64_t *ret_count,
+			       struct fl_error *err);
+/* The newest in a stretch with a time <= `time`.  FL_NOT_FOUND. */
+must_check int tx_snapshot_at(struct tx *tx, const struct stretch *stretch, int64_t time,
+			      struct snapshot_row *ret, struct fl_error *err);
+/* Of a branch: the greatest time of a snapshot that exists and is <= `time`; 0 when there is none. */
+must_check int tx_snapshot_floor(struct tx *tx, const struct uuid *branch, int64_t time,
+				 int64_t *ret, struct fl_error *err);
+/* Name, message, metadata of the row with row->position. */
+must_check int tx_snapshot_annotate(struct tx *tx, const struct snapshot_row *row,
+				    struct fl_error *err);
+must_check int tx_snapshot_delete(struct tx *tx, const struct position *position,
+				  struct fl_error *err);
+/* How many rows there are in all. */
+must_check int tx_snapshot_count(struct tx *tx, uint64_t *ret, struct fl_error *err);
+/* Every row, by branch and time, after (`after` none: from the first), at most `limit`. */
+must_check int tx_snapshot_each_all(struct tx *tx, const struct position *after, size_t limit,
+				    int (*each)(void *arg, const struct snapshot_row *row,
+						struct fl_error *err),
+				    void *arg, struct fl_error *err);
+
+/* Why the snapshot must stay (enum pin, all but PIN_MOUNT); destroyed branches and volumes still pin. */
+must_check int tx_snapshot_pins(struct tx *tx, const struct position *position, unsigned *ret,
+				struct fl_error *err);
+
+/* --- tags ------------------------------------------------------------------ */
+
+struct tag_row {
+	struct uuid volume;
+	char name[NAME_TEXT];
+	struct position snapshot;
+	int64_t created;
+};
+must_check int tx_tag_insert(struct tx *tx, const struct tag_row *row, struct fl_error *err);
+must_check int tx_tag_find(struct tx *tx, const struct uuid *volume, const char *name,
+			   struct tag_row *ret, struct fl_error *err);
+must_check int tx_tag_delete(struct tx *tx, const struct uuid *volume, const char *name,
+			     struct fl_error *err);
+/* By name; all of a volume, or those at one snapshot (`at` not NULL). */
+must_check int tx_tag_each(struct tx *tx, const struct uuid *volume, const struct position *at,
+			   int (*each)(void *arg, const struct tag_row *row, struct fl_error *err),
+			   void *arg, struct fl_error *err);
+
+/* --- stashes ---------------------------------------------------------------- */
+
+struct stash_row {
+	struct uuid volume;
+	uint32_t number;
+	struct uuid branch;	  /* whose head it was */
+	struct position snapshot; /* the tip */
+	struct position target;	  /* what was rolled back to; may be gone */
+	uint64_t target_id;
+	int64_t created;
+};
+/* Raises the volume's last_stash.  FL_EXISTS when the number is taken. */
+must_check int tx_stash_insert(struct tx *tx, const struct stash_row *row, struct fl_error *err);
+must_check int tx_stash_find(struct tx *tx, const struct uuid *volume, uint32_t number,
+			     struct stash_row *ret, struct fl_error *err);
+/* Moves the tip. */
+must_check int tx_stash_update(struct tx *tx, const struct stash_row *row, struct fl_error *err);
+must_check int tx_stash_delete(struct tx *tx, const struct uuid *volume, uint32_t number,
+			       struct fl_error *err);
+/* Newest first. */
+must_check int tx_stash_each(struct tx *tx, const struct uuid *volume,
+			     int (*each)(void *arg, const struct stash_row *row,
+					 struct fl_error *err),
+			     void *arg, struct fl_error *err);
+
+/* --- retired heads: replaced by a rollback, not yet released ------------------- */
+
+struct retired_row {
+	struct uuid operation; /* retired/<operation> */
+	struct uuid volume;
+	struct uuid branch;	  /* whose head it was */
+	uint32_t stash;		  /* of that volume; may have been dropped since */
+	struct position snapshot; /* what was taken of it before the swap */
+};
+must_check int tx_retired_insert(struct tx *tx, const struct retired_row *row, struct fl_error *err);
+must_check int tx_retired_delete(struct tx *tx, const struct uuid *operation, struct fl_error *err);
+must_check int tx_retired_each(struct tx *tx,
+			       int (*each)(void *arg, const struct retired_row *row,
+					   struct fl_error *err),
+			       void *arg, struct fl_error *err);
+
+/* --- intents: what a verb of several steps is about to do --------------------- */
+
+struct intent_row {
+	struct uuid operation;
+	char verb[16];
+	char *body; /* owned; JSON, the verb's own */
+};
+void intent_row_done(struct intent_row *row);
+#define own_intent_row own(intent_row_done)
+must_check int tx_intent_insert(struct tx *tx, const struct intent_row *row, struct fl_error *err);
+must_check int tx_intent_delete(struct tx *tx, const struct uuid *operation, struct fl_error *err);
+/* In the order in which they were made. */
+must_check int tx_intent_each(struct tx *tx,
+			      int (*each)(void *arg, const struct intent_row *row,
+					  struct fl_error *err),
+			      void *arg, struct fl_error *err);
