@@ -1,0 +1,228 @@
+/*
+ * Rows as nouns: what the verbs answer with.
+ */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "engine/internal.h"
+
+void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uuid,
+		     char name[static NAME_TEXT])
+{
+	own_text struct text known = { 0 };
+	char key[16 + UUID_TEXT] = "instance.", text[UUID_TEXT];
+	struct fl_error err;
+
+	if (uuid_equal(uuid, &engine->instance)) {
+		snprintf(name, NAME_TEXT, "%s", engine->name);
+		return;
+	}
+	strcat(key, uuid_format(uuid, text));
+	if (tx_setting_get(tx, key, &known, &err) == 0)
+		snprintf(name, NAME_TEXT, "%.*s", NAME_MAX_LENGTH, text_get(&known));
+	else
+		snprintf(name, NAME_TEXT, "%s", text);
+}
+
+static int add_branch_name(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct volume *volume = arg;
+
+	volume->branches = xrealloc(volume->branches, volume->branch_count + 1,
+				    sizeof(*volume->branches));
+	memcpy(volume->branches[volume->branch_count++], row->name, NAME_TEXT);
+	return 0;
+}
+
+int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row *row,
+		  struct volume *ret, struct fl_error *err)
+{
+	*ret = (struct volume){
+		.uuid = row->uuid,
+		.owner_uuid = row->owner,
+		.epoch = row->epoch,
+		.description = xstrdup(row->description ? row->description : ""),
+		.mount_path = row->mount_path ? xstrdup(row->mount_path) : NULL,
+		.origin = row->origin,
+		.created = row->created,
+	};
+	memcpy(ret->name, row->name, NAME_TEXT);
+	metadata_copy(&row->metadata, &ret->metadata);
+	answer_instance(engine, tx, &row->owner, ret->owner);
+	if (tx_branch_each(tx, &row->uuid, false, add_branch_name, ret, err) == 0)
+		return 0;
+	volume_done(ret);
+	*ret = (struct volume){ 0 };
+	return -(int)err->code;
+}
+
+static int tip_of(struct tx *tx, const struct branch_row *branch, uint64_t *ret,
+		  struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+	own_snapshot_row struct snapshot_row row = { 0 };
+	struct position tip;
+
+	*ret = 0;
+	if (family_load(tx, &branch->volume, &family, err) < 0 ||
+	    family_head(tx, &family, &branch->uuid, &tip, err) < 0)
+		return -(int)err->code;
+	if (position_is_none(&tip))
+		return 0;
+	if (tx_snapshot_get(tx, &tip, &row, err) < 0)
+		return -(int)err->code;
+	*ret = row.id;
+	return 0;
+}
+
+int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+		  const struct branch_row *row, struct branch *ret, struct fl_error *err)
+{
+	*ret = (struct branch){
+		.uuid = row->uuid,
+		.local = uuid_equal(&row->instance, &engine->instance),
+		.mounted = row->mounted,
+		.origin = row->origin,
+		.created = row->created,
+	};
+	if (tip_of(tx, row, &ret->tip, err) < 0 ||
+	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0)
+		return -(int)err->code;
+	memcpy(ret->volume, volume->name, NAME_TEXT);
+	memcpy(ret->name, row->name, NAME_TEXT);
+	answer_instance(engine, tx, &row->instance, ret->instance);
+	if (row->mounted && (driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE))
+		ret->path = link_path(engine, volume->name, row->name);
+	return 0;
+}
+
+static int add_tag_name(void *arg, const struct tag_row *row, struct fl_error *err)
+{
+	struct snapshot *snapshot = arg;
+
+	snapshot->tags = xrealloc(snapshot->tags, snapshot->tag_count + 1, sizeof(*snapshot->tags));
+	memcpy(snapshot->tags[snapshot->tag_count++], row->name, NAME_TEXT);
+	return 0;
+}
+
+/* The snapshot before it: in its own line, or where that began. */
+static int parent_of(struct tx *tx, const struct volume_row *volume, const struct position *position,
+		     uint64_t *ret, struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+	own_free struct stretch *stretches = NULL;
+	size_t count;
+
+	*ret = 0;
+	if (family_load(tx, &volume->uuid, &family, err) < 0)
+		return -(int)err->code;
+	family_ancestry(&family, position, &stretches, &count);
+	for (size_t i = 0; i < count; i++) {
+		own_snapshot_row struct snapshot_row row = { 0 };
+		int r = tx_snapshot_nth(tx, &stretches[i], i == 0 ? 1 : 0, &row, NULL, err);
+
+		if (r == 0)
+			*ret = row.id;
+		if (r != -FL_NOT_FOUND)
+			return r;
+	}
+	return 0;
+}
+
+static int fill_names(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+		      const struct snapshot_row *row, struct snapshot *ret, struct fl_error *err)
+{
+	struct branch_row branch;
+
+	if (tx_branch_get(tx, &row->position.branch, &branch, err) < 0)
+		return -(int)err->code;
+	memcpy(ret->volume, volume->name, NAME_TEXT);
+	memcpy(ret->branch, branch.name, NAME_TEXT);
+	answer_instance(engine, tx, &row->storage.instance, ret->instance);
+	return 0;
+}
+
+int answer_snapshot(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+		    const struct snapshot_row *row, struct snapshot *ret, struct fl_error *err)
+{
+	struct snapshot snapshot = {
+		.id = row->id,
+		.branch_uuid = row->position.branch,
+		.instance_uuid = row->storage.instance,
+		.time = row->position.time,
+		.sequence = row->sequence,
+		.reason = row->reason,
+		.message = row->message ? xstrdup(row->message) : NULL,
+	};
+
+	memcpy(snapshot.host, row->host, NAME_TEXT);
+	memcpy(snapshot.name, row->name, NAME_TEXT);
+	metadata_copy(&row->metadata, &snapshot.metadata);
+	if (fill_names(engine, tx, volume, row, &snapshot, err) < 0 ||
+	    parent_of(tx, volume, &row->position, &snapshot.parent, err) < 0 ||
+	    tx_tag_each(tx, &volume->uuid, &row->position, add_tag_name, &snapshot, err) < 0 ||
+	    tx_snapshot_pins(tx, &row->position, &snapshot.pins, err) < 0) {
+		snapshot_done(&snapshot);
+		return -(int)err->code;
+	}
+	if (snapshot_is_linked(engine, volume->name, row->id))
+		snapshot.pins |= PIN_MOUNT;
+	*ret = snapshot;
+	return 0;
+}
+
+/* A position's id; 0 for one that is gone. */
+static int id_at(struct tx *tx, const struct position *position, uint64_t *ret,
+		 struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row row = { 0 };
+	int r = tx_snapshot_get(tx, position, &row, err);
+
+	*ret = r == 0 ? row.id : 0;
+	return r == -FL_NOT_FOUND ? 0 : r;
+}
+
+int answer_tag(struct tx *tx, const struct volume_row *volume, const struct tag_row *row,
+	       struct tag *ret, struct fl_error *err)
+{
+	*ret = (struct tag){ .snapshot_time = row->snapshot.time, .created = row->created };
+	memcpy(ret->name, row->name, NAME_TEXT);
+	memcpy(ret->volume, volume->name, NAME_TEXT);
+	return id_at(tx, &row->snapshot, &ret->snapshot, err);
+}
+
+struct held_search {
+	const struct stash_row *stash;
+	bool found;
+};
+
+static int match_retired(void *arg, const struct retired_row *row, struct fl_error *err)
+{
+	struct held_search *search = arg;
+
+	search->found |= row->stash == search->stash->number &&
+			 uuid_equal(&row->volume, &search->stash->volume);
+	return 0;
+}
+
+int answer_stash(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+		 const struct stash_row *row, struct stash *ret, struct fl_error *err)
+{
+	struct held_search search = { .stash = row };
+	struct branch_row branch;
+
+	*ret = (struct stash){
+		.number = row->number,
+		.target = row->target_id,
+		.created = row->created,
+	};
+	if (tx_branch_get(tx, &row->branch, &branch, err) < 0 ||
+	    id_at(tx, &row->snapshot, &ret->snapshot, err) < 0 ||
+	    tx_retired_each(tx, match_retired, &search, err) < 0)
+		return -(int)err->code;
+	memcpy(ret->volume, volume->name, NAME_TEXT);
+	memcpy(ret->branch, branch.name, NAME_TEXT);
+	ret->held = search.found;
+	return 0;
+}

@@ -1,0 +1,109 @@
+/*
+ * A branch is born.
+ *
+ * Facts first, then the head, then the link, then the rows in one durable
+ * commit.  No intent is needed: a head without a row whose facts are complete
+ * is adopted at the next start (reconcile.c), one without facts is swept, so
+ * that after a crash the branch either is there as asked or is not.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+struct branch_row birth_branch(struct engine *engine, const struct volume_row *volume,
+			       const char *name)
+{
+	struct branch_row row = {
+		.uuid = uuid_new(),
+		.volume = volume->uuid,
+		.instance = engine->instance,
+		.created = clock_now(),
+		.mounted = true,
+	};
+
+	snprintf(row.name, sizeof(row.name), "%s", name);
+	return row;
+}
+
+void birth_from(struct birth *birth, const struct target *target, const struct snapshot_row *taken)
+{
+	const struct snapshot_row *from = taken ? taken : &target->snapshot;
+	struct origin *origin = &birth->branch.origin;
+	char id[SNAPID_TEXT];
+
+	birth->taken = taken;
+	birth->has_from = true;
+	birth->from = snapshot_tree(from);
+	origin->snapshot = from->id;
+	snprintf(origin->ref, sizeof(origin->ref), "%s/%s@{%s}", target->volume.name,
+		 target->branch.name, snapid_format(from->id, id));
+}
+
+static int make_head(struct engine *engine, const struct birth *birth, struct fl_error *err)
+{
+	const struct driver *driver = driver_of(engine);
+
+	if (birth->has_from)
+		return driver->head_clone(engine->pool, &birth->branch.uuid, &birth->from, err);
+	if (driver->head_create(engine->pool, &birth->branch.uuid, err) < 0)
+		return -(int)err->code;
+	return driver->sync(engine->pool, err);
+}
+
+static int make_in_pool(struct engine *engine, const struct birth *birth, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    facts_save(engine, tx, birth->volume, &birth->branch, &birth->line, err) < 0)
+		return -(int)err->code;
+	return make_head(engine, birth, err);
+}
+
+static int insert_rows(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct birth *birth = arg;
+
+	if (birth->new_volume && tx_volume_insert(tx, birth->volume, err) < 0)
+		return -(int)err->code;
+	if (birth->taken && tx_snapshot_insert(tx, birth->taken, err) < 0)
+		return -(int)err->code;
+	if (tx_branch_insert(tx, &birth->branch, err) < 0)
+		return -(int)err->code;
+	return tx_line_insert(tx, &birth->line, err);
+}
+
+/* What can't be taken back now is swept at the next start; the user sees the first error. */
+static void take_back(struct engine *engine, const struct birth *birth, bool linked)
+{
+	struct tree head = tree_head(&birth->branch.uuid);
+	struct fl_error err;
+
+	if (linked && unlink_branch(engine, birth->volume->name, birth->branch.name, &err) < 0)
+		log_warning("a link stays behind", "error=%s", err.text);
+	if (linked && birth->new_volume)
+		unlink_volume(engine, birth->volume->name);
+	if (driver_of(engine)->tree_delete(engine->pool, &head, &err) < 0 ||
+	    driver_of(engine)->facts_delete(engine->pool, &birth->branch.uuid, &err) < 0)
+		log_warning("a half-made branch stays behind", "error=%s", err.text);
+	if (birth->taken)
+		snapshot_abort(engine, birth->taken);
+}
+
+int birth_run(struct engine *engine, const struct birth *birth, struct fl_error *err)
+{
+	bool linked = false;
+	struct birth rows = *birth;
+
+	if (make_in_pool(engine, birth, err) == 0) {
+		linked = link_branch(engine, birth->volume->name, &birth->branch, err) == 0;
+		if (linked && catalog_write(engine->catalog, CATALOG_DURABLE, insert_rows, &rows,
+					    err) == 0) {
+			care_soon(engine);
+			return 0;
+		}
+	}
+	take_back(engine, birth, linked);
+	return -(int)err->code;
+}

@@ -1,0 +1,84 @@
+/*
+ * branch: a new line of a volume, from its live contents or any snapshot of it.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+static int check_free(struct engine *engine, const struct ref *ref, const struct volume_row *volume,
+		      struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	struct branch_row row;
+	int r;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	r = tx_branch_find(tx, &volume->uuid, ref->branch, &row, err);
+	if (r == -FL_NOT_FOUND)
+		return link_check(engine, volume->name, ref->branch, err);
+	if (r < 0)
+		return r;
+	fl_fail(err, FL_EXISTS, "volume '%s' has a branch called '%s' already", volume->name,
+		ref->branch);
+	return fl_object(err, "%s/%s", volume->name, ref->branch);
+}
+
+static int check_refs(struct engine *engine, const struct ref *ref, const struct ref *from,
+		      struct fl_error *err)
+{
+	if (check_form(ref, FORM_BRANCH, "branch", err) < 0 ||
+	    name_check("branch", ref->branch, err) < 0 ||
+	    check_form(from, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
+		       "branch --from", err) < 0)
+		return -(int)err->code;
+	if (ref->instance[0] && strcmp(ref->instance, engine->name) != 0)
+		return fl_fail(err, FL_NOT_OWNER,
+			       "branches of instance '%s' are made there; this one is '%s'",
+			       ref->instance, engine->name);
+	if (strcmp(ref->volume, from->volume) == 0)
+		return 0;
+	fl_fail(err, FL_INVALID, "a branch of '%s' can't begin in another volume ('%s')",
+		ref->volume, from->volume);
+	return fl_hint(err, "a new volume can: flocker create NAME --from REF");
+}
+
+static int make_branch(struct engine *engine, const struct ref *ref, const struct target *from,
+		       const struct snapshot_row *taken, struct branch *ret, struct fl_error *err)
+{
+	struct birth birth = { .volume = &from->volume };
+	own_tx struct tx *tx = NULL;
+
+	birth.branch = birth_branch(engine, &from->volume, ref->branch);
+	birth_from(&birth, from, taken);
+	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
+	birth.line.parent = taken ? taken->position : from->snapshot.position;
+	if (birth_run(engine, &birth, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	return answer_branch(engine, tx, &from->volume, &birth.branch, ret, err);
+}
+
+int engine_branch(struct engine *engine, const struct ref *ref, const struct ref *from,
+		  struct branch *ret, struct fl_error *err)
+{
+	const struct snapshot_options hidden = { .reason = REASON_BRANCH };
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	own_snapshot_row struct snapshot_row taken = { 0 };
+	struct ref trunk = { .kind = REF_VOLUME };
+	const struct target *target;
+
+	memcpy(trunk.volume, ref->volume, NAME_TEXT);
+	from = from ? from : &trunk;
+	if (check_refs(engine, ref, from, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
+	    check_free(engine, ref, &claim.targets[0].volume, err) < 0)
+		return -(int)err->code;
+	target = &claim.targets[0];
+	if (target->is_snapshot)
+		return make_branch(engine, ref, target, NULL, ret, err);
+	if (snapshot_take(engine, &target->branch, &hidden, &taken, err) < 0)
+		return -(int)err->code;
+	return make_branch(engine, ref, target, &taken, ret, err);
+}

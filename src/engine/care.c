@@ -1,0 +1,197 @@
+/*
+ * What goes on by itself.  The caretaker (sched/caretaker.c) calls one pass
+ * after another; each says when the next is wanted.
+ */
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/fsat.h"
+#include "base/text.h"
+#include "engine/internal.h"
+
+#define PASS_IDLE (10 * CLOCK_MINUTE)
+#define PASS_AFTER_ERROR (30 * CLOCK_SECOND)
+#define PASS_HELD (2 * CLOCK_SECOND)   /* while replaced heads are still in use */
+#define PASS_SPARSE (1 * CLOCK_SECOND) /* while a pool may outgrow its host */
+
+/*
+ * What the host must have free below a sparse pool: room for what the kernel
+ * has accepted and not yet written, twice, and this much.
+ */
+#define HOST_RESERVE (UINT64_C(256) << 20)
+
+void engine_on_care(struct engine *engine, void (*wake)(void *arg), void *arg)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->care_wake = wake;
+	engine->care_arg = arg;
+}
+
+void care_soon(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->care_wake)
+		engine->care_wake(engine->care_arg);
+}
+
+void note_facts_unwritten(struct engine *engine, const struct fl_error *why)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	log_warning("facts could not be written; they will be tried again", "error=%s", why->text);
+	engine->facts_unwritten = true;
+}
+
+/* Takes the flag, so that what is noted while it is worked on is not lost. */
+static bool take_flag(struct engine *engine, bool *flag)
+{
+	own_lock(guard, &engine->care_mutex);
+	bool set = *flag;
+
+	*flag = false;
+	return set;
+}
+
+static int64_t care_for_facts(struct engine *engine)
+{
+	struct fl_error err;
+
+	if (take_flag(engine, &engine->facts_unwritten) && facts_refresh_all(engine, &err) < 0) {
+		note_facts_unwritten(engine, &err);
+		return PASS_AFTER_ERROR;
+	}
+	if (take_flag(engine, &engine->facts_unsynced) &&
+	    driver_of(engine)->sync(engine->pool, &err) < 0) {
+		log_warning("the pool could not be synced", "error=%s", err.text);
+		return PASS_AFTER_ERROR;
+	}
+	return PASS_IDLE;
+}
+
+static int64_t care_for_retired(struct engine *engine)
+{
+	struct fl_error err;
+	size_t left;
+
+	if (retired_release(engine, &left, &err) == 0)
+		return left > 0 ? PASS_HELD : PASS_IDLE;
+	log_warning("a replaced head could not be let go", "error=%s", err.text);
+	return PASS_AFTER_ERROR;
+}
+
+static int64_t care_for_trash(struct engine *engine)
+{
+	struct fl_error err;
+	int64_t next;
+
+	if (trash_expire(engine, &next, &err) == 0)
+		return next < PASS_IDLE ? next : PASS_IDLE;
+	log_warning("the trash could not be emptied", "error=%s", err.text);
+	return PASS_AFTER_ERROR;
+}
+
+/* --- the host below a sparse pool ------------------------------------------------ */
+
+static uint64_t unwritten_bytes(void)
+{
+	own_text struct text meminfo = { 0 };
+	unsigned long dirty = 0, writeback = 0;
+	const char *found;
+	struct fl_error err;
+
+	if (fsat_read(AT_FDCWD, "/proc/meminfo", 64 * 1024, &meminfo, &err) < 0)
+		return 0;
+	found = strstr(text_get(&meminfo), "Dirty:");
+	if (found)
+		sscanf(found, "Dirty: %lu", &dirty);
+	found = strstr(text_get(&meminfo), "Writeback:");
+	if (found)
+		sscanf(found, "Writeback: %lu", &writeback);
+	return (uint64_t)(dirty + writeback) * 1024;
+}
+
+static void raise_alarm(struct engine *engine, const struct pool_stats *stats)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	fl_fail(&engine->alarm, FL_NO_SPACE,
+		"the host has only %" PRIu64 " MiB left below the sparse pool %s: it is read-only now",
+		stats->host_free >> 20, engine->pool->spec.path);
+	fl_hint(&engine->alarm, "free space on the host; the pool is writable again by itself then");
+	log_error("the host is full: the pool is read-only", "path=%s free=%" PRIu64,
+		  engine->pool->spec.path, stats->host_free);
+}
+
+static void clear_alarm(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->alarm = (struct fl_error){ 0 };
+	log_info("the pool is writable again", "path=%s", engine->pool->spec.path);
+}
+
+static bool alarm_is_on(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	return engine->alarm.code != FL_OK;
+}
+
+static int watch_host(struct engine *engine, const struct pool_stats *stats, struct fl_error *err)
+{
+	uint64_t reserve = HOST_RESERVE + 2 * unwritten_bytes();
+	bool on = alarm_is_on(engine);
+
+	if (!on && stats->host_free < reserve && stats->host_needed > 0) {
+		if (driver_of(engine)->set_read_only(engine->pool, true, err) < 0)
+			return -(int)err->code;
+		raise_alarm(engine, stats);
+	} else if (on && stats->host_free > 2 * reserve) {
+		if (driver_of(engine)->set_read_only(engine->pool, false, err) < 0)
+			return -(int)err->code;
+		clear_alarm(engine);
+	}
+	return 0;
+}
+
+static int64_t care_for_host(struct engine *engine)
+{
+	struct pool_stats stats;
+	struct fl_error err;
+
+	if (!engine->pool->spec.sparse)
+		return PASS_IDLE;
+	if (driver_of(engine)->stats(engine->pool, &stats, &err) < 0 ||
+	    watch_host(engine, &stats, &err) < 0) {
+		log_error("the space below the pool can't be watched", "error=%s", err.text);
+		return PASS_AFTER_ERROR;
+	}
+	return PASS_SPARSE;
+}
+
+/* --- one pass ------------------------------------------------------------------------ */
+
+int64_t engine_care(struct engine *engine)
+{
+	static int64_t (*const cares[])(struct engine *engine) = {
+		care_for_host,
+		care_for_facts,
+		care_for_retired,
+		care_for_trash,
+	};
+	own_gate struct engine *inside = NULL;
+	int64_t next = PASS_IDLE;
+	struct fl_error closed;
+
+	if (gate_enter(engine, &inside, &closed) < 0)
+		return PASS_IDLE;
+	for (size_t i = 0; i < array_size(cares); i++) {
+		int64_t wanted = cares[i](engine);
+
+		next = wanted < next ? wanted : next;
+	}
+	return next;
+}

@@ -1,0 +1,318 @@
+/*
+ * destroy: volumes and branches go to the trash, snapshots and tags for good.
+ *
+ * Into the trash means: the rows get the time and a place for each head in
+ * retired/, durably, and then the heads move there.  A crash in between is made
+ * good at the next start, which moves what the rows say (reconcile.c).
+ */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "engine/internal.h"
+
+struct doom {
+	struct target *target;
+	struct branch_row *branches; /* that go */
+	size_t count;
+	bool volume; /* the volume goes with them */
+	int64_t now;
+};
+
+static int collect_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct doom *doom = arg;
+
+	doom->branches = xrealloc(doom->branches, doom->count + 1, sizeof(*doom->branches));
+	doom->branches[doom->count++] = *row;
+	return 0;
+}
+
+static int refuse_if_used(struct engine *engine, const struct doom *doom, const char *name,
+			  struct fl_error *err)
+{
+	own_free struct tree *heads = xcalloc(doom->count, sizeof(*heads));
+
+	for (size_t i = 0; i < doom->count; i++)
+		heads[i] = tree_head(&doom->branches[i].uuid);
+	return refuse_if_held(engine, heads, doom->count, name, err);
+}
+
+/* --- what hangs on a branch --------------------------------------------------- */
+
+struct dependants {
+	const struct branch_row *branch;
+	struct text text;
+	size_t count;
+};
+
+static void dependants_done(struct dependants *dependants)
+{
+	text_done(&dependants->text);
+}
+
+static void add_dependant(struct dependants *dependants, const char *what, const char *name)
+{
+	if (dependants->count++ < 5)
+		text_add_format(&dependants->text, "%s%s%s", dependants->text.length ? ", " : "",
+				what, name);
+}
+
+static int add_if_tag(void *arg, const struct tag_row *row, struct fl_error *err)
+{
+	struct dependants *dependants = arg;
+
+	if (uuid_equal(&row->snapshot.branch, &dependants->branch->uuid))
+		add_dependant(dependants, "tag ", row->name);
+	return 0;
+}
+
+static int add_children(struct tx *tx, struct dependants *dependants, struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+
+	if (family_load(tx, &dependants->branch->volume, &family, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < family.count; i++) {
+		struct branch_row child;
+
+		if (!uuid_equal(&family.lines[i].parent.branch, &dependants->branch->uuid) ||
+		    uuid_equal(&family.lines[i].branch, &dependants->branch->uuid))
+			continue;
+		if (tx_branch_get(tx, &family.lines[i].branch, &child, err) < 0)
+			return -(int)err->code;
+		if (!child.destroyed)
+			add_dependant(dependants, "branch ", child.name);
+	}
+	return 0;
+}
+
+static int refuse_if_needed(struct engine *engine, const struct target *target, const char *name,
+			    struct fl_error *err)
+{
+	own(dependants_done) struct dependants dependants = { .branch = &target->branch };
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 || add_children(tx, &dependants, err) < 0 ||
+	    tx_tag_each(tx, &target->volume.uuid, NULL, add_if_tag, &dependants, err) < 0)
+		return -(int)err->code;
+	if (dependants.count == 0)
+		return 0;
+	fl_fail(err, FL_BUSY, "snapshots of %s are needed by %s%s", name,
+		text_get(&dependants.text), dependants.count > 5 ? " and others" : "");
+	fl_object(err, "%s", name);
+	return fl_hint(err, "destroy those first (flocker destroy, flocker untag)");
+}
+
+/* --- into the trash -------------------------------------------------------------- */
+
+static int write_doom(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct doom *doom = arg;
+
+	for (size_t i = 0; i < doom->count; i++) {
+		doom->branches[i].destroyed = doom->now;
+		doom->branches[i].retired = uuid_new();
+		if (tx_branch_update(tx, &doom->branches[i], err) < 0)
+			return -(int)err->code;
+	}
+	if (!doom->volume)
+		return 0;
+	doom->target->volume.destroyed = doom->now;
+	return tx_volume_update(tx, &doom->target->volume, err);
+}
+
+/* The rows say that it is gone; what fails here is made good at the next start. */
+static void retire_heads(struct engine *engine, const struct doom *doom)
+{
+	struct fl_error err;
+
+	for (size_t i = 0; i < doom->count; i++) {
+		const struct branch_row *branch = &doom->branches[i];
+
+		if (unlink_branch(engine, doom->target->volume.name, branch->name, &err) < 0 ||
+		    driver_of(engine)->head_retire(engine->pool, &branch->uuid, &branch->retired,
+						   &err) < 0)
+			log_warning("a destroyed branch keeps its head until the next start",
+				    "branch=%s error=%s", branch->name, err.text);
+		facts_refresh(engine, &branch->uuid);
+	}
+	if (doom->volume)
+		unlink_volume(engine, doom->target->volume.name);
+}
+
+static void fill_item(const struct doom *doom, const char *name, struct trash_item *ret)
+{
+	*ret = (struct trash_item){
+		.uuid = doom->volume ? doom->target->volume.uuid : doom->branches[0].uuid,
+		.volume = doom->volume,
+		.destroyed = doom->now,
+		.expires = doom->now + TRASH_KEEP,
+	};
+	snprintf(ret->ref, sizeof(ret->ref), "%s", name);
+}
+
+static int run_doom(struct engine *engine, struct doom *doom, const char *name,
+		    struct trash_item *ret, struct fl_error *err)
+{
+	doom->now = clock_now();
+	if (refuse_if_used(engine, doom, name, err) < 0 ||
+	    catalog_write(engine->catalog, CATALOG_DURABLE, write_doom, doom, err) < 0)
+		return -(int)err->code;
+	retire_heads(engine, doom);
+	if (ret)
+		fill_item(doom, name, ret);
+	care_soon(engine);
+	return 0;
+}
+
+static int load_branches(struct engine *engine, struct doom *doom, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	return tx_branch_each(tx, &doom->target->volume.uuid, false, collect_branch, doom, err);
+}
+
+static int destroy_volume(struct engine *engine, struct target *target, struct trash_item *ret,
+			  struct fl_error *err)
+{
+	struct doom doom = { .target = target, .volume = true };
+	int r = load_branches(engine, &doom, err);
+
+	if (r == 0)
+		r = run_doom(engine, &doom, target->volume.name, ret, err);
+	free(doom.branches);
+	return r;
+}
+
+static int destroy_branch(struct engine *engine, struct target *target, struct trash_item *ret,
+			  struct fl_error *err)
+{
+	struct doom doom = { .target = target, .branches = &target->branch, .count = 1 };
+	char name[REF_SHORT];
+
+	target_format(target, name);
+	if (strcmp(target->branch.name, TRUNK) == 0) {
+		fl_fail(err, FL_INVALID, "%s is the volume itself", name);
+		return fl_hint(err, "to destroy all of it: flocker destroy %s", target->volume.name);
+	}
+	if (refuse_if_needed(engine, target, name, err) < 0)
+		return -(int)err->code;
+	return run_doom(engine, &doom, name, ret, err);
+}
+
+/* --- snapshots ---------------------------------------------------------------------- */
+
+static int refuse_if_pinned(struct engine *engine, const struct target *target, const char *name,
+			    struct fl_error *err)
+{
+	own_text struct text why = { 0 };
+	own_tx struct tx *tx = NULL;
+	unsigned pins;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_snapshot_pins(tx, &target->snapshot.position, &pins, err) < 0)
+		return -(int)err->code;
+	if (snapshot_is_linked(engine, target->volume.name, target->snapshot.id))
+		pins |= PIN_MOUNT;
+	if (pins == 0)
+		return 0;
+	for (int i = 0; i < PIN_COUNT; i++)
+		if (pins & 1u << i)
+			text_add_format(&why, "%s%s", why.length ? ", " : "", pin_names[i]);
+	fl_fail(err, FL_BUSY, "%s must stay, it is pinned: %s", name, text_get(&why));
+	fl_object(err, "%s", name);
+	return fl_hint(err, "tag: a tag points at it; tip: a branch goes on from it; stash: it is in a stash; branch: something began from it; mount: it is mounted");
+}
+
+struct deletion {
+	const struct snapshot_row *row;
+	struct intent_row intent;
+};
+
+/* Lines never begin at a snapshot without a pin, so none needs a new parent. */
+static int delete_row(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct deletion *deletion = arg;
+
+	if (tx_snapshot_delete(tx, &deletion->row->position, err) < 0)
+		return -(int)err->code;
+	return tx_intent_insert(tx, &deletion->intent, err);
+}
+
+static int parse_snapshot_intent(const struct intent_row *intent, struct tree *ret,
+				 struct fl_error *err)
+{
+	char branch[UUID_TEXT];
+
+	*ret = (struct tree){ .kind = TREE_SNAPSHOT };
+	snprintf(branch, sizeof(branch), "%s", intent->body);
+	if (strlen(intent->body) < UUID_TEXT || uuid_parse(branch, &ret->uuid, err) < 0 ||
+	    snapname_parse(intent->body + UUID_TEXT, &ret->snapshot, err) < 0)
+		return fl_fail(err, FL_CORRUPT, "the note of an interrupted deletion can't be read");
+	return 0;
+}
+
+int delete_snapshot_finish(struct engine *engine, const struct intent_row *intent,
+			   struct fl_error *err)
+{
+	struct tree tree;
+
+	if (parse_snapshot_intent(intent, &tree, err) < 0 ||
+	    driver_of(engine)->tree_delete(engine->pool, &tree, err) < 0)
+		return -(int)err->code;
+	return intent_forget(engine, &intent->operation, err);
+}
+
+static int delete_snapshot(struct engine *engine, const struct snapshot_row *row,
+			   struct fl_error *err)
+{
+	char branch[UUID_TEXT], name[SNAPNAME_TEXT], body[UUID_TEXT + SNAPNAME_TEXT];
+	struct deletion deletion = { .row = row, .intent = { .operation = uuid_new() } };
+	struct fl_error later;
+
+	snprintf(body, sizeof(body), "%s/%s", uuid_format(&row->position.branch, branch),
+		 snapname_format(&row->storage, name));
+	snprintf(deletion.intent.verb, sizeof(deletion.intent.verb), "delete-snapshot");
+	deletion.intent.body = body;
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, delete_row, &deletion, err) < 0)
+		return -(int)err->code;
+	/* It is gone for everyone; what the pool could not do now is done at the next start. */
+	if (delete_snapshot_finish(engine, &deletion.intent, &later) < 0)
+		log_warning("a destroyed snapshot stays in the pool until the next start", "error=%s",
+			    later.text);
+	return 0;
+}
+
+static int destroy_snapshot(struct engine *engine, struct target *target, struct fl_error *err)
+{
+	struct tree tree = snapshot_tree(&target->snapshot);
+	char name[REF_SHORT];
+
+	target_format(target, name);
+	if (refuse_if_pinned(engine, target, name, err) < 0 ||
+	    refuse_if_held(engine, &tree, 1, name, err) < 0)
+		return -(int)err->code;
+	return delete_snapshot(engine, &target->snapshot, err);
+}
+
+int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_item *ret,
+		   struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+
+	if (ref->kind == REF_TAG && ref->point == POINT_NONE)
+		return engine_untag(engine, ref, err);
+	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_SNAPSHOT, "destroy", err) < 0 ||
+	    gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
+		return -(int)err->code;
+	if (claim.targets[0].is_snapshot)
+		return destroy_snapshot(engine, &claim.targets[0], err);
+	if (ref->kind == REF_VOLUME)
+		return destroy_volume(engine, &claim.targets[0], ret, err);
+	return destroy_branch(engine, &claim.targets[0], ret, err);
+}

@@ -1,0 +1,124 @@
+/*
+ * The engine's life: from options to open, and the gate that every verb passes.
+ */
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/fsat.h"
+#include "base/text.h"
+#include "engine/internal.h"
+
+static int open_directories(struct engine *engine, struct fl_error *err)
+{
+	if (fsat_open_dir(AT_FDCWD, engine->state, &engine->state_fd, err) < 0)
+		return fl_wrap(err, "opening the state directory");
+	if (fsat_open_dir(AT_FDCWD, engine->mount_root, &engine->root_fd, err) < 0)
+		return fl_wrap(err, "opening the mount root");
+	return 0;
+}
+
+/* A verb must never starve what closes the pool, nor the other way round. */
+static void init_gate(pthread_rwlock_t *gate)
+{
+	pthread_rwlockattr_t attributes;
+
+	pthread_rwlockattr_init(&attributes);
+	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(gate, &attributes);
+	pthread_rwlockattr_destroy(&attributes);
+}
+
+static void engine_free(struct engine *engine)
+{
+	if (!engine)
+		return;
+	engine_pool_close(engine);
+	lock_table_done(&engine->locks);
+	pthread_rwlock_destroy(&engine->gate);
+	pthread_mutex_destroy(&engine->care_mutex);
+	own_fdp(&engine->state_fd);
+	own_fdp(&engine->root_fd);
+	free(engine->state);
+	free(engine->mount_root);
+	free(engine->name);
+	free(engine->host);
+	free(engine);
+}
+OWN_FREEP(engine, engine_free)
+
+int engine_open(const struct engine_options *options, struct engine **ret, struct fl_error *err)
+{
+	own(engine_freep) struct engine *engine = xcalloc(1, sizeof(*engine));
+
+	engine->state_fd = engine->root_fd = -1;
+	engine->state = xstrdup(options->state);
+	engine->mount_root = xstrdup(options->mount_root);
+	engine->name = xstrdup(options->name);
+	engine->host = xstrdup(options->host);
+	engine->instance = options->instance;
+	init_gate(&engine->gate);
+	pthread_mutex_init(&engine->care_mutex, NULL);
+	lock_table_init(&engine->locks);
+	if (open_directories(engine, err) < 0)
+		return -(int)err->code;
+	engine_pool_open(engine);
+	*ret = take_ptr(engine);
+	return 0;
+}
+
+void engine_close(struct engine *engine)
+{
+	if (!engine)
+		return;
+	/* Verbs that run hold the gate; none enters after this, since the caller has no more users. */
+	pthread_rwlock_wrlock(&engine->gate);
+	pthread_rwlock_unlock(&engine->gate);
+	engine_free(engine);
+}
+
+const char *engine_name(const struct engine *engine)
+{
+	return engine->name;
+}
+
+struct uuid engine_instance(const struct engine *engine)
+{
+	return engine->instance;
+}
+
+int gate_enter(struct engine *engine, struct engine **ret, struct fl_error *err)
+{
+	pthread_rwlock_rdlock(&engine->gate);
+	if (!engine->catalog) {
+		*err = engine->trouble;
+		pthread_rwlock_unlock(&engine->gate);
+		return -(int)err->code;
+	}
+	*ret = engine;
+	return 0;
+}
+
+void gate_leave(struct engine **inside)
+{
+	if (*inside)
+		pthread_rwlock_unlock(&(*inside)->gate);
+}
+
+int engine_health(struct engine *engine, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+
+	if (gate_enter(engine, &inside, err) < 0)
+		return -(int)err->code;
+	own_lock(guard, &engine->care_mutex);
+	*err = engine->alarm;
+	return -(int)err->code;
+}
+
+char *time_text(int64_t time, char text[static CLOCK_TEXT])
+{
+	clock_format(time, text);
+	strcpy(strchr(text, '.'), "Z");
+	return text;
+}

@@ -1,0 +1,257 @@
+#pragma once
+
+/*
+ * The verbs (DESIGN section 6): the only code that changes state.
+ *
+ * Every function may be called from any thread.  Each resolves its references,
+ * takes the locks of what it touches (lock.h), asks model for the rule, calls
+ * the driver, and records the outcome in the catalogue; a call that fails has
+ * changed nothing.  References arrive parsed (model/ref.h); a reference that
+ * does not fit the verb is FL_INVALID, one to what is not there FL_NOT_FOUND,
+ * an ambiguous one FL_INVALID with the candidates in the text, one to another
+ * instance's branch where something is to be written FL_NOT_OWNER.
+ *
+ * Without a pool every verb but engine_pool_create and engine_pool_adopt is
+ * FL_NOT_FOUND with the command that makes one; with a lost or damaged
+ * catalogue every one but engine_pool_show and engine_pool_recover is
+ * FL_CORRUPT with the command that rebuilds it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "driver/driver.h"
+#include "model/nouns.h"
+#include "model/ref.h"
+
+struct engine;
+
+struct engine_options {
+	const char *state;	/* directory of catalog.db and pool.json; exists */
+	const char *mount_root; /* directory under which branches appear; exists */
+	struct uuid instance;
+	const char *name; /* of the instance */
+	const char *host; /* name of the host */
+};
+
+/*
+ * Opens the pool that the state directory names and reconciles it with the
+ * catalogue.  A pool that can't be opened (missing, foreign, in use) or a
+ * catalogue that is lost does not fail the start: the engine opens, and says
+ * so in engine_health() and in every verb.  Fails only for the state directory
+ * itself.
+ */
+must_check int engine_open(const struct engine_options *options, struct engine **ret,
+			   struct fl_error *err);
+/* Waits for running verbs.  Leaves branches visible if somebody uses them. */
+void engine_close(struct engine *engine);
+
+const char *engine_name(const struct engine *engine);
+struct uuid engine_instance(const struct engine *engine);
+
+/* 0: all is well.  Else why verbs fail: no pool, a foreign pool, a lost catalogue, a full host. */
+must_check int engine_health(struct engine *engine, struct fl_error *err);
+
+/* --- the pool (pool.c, recover.c) --------------------------------------- */
+
+struct pool_report {
+	struct pool_spec spec;
+	struct pool_identity identity;
+	struct pool_stats stats;
+};
+
+struct recovery {
+	uint64_t volumes, branches, snapshots, tags, stashes;
+	bool backup_used;     /* false: no backup in the pool, so no tags, stashes, metadata */
+	bool backup_complete; /* false: its end was damaged */
+};
+
+/* `spec->driver` may be "": chosen by the kind.  FL_EXISTS when this instance has a pool. */
+must_check int engine_pool_create(struct engine *engine, const struct pool_spec *spec,
+				  struct fl_error *err);
+must_check int engine_pool_show(struct engine *engine, struct pool_report *ret,
+				struct fl_error *err);
+/* To `size` bytes in all; 0: to all that the device below has. */
+must_check int engine_pool_grow(struct engine *engine, uint64_t size, struct pool_report *ret,
+				struct fl_error *err);
+/* Puts the present catalogue aside, if there is one, and rebuilds it from the pool. */
+must_check int engine_pool_recover(struct engine *engine, struct recovery *ret,
+				   struct fl_error *err);
+/*
+ * Takes over a pool that another instance made: its volumes become this
+ * instance's with the next epoch.  `spec` NULL: the pool that the state
+ * directory names.  FL_EXISTS when a pool is open already.
+ */
+must_check int engine_pool_adopt(struct engine *engine, const struct pool_spec *spec,
+				 struct recovery *ret, struct fl_error *err);
+
+/* --- volumes and branches (create.c, branch.c, query.c, set.c, rename.c) --- */
+
+struct create_options {
+	const char *name;
+	const char *description;	 /* NULL = none */
+	const char *mount_path;		 /* absolute, or NULL */
+	const struct metadata *metadata; /* NULL = none */
+	const struct ref *from;		 /* a snapshot, tag, stash, branch of another volume; NULL = empty */
+};
+
+must_check int engine_create(struct engine *engine, const struct create_options *options,
+			     struct volume *ret, struct fl_error *err);
+/* By name, after `after` ("" = from the first), at most `limit` (1 to 1,000). */
+must_check int engine_volumes(struct engine *engine, const char *after, size_t limit,
+			      struct volume_list *ret, struct fl_error *err);
+must_check int engine_volume(struct engine *engine, const struct ref *ref, struct volume *ret,
+			     struct fl_error *err);
+
+/* `from` NULL: the live contents of the volume's trunk. */
+must_check int engine_branch(struct engine *engine, const struct ref *ref, const struct ref *from,
+			     struct branch *ret, struct fl_error *err);
+/* Of one volume, trunk first, or of all (`volume` NULL). */
+must_check int engine_branches(struct engine *engine, const struct ref *volume,
+			       struct branch_list *ret, struct fl_error *err);
+must_check int engine_branch_show(struct engine *engine, const struct ref *ref, struct branch *ret,
+				  struct fl_error *err);
+
+/* What to change; NULL leaves a thing as it is, "" removes it. */
+struct set_options {
+	const char *description;	 /* volumes */
+	const char *mount_path;		 /* volumes */
+	const char *name;		 /* snapshots */
+	const char *message;		 /* snapshots */
+	const struct metadata *metadata; /* volumes and snapshots: pairs to set; NULL = none */
+	const char *const *unset;	 /* volumes and snapshots: keys to remove */
+	size_t unset_count;
+};
+must_check int engine_set_volume(struct engine *engine, const struct ref *ref,
+				 const struct set_options *options, struct volume *ret,
+				 struct fl_error *err);
+must_check int engine_set_snapshot(struct engine *engine, const struct ref *ref,
+				   const struct set_options *options, struct snapshot *ret,
+				   struct fl_error *err);
+
+/* A volume ("mydata"), a branch but trunk ("mydata/test") or a tag ("v1@mydata"). */
+must_check int engine_rename(struct engine *engine, const struct ref *ref, const char *name,
+			     struct fl_error *err);
+
+/* --- snapshots (snapshot.c, log.c) ---------------------------------------- */
+
+struct snapshot_options {
+	const char *name;		 /* NULL = none; with several branches each gets it */
+	const char *message;		 /* NULL = none */
+	const struct metadata *metadata; /* NULL = none */
+	enum reason reason;
+};
+
+#define SNAPSHOT_REFS 1024
+
+/*
+ * Snapshots of the heads of `count` branches (1 to SNAPSHOT_REFS), in parallel,
+ * crash-consistent and durable on return; all or none.  In the order of `refs`.
+ */
+must_check int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
+			       const struct snapshot_options *options, struct snapshot_list *ret,
+			       struct fl_error *err);
+
+/*
+ * The ancestry of a reference, newest first: of a branch what its head came
+ * from; of a snapshot, tag or stash itself and what it came from.  `after`: the
+ * id of the last snapshot of the page before (0: from the newest); `limit` 1 to
+ * 10,000.
+ */
+must_check int engine_log(struct engine *engine, const struct ref *ref, uint64_t after,
+			  size_t limit, struct snapshot_list *ret, struct fl_error *err);
+
+/* One snapshot: what the reference points at; for a branch its tip. */
+must_check int engine_snapshot_show(struct engine *engine, const struct ref *ref,
+				    struct snapshot *ret, struct fl_error *err);
+
+/* --- tags, rollback, stashes (tag.c, rollback.c, stash.c) -------------------- */
+
+/* `target` NULL or a branch: its live contents, for which a snapshot is taken. */
+must_check int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *target,
+			  struct tag *ret, struct fl_error *err);
+must_check int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *err);
+must_check int engine_tags(struct engine *engine, const struct ref *volume, struct tag_list *ret,
+			   struct fl_error *err);
+
+#define HOLDERS 16
+
+struct holder { /* a process that uses a tree */
+	pid_t pid;
+	char command[32];
+	char what[64]; /* "working directory", "/path/in/the/tree", "mount in another namespace" */
+};
+
+struct holders {
+	struct holder items[HOLDERS];
+	size_t count; /* how many there are in all; at most HOLDERS are in items */
+};
+
+struct rollback {
+	struct branch branch;	/* as it is now */
+	struct stash stash;	/* what was put aside */
+	struct holders holders; /* who still sees the replaced contents */
+};
+void rollback_done(struct rollback *rollback);
+
+/*
+ * The head of `branch` becomes `target`: any snapshot, tag or stash of the
+ * volume.  What it was is stash N.  Atomic and durable.
+ */
+must_check int engine_rollback(struct engine *engine, const struct ref *branch,
+			       const struct ref *target, struct rollback *ret,
+			       struct fl_error *err);
+
+must_check int engine_stashes(struct engine *engine, const struct ref *volume,
+			      struct stash_list *ret, struct fl_error *err);
+must_check int engine_stash_show(struct engine *engine, const struct ref *stash, struct stash *ret,
+				 struct fl_error *err);
+/* Makes the stash the head of its branch again.  (As a new branch: engine_branch.) */
+must_check int engine_stash_restore(struct engine *engine, const struct ref *stash,
+				    struct rollback *ret, struct fl_error *err);
+must_check int engine_stash_drop(struct engine *engine, const struct ref *stash,
+				 struct fl_error *err);
+
+/* --- mounts (mount.c) --------------------------------------------------------- */
+
+/*
+ * Branches appear at MOUNT_ROOT/VOLUME/BRANCH, snapshots (read-only) at
+ * MOUNT_ROOT/.at/VOLUME/ID.  Repeatable.  `ret_path` is heap and absolute.
+ */
+must_check int engine_mount(struct engine *engine, const struct ref *ref, char **ret_path,
+			    struct fl_error *err);
+/* FL_BUSY while processes use it, naming them. */
+must_check int engine_unmount(struct engine *engine, const struct ref *ref, struct fl_error *err);
+
+/* --- destroy and the trash (destroy.c, trash.c) --------------------------------- */
+
+#define TRASH_KEEP (7 * CLOCK_DAY)
+
+/*
+ * A volume or a branch (but trunk) goes to the trash; a snapshot or a tag is
+ * gone.  FL_BUSY while in use or pinned: says by what.  `ret` (may be NULL) is
+ * filled for what went to the trash.
+ */
+must_check int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_item *ret,
+			      struct fl_error *err);
+must_check int engine_trash(struct engine *engine, struct trash_list *ret, struct fl_error *err);
+/* `item`: the reference it had, or its UUID.  `as`: a new name, or NULL for the one it had. */
+must_check int engine_trash_restore(struct engine *engine, const char *item, const char *as,
+				    struct trash_item *ret, struct fl_error *err);
+/* `item` NULL: everything.  `ret_count`: how many items went. */
+must_check int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
+				  struct fl_error *err);
+
+/* --- what goes on by itself (driven by sched/caretaker.c) ------------------------- */
+
+/*
+ * One pass: lets go of replaced heads that nobody holds any more, empties what
+ * has been in the trash for TRASH_KEEP, makes facts durable, watches the space
+ * below a sparse pool.  Returns the nanoseconds until the next pass is wanted.
+ */
+int64_t engine_care(struct engine *engine);
+/* Called (from any thread) when a pass is wanted at once.  One hook; NULL: none. */
+void engine_on_care(struct engine *engine, void (*wake)(void *arg), void *arg);

@@ -1,0 +1,299 @@
+#pragma once
+
+/*
+ * What the verbs share: the engine itself, the gate, and claims.  For
+ * src/engine alone.
+ */
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "engine/engine.h"
+#include "engine/lock.h"
+
+struct engine {
+	char *state;
+	char *mount_root;
+	char *name;
+	char *host;
+	struct uuid instance;
+	int state_fd;
+	int root_fd; /* of mount_root */
+
+	/*
+	 * The gate: verbs pass it shared; what opens, closes or rebuilds the
+	 * pool and the catalogue takes it alone.  Behind it, `pool` and
+	 * `catalog` are constant; without a pool there is no catalogue.
+	 */
+	pthread_rwlock_t gate;
+	struct pool *pool;
+	struct catalog *catalog;
+	struct fl_error trouble; /* why one of them is NULL */
+	struct uuid former;	 /* while a pool is taken over: whose it was */
+
+	struct lock_table locks;
+
+	pthread_mutex_t care_mutex; /* of what follows */
+	void (*care_wake)(void *arg);
+	void *care_arg;
+	bool facts_unsynced;   /* facts were written and no sync has followed */
+	bool facts_unwritten;  /* some facts could not be written: all are compared again */
+	struct fl_error alarm; /* a trouble that stops no reader: the host is full */
+};
+
+/* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise. */
+must_check int gate_enter(struct engine *engine, struct engine **ret, struct fl_error *err);
+void gate_leave(struct engine **inside);
+#define own_gate own(gate_leave)
+
+/* Shorthand for a driver's entry of the open pool. */
+#define driver_of(engine) ((engine)->pool->driver)
+
+/* Some facts could not be written: logs it, and engine_care() will compare all of them. */
+void note_facts_unwritten(struct engine *engine, const struct fl_error *why);
+
+/* Asks for a pass of engine_care() soon. */
+void care_soon(struct engine *engine);
+
+/* --- what a reference stands for (resolve.c) -------------------------------- */
+
+struct target {
+	struct volume_row volume;
+	struct branch_row branch;     /* REF_VOLUME: trunk; REF_TAG, REF_STASH: of the snapshot or the stash */
+	bool is_snapshot;	      /* else the live head of the branch */
+	struct snapshot_row snapshot; /* if is_snapshot */
+};
+
+void target_done(struct target *target);
+#define own_target own(target_done)
+
+must_check int resolve(struct engine *engine, struct tx *tx, const struct ref *ref,
+		       struct target *ret, struct fl_error *err);
+/* In a read transaction of its own. */
+must_check int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
+			   struct fl_error *err);
+
+/* FL_INVALID, naming what `verb` takes, unless the reference is of one of the forms in `forms`. */
+enum ref_form {
+	FORM_VOLUME = 1 << 0,	/* mydata */
+	FORM_BRANCH = 1 << 1,	/* mydata/test */
+	FORM_TAG = 1 << 2,	/* v1@mydata */
+	FORM_STASH = 1 << 3,	/* stash/3@mydata */
+	FORM_SNAPSHOT = 1 << 4, /* REF@{POINT} */
+};
+must_check int check_form(const struct ref *ref, unsigned forms, const char *verb,
+			  struct fl_error *err);
+
+/* "mydata/trunk", "mydata/trunk@{9f3c...}": for messages and answers. */
+void target_format(const struct target *target, char text[static REF_SHORT]);
+
+/* --- claims: targets that are locked (claim.c) -------------------------------- */
+
+enum claim_mode {
+	CLAIM_USE,   /* volume shared: what was resolved stays; heads are not touched */
+	CLAIM_HEAD,  /* volume shared, branch alone, where the target is a live head; else CLAIM_USE */
+	CLAIM_SHAPE, /* volume alone */
+};
+
+struct claim {
+	struct target *targets; /* one for each reference, in order */
+	size_t count;
+	struct lock_set locks;
+};
+
+/*
+ * Resolves all references, locks what they stand for, and resolves them again:
+ * what is answered is true as long as the claim is held.
+ */
+must_check int claim_take(struct engine *engine, const struct ref *refs, size_t count,
+			  enum claim_mode mode, struct claim *ret, struct fl_error *err);
+void claim_drop(struct claim *claim);
+#define own_claim own(claim_drop)
+
+/* --- lineage of a volume, loaded (resolve.c) ------------------------------------ */
+
+struct family {
+	struct line *lines;
+	size_t count;
+};
+void family_done(struct family *family);
+#define own_family own(family_done)
+must_check int family_load(struct tx *tx, const struct uuid *volume, struct family *ret,
+			   struct fl_error *err);
+static inline struct lineage family_lineage(const struct family *family)
+{
+	return (struct lineage){ family->lines, family->count };
+}
+/* The position that the branch's head continues from, or none. */
+must_check int family_head(struct tx *tx, const struct family *family, const struct uuid *branch,
+			   struct position *ret, struct fl_error *err);
+/* The stretches of a position's ancestry; `*ret` is heap. */
+void family_ancestry(const struct family *family, const struct position *position,
+		     struct stretch **ret, size_t *ret_count);
+
+/* --- answers: rows as nouns (answer.c) -------------------------------------------- */
+
+must_check int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row *row,
+			     struct volume *ret, struct fl_error *err);
+must_check int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+			     const struct branch_row *row, struct branch *ret,
+			     struct fl_error *err);
+must_check int answer_snapshot(struct engine *engine, struct tx *tx,
+			       const struct volume_row *volume, const struct snapshot_row *row,
+			       struct snapshot *ret, struct fl_error *err);
+must_check int answer_tag(struct tx *tx, const struct volume_row *volume, const struct tag_row *row,
+			  struct tag *ret, struct fl_error *err);
+must_check int answer_stash(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+			    const struct stash_row *row, struct stash *ret, struct fl_error *err);
+/* The name of an instance that is known here, else its UUID's text. */
+void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uuid,
+		     char name[static NAME_TEXT]);
+
+/* --- taking a snapshot (snapshot.c) -------------------------------------------------- */
+
+/*
+ * Takes a snapshot of the live head of a claimed branch in the pool, and fills
+ * the row that the catalogue is to get.  Nothing in the catalogue yet: whoever
+ * fails after this gives it back with snapshot_abort().
+ */
+must_check int snapshot_take(struct engine *engine, const struct branch_row *branch,
+			     const struct snapshot_options *options, struct snapshot_row *ret,
+			     struct fl_error *err);
+void snapshot_abort(struct engine *engine, const struct snapshot_row *row);
+struct tree snapshot_tree(const struct snapshot_row *row);
+
+/* --- facts in the pool (facts.c) ------------------------------------------------------- */
+
+/*
+ * Writes the branch's facts as the rows say; `add` (may be NULL) is a line that
+ * the catalogue does not have yet.
+ */
+must_check int facts_save(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+			  const struct branch_row *branch, const struct line *add,
+			  struct fl_error *err);
+/*
+ * The same after the catalogue has been changed already: a failure (a full
+ * pool) is logged and made good by engine_care().
+ */
+void facts_refresh(struct engine *engine, const struct uuid *branch);
+/* Compares all facts with the catalogue and writes those that differ. */
+must_check int facts_refresh_all(struct engine *engine, struct fl_error *err);
+
+struct facts {
+	struct volume_row volume;
+	struct branch_row branch;
+	char instance_name[NAME_TEXT];
+	struct line *lines;
+	size_t line_count;
+};
+void facts_done(struct facts *facts);
+#define own_facts own(facts_done)
+must_check int facts_load(struct engine *engine, const struct uuid *branch, struct facts *ret,
+			  struct fl_error *err);
+
+/* --- visible branches (links.c) ---------------------------------------------------------- */
+
+/* May MOUNT_ROOT/VOLUME[/BRANCH] be made?  FL_BUSY names what stands there. */
+must_check int link_check(struct engine *engine, const char *volume, const char *branch,
+			  struct fl_error *err);
+must_check int link_branch(struct engine *engine, const char *volume,
+			   const struct branch_row *branch, struct fl_error *err);
+must_check int unlink_branch(struct engine *engine, const char *volume, const char *branch,
+			     struct fl_error *err);
+must_check int link_snapshot(struct engine *engine, const char *volume,
+			     const struct snapshot_row *row, struct fl_error *err);
+must_check int unlink_snapshot(struct engine *engine, const char *volume, uint64_t id,
+			       struct fl_error *err);
+bool snapshot_is_linked(struct engine *engine, const char *volume, uint64_t id);
+/* Is any snapshot of the volume? */
+bool any_snapshot_is_linked(struct engine *engine, const char *volume);
+must_check int links_rename_volume(struct engine *engine, const char *from, const char *to,
+				   struct fl_error *err);
+/* Removes all that belongs to a volume, where it is empty then. */
+void unlink_volume(struct engine *engine, const char *volume);
+/* Makes the links agree with the catalogue. */
+must_check int links_refresh_all(struct engine *engine, struct fl_error *err);
+/* Heap; absolute. */
+char *link_path(struct engine *engine, const char *volume, const char *branch);
+char *snapshot_link_path(struct engine *engine, const char *volume, uint64_t id);
+
+/* --- who uses a tree (use.c) --------------------------------------------------------------- */
+
+/* The processes that hold any of these trees.  Trees that are missing are held by nobody. */
+must_check int find_holders(struct engine *engine, const struct tree *trees, size_t count,
+			    struct holders *ret, struct fl_error *err);
+/* FL_BUSY naming the object and the processes, if there are any. */
+must_check int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
+			      const char *object, struct fl_error *err);
+
+/* --- deletion: leaves the catalogue, with an intent, before it leaves the pool ------------------ */
+
+/* Each carries out the intent of that name and forgets it; repeatable. */
+must_check int delete_snapshot_finish(struct engine *engine, const struct intent_row *intent,
+				      struct fl_error *err);
+must_check int delete_branch_finish(struct engine *engine, const struct intent_row *intent,
+				    struct fl_error *err);
+must_check int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
+				     struct fl_error *err);
+/* Finishes or undoes a rollback that a crash interrupted. */
+must_check int rollback_finish(struct engine *engine, const struct intent_row *intent,
+			       struct fl_error *err);
+must_check int intent_forget(struct engine *engine, const struct uuid *operation,
+			     struct fl_error *err);
+
+/* Empties what has been in the trash for long enough; `*ret_next`: nanoseconds until the next is due. */
+must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err);
+
+/* The intent to remove all of a branch from the pool; in the transaction that deletes its row. */
+must_check int delete_branch_intend(struct tx *tx, const struct branch_row *branch,
+				    struct intent_row *ret, struct fl_error *err);
+
+/* --- rollback's other half (retire.c) ------------------------------------------------------------- */
+
+/* Lets go of every retired head that nobody holds.  `*ret_left`: how many are still held. */
+must_check int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *err);
+
+/* --- opening (pool.c, reconcile.c, recover.c) -------------------------------------------------------- */
+
+/* Gives a snapshot in the pool its row; `*ret_known` false: its branch has none, and nothing is done. */
+must_check int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_known,
+			      struct fl_error *err);
+/* Finishes intents, then makes catalogue and pool agree. */
+must_check int reconcile(struct engine *engine, struct fl_error *err);
+/* Fills an empty, open catalogue from the open pool. */
+must_check int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err);
+void engine_pool_open(struct engine *engine); /* sets pool and catalog, or trouble */
+void engine_pool_close(struct engine *engine);
+
+/* RFC 3339 for messages, seconds only. */
+char *time_text(int64_t time, char text[static CLOCK_TEXT]);
+
+/* --- a new branch, with or without its volume (birth.c) ---------------------------------------------- */
+
+struct birth {
+	const struct volume_row *volume;
+	bool new_volume; /* the volume is made with it */
+	struct branch_row branch;
+	struct line line;		  /* its first */
+	const struct snapshot_row *taken; /* taken for it just now, not in the catalogue yet; or NULL */
+	bool has_from;
+	struct tree from; /* the contents; else empty */
+};
+
+/* Pool, link, catalogue; what a failure leaves half-made is taken back, `taken` included. */
+must_check int birth_run(struct engine *engine, const struct birth *birth, struct fl_error *err);
+/* A fresh branch row of this instance, mounted. */
+struct branch_row birth_branch(struct engine *engine, const struct volume_row *volume,
+			       const char *name);
+/* Where a new branch or volume begins: `target` as it is, or the snapshot `taken` of its live head. */
+void birth_from(struct birth *birth, const struct target *target, const struct snapshot_row *taken);
+
+/* --- checks of what users type (set.c) ------------------------------------------------------------------ */
+
+must_check int check_description(const char *description, struct fl_error *err);
+must_check int check_mount_path(const char *path, struct fl_error *err);
+must_check int check_message(const char *message, struct fl_error *err);

@@ -1,0 +1,56 @@
+#pragma once
+
+/*
+ * Locks of volumes and branches: the only place that takes them.
+ *
+ * A volume's lock is held exclusively by what changes its shape or takes
+ * something away from it (rename, destroy, untag, drop, restore from the
+ * trash), and shared by everything else that writes below it.  A branch's lock
+ * is held exclusively by what touches its head or adds to its line (snapshot,
+ * rollback, mount).  So snapshots of different branches run in parallel, two of
+ * one branch queue, and nothing a verb has resolved disappears under it.
+ *
+ * Order, which is why there is no deadlock: a verb asks for all its locks in
+ * one call; volumes come before branches, and each kind is taken in the order
+ * of the UUIDs.  No verb asks twice.  Readers take none: they read the
+ * catalogue in one transaction.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/uuid.h"
+
+struct lock;
+
+struct lock_table {
+	pthread_mutex_t mutex;
+	struct lock **buckets; /* LOCK_BUCKETS chains of the locks that somebody holds or awaits */
+};
+
+enum lock_kind { LOCK_VOLUME, LOCK_BRANCH };
+
+struct lock_want {
+	enum lock_kind kind;
+	bool exclusive;
+	struct uuid uuid;
+};
+
+struct lock_set {
+	struct lock_table *table;
+	struct lock **held;
+	size_t count;
+};
+
+void lock_table_init(struct lock_table *table);
+void lock_table_done(struct lock_table *table);
+
+/*
+ * Takes all of `wants` (sorted and merged here: twice the same is once, and
+ * exclusive if either was) and blocks until it has them.
+ */
+void lock_take(struct lock_table *table, struct lock_want *wants, size_t count,
+	       struct lock_set *ret);
+/* Gives all back.  An empty set is fine. */
+void lock_drop(struct lock_set *set);

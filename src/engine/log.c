@@ -1,0 +1,289 @@
+/*
+ * The log: an ancestry, page by page.
+ *
+ * A page costs what it prints: its stretches are keyset ranges in the
+ * catalogue, and what is the same for all its rows (lines, tags, stashes, tips)
+ * is read once and looked up by position.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+#define LOG_LIMIT 10000
+
+struct mark { /* something that points at a position */
+	struct position position;
+	unsigned pins;
+	char tag[NAME_TEXT]; /* PIN_TAG */
+};
+
+struct page {
+	struct engine *engine;
+	struct tx *tx;
+	const struct target *target;
+	struct family family;
+	struct mark *marks; /* sorted by position */
+	size_t mark_count;
+	size_t limit;
+	struct snapshot_list list;
+	struct branch_row branch; /* that took the rows of the present stretch */
+	bool any_linked;	  /* some snapshot of the volume is mounted */
+	bool began;		  /* the rows are older than the branch asked about */
+	char instance[NAME_TEXT]; /* name of `instance_uuid` */
+	struct uuid instance_uuid;
+};
+
+static void page_done(struct page *page)
+{
+	family_done(&page->family);
+	free(page->marks);
+	snapshot_list_done(&page->list);
+}
+
+static struct mark *add_mark(struct page *page, const struct position *position, unsigned pins)
+{
+	struct mark *mark;
+
+	page->marks = xrealloc(page->marks, page->mark_count + 1, sizeof(*page->marks));
+	mark = &page->marks[page->mark_count++];
+	*mark = (struct mark){ .position = *position, .pins = pins };
+	return mark;
+}
+
+static int mark_tag(void *arg, const struct tag_row *row, struct fl_error *err)
+{
+	memcpy(add_mark(arg, &row->snapshot, PIN_TAG)->tag, row->name, NAME_TEXT);
+	return 0;
+}
+
+static int mark_stash(void *arg, const struct stash_row *row, struct fl_error *err)
+{
+	add_mark(arg, &row->snapshot, PIN_STASH);
+	return 0;
+}
+
+static int compare_positions(const struct position *a, const struct position *b)
+{
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return memcmp(&a->branch, &b->branch, sizeof(a->branch));
+}
+
+static int compare_marks(const void *a, const void *b)
+{
+	const struct mark *x = a, *y = b;
+	int order = compare_positions(&x->position, &y->position);
+
+	return order ? order : strcmp(x->tag, y->tag);
+}
+
+/* Lines that end without a snapshot of their own: their parent is the tip of a head. */
+static int mark_lines(struct page *page, struct fl_error *err)
+{
+	for (size_t i = 0; i < page->family.count; i++) {
+		const struct line *line = &page->family.lines[i];
+		struct position tip;
+
+		if (!position_is_none(&line->parent))
+			add_mark(page, &line->parent, PIN_BRANCH);
+		if (line->start != 1)
+			continue;
+		if (family_head(page->tx, &page->family, &line->branch, &tip, err) < 0)
+			return -(int)err->code;
+		if (!position_is_none(&tip))
+			add_mark(page, &tip, PIN_TIP);
+	}
+	return 0;
+}
+
+static int load_marks(struct page *page, struct fl_error *err)
+{
+	const struct uuid *volume = &page->target->volume.uuid;
+
+	if (family_load(page->tx, volume, &page->family, err) < 0 || mark_lines(page, err) < 0 ||
+	    tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
+	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
+		return -(int)err->code;
+	qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
+	return 0;
+}
+
+/* The index of the first mark at or after the position. */
+static size_t first_mark(const struct page *page, const struct position *position)
+{
+	size_t low = 0, high = page->mark_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_positions(&page->marks[middle].position, position) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void apply_marks(const struct page *page, const struct position *position,
+			struct snapshot *snapshot)
+{
+	for (size_t i = first_mark(page, position);
+	     i < page->mark_count && position_equal(&page->marks[i].position, position); i++) {
+		snapshot->pins |= page->marks[i].pins;
+		if (page->marks[i].pins != PIN_TAG)
+			continue;
+		snapshot->tags = xrealloc(snapshot->tags, snapshot->tag_count + 1,
+					  sizeof(*snapshot->tags));
+		memcpy(snapshot->tags[snapshot->tag_count++], page->marks[i].tag, NAME_TEXT);
+	}
+}
+
+static void name_instance(struct page *page, const struct snapshot_row *row,
+			  struct snapshot *snapshot)
+{
+	if (page->instance[0] == '\0' ||
+	    !uuid_equal(&page->instance_uuid, &row->storage.instance)) {
+		page->instance_uuid = row->storage.instance;
+		answer_instance(page->engine, page->tx, &row->storage.instance, page->instance);
+	}
+	memcpy(snapshot->instance, page->instance, NAME_TEXT);
+}
+
+static int add_row(void *arg, const struct snapshot_row *row, struct fl_error *err)
+{
+	struct page *page = arg;
+	struct snapshot *snapshot = snapshot_list_add(&page->list);
+
+	/* The row before is younger: this one is what it came from. */
+	if (page->list.count > 1)
+		snapshot[-1].parent = row->id;
+	snapshot->id = row->id;
+	snapshot->branch_uuid = row->position.branch;
+	snapshot->instance_uuid = row->storage.instance;
+	snapshot->time = row->position.time;
+	snapshot->sequence = row->sequence;
+	snapshot->reason = row->reason;
+	snapshot->message = row->message ? xstrdup(row->message) : NULL;
+	snapshot->began = page->began;
+	memcpy(snapshot->host, row->host, NAME_TEXT);
+	memcpy(snapshot->name, row->name, NAME_TEXT);
+	memcpy(snapshot->volume, page->target->volume.name, NAME_TEXT);
+	memcpy(snapshot->branch, page->branch.name, NAME_TEXT);
+	metadata_copy(&row->metadata, &snapshot->metadata);
+	name_instance(page, row, snapshot);
+	apply_marks(page, &row->position, snapshot);
+	if (page->any_linked && snapshot_is_linked(page->engine, page->target->volume.name, row->id))
+		snapshot->pins |= PIN_MOUNT;
+	return 0;
+}
+
+static int add_stretch(struct page *page, const struct stretch *stretch, struct fl_error *err)
+{
+	if (tx_branch_get(page->tx, &stretch->branch, &page->branch, err) < 0)
+		return -(int)err->code;
+	page->began = !uuid_equal(&stretch->branch, &page->target->branch.uuid);
+	return tx_snapshot_each(page->tx, stretch, page->limit - page->list.count, add_row, page,
+				err);
+}
+
+/* Where the ancestry begins: the snapshot itself, or what the head continues from. */
+static int start_of(struct page *page, struct position *ret, struct fl_error *err)
+{
+	if (!page->target->is_snapshot)
+		return family_head(page->tx, &page->family, &page->target->branch.uuid, ret, err);
+	*ret = page->target->snapshot.position;
+	return 0;
+}
+
+/* Drops from the stretches what a page before has shown, up to and with the snapshot `after`. */
+static int skip_shown(struct page *page, uint64_t after, struct stretch *stretches, size_t count,
+		      size_t *first, struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row row = { 0 };
+	char id[SNAPID_TEXT];
+
+	*first = 0;
+	if (after == 0)
+		return 0;
+	if (tx_snapshot_get_id(page->tx, after, &row, err) < 0)
+		return fl_wrap(err, "going on with the log");
+	for (size_t i = 0; i < count; i++)
+		if (uuid_equal(&stretches[i].branch, &row.position.branch) &&
+		    row.position.time >= stretches[i].from && row.position.time <= stretches[i].to) {
+			stretches[i].to = row.position.time - 1;
+			*first = i;
+			return 0;
+		}
+	return fl_fail(err, FL_INVALID, "snapshot %s is not in this log",
+		       snapid_format(after, id));
+}
+
+/* The last row's parent is the first row of the next page. */
+static int fill_page(struct page *page, struct stretch *stretches, size_t count, size_t first,
+		     struct fl_error *err)
+{
+	size_t wanted = page->limit++;
+
+	for (size_t i = first; i < count && page->list.count < page->limit; i++)
+		if (add_stretch(page, &stretches[i], err) < 0)
+			return -(int)err->code;
+	if (page->list.count > wanted)
+		snapshot_done(&page->list.items[--page->list.count]);
+	return 0;
+}
+
+static int load_page(struct page *page, uint64_t after, struct fl_error *err)
+{
+	own_free struct stretch *stretches = NULL;
+	struct position start;
+	size_t count, first;
+
+	page->any_linked = any_snapshot_is_linked(page->engine, page->target->volume.name);
+	if (load_marks(page, err) < 0 || start_of(page, &start, err) < 0)
+		return -(int)err->code;
+	family_ancestry(&page->family, &start, &stretches, &count);
+	if (skip_shown(page, after, stretches, count, &first, err) < 0)
+		return -(int)err->code;
+	return fill_page(page, stretches, count, first, err);
+}
+
+int engine_log(struct engine *engine, const struct ref *ref, uint64_t after, size_t limit,
+	       struct snapshot_list *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+	own(page_done) struct page page = { .engine = engine, .target = &target, .limit = limit };
+
+	if (limit < 1 || limit > LOG_LIMIT)
+		return fl_fail(err, FL_INVALID, "limit is %zu; it must be 1 to %d", limit, LOG_LIMIT);
+	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
+		       "log", err) < 0 ||
+	    gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
+	    resolve(engine, tx, ref, &target, err) < 0)
+		return -(int)err->code;
+	page.tx = tx;
+	if (load_page(&page, after, err) < 0)
+		return -(int)err->code;
+	*ret = page.list;
+	page.list = (struct snapshot_list){ 0 };
+	return 0;
+}
+
+int engine_snapshot_show(struct engine *engine, const struct ref *ref, struct snapshot *ret,
+			 struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct ref point = *ref;
+
+	if (point.point == POINT_NONE && (point.kind == REF_VOLUME || point.kind == REF_BRANCH))
+		point.point = POINT_LATEST;
+	if (check_form(&point, FORM_TAG | FORM_STASH | FORM_SNAPSHOT, "this", err) < 0 ||
+	    gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
+	    resolve(engine, tx, &point, &target, err) < 0)
+		return -(int)err->code;
+	return answer_snapshot(engine, tx, &target.volume, &target.snapshot, ret, err);
+}

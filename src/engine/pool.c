@@ -1,0 +1,476 @@
+/*
+ * The pool's life in an instance: made, opened, shown, grown, taken over.
+ *
+ * STATE/pool.json says where it is.  Opening has two steps with a state each:
+ * the pool (it is there, it is ours, nobody else has it), then the catalogue
+ * (it is there, whole, and this pool's).  Where one fails the engine keeps what
+ * it has, and the error that every verb will answer.
+ */
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/fsat.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "catalog/backup.h"
+#include "driver/decorators.h"
+#include "engine/internal.h"
+
+#define SPEC_FILE "pool.json"
+#define SPEC_LIMIT (16 * 1024)
+#define CATALOG_FILE "catalog.db"
+#define BACKUP_FILE "catalog.backup"
+#define MEBIBYTE (UINT64_C(1) << 20)
+
+/* --- where it is -------------------------------------------------------------- */
+
+static int save_spec(struct engine *engine, const struct pool_spec *spec, struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+	struct json json;
+
+	json_init(&json, &text);
+	json_put_object(&json, NULL);
+	json_put_string(&json, "driver", spec->driver);
+	json_put_string(&json, "kind", pool_kind_names[spec->kind]);
+	json_put_string(&json, "path", spec->path);
+	json_put_bool(&json, "sparse", spec->sparse);
+	json_put_bool(&json, "compress", spec->compress);
+	json_end(&json);
+	text_add_string(&text, "\n");
+	return fsat_write(engine->state_fd, SPEC_FILE, text_get(&text), text.length, 0600, true,
+			  err);
+}
+
+static int find_kind(const char *name, enum pool_kind *ret)
+{
+	for (int kind = 0; kind < POOL_KINDS; kind++)
+		if (strcmp(pool_kind_names[kind], name) == 0) {
+			*ret = (enum pool_kind)kind;
+			return 0;
+		}
+	return -1;
+}
+
+static int decode_spec(const char *text, struct pool_spec *ret)
+{
+	json_error_t where;
+	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	const char *driver, *kind, *path;
+	int sparse, compress, r = -1;
+
+	if (root && json_unpack(root, "{s:s, s:s, s:s, s:b, s:b}", "driver", &driver, "kind", &kind,
+				"path", &path, "sparse", &sparse, "compress", &compress) == 0 &&
+	    strlen(driver) < sizeof(ret->driver) && strlen(path) < sizeof(ret->path)) {
+		*ret = (struct pool_spec){ .sparse = sparse, .compress = compress };
+		strcpy(ret->driver, driver);
+		strcpy(ret->path, path);
+		r = find_kind(kind, &ret->kind);
+	}
+	json_decref(root);
+	return r;
+}
+
+static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+
+	if (fsat_read(engine->state_fd, SPEC_FILE, SPEC_LIMIT, &text, err) < 0) {
+		if (err->code != FL_NOT_FOUND)
+			return -(int)err->code;
+		fl_fail(err, FL_NOT_FOUND, "there is no pool yet");
+		return fl_hint(err, "make one: flocker pool create --file %s/pool.img", engine->state);
+	}
+	if (decode_spec(text_get(&text), ret) == 0)
+		return 0;
+	fl_fail(err, FL_CORRUPT, "%s/%s can't be read", engine->state, SPEC_FILE);
+	return fl_hint(err, "remove it, then take the pool over again: flocker pool adopt");
+}
+
+static char *catalog_path(struct engine *engine)
+{
+	struct text path = { 0 };
+
+	text_add_format(&path, "%s/%s", engine->state, CATALOG_FILE);
+	return text_take(&path);
+}
+
+/* --- opening ---------------------------------------------------------------------- */
+
+static int open_pool(const struct pool_spec *spec, struct pool **ret, struct fl_error *err)
+{
+	const struct driver *driver;
+	struct pool *pool;
+
+	if (driver_find(spec->driver, &driver, err) < 0 || driver->open(spec, &pool, err) < 0)
+		return fl_wrap(err, "opening the pool %s", spec->path);
+	*ret = crash_wrap_from_environment(pool);
+	return 0;
+}
+
+static int check_owner(struct engine *engine, const struct pool *pool, struct fl_error *err)
+{
+	char uuid[UUID_TEXT];
+
+	if (uuid_equal(&pool->identity.instance, &engine->instance))
+		return 0;
+	fl_fail(err, FL_DENIED, "the pool %s belongs to another instance (%s)", pool->spec.path,
+		uuid_format(&pool->identity.instance, uuid));
+	return fl_hint(err, "to take it over, volumes and all: flocker pool adopt");
+}
+
+static int check_catalog(struct engine *engine, struct catalog *catalog, struct fl_error *err)
+{
+	own_text struct text known = { 0 };
+	own_tx struct tx *tx = NULL;
+	char uuid[UUID_TEXT];
+
+	if (tx_begin(catalog, &tx, err) < 0)
+		return -(int)err->code;
+	if (tx_setting_get(tx, "pool.uuid", &known, err) < 0 && err->code != FL_NOT_FOUND)
+		return -(int)err->code;
+	if (strcmp(text_get(&known), uuid_format(&engine->pool->identity.pool, uuid)) == 0)
+		return 0;
+	return fl_fail(err, FL_CORRUPT, "the catalogue belongs to another pool (%s)",
+		       known.length ? text_get(&known) : "none");
+}
+
+static int append_backup(void *arg, const void *bytes, size_t length, struct fl_error *err)
+{
+	struct pool *pool = arg;
+
+	return pool->driver->file_append(pool, BACKUP_FILE, bytes, length, err);
+}
+
+static int replace_backup(void *arg, const void *bytes, size_t length, struct fl_error *err)
+{
+	struct pool *pool = arg;
+
+	return pool->driver->file_write(pool, BACKUP_FILE, bytes, length, err);
+}
+
+/* Makes pool, catalogue and links agree, and begins the backup.  `engine->catalog` is set. */
+static int start(struct engine *engine, struct fl_error *err)
+{
+	struct backup_sink sink = { engine->pool, append_backup, replace_backup };
+	const struct driver *driver = driver_of(engine);
+
+	if (reconcile(engine, err) < 0)
+		return fl_wrap(err, "comparing the catalogue with the pool");
+	if (facts_refresh_all(engine, err) < 0)
+		note_facts_unwritten(engine, err);
+	if ((driver->capabilities & DRIVER_CAN_EXPOSE) &&
+	    driver->expose(engine->pool, engine->mount_root, err) < 0)
+		return fl_wrap(err, "making the branches visible");
+	if (links_refresh_all(engine, err) < 0)
+		return fl_wrap(err, "making the branches visible");
+	return catalog_backup_start(engine->catalog, &sink, err);
+}
+
+static int open_catalog(struct engine *engine, struct catalog **ret, struct fl_error *err)
+{
+	own_free char *path = catalog_path(engine);
+
+	if (catalog_open(path, false, ret, err) == 0)
+		return 0;
+	if (err->code == FL_NOT_FOUND)
+		fl_fail(err, FL_CORRUPT, "the catalogue %s is missing", path);
+	return -(int)err->code;
+}
+
+static void close_catalog(struct engine *engine)
+{
+	catalog_close(take_ptr(engine->catalog));
+}
+
+/* The second step: leaves engine->catalog set, or NULL and the error. */
+static int start_catalog(struct engine *engine, struct fl_error *err)
+{
+	struct catalog *catalog;
+
+	if (open_catalog(engine, &catalog, err) < 0)
+		return fl_hint(err, "rebuild it from the pool: flocker pool recover");
+	if (check_catalog(engine, catalog, err) < 0) {
+		catalog_close(catalog);
+		return fl_hint(err, "rebuild it from the pool: flocker pool recover");
+	}
+	engine->catalog = catalog;
+	if (start(engine, err) == 0)
+		return 0;
+	close_catalog(engine);
+	return -(int)err->code;
+}
+
+static int open_all(struct engine *engine, struct fl_error *err)
+{
+	struct pool_spec spec;
+	struct pool *pool;
+
+	if (load_spec(engine, &spec, err) < 0 || open_pool(&spec, &pool, err) < 0)
+		return -(int)err->code;
+	if (check_owner(engine, pool, err) < 0) {
+		pool->driver->close(pool);
+		return -(int)err->code;
+	}
+	engine->pool = pool;
+	return start_catalog(engine, err);
+}
+
+void engine_pool_open(struct engine *engine)
+{
+	char uuid[UUID_TEXT];
+
+	if (open_all(engine, &engine->trouble) < 0)
+		log_warning("no volumes can be served", "reason=%s", engine->trouble.text);
+	else
+		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
+			 uuid_format(&engine->pool->identity.pool, uuid));
+}
+
+void engine_pool_close(struct engine *engine)
+{
+	struct fl_error err;
+
+	if (engine->catalog)
+		close_catalog(engine);
+	if (!engine->pool)
+		return;
+	if ((driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE) &&
+	    driver_of(engine)->conceal(engine->pool, engine->mount_root, &err) < 0)
+		log_info("branches stay visible", "reason=%s", err.text);
+	driver_of(engine)->close(take_ptr(engine->pool));
+}
+
+/* --- the gate, alone ------------------------------------------------------------------ */
+
+static void gate_open(struct engine **alone)
+{
+	if (*alone)
+		pthread_rwlock_unlock(&(*alone)->gate);
+}
+#define own_gate_alone own(gate_open)
+
+static struct engine *gate_shut(struct engine *engine)
+{
+	pthread_rwlock_wrlock(&engine->gate);
+	return engine;
+}
+
+/* --- create ------------------------------------------------------------------------------- */
+
+static int fill_size(struct pool_spec *spec, struct fl_error *err)
+{
+	own_free char *directory = xstrdup(spec->path);
+	struct statvfs st;
+
+	*strrchr(directory, '/') = '\0';
+	if (statvfs(directory[0] ? directory : "/", &st) < 0)
+		return fl_fail_errno(err, "looking at %s", directory);
+	spec->size = (uint64_t)st.f_bavail * st.f_frsize / 2 / MEBIBYTE * MEBIBYTE;
+	return 0;
+}
+
+static int complete_spec(struct pool_spec *spec, struct fl_error *err)
+{
+	if (spec->driver[0] == '\0')
+		strcpy(spec->driver, "btrfs");
+	if (spec->kind != POOL_MEMORY && spec->path[0] != '/')
+		return fl_fail(err, FL_INVALID, "the path '%.200s' is not absolute", spec->path);
+	if (spec->kind == POOL_FILE && spec->size == 0)
+		return fill_size(spec, err);
+	return 0;
+}
+
+static int refuse_second_pool(struct engine *engine, struct fl_error *err)
+{
+	struct pool_spec present;
+
+	if (load_spec(engine, &present, err) < 0)
+		return err->code == FL_NOT_FOUND ? 0 : -(int)err->code;
+	fl_fail(err, FL_EXISTS, "this instance has a pool: %s", present.path);
+	return fl_hint(err, "an instance has one pool; a second instance: flockerd --root DIR");
+}
+
+static int write_identity(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct engine *engine = arg;
+	char uuid[UUID_TEXT];
+
+	return tx_setting_set(tx, "pool.uuid", uuid_format(&engine->pool->identity.pool, uuid), err);
+}
+
+/* An empty catalogue for the open pool; one that lies there is put aside. */
+static int new_catalog(struct engine *engine, struct fl_error *err)
+{
+	own_free char *path = catalog_path(engine);
+	struct catalog *catalog;
+
+	if (catalog_put_aside(path, err) < 0 || catalog_open(path, true, &catalog, err) < 0)
+		return -(int)err->code;
+	engine->catalog = catalog;
+	if (catalog_write(catalog, CATALOG_DURABLE, write_identity, engine, err) == 0)
+		return 0;
+	close_catalog(engine);
+	return -(int)err->code;
+}
+
+static int start_new(struct engine *engine, const struct pool_spec *spec, struct fl_error *err)
+{
+	if (open_pool(spec, &engine->pool, err) < 0 || new_catalog(engine, err) < 0 ||
+	    start(engine, err) < 0 || save_spec(engine, spec, err) < 0)
+		return -(int)err->code;
+	return 0;
+}
+
+static void forget_pool(struct engine *engine, const struct fl_error *why)
+{
+	engine_pool_close(engine);
+	engine->trouble = *why;
+}
+
+int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, struct fl_error *err)
+{
+	struct pool_identity identity = { POOL_FORMAT, uuid_new(), engine->instance };
+	struct pool_spec spec = *wanted;
+	const struct driver *driver;
+	struct fl_error none;
+
+	if (complete_spec(&spec, err) < 0 || driver_find(spec.driver, &driver, err) < 0)
+		return -(int)err->code;
+	own_gate_alone struct engine *alone = gate_shut(engine);
+
+	(void)alone;
+	if (refuse_second_pool(engine, err) < 0)
+		return -(int)err->code;
+	if (driver->create(&spec, &identity, err) < 0) {
+		if (err->code == FL_EXISTS)
+			fl_hint(err, "to use the pool that is there: flocker pool adopt");
+		return -(int)err->code;
+	}
+	if (start_new(engine, &spec, err) == 0)
+		return 0;
+	if (load_spec(engine, &spec, &none) < 0)
+		forget_pool(engine, &none);
+	return fl_hint(err, "the pool was made but could not be opened; try: flocker pool adopt");
+}
+
+/* --- show, grow ----------------------------------------------------------------------------- */
+
+static int report(struct engine *engine, struct pool_report *ret, struct fl_error *err)
+{
+	struct pool_stats stats;
+
+	if (driver_of(engine)->stats(engine->pool, &stats, err) < 0)
+		return -(int)err->code;
+	*ret = (struct pool_report){ engine->pool->spec, engine->pool->identity, stats };
+	return 0;
+}
+
+/* A lost catalogue hides no pool: these two need the pool alone. */
+static int enter_pool(struct engine *engine, struct engine **ret, struct fl_error *err)
+{
+	pthread_rwlock_rdlock(&engine->gate);
+	if (!engine->pool) {
+		*err = engine->trouble;
+		pthread_rwlock_unlock(&engine->gate);
+		return -(int)err->code;
+	}
+	*ret = engine;
+	return 0;
+}
+
+int engine_pool_show(struct engine *engine, struct pool_report *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+
+	if (enter_pool(engine, &inside, err) < 0)
+		return -(int)err->code;
+	return report(engine, ret, err);
+}
+
+int engine_pool_grow(struct engine *engine, uint64_t size, struct pool_report *ret,
+		     struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+
+	if (enter_pool(engine, &inside, err) < 0)
+		return -(int)err->code;
+	if (!(driver_of(engine)->capabilities & DRIVER_CAN_GROW))
+		return fl_fail(err, FL_UNSUPPORTED, "the driver '%s' can't grow a pool",
+			       driver_of(engine)->name);
+	if (driver_of(engine)->grow(engine->pool, size, err) < 0)
+		return fl_wrap(err, "growing the pool %s", engine->pool->spec.path);
+	return report(engine, ret, err);
+}
+
+/* --- recover, adopt --------------------------------------------------------------------------- */
+
+static int rebuild_catalog(struct engine *engine, struct recovery *ret, struct fl_error *err)
+{
+	if (engine->catalog)
+		close_catalog(engine);
+	if (new_catalog(engine, err) < 0 || rebuild(engine, ret, err) < 0)
+		return -(int)err->code;
+	return start(engine, err);
+}
+
+int engine_pool_recover(struct engine *engine, struct recovery *ret, struct fl_error *err)
+{
+	own_gate_alone struct engine *alone = gate_shut(engine);
+
+	(void)alone;
+	if (!engine->pool) {
+		*err = engine->trouble;
+		return -(int)err->code;
+	}
+	if (rebuild_catalog(engine, ret, err) == 0)
+		return 0;
+	fl_wrap(err, "rebuilding the catalogue");
+	if (engine->catalog)
+		close_catalog(engine);
+	engine->trouble = *err;
+	return fl_hint(err, "the pool is untouched; when the cause is gone: flocker pool recover");
+}
+
+/* Under the new name first: a crash after it finds a pool of ours without a catalogue. */
+static int take_over(struct engine *engine, const struct pool_spec *spec, struct recovery *ret,
+		     struct fl_error *err)
+{
+	struct pool_identity identity;
+
+	if (open_pool(spec, &engine->pool, err) < 0)
+		return -(int)err->code;
+	identity = engine->pool->identity;
+	engine->former = identity.instance;
+	identity.instance = engine->instance;
+	if (driver_of(engine)->identify(engine->pool, &identity, err) < 0 ||
+	    save_spec(engine, spec, err) < 0)
+		return -(int)err->code;
+	engine->pool->identity = identity;
+	return rebuild_catalog(engine, ret, err);
+}
+
+int engine_pool_adopt(struct engine *engine, const struct pool_spec *wanted, struct recovery *ret,
+		      struct fl_error *err)
+{
+	struct pool_spec spec;
+	own_gate_alone struct engine *alone = gate_shut(engine);
+
+	(void)alone;
+	if (engine->pool)
+		return fl_fail(err, FL_EXISTS, "this instance has opened its pool: %s",
+			       engine->pool->spec.path);
+	if (wanted)
+		spec = *wanted;
+	else if (load_spec(engine, &spec, err) < 0)
+		return fl_hint(err, "say which pool: flocker pool adopt --file PATH");
+	if (complete_spec(&spec, err) < 0)
+		return -(int)err->code;
+	if (take_over(engine, &spec, ret, err) == 0)
+		return 0;
+	forget_pool(engine, err);
+	return fl_wrap(err, "taking over the pool %s", spec.path);
+}

@@ -1,0 +1,191 @@
+/*
+ * What is there: volumes, branches, tags, stashes.  One read transaction each.
+ */
+
+#include "engine/internal.h"
+
+#define VOLUMES_LIMIT 1000
+
+struct listing {
+	struct engine *engine;
+	struct tx *tx;
+	struct volume_row volume;    /* of the branches; read again when it changes */
+	const struct volume_row *of; /* of the tags and stashes */
+	void *list;
+};
+
+static void listing_done(struct listing *listing)
+{
+	volume_row_done(&listing->volume);
+}
+
+static int add_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	struct listing *listing = arg;
+
+	return answer_volume(listing->engine, listing->tx, row, volume_list_add(listing->list), err);
+}
+
+int engine_volumes(struct engine *engine, const char *after, size_t limit, struct volume_list *ret,
+		   struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_tx struct tx *tx = NULL;
+	own(volume_list_done) struct volume_list list = { 0 };
+	struct listing listing = { .engine = engine, .list = &list };
+
+	if (limit < 1 || limit > VOLUMES_LIMIT)
+		return fl_fail(err, FL_INVALID, "limit is %zu; it must be 1 to %d", limit,
+			       VOLUMES_LIMIT);
+	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	listing.tx = tx;
+	if (tx_volume_each(tx, after, limit, add_volume, &listing, err) < 0)
+		return -(int)err->code;
+	*ret = list;
+	list = (struct volume_list){ 0 };
+	return 0;
+}
+
+/* Enters, begins a transaction and resolves: what every question about one object begins with. */
+static int look_up(struct engine *engine, const struct ref *ref, unsigned forms, const char *verb,
+		   struct engine **inside, struct tx **tx, struct target *target,
+		   struct fl_error *err)
+{
+	if (check_form(ref, forms, verb, err) < 0 || gate_enter(engine, inside, err) < 0 ||
+	    tx_begin(engine->catalog, tx, err) < 0)
+		return -(int)err->code;
+	return resolve(engine, *tx, ref, target, err);
+}
+
+int engine_volume(struct engine *engine, const struct ref *ref, struct volume *ret,
+		  struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+
+	if (look_up(engine, ref, FORM_VOLUME, "showing a volume", &inside, &tx, &target, err) < 0)
+		return -(int)err->code;
+	return answer_volume(engine, tx, &target.volume, ret, err);
+}
+
+static int add_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct listing *listing = arg;
+
+	if (!uuid_equal(&row->volume, &listing->volume.uuid)) {
+		volume_row_done(&listing->volume);
+		listing->volume = (struct volume_row){ 0 };
+		if (tx_volume_get(listing->tx, &row->volume, &listing->volume, err) < 0)
+			return -(int)err->code;
+	}
+	return answer_branch(listing->engine, listing->tx, &listing->volume, row,
+			     branch_list_add(listing->list), err);
+}
+
+int engine_branches(struct engine *engine, const struct ref *volume, struct branch_list *ret,
+		    struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+	own(branch_list_done) struct branch_list list = { 0 };
+	own(listing_done) struct listing listing = { .engine = engine, .list = &list };
+
+	if (volume) {
+		if (look_up(engine, volume, FORM_VOLUME, "listing branches", &inside, &tx, &target,
+			    err) < 0)
+			return -(int)err->code;
+	} else if (gate_enter(engine, &inside, err) < 0 ||
+		   tx_begin(engine->catalog, &tx, err) < 0) {
+		return -(int)err->code;
+	}
+	listing.tx = tx;
+	if (tx_branch_each(tx, volume ? &target.volume.uuid : NULL, false, add_branch, &listing,
+			   err) < 0)
+		return -(int)err->code;
+	*ret = list;
+	list = (struct branch_list){ 0 };
+	return 0;
+}
+
+int engine_branch_show(struct engine *engine, const struct ref *ref, struct branch *ret,
+		       struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+
+	if (look_up(engine, ref, FORM_VOLUME | FORM_BRANCH, "showing a branch", &inside, &tx,
+		    &target, err) < 0)
+		return -(int)err->code;
+	return answer_branch(engine, tx, &target.volume, &target.branch, ret, err);
+}
+
+static int add_tag(void *arg, const struct tag_row *row, struct fl_error *err)
+{
+	struct listing *listing = arg;
+
+	return answer_tag(listing->tx, listing->of, row, tag_list_add(listing->list), err);
+}
+
+int engine_tags(struct engine *engine, const struct ref *volume, struct tag_list *ret,
+		struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+	own(tag_list_done) struct tag_list list = { 0 };
+	struct listing listing = { .engine = engine, .of = &target.volume, .list = &list };
+
+	if (look_up(engine, volume, FORM_VOLUME, "listing tags", &inside, &tx, &target, err) < 0)
+		return -(int)err->code;
+	listing.tx = tx;
+	if (tx_tag_each(tx, &target.volume.uuid, NULL, add_tag, &listing, err) < 0)
+		return -(int)err->code;
+	*ret = list;
+	list = (struct tag_list){ 0 };
+	return 0;
+}
+
+static int add_stash(void *arg, const struct stash_row *row, struct fl_error *err)
+{
+	struct listing *listing = arg;
+
+	return answer_stash(listing->engine, listing->tx, listing->of, row,
+			    stash_list_add(listing->list), err);
+}
+
+int engine_stashes(struct engine *engine, const struct ref *volume, struct stash_list *ret,
+		   struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+	own(stash_list_done) struct stash_list list = { 0 };
+	struct listing listing = { .engine = engine, .of = &target.volume, .list = &list };
+
+	if (look_up(engine, volume, FORM_VOLUME, "listing stashes", &inside, &tx, &target, err) < 0)
+		return -(int)err->code;
+	listing.tx = tx;
+	if (tx_stash_each(tx, &target.volume.uuid, add_stash, &listing, err) < 0)
+		return -(int)err->code;
+	*ret = list;
+	list = (struct stash_list){ 0 };
+	return 0;
+}
+
+int engine_stash_show(struct engine *engine, const struct ref *stash, struct stash *ret,
+		      struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct stash_row row;
+
+	if (look_up(engine, stash, FORM_STASH, "showing a stash", &inside, &tx, &target, err) < 0 ||
+	    tx_stash_find(tx, &target.volume.uuid, stash->stash, &row, err) < 0)
+		return -(int)err->code;
+	return answer_stash(engine, tx, &target.volume, &row, ret, err);
+}

@@ -1,0 +1,474 @@
+/*
+ * Reconciliation: at start the catalogue and the pool are made to agree.
+ *
+ * First the intents: each is finished or undone.  Then every tree in the pool
+ * is held against the catalogue, as a stream, so that memory does not grow with
+ * the number of snapshots:
+ *
+ *	staging		swept
+ *	snapshot	without a row: adopted (a crash came between the two)
+ *	head		without a row: its branch is adopted from its facts;
+ *			of a destroyed branch: retired, as the row says
+ *	retired		without a row: kept and reported; nothing that may hold
+ *			data is deleted on a guess
+ *
+ * If fewer snapshots were seen than there are rows, the rows whose tree is
+ * missing are looked for and dropped, loudly.
+ */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "engine/internal.h"
+
+/* --- intents ------------------------------------------------------------------ */
+
+static const struct {
+	const char *verb;
+	int (*finish)(struct engine *engine, const struct intent_row *intent, struct fl_error *err);
+} finishers[] = {
+	{ "rollback", rollback_finish },
+	{ "delete-snapshot", delete_snapshot_finish },
+	{ "delete-branch", delete_branch_finish },
+	{ "delete-retired", delete_retired_finish },
+};
+
+struct intents {
+	struct intent_row *rows;
+	size_t count;
+};
+
+static int collect_intent(void *arg, const struct intent_row *row, struct fl_error *err)
+{
+	struct intents *intents = arg;
+	struct intent_row *copy;
+
+	intents->rows = xrealloc(intents->rows, intents->count + 1, sizeof(*intents->rows));
+	copy = &intents->rows[intents->count++];
+	*copy = *row;
+	copy->body = xstrdup(row->body);
+	return 0;
+}
+
+static void intents_done(struct intents *intents)
+{
+	for (size_t i = 0; i < intents->count; i++)
+		intent_row_done(&intents->rows[i]);
+	free(intents->rows);
+}
+
+static int finish_intent(struct engine *engine, const struct intent_row *intent,
+			 struct fl_error *err)
+{
+	for (size_t i = 0; i < array_size(finishers); i++)
+		if (strcmp(finishers[i].verb, intent->verb) == 0)
+			return finishers[i].finish(engine, intent, err);
+	return fl_fail(err, FL_CORRUPT, "the catalogue notes an unknown intent '%s'", intent->verb);
+}
+
+static int finish_intents(struct engine *engine, struct fl_error *err)
+{
+	own(intents_done) struct intents intents = { 0 };
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_intent_each(tx, collect_intent, &intents, err) < 0)
+		return -(int)err->code;
+	tx_end(take_ptr(tx));
+	for (size_t i = 0; i < intents.count; i++)
+		if (finish_intent(engine, &intents.rows[i], err) < 0)
+			return fl_wrap(err, "finishing an interrupted %s", intents.rows[i].verb);
+	return 0;
+}
+
+/* --- comparing ------------------------------------------------------------------ */
+
+struct comparison {
+	struct engine *engine;
+	struct tx *tx;
+	uint64_t matched; /* snapshots with a row */
+	struct tree *odd; /* trees that need something done; heap */
+	size_t count;
+	struct uuid *retired; /* that rows know of; heap */
+	size_t retired_count;
+};
+
+static void comparison_done(struct comparison *comparison)
+{
+	free(comparison->odd);
+	free(comparison->retired);
+}
+
+static void note_odd(struct comparison *comparison, const struct tree *tree)
+{
+	comparison->odd = xrealloc(comparison->odd, comparison->count + 1, sizeof(*comparison->odd));
+	comparison->odd[comparison->count++] = *tree;
+}
+
+static void know_retired(struct comparison *comparison, const struct uuid *operation)
+{
+	comparison->retired = xrealloc(comparison->retired, comparison->retired_count + 1,
+				       sizeof(*comparison->retired));
+	comparison->retired[comparison->retired_count++] = *operation;
+}
+
+static int know_held(void *arg, const struct retired_row *row, struct fl_error *err)
+{
+	know_retired(arg, &row->operation);
+	return 0;
+}
+
+static int know_destroyed(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	know_retired(arg, &row->retired);
+	return 0;
+}
+
+static bool is_known_retired(const struct comparison *comparison, const struct uuid *operation)
+{
+	for (size_t i = 0; i < comparison->retired_count; i++)
+		if (uuid_equal(&comparison->retired[i], operation))
+			return true;
+	return false;
+}
+
+static int compare_snapshot(struct comparison *comparison, const struct tree *tree,
+			    struct fl_error *err)
+{
+	struct position position = { tree->uuid, tree->snapshot.time };
+	own_snapshot_row struct snapshot_row row = { 0 };
+	int r = tx_snapshot_get(comparison->tx, &position, &row, err);
+
+	if (r == 0)
+		comparison->matched++;
+	else if (r == -FL_NOT_FOUND)
+		note_odd(comparison, tree);
+	return r == -FL_NOT_FOUND ? 0 : r;
+}
+
+static int compare_head(struct comparison *comparison, const struct tree *tree,
+			struct fl_error *err)
+{
+	struct branch_row row;
+	int r = tx_branch_get(comparison->tx, &tree->uuid, &row, err);
+
+	if (r == -FL_NOT_FOUND || (r == 0 && row.destroyed))
+		note_odd(comparison, tree);
+	return r == -FL_NOT_FOUND ? 0 : r;
+}
+
+static int compare_tree(void *arg, const struct tree *tree, const struct tree_info *info,
+			struct fl_error *err)
+{
+	struct comparison *comparison = arg;
+
+	switch (tree->kind) {
+	case TREE_SNAPSHOT:
+		return compare_snapshot(comparison, tree, err);
+	case TREE_HEAD:
+		return compare_head(comparison, tree, err);
+	case TREE_RETIRED:
+		if (!is_known_retired(comparison, &tree->uuid))
+			note_odd(comparison, tree);
+		return 0;
+	case TREE_STAGING:
+		break;
+	}
+	note_odd(comparison, tree);
+	return 0;
+}
+
+static int compare(struct engine *engine, struct comparison *comparison, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_retired_each(tx, know_held, comparison, err) < 0 ||
+	    tx_branch_each(tx, NULL, true, know_destroyed, comparison, err) < 0)
+		return -(int)err->code;
+	comparison->tx = tx;
+	return driver_of(engine)->list(engine->pool, compare_tree, comparison, err);
+}
+
+/* --- adopting --------------------------------------------------------------------- */
+
+static int adopt_branch_rows(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct facts *facts = arg;
+	own_volume_row struct volume_row volume = { 0 };
+	int r = tx_volume_get(tx, &facts->volume.uuid, &volume, err);
+
+	if (r == -FL_NOT_FOUND)
+		r = tx_volume_insert(tx, &facts->volume, err);
+	if (r < 0 || tx_branch_insert(tx, &facts->branch, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < facts->line_count; i++)
+		if (tx_line_insert(tx, &facts->lines[i], err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int adopt_head(struct engine *engine, const struct tree *tree, struct fl_error *err)
+{
+	own_facts struct facts facts = { 0 };
+	char text[TREE_TEXT];
+	int r = facts_load(engine, &tree->uuid, &facts, err);
+
+	if (r == 0)
+		r = catalog_write(engine->catalog, CATALOG_DURABLE, adopt_branch_rows, &facts, err);
+	if (r == 0)
+		log_info("branch adopted from the pool", "volume=%s branch=%s", facts.volume.name,
+			 facts.branch.name);
+	else if (err->code == FL_NOT_FOUND || err->code == FL_EXISTS || err->code == FL_CORRUPT)
+		log_warning("a head in the pool belongs to no branch; it is kept",
+			    "tree=%s reason=%s", tree_format(tree, text), err->text);
+	else
+		return r;
+	return 0;
+}
+
+/* The row says that the branch is in the trash: so is its head now. */
+static int settle_head(struct engine *engine, const struct tree *tree, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	struct branch_row row;
+	int r;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	r = tx_branch_get(tx, &tree->uuid, &row, err);
+	tx_end(take_ptr(tx));
+	if (r == -FL_NOT_FOUND)
+		return adopt_head(engine, tree, err);
+	if (r < 0)
+		return r;
+	return driver_of(engine)->head_retire(engine->pool, &row.uuid, &row.retired, err);
+}
+
+struct adoption {
+	struct engine *engine;
+	const struct tree *tree;
+	bool known; /* the branch has a row */
+};
+
+static int adopt_snapshot_row(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct adoption *adoption = arg;
+	struct snapshot_row row = { .storage = adoption->tree->snapshot,
+				    .reason = REASON_RECOVERED };
+	struct branch_row branch;
+	int r = tx_branch_get(tx, &adoption->tree->uuid, &branch, err);
+
+	adoption->known = r == 0;
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	row.position = (struct position){ branch.uuid, row.storage.time };
+	row.id = snapname_id(&row.storage);
+	row.sequence = branch.last_sequence + 1;
+	snprintf(row.host, sizeof(row.host), "%s", adoption->engine->host);
+	return tx_snapshot_insert(tx, &row, err);
+}
+
+int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_known,
+		   struct fl_error *err)
+{
+	struct adoption adoption = { .engine = engine, .tree = tree };
+
+	if (catalog_write(engine->catalog, CATALOG_LAZY, adopt_snapshot_row, &adoption, err) < 0)
+		return -(int)err->code;
+	*ret_known = adoption.known;
+	return 0;
+}
+
+static int settle_snapshot(struct engine *engine, const struct tree *tree, struct fl_error *err)
+{
+	char text[TREE_TEXT];
+	bool known;
+
+	if (adopt_snapshot(engine, tree, &known, err) < 0)
+		return -(int)err->code;
+	tree_format(tree, text);
+	if (known)
+		log_info("snapshot adopted from the pool", "tree=%s", text);
+	else
+		log_warning("a snapshot in the pool belongs to no branch; it is kept", "tree=%s", text);
+	return 0;
+}
+
+static int settle_tree(struct engine *engine, const struct tree *tree, struct fl_error *err)
+{
+	char text[TREE_TEXT];
+
+	switch (tree->kind) {
+	case TREE_STAGING:
+		return driver_of(engine)->tree_delete(engine->pool, tree, err);
+	case TREE_HEAD:
+		return settle_head(engine, tree, err);
+	case TREE_SNAPSHOT:
+		return settle_snapshot(engine, tree, err);
+	case TREE_RETIRED:
+		break;
+	}
+	log_warning("a replaced head of unknown origin is kept", "tree=%s", tree_format(tree, text));
+	return 0;
+}
+
+static int compare_odd(const void *a, const void *b)
+{
+	const struct tree *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	if (!uuid_equal(&x->uuid, &y->uuid))
+		return memcmp(&x->uuid, &y->uuid, sizeof(x->uuid));
+	return x->snapshot.time < y->snapshot.time ? -1 : x->snapshot.time > y->snapshot.time;
+}
+
+/* --- what is missing ------------------------------------------------------------------ */
+
+struct missing {
+	struct engine *engine;
+	struct position *positions;
+	size_t count;
+	struct position last; /* seen */
+	size_t seen;
+};
+
+static int check_row(void *arg, const struct snapshot_row *row, struct fl_error *err)
+{
+	struct missing *missing = arg;
+	struct tree tree = snapshot_tree(row);
+	struct tree_info info;
+	int r = driver_of(missing->engine)->tree_info(missing->engine->pool, &tree, &info, err);
+
+	missing->last = row->position;
+	missing->seen++;
+	if (r != -FL_NOT_FOUND)
+		return r;
+	missing->positions = xrealloc(missing->positions, missing->count + 1,
+				      sizeof(*missing->positions));
+	missing->positions[missing->count++] = row->position;
+	return 0;
+}
+
+static int drop_rows(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct missing *missing = arg;
+
+	for (size_t i = 0; i < missing->count; i++)
+		if (tx_snapshot_delete(tx, &missing->positions[i], err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int find_missing(struct engine *engine, struct missing *missing, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	size_t before;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	do {
+		before = missing->seen;
+		if (tx_snapshot_each_all(tx, before ? &missing->last : NULL, 1000, check_row,
+					 missing, err) < 0)
+			return -(int)err->code;
+	} while (missing->seen > before);
+	return 0;
+}
+
+static int drop_missing(struct engine *engine, struct fl_error *err)
+{
+	struct missing missing = { .engine = engine };
+	own_free struct position *positions = NULL;
+	char uuid[UUID_TEXT], time[CLOCK_TEXT];
+	int r = find_missing(engine, &missing, err);
+
+	positions = missing.positions;
+	for (size_t i = 0; r == 0 && i < missing.count; i++)
+		log_error("a snapshot is missing from the pool; it is no longer listed",
+			  "branch=%s time=%s", uuid_format(&positions[i].branch, uuid),
+			  clock_format(positions[i].time, time));
+	if (r == 0 && missing.count > 0)
+		r = catalog_write(engine->catalog, CATALOG_DURABLE, drop_rows, &missing, err);
+	return r;
+}
+
+static int count_rows(struct engine *engine, uint64_t *ret, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	return tx_snapshot_count(tx, ret, err);
+}
+
+/* --- facts without anything ----------------------------------------------------------------- */
+
+struct orphan_scan {
+	struct engine *engine;
+	struct tx *tx;
+	struct uuid *branches;
+	size_t count;
+};
+
+static int collect_orphan(void *arg, const struct uuid *branch, struct fl_error *err)
+{
+	struct orphan_scan *scan = arg;
+	struct tree head = tree_head(branch);
+	struct branch_row row;
+	struct tree_info info;
+	int r = tx_branch_get(scan->tx, branch, &row, err);
+
+	if (r == -FL_NOT_FOUND)
+		r = driver_of(scan->engine)->tree_info(scan->engine->pool, &head, &info, err);
+	if (r != -FL_NOT_FOUND)
+		return r;
+	scan->branches = xrealloc(scan->branches, scan->count + 1, sizeof(*scan->branches));
+	scan->branches[scan->count++] = *branch;
+	return 0;
+}
+
+static int list_orphans(struct engine *engine, struct orphan_scan *scan, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	scan->tx = tx;
+	return driver_of(engine)->facts_list(engine->pool, collect_orphan, scan, err);
+}
+
+/* Facts of a branch that was never born, or whose last step of deletion was cut off. */
+static int sweep_orphans(struct engine *engine, struct fl_error *err)
+{
+	struct orphan_scan scan = { .engine = engine };
+	own_free struct uuid *branches = NULL;
+	int r = list_orphans(engine, &scan, err);
+
+	branches = scan.branches;
+	for (size_t i = 0; r == 0 && i < scan.count; i++) {
+		r = driver_of(engine)->facts_delete(engine->pool, &branches[i], err);
+		if (r == -FL_BUSY) /* it has snapshots: reported above, and kept */
+			r = 0;
+	}
+	return r;
+}
+
+int reconcile(struct engine *engine, struct fl_error *err)
+{
+	own(comparison_done) struct comparison comparison = { .engine = engine };
+	uint64_t rows;
+
+	if (finish_intents(engine, err) < 0 || compare(engine, &comparison, err) < 0 ||
+	    count_rows(engine, &rows, err) < 0)
+		return -(int)err->code;
+	if (comparison.count > 1)
+		qsort(comparison.odd, comparison.count, sizeof(*comparison.odd), compare_odd);
+	for (size_t i = 0; i < comparison.count; i++)
+		if (settle_tree(engine, &comparison.odd[i], err) < 0)
+			return -(int)err->code;
+	if (comparison.matched < rows && drop_missing(engine, err) < 0)
+		return -(int)err->code;
+	return sweep_orphans(engine, err);
+}

@@ -1,0 +1,405 @@
+/*
+ * Recovery: a catalogue made anew from the pool.
+ *
+ *	1. the backup: all that users wrote
+ *	2. the facts of every branch: what the backup lacks, or all, without one
+ *	3. every snapshot, by its storage name, in the order of its time
+ *
+ * A branch that left snapshots or a head but no readable facts becomes the
+ * trunk of a volume called recovered-<uuid>: nothing that the pool holds is
+ * left out.  In a pool that was taken over, the branches and volumes of the
+ * former instance become this one's, with the next epoch.
+ */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "catalog/backup.h"
+#include "engine/internal.h"
+
+#define BACKUP_FILE "catalog.backup"
+
+static int restore_backup(struct engine *engine, struct recovery *recovery, struct fl_error *err)
+{
+	own_text struct text backup = { 0 };
+	int r = driver_of(engine)->file_read(engine->pool, BACKUP_FILE, &backup, err);
+
+	if (r == -FL_NOT_FOUND) {
+		log_warning("the pool holds no backup of the catalogue", "lost=tags,stashes,metadata");
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	recovery->backup_used = true;
+	if (catalog_backup_restore(engine->catalog, backup.bytes, backup.length,
+				   &recovery->backup_complete, err) < 0)
+		return fl_wrap(err, "reading the backup of the catalogue");
+	return 0;
+}
+
+/* --- branches from facts -------------------------------------------------------- */
+
+static bool has_line(const struct family *family, const struct line *line)
+{
+	for (size_t i = 0; i < family->count; i++)
+		if (family->lines[i].start == line->start &&
+		    uuid_equal(&family->lines[i].branch, &line->branch))
+			return true;
+	return false;
+}
+
+/* A name that another volume has by now gets the UUID's beginning behind it. */
+static int insert_volume(struct tx *tx, struct facts *facts, struct fl_error *err)
+{
+	char uuid[UUID_TEXT], name[NAME_TEXT];
+	int r = tx_volume_insert(tx, &facts->volume, err);
+
+	if (r != -FL_EXISTS)
+		return r;
+	snprintf(name, sizeof(name), "%.54s-%.8s", facts->volume.name,
+		 uuid_format(&facts->volume.uuid, uuid));
+	memcpy(facts->volume.name, name, NAME_TEXT);
+	return tx_volume_insert(tx, &facts->volume, err);
+}
+
+static int insert_branch(struct tx *tx, struct facts *facts, struct fl_error *err)
+{
+	char uuid[UUID_TEXT], name[NAME_TEXT];
+	int r = tx_branch_insert(tx, &facts->branch, err);
+
+	if (r != -FL_EXISTS)
+		return r;
+	snprintf(name, sizeof(name), "%.54s-%.8s", facts->branch.name,
+		 uuid_format(&facts->branch.uuid, uuid));
+	memcpy(facts->branch.name, name, NAME_TEXT);
+	return tx_branch_insert(tx, &facts->branch, err);
+}
+
+static int insert_lines(struct tx *tx, const struct facts *facts, struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+
+	if (family_load(tx, &facts->branch.volume, &family, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < facts->line_count; i++)
+		if (!has_line(&family, &facts->lines[i]) &&
+		    tx_line_insert(tx, &facts->lines[i], err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int remember_instance(struct tx *tx, const struct facts *facts, struct fl_error *err)
+{
+	char key[16 + UUID_TEXT] = "instance.", uuid[UUID_TEXT];
+
+	if (facts->instance_name[0] == '\0')
+		return 0;
+	strcat(key, uuid_format(&facts->branch.instance, uuid));
+	return tx_setting_set(tx, key, facts->instance_name, err);
+}
+
+/* What the backup has told already stands: it was written with every change. */
+static int insert_facts(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct facts *facts = arg;
+	own_volume_row struct volume_row volume = { 0 };
+	struct branch_row branch;
+	int r = tx_volume_get(tx, &facts->volume.uuid, &volume, err);
+
+	if (r == -FL_NOT_FOUND)
+		r = insert_volume(tx, facts, err);
+	if (r < 0)
+		return r;
+	r = tx_branch_get(tx, &facts->branch.uuid, &branch, err);
+	if (r == -FL_NOT_FOUND)
+		r = insert_branch(tx, facts, err);
+	if (r < 0 || insert_lines(tx, facts, err) < 0)
+		return -(int)err->code;
+	return remember_instance(tx, facts, err);
+}
+
+/* Facts for a branch that has none. */
+static void invent_facts(struct engine *engine, const struct uuid *branch, struct facts *ret)
+{
+	char uuid[UUID_TEXT];
+
+	*ret = (struct facts){ .volume = { .uuid = uuid_new(),
+					   .owner = engine->instance,
+					   .epoch = 1,
+					   .created = clock_now() } };
+	snprintf(ret->volume.name, NAME_TEXT, "recovered-%.8s", uuid_format(branch, uuid));
+	ret->branch = birth_branch(engine, &ret->volume, TRUNK);
+	ret->branch.uuid = *branch;
+	ret->lines = xcalloc(1, sizeof(*ret->lines));
+	ret->lines[0] = (struct line){ .branch = *branch, .start = 1 };
+	ret->line_count = 1;
+}
+
+static int recover_branch(struct engine *engine, const struct uuid *branch, struct fl_error *err)
+{
+	own_facts struct facts facts = { 0 };
+	int r = facts_load(engine, branch, &facts, err);
+
+	if (r == -FL_NOT_FOUND || r == -FL_CORRUPT) {
+		log_warning("a branch has lost its facts", "reason=%s", err->text);
+		invent_facts(engine, branch, &facts);
+	} else if (r < 0) {
+		return r;
+	}
+	return catalog_write(engine->catalog, CATALOG_LAZY, insert_facts, &facts, err);
+}
+
+/* --- what the pool holds ------------------------------------------------------------ */
+
+struct holdings {
+	struct tree *snapshots;
+	size_t snapshot_count;
+	struct uuid *branches;
+	size_t branch_count;
+};
+
+static void holdings_done(struct holdings *holdings)
+{
+	free(holdings->snapshots);
+	free(holdings->branches);
+}
+
+static int hold_branch(void *arg, const struct uuid *branch, struct fl_error *err)
+{
+	struct holdings *holdings = arg;
+
+	holdings->branches = xrealloc(holdings->branches, holdings->branch_count + 1,
+				      sizeof(*holdings->branches));
+	holdings->branches[holdings->branch_count++] = *branch;
+	return 0;
+}
+
+static int hold_tree(void *arg, const struct tree *tree, const struct tree_info *info,
+		     struct fl_error *err)
+{
+	struct holdings *holdings = arg;
+
+	if (tree->kind == TREE_HEAD)
+		return hold_branch(arg, &tree->uuid, err);
+	if (tree->kind != TREE_SNAPSHOT)
+		return 0;
+	holdings->snapshots = xrealloc(holdings->snapshots, holdings->snapshot_count + 1,
+				       sizeof(*holdings->snapshots));
+	holdings->snapshots[holdings->snapshot_count++] = *tree;
+	return 0;
+}
+
+static int compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct uuid));
+}
+
+static int compare_snapshots(const void *a, const void *b)
+{
+	const struct tree *x = a, *y = b;
+	int order = compare_uuids(&x->uuid, &y->uuid);
+
+	if (order)
+		return order;
+	return x->snapshot.time < y->snapshot.time ? -1 : x->snapshot.time > y->snapshot.time;
+}
+
+static int load_holdings(struct engine *engine, struct holdings *ret, struct fl_error *err)
+{
+	if (driver_of(engine)->facts_list(engine->pool, hold_branch, ret, err) < 0 ||
+	    driver_of(engine)->list(engine->pool, hold_tree, ret, err) < 0)
+		return -(int)err->code;
+	if (ret->branch_count > 1)
+		qsort(ret->branches, ret->branch_count, sizeof(*ret->branches), compare_uuids);
+	if (ret->snapshot_count > 1)
+		qsort(ret->snapshots, ret->snapshot_count, sizeof(*ret->snapshots),
+		      compare_snapshots);
+	return 0;
+}
+
+static int recover_branches(struct engine *engine, const struct holdings *holdings,
+			    struct fl_error *err)
+{
+	for (size_t i = 0; i < holdings->branch_count; i++) {
+		if (i > 0 && uuid_equal(&holdings->branches[i], &holdings->branches[i - 1]))
+			continue;
+		if (recover_branch(engine, &holdings->branches[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+struct insertion {
+	struct engine *engine;
+	const struct holdings *holdings;
+};
+
+/* One transaction for all: they are in the order in which they were taken. */
+static int insert_snapshots(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct insertion *insertion = arg;
+	uint64_t sequence = 0;
+
+	for (size_t i = 0; i < insertion->holdings->snapshot_count; i++) {
+		const struct tree *tree = &insertion->holdings->snapshots[i];
+		bool same = i > 0 && uuid_equal(&tree->uuid, &tree[-1].uuid);
+		struct snapshot_row row = { .storage = tree->snapshot,
+					    .reason = REASON_RECOVERED };
+
+		row.sequence = sequence = same ? sequence + 1 : 1;
+		row.position = (struct position){ tree->uuid, tree->snapshot.time };
+		row.id = snapname_id(&row.storage);
+		snprintf(row.host, sizeof(row.host), "%s", insertion->engine->host);
+		if (tx_snapshot_insert(tx, &row, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* --- taking over -------------------------------------------------------------------------- */
+
+struct takeover {
+	struct engine *engine;
+	struct tx *tx;
+	struct volume_row *volumes;
+	size_t volume_count;
+	struct branch_row *branches;
+	size_t branch_count;
+};
+
+static int take_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	struct takeover *takeover = arg;
+	struct volume_row *mine;
+
+	if (!uuid_equal(&row->owner, &takeover->engine->former))
+		return 0;
+	takeover->volumes = xrealloc(takeover->volumes, takeover->volume_count + 1,
+				     sizeof(*takeover->volumes));
+	mine = &takeover->volumes[takeover->volume_count++];
+	*mine = (struct volume_row){ 0 };
+	return tx_volume_get(takeover->tx, &row->uuid, mine, err);
+}
+
+static int take_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct takeover *takeover = arg;
+
+	if (!uuid_equal(&row->instance, &takeover->engine->former))
+		return 0;
+	takeover->branches = xrealloc(takeover->branches, takeover->branch_count + 1,
+				      sizeof(*takeover->branches));
+	takeover->branches[takeover->branch_count++] = *row;
+	return 0;
+}
+
+static int find_former(struct takeover *takeover, struct fl_error *err)
+{
+	struct tx *tx = takeover->tx;
+
+	if (tx_volume_each(tx, "", SIZE_MAX, take_volume, takeover, err) < 0 ||
+	    tx_volume_each_destroyed(tx, take_volume, takeover, err) < 0 ||
+	    tx_branch_each(tx, NULL, false, take_branch, takeover, err) < 0)
+		return -(int)err->code;
+	return tx_branch_each(tx, NULL, true, take_branch, takeover, err);
+}
+
+static int write_takeover(struct takeover *takeover, struct fl_error *err)
+{
+	for (size_t i = 0; i < takeover->volume_count; i++) {
+		takeover->volumes[i].owner = takeover->engine->instance;
+		takeover->volumes[i].epoch++;
+		if (tx_volume_update(takeover->tx, &takeover->volumes[i], err) < 0)
+			return -(int)err->code;
+	}
+	for (size_t i = 0; i < takeover->branch_count; i++) {
+		takeover->branches[i].instance = takeover->engine->instance;
+		if (tx_branch_update(takeover->tx, &takeover->branches[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int take_former(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct takeover takeover = { .engine = arg, .tx = tx };
+	int r = find_former(&takeover, err);
+
+	if (r == 0)
+		r = write_takeover(&takeover, err);
+	for (size_t i = 0; i < takeover.volume_count; i++)
+		volume_row_done(&takeover.volumes[i]);
+	free(takeover.volumes);
+	free(takeover.branches);
+	return r;
+}
+
+/* --- the whole ------------------------------------------------------------------------------ */
+
+struct count {
+	struct tx *tx;
+	struct recovery *recovery;
+};
+
+static int count_tag(void *arg, const struct tag_row *row, struct fl_error *err)
+{
+	((struct count *)arg)->recovery->tags++;
+	return 0;
+}
+
+static int count_stash(void *arg, const struct stash_row *row, struct fl_error *err)
+{
+	((struct count *)arg)->recovery->stashes++;
+	return 0;
+}
+
+static int count_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	((struct count *)arg)->recovery->branches++;
+	return 0;
+}
+
+static int count_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	struct count *count = arg;
+
+	count->recovery->volumes++;
+	if (tx_tag_each(count->tx, &row->uuid, NULL, count_tag, count, err) < 0 ||
+	    tx_stash_each(count->tx, &row->uuid, count_stash, count, err) < 0)
+		return -(int)err->code;
+	return tx_branch_each(count->tx, &row->uuid, false, count_branch, count, err);
+}
+
+static int count_all(struct engine *engine, struct recovery *recovery, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	struct count count = { .recovery = recovery };
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	count.tx = tx;
+	if (tx_snapshot_count(tx, &recovery->snapshots, err) < 0)
+		return -(int)err->code;
+	return tx_volume_each(tx, "", SIZE_MAX, count_volume, &count, err);
+}
+
+int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
+{
+	own(holdings_done) struct holdings holdings = { 0 };
+	struct insertion insertion = { engine, &holdings };
+	struct recovery recovery = { 0 };
+
+	if (restore_backup(engine, &recovery, err) < 0 ||
+	    load_holdings(engine, &holdings, err) < 0 ||
+	    recover_branches(engine, &holdings, err) < 0 ||
+	    catalog_write(engine->catalog, CATALOG_LAZY, insert_snapshots, &insertion, err) < 0)
+		return -(int)err->code;
+	if (!uuid_is_none(&engine->former) &&
+	    catalog_write(engine->catalog, CATALOG_LAZY, take_former, engine, err) < 0)
+		return -(int)err->code;
+	engine->former = (struct uuid){ 0 };
+	if (count_all(engine, &recovery, err) < 0)
+		return -(int)err->code;
+	*ret = recovery;
+	return 0;
+}

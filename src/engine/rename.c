@@ -1,0 +1,116 @@
+/*
+ * rename: of volumes, branches and tags.  Identity is the UUID, so only names
+ * in the catalogue, the facts and the links change; nothing in the pool moves.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+struct renaming {
+	struct target *target;
+	const char *tag; /* the old name, for a tag */
+	const char *name;
+};
+
+static int write_volume(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct renaming *renaming = arg;
+
+	return tx_volume_update(tx, &renaming->target->volume, err);
+}
+
+static int rename_volume(struct engine *engine, struct renaming *renaming, struct fl_error *err)
+{
+	struct volume_row *row = &renaming->target->volume;
+	char old[NAME_TEXT];
+
+	memcpy(old, row->name, NAME_TEXT);
+	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
+	if (link_check(engine, row->name, NULL, err) < 0 ||
+	    links_rename_volume(engine, old, row->name, err) < 0)
+		return -(int)err->code;
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_volume, renaming, err) < 0) {
+		struct fl_error undo;
+
+		if (links_rename_volume(engine, row->name, old, &undo) < 0)
+			log_warning("links keep the new name until the next start", "error=%s",
+				    undo.text);
+		return -(int)err->code;
+	}
+	facts_refresh(engine, &renaming->target->branch.uuid);
+	return 0;
+}
+
+static int write_branch(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct renaming *renaming = arg;
+
+	return tx_branch_update(tx, &renaming->target->branch, err);
+}
+
+static int rename_branch(struct engine *engine, struct renaming *renaming, struct fl_error *err)
+{
+	const struct volume_row *volume = &renaming->target->volume;
+	struct branch_row *row = &renaming->target->branch;
+	struct fl_error warning;
+	char old[NAME_TEXT];
+
+	if (strcmp(row->name, TRUNK) == 0)
+		return fl_fail(err, FL_INVALID, "%s/trunk keeps its name: it is the volume itself",
+			       volume->name);
+	memcpy(old, row->name, NAME_TEXT);
+	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
+	if (link_check(engine, volume->name, row->name, err) < 0 ||
+	    catalog_write(engine->catalog, CATALOG_DURABLE, write_branch, renaming, err) < 0)
+		return -(int)err->code;
+	/* The rename holds from here; a link that can't follow now follows at the next start. */
+	if ((row->mounted && link_branch(engine, volume->name, row, &warning) < 0) ||
+	    unlink_branch(engine, volume->name, old, &warning) < 0)
+		log_warning("a link keeps its old name", "error=%s", warning.text);
+	facts_refresh(engine, &row->uuid);
+	return 0;
+}
+
+static int write_tag(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct renaming *renaming = arg;
+	struct tag_row row;
+
+	if (tx_tag_find(tx, &renaming->target->volume.uuid, renaming->tag, &row, err) < 0 ||
+	    tx_tag_delete(tx, &row.volume, row.name, err) < 0)
+		return -(int)err->code;
+	snprintf(row.name, sizeof(row.name), "%s", renaming->name);
+	return tx_tag_insert(tx, &row, err);
+}
+
+static int check_name(const struct ref *ref, const char *name, struct fl_error *err)
+{
+	switch (ref->kind) {
+	case REF_VOLUME:
+		return name_check("volume", name, err);
+	case REF_BRANCH:
+		return name_check("branch", name, err);
+	default:
+		return name_check("tag", name, err);
+	}
+}
+
+int engine_rename(struct engine *engine, const struct ref *ref, const char *name,
+		  struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct renaming renaming = { .tag = ref->tag, .name = name };
+
+	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG, "rename", err) < 0 ||
+	    check_name(ref, name, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
+		return -(int)err->code;
+	renaming.target = &claim.targets[0];
+	if (ref->kind == REF_VOLUME)
+		return rename_volume(engine, &renaming, err);
+	if (ref->kind == REF_BRANCH)
+		return rename_branch(engine, &renaming, err);
+	return catalog_write(engine->catalog, CATALOG_DURABLE, write_tag, &renaming, err);
+}

@@ -1,0 +1,450 @@
+/*
+ * From references to rows.
+ *
+ * A branch's past is the ancestry of what its head continues from: stretches of
+ * lines, newest first (model/lineage.h).  "latest", "-3" and times walk these;
+ * names and ids are looked up in the catalogue, since a person who types one
+ * means that snapshot, also when a rollback has left it beside the line.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+#define CANDIDATES 8
+
+void target_done(struct target *target)
+{
+	volume_row_done(&target->volume);
+	if (target->is_snapshot)
+		snapshot_row_done(&target->snapshot);
+	*target = (struct target){ 0 };
+}
+
+void family_done(struct family *family)
+{
+	free(family->lines);
+	*family = (struct family){ 0 };
+}
+
+int family_load(struct tx *tx, const struct uuid *volume, struct family *ret, struct fl_error *err)
+{
+	return tx_line_list(tx, volume, &ret->lines, &ret->count, err);
+}
+
+int family_head(struct tx *tx, const struct family *family, const struct uuid *branch,
+		struct position *ret, struct fl_error *err)
+{
+	struct lineage lineage = family_lineage(family);
+	int64_t newest;
+
+	if (tx_snapshot_floor(tx, branch, INT64_MAX, &newest, err) < 0)
+		return -(int)err->code;
+	*ret = lineage_head_parent(&lineage, branch, newest);
+	return 0;
+}
+
+void family_ancestry(const struct family *family, const struct position *position,
+		     struct stretch **ret, size_t *ret_count)
+{
+	struct lineage lineage = family_lineage(family);
+	size_t count = lineage_ancestry(&lineage, position, NULL, 0);
+
+	*ret = xcalloc(count, sizeof(**ret));
+	*ret_count = lineage_ancestry(&lineage, position, *ret, count);
+}
+
+static const char *form_text(unsigned form)
+{
+	switch (form) {
+	case FORM_VOLUME:
+		return "a volume (mydata)";
+	case FORM_BRANCH:
+		return "a branch (mydata/test)";
+	case FORM_TAG:
+		return "a tag (v1@mydata)";
+	case FORM_STASH:
+		return "a stash (stash/3@mydata)";
+	default:
+		return "a snapshot (mydata@{latest})";
+	}
+}
+
+static unsigned form_of(const struct ref *ref)
+{
+	if (ref->point != POINT_NONE)
+		return FORM_SNAPSHOT;
+	switch (ref->kind) {
+	case REF_VOLUME:
+		return FORM_VOLUME;
+	case REF_BRANCH:
+		return FORM_BRANCH;
+	case REF_TAG:
+		return FORM_TAG;
+	case REF_STASH:
+		break;
+	}
+	return FORM_STASH;
+}
+
+int check_form(const struct ref *ref, unsigned forms, const char *verb, struct fl_error *err)
+{
+	own_text struct text text = { 0 }, wanted = { 0 };
+
+	ref_format(ref, &text);
+	if (ref->path)
+		return fl_fail(err, FL_INVALID, "%s takes no path: '%s'", verb, text_get(&text));
+	if (forms & form_of(ref))
+		return 0;
+	for (unsigned form = FORM_VOLUME; form <= FORM_SNAPSHOT; form <<= 1)
+		if (forms & form)
+			text_add_format(&wanted, "%s%s", wanted.length ? " or " : "",
+					form_text(form));
+	return fl_fail(err, FL_INVALID, "%s takes %s, not %s: '%s'", verb, text_get(&wanted),
+		       form_text(form_of(ref)), text_get(&text));
+}
+
+void target_format(const struct target *target, char text[static REF_SHORT])
+{
+	char id[SNAPID_TEXT];
+
+	if (target->is_snapshot)
+		snprintf(text, REF_SHORT, "%s/%s@{%s}", target->volume.name, target->branch.name,
+			 snapid_format(target->snapshot.id, id));
+	else
+		snprintf(text, REF_SHORT, "%s/%s", target->volume.name, target->branch.name);
+}
+
+/* --- points -------------------------------------------------------------- */
+
+struct past { /* of the branch that is asked about */
+	struct tx *tx;
+	const struct target *target;
+	struct stretch *stretches;
+	size_t count;
+	char branch[REF_SHORT];
+};
+
+static void past_done(struct past *past)
+{
+	free(past->stretches);
+}
+
+static int past_load(struct tx *tx, const struct target *target, struct past *ret,
+		     struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+	struct position head;
+
+	*ret = (struct past){ .tx = tx, .target = target };
+	target_format(target, ret->branch);
+	if (family_load(tx, &target->volume.uuid, &family, err) < 0 ||
+	    family_head(tx, &family, &target->branch.uuid, &head, err) < 0)
+		return -(int)err->code;
+	family_ancestry(&family, &head, &ret->stretches, &ret->count);
+	return 0;
+}
+
+static int find_back(const struct past *past, uint64_t back, struct snapshot_row *ret,
+		     struct fl_error *err)
+{
+	uint64_t seen = 0, here;
+
+	for (size_t i = 0; i < past->count; i++) {
+		int r = tx_snapshot_nth(past->tx, &past->stretches[i], back - seen, ret, &here, err);
+
+		if (r != -FL_NOT_FOUND)
+			return r;
+		seen += here;
+	}
+	if (seen == 0) {
+		fl_fail(err, FL_NOT_FOUND, "%s has no snapshot yet", past->branch);
+		return fl_hint(err, "take one: flocker snapshot %s", past->branch);
+	}
+	return fl_fail(err, FL_NOT_FOUND, "%s has only %" PRIu64 " snapshot%s: the oldest is @{-%" PRIu64 "}",
+		       past->branch, seen, seen == 1 ? "" : "s", seen - 1);
+}
+
+static int find_oldest(const struct past *past, struct snapshot_row *ret, struct fl_error *err)
+{
+	uint64_t seen = 0, here;
+
+	for (size_t i = 0; i < past->count; i++) {
+		if (tx_snapshot_nth(past->tx, &past->stretches[i], UINT64_MAX, ret, &here, err) !=
+		    -FL_NOT_FOUND)
+			return -(int)err->code;
+		seen += here;
+	}
+	if (seen == 0)
+		return find_back(past, 0, ret, err);
+	return find_back(past, seen - 1, ret, err);
+}
+
+/* Says what the time asked for misses, and the snapshot that is nearest to it. */
+static int fail_time(const struct past *past, int64_t time, bool future, struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row nearest = { 0 };
+	char asked[CLOCK_TEXT], found[CLOCK_TEXT], id[SNAPID_TEXT];
+
+	if (future ? find_back(past, 0, &nearest, err) : find_oldest(past, &nearest, err))
+		return -(int)err->code;
+	time_text(time, asked);
+	time_text(nearest.position.time, found);
+	snapid_format(nearest.id, id);
+	if (future)
+		fl_fail(err, FL_NOT_FOUND, "%s lies in the future; the newest snapshot of %s is %.8s of %s",
+			asked, past->branch, id, found);
+	else
+		fl_fail(err, FL_NOT_FOUND, "%s has no snapshot as old as %s; the nearest is %.8s of %s",
+			past->branch, asked, id, found);
+	return fl_hint(err, "%s@{%.8s}", past->branch, id);
+}
+
+/* A date alone stands for its end (ref.h), so today's may lie ahead. */
+static bool is_future(int64_t time, int64_t now)
+{
+	bool whole_day = time % CLOCK_DAY == CLOCK_DAY - 1;
+
+	return time > now && !(whole_day && time - CLOCK_DAY < now);
+}
+
+static int find_time(const struct past *past, int64_t time, struct snapshot_row *ret,
+		     struct fl_error *err)
+{
+	if (is_future(time, clock_now()))
+		return fail_time(past, time, true, err);
+	for (size_t i = 0; i < past->count; i++) {
+		int r = tx_snapshot_at(past->tx, &past->stretches[i], time, ret, err);
+
+		if (r != -FL_NOT_FOUND)
+			return r;
+	}
+	return fail_time(past, time, false, err);
+}
+
+static int find_name(const struct past *past, const char *name, struct snapshot_row *ret,
+		     struct fl_error *err)
+{
+	int r = tx_snapshot_get_name(past->tx, &past->target->branch.uuid, name, ret, err);
+
+	for (size_t i = 0; r == -FL_NOT_FOUND && i < past->count; i++) {
+		const struct stretch *stretch = &past->stretches[i];
+
+		r = tx_snapshot_get_name(past->tx, &stretch->branch, name, ret, err);
+		/* Of another branch's snapshots only those before this one began are its own past. */
+		if (r == 0 && (ret->position.time < stretch->from || ret->position.time > stretch->to)) {
+			snapshot_row_done(ret);
+			r = -FL_NOT_FOUND;
+		}
+	}
+	if (r != -FL_NOT_FOUND)
+		return r;
+	fl_fail(err, FL_NOT_FOUND, "%s has no snapshot called '%s'", past->branch, name);
+	return fl_hint(err, "flocker log %s lists them", past->branch);
+}
+
+struct candidates {
+	struct position first;
+	size_t count;
+	struct text text;
+};
+
+static void candidates_done(struct candidates *candidates)
+{
+	text_done(&candidates->text);
+}
+
+static int add_candidate(void *arg, const struct snapshot_row *row, struct fl_error *err)
+{
+	struct candidates *candidates = arg;
+	char id[SNAPID_TEXT], time[CLOCK_TEXT];
+
+	if (candidates->count++ == 0)
+		candidates->first = row->position;
+	text_add_format(&candidates->text, "%s%s (%s)", candidates->text.length ? ", " : "",
+			snapid_format(row->id, id), time_text(row->position.time, time));
+	return 0;
+}
+
+/* The ids that begin with the digits lie in one range of numbers. */
+static void prefix_range(const char *digits, uint64_t *low, uint64_t *high)
+{
+	size_t missing = 16 - strlen(digits);
+	uint64_t value = strtoull(digits, NULL, 16);
+
+	*low = missing == 0 ? value : value << (4 * missing);
+	*high = missing == 0 ? value : *low | ((UINT64_C(1) << (4 * missing)) - 1);
+}
+
+static int find_id(const struct past *past, const char *digits, struct snapshot_row *ret,
+		   struct fl_error *err)
+{
+	own(candidates_done) struct candidates candidates = { 0 };
+	uint64_t low, high;
+
+	prefix_range(digits, &low, &high);
+	if (tx_snapshot_each_id(past->tx, &past->target->volume.uuid, low, high, CANDIDATES,
+				add_candidate, &candidates, err) < 0)
+		return -(int)err->code;
+	if (candidates.count == 0)
+		return fl_fail(err, FL_NOT_FOUND, "no snapshot of %s has an id beginning with %s",
+			       past->target->volume.name, digits);
+	if (candidates.count > 1) {
+		fl_fail(err, FL_INVALID, "%s is the beginning of several ids: %s", digits,
+			text_get(&candidates.text));
+		return fl_hint(err, "type more digits");
+	}
+	return tx_snapshot_get(past->tx, &candidates.first, ret, err);
+}
+
+static int find_id_or_name(const struct past *past, const char *word, struct snapshot_row *ret,
+			   struct fl_error *err)
+{
+	struct fl_error other;
+	int r = find_id(past, word, ret, err);
+
+	if (r == -FL_NOT_FOUND && find_name(past, word, ret, &other) == 0)
+		return 0;
+	return r;
+}
+
+static int resolve_point(struct tx *tx, const struct ref *ref, struct target *target,
+			 struct fl_error *err)
+{
+	own(past_done) struct past past = { 0 };
+	struct snapshot_row *row = &target->snapshot;
+	int r;
+
+	if (past_load(tx, target, &past, err) < 0)
+		return -(int)err->code;
+	switch (ref->point) {
+	case POINT_NONE:
+		return 0;
+	case POINT_LATEST:
+		r = find_back(&past, 0, row, err);
+		break;
+	case POINT_BACK:
+		r = find_back(&past, (uint64_t)ref->number, row, err);
+		break;
+	case POINT_TIME:
+		r = find_time(&past, ref->number, row, err);
+		break;
+	case POINT_AGO:
+		r = find_time(&past, clock_now() - ref->number, row, err);
+		break;
+	case POINT_NAME:
+		r = find_name(&past, ref->name, row, err);
+		break;
+	default:
+		r = find_id_or_name(&past, ref->name, row, err);
+		break;
+	}
+	target->is_snapshot = r == 0;
+	return r;
+}
+
+/* --- names ------------------------------------------------------------------ */
+
+static int find_volume(struct engine *engine, struct tx *tx, const struct ref *ref,
+		       struct volume_row *ret, struct fl_error *err)
+{
+	if (ref->instance[0] && strcmp(ref->instance, engine->name) != 0) {
+		fl_fail(err, FL_NOT_FOUND, "no instance called '%s' is known here", ref->instance);
+		return fl_hint(err, "this one is '%s'; leave the name away for its own branches",
+			       engine->name);
+	}
+	if (tx_volume_find(tx, ref->volume, ret, err) < 0)
+		return fl_hint(err, "flocker list shows the volumes");
+	return 0;
+}
+
+static int resolve_branch(struct tx *tx, const char *name, struct target *target,
+			  struct fl_error *err)
+{
+	if (tx_branch_find(tx, &target->volume.uuid, name, &target->branch, err) == 0)
+		return 0;
+	if (err->code != FL_NOT_FOUND)
+		return -(int)err->code;
+	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no branch called '%s'", target->volume.name, name);
+	return fl_hint(err, "flocker show %s lists its branches", target->volume.name);
+}
+
+/* The snapshot that a tag or a stash points at, and the branch that took it. */
+static int resolve_position(struct tx *tx, const struct position *position, struct target *target,
+			    struct fl_error *err)
+{
+	if (tx_branch_get(tx, &position->branch, &target->branch, err) < 0 ||
+	    tx_snapshot_get(tx, position, &target->snapshot, err) < 0)
+		return -(int)err->code;
+	target->is_snapshot = true;
+	return 0;
+}
+
+static int resolve_tag(struct tx *tx, const struct ref *ref, struct target *target,
+		       struct fl_error *err)
+{
+	struct tag_row tag;
+
+	if (tx_tag_find(tx, &target->volume.uuid, ref->tag, &tag, err) == 0)
+		return resolve_position(tx, &tag.snapshot, target, err);
+	if (err->code != FL_NOT_FOUND)
+		return -(int)err->code;
+	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no tag called '%s'", target->volume.name, ref->tag);
+	return fl_hint(err, "flocker tags %s lists them", target->volume.name);
+}
+
+static int resolve_stash(struct tx *tx, const struct ref *ref, struct target *target,
+			 struct fl_error *err)
+{
+	struct stash_row stash;
+
+	if (tx_stash_find(tx, &target->volume.uuid, ref->stash, &stash, err) == 0)
+		return resolve_position(tx, &stash.snapshot, target, err);
+	if (err->code != FL_NOT_FOUND)
+		return -(int)err->code;
+	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no stash %u", target->volume.name, ref->stash);
+	return fl_hint(err, "flocker stash list %s shows them", target->volume.name);
+}
+
+static int resolve_kind(struct tx *tx, const struct ref *ref, struct target *target,
+			struct fl_error *err)
+{
+	switch (ref->kind) {
+	case REF_VOLUME:
+		return resolve_branch(tx, TRUNK, target, err);
+	case REF_BRANCH:
+		return resolve_branch(tx, ref->branch, target, err);
+	case REF_TAG:
+		return resolve_tag(tx, ref, target, err);
+	case REF_STASH:
+		break;
+	}
+	return resolve_stash(tx, ref, target, err);
+}
+
+int resolve(struct engine *engine, struct tx *tx, const struct ref *ref, struct target *ret,
+	    struct fl_error *err)
+{
+	own_target struct target target = { 0 };
+	own_text struct text text = { 0 };
+
+	if (find_volume(engine, tx, ref, &target.volume, err) < 0 ||
+	    resolve_kind(tx, ref, &target, err) < 0 ||
+	    (ref->point != POINT_NONE && resolve_point(tx, ref, &target, err) < 0)) {
+		ref_format(ref, &text);
+		return fl_object(err, "%.150s", text_get(&text));
+	}
+	*ret = target;
+	target = (struct target){ 0 };
+	return 0;
+}
+
+int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
+		struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	return resolve(engine, tx, ref, ret, err);
+}

@@ -1,0 +1,168 @@
+/*
+ * Replaced heads are let go when nobody can write to them any more.
+ *
+ * A process that had the old head open before a rollback goes on writing there;
+ * the kernel protects nothing of it.  So the old head stays, out of reach of
+ * any path, until no descriptor, directory, mapping or mount holds it.  None
+ * can come after that.  Then it is compared once more with the snapshot that
+ * was taken before the swap; what was written since becomes one more snapshot,
+ * right behind that one on the old line, and the stash points at it.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+struct release {
+	struct retired_row row;
+	struct snapshot_row final;  /* id 0: nothing was written after the swap */
+	struct intent_row deletion; /* of the tree */
+};
+
+struct release_list {
+	struct retired_row *rows;
+	size_t count;
+};
+
+static int collect(void *arg, const struct retired_row *row, struct fl_error *err)
+{
+	struct release_list *list = arg;
+
+	list->rows = xrealloc(list->rows, list->count + 1, sizeof(*list->rows));
+	list->rows[list->count++] = *row;
+	return 0;
+}
+
+static int write_release(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct release *release = arg;
+	struct stash_row stash;
+	int r;
+
+	if (release->final.id) {
+		if (tx_snapshot_insert(tx, &release->final, err) < 0)
+			return -(int)err->code;
+		r = tx_stash_find(tx, &release->row.volume, release->row.stash, &stash, err);
+		if (r < 0 && r != -FL_NOT_FOUND)
+			return r;
+		stash.snapshot = release->final.position;
+		if (r == 0 && tx_stash_update(tx, &stash, err) < 0)
+			return -(int)err->code;
+	}
+	if (tx_retired_delete(tx, &release->row.operation, err) < 0)
+		return -(int)err->code;
+	return tx_intent_insert(tx, &release->deletion, err);
+}
+
+/* Right behind the snapshot before the swap: rollback.c has left the place free. */
+static int take_final(struct engine *engine, struct release *release, const struct tree *retired,
+		      struct fl_error *err)
+{
+	struct snapshot_row *final = &release->final;
+	own_snapshot_row struct snapshot_row before = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct branch_row branch;
+	struct tree target;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_branch_get(tx, &release->row.branch, &branch, err) < 0 ||
+	    tx_snapshot_get(tx, &release->row.snapshot, &before, err) < 0)
+		return -(int)err->code;
+	final->storage = (struct snapname){ before.storage.instance, before.storage.time + 1 };
+	final->position = (struct position){ branch.uuid, final->storage.time };
+	final->id = snapname_id(&final->storage);
+	final->sequence = branch.last_sequence + 1;
+	final->reason = REASON_ROLLBACK;
+	snprintf(final->host, sizeof(final->host), "%s", engine->host);
+	target = snapshot_tree(final);
+	if (driver_of(engine)->snapshot(engine->pool, retired, &target, err) == 0 ||
+	    err->code == FL_EXISTS)
+		return 0;
+	return -(int)err->code;
+}
+
+int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
+			  struct fl_error *err)
+{
+	struct tree retired = tree_retired(&intent->operation);
+
+	if (driver_of(engine)->tree_delete(engine->pool, &retired, err) < 0)
+		return -(int)err->code;
+	return intent_forget(engine, &intent->operation, err);
+}
+
+static int release_head(struct engine *engine, const struct retired_row *row, struct fl_error *err)
+{
+	char empty[] = "{}";
+	struct release release = { .row = *row,
+				   .deletion = { .operation = row->operation,
+						 .verb = "delete-retired",
+						 .body = empty } };
+	struct tree retired = tree_retired(&row->operation), before;
+	own_snapshot_row struct snapshot_row taken = { 0 };
+	own_tx struct tx *tx = NULL;
+	bool changed;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_snapshot_get(tx, &row->snapshot, &taken, err) < 0)
+		return -(int)err->code;
+	tx_end(take_ptr(tx));
+	before = snapshot_tree(&taken);
+	if (driver_of(engine)->changed_since(engine->pool, &retired, &before, &changed, err) < 0)
+		return -(int)err->code;
+	if (changed && take_final(engine, &release, &retired, err) < 0)
+		return -(int)err->code;
+	/* Durable: once the tree is gone, the row must not come back. */
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_release, &release, err) < 0) {
+		if (release.final.id)
+			snapshot_abort(engine, &release.final);
+		return -(int)err->code;
+	}
+	return delete_retired_finish(engine, &release.deletion, err);
+}
+
+static int try_release(struct engine *engine, const struct retired_row *row, bool *ret_held,
+		       struct fl_error *err)
+{
+	struct tree retired = tree_retired(&row->operation);
+	struct lock_want wants[] = { { LOCK_VOLUME, false, row->volume },
+				     { LOCK_BRANCH, true, row->branch } };
+	own(lock_drop) struct lock_set locks = { 0 };
+	struct holders holders;
+
+	*ret_held = true;
+	if (find_holders(engine, &retired, 1, &holders, err) < 0)
+		return -(int)err->code;
+	if (holders.count > 0)
+		return 0;
+	*ret_held = false;
+	lock_take(&engine->locks, wants, array_size(wants), &locks);
+	return release_head(engine, row, err);
+}
+
+static int list_retired(struct engine *engine, struct release_list *list, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	return tx_retired_each(tx, collect, list, err);
+}
+
+int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *err)
+{
+	struct release_list list = { 0 };
+	own_free struct retired_row *rows = NULL;
+	int r = list_retired(engine, &list, err);
+
+	rows = list.rows;
+	*ret_left = 0;
+	for (size_t i = 0; r == 0 && i < list.count; i++) {
+		bool held;
+
+		r = try_release(engine, &rows[i], &held, err);
+		if (held)
+			++*ret_left;
+	}
+	return r;
+}

@@ -1,0 +1,399 @@
+/*
+ * Rollback: a head becomes an older snapshot, and nothing is lost.
+ *
+ *	1. the head is snapshotted: S, durable in the pool
+ *	2. S and the intent are in the catalogue, durable
+ *	3. the driver swaps the head for a clone of the target; the old head is
+ *	   retired, since processes may hold it open and write on
+ *	4. the facts get the new line, and the pool is synced
+ *	5. line, stash and retired head are in the catalogue and the intent is
+ *	   gone, in one durable commit
+ *
+ * A crash before the swap of 3 is durable is undone at the next start, one
+ * after it is finished: which of the two is told by the head's id, which the
+ * intent has noted.  The new line begins two nanoseconds after S, so that what
+ * holders of the old head write after the swap can still be put behind S on the
+ * old line (retire.c).
+ */
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "engine/internal.h"
+
+#define VERB "rollback"
+
+struct swap {
+	struct uuid operation;
+	uint64_t head; /* id of the head that is replaced */
+	struct volume_row volume;
+	struct branch_row branch;
+	struct snapshot_row taken;  /* S */
+	struct snapshot_row target; /* what the head is to become */
+	struct stash_row stash;	    /* filled by the last commit */
+};
+
+static void swap_done(struct swap *swap)
+{
+	volume_row_done(&swap->volume);
+	snapshot_row_done(&swap->taken);
+	snapshot_row_done(&swap->target);
+}
+
+void rollback_done(struct rollback *rollback)
+{
+	branch_done(&rollback->branch);
+	*rollback = (struct rollback){ 0 };
+}
+
+static struct line new_line(const struct swap *swap)
+{
+	return (struct line){ .branch = swap->branch.uuid,
+			      .start = swap->taken.position.time + 2,
+			      .parent = swap->target.position };
+}
+
+/* --- the intent ---------------------------------------------------------- */
+
+static void add_position(struct json *json, const char *key, const struct position *position)
+{
+	json_put_object(json, key);
+	json_put_uuid(json, "branch", &position->branch);
+	json_put_int(json, "time", position->time);
+	json_end(json);
+}
+
+static void intent_encode(const struct swap *swap, struct intent_row *ret)
+{
+	struct text text = { 0 };
+	struct json json;
+
+	json_init(&json, &text);
+	json_put_object(&json, NULL);
+	json_put_int(&json, "head", (int64_t)swap->head);
+	add_position(&json, "taken", &swap->taken.position);
+	add_position(&json, "target", &swap->target.position);
+	json_end(&json);
+	*ret = (struct intent_row){ .operation = swap->operation, .verb = VERB };
+	ret->body = text_take(&text);
+}
+
+static int intent_decode(const struct intent_row *intent, uint64_t *head, struct position *taken,
+			 struct position *target, struct fl_error *err)
+{
+	json_error_t where;
+	json_t *root = json_loads(intent->body, JSON_REJECT_DUPLICATES, &where);
+	const char *taken_branch, *target_branch;
+	json_int_t id, taken_time, target_time;
+	int r = -1;
+
+	if (root && json_unpack(root, "{s:I, s:{s:s, s:I}, s:{s:s, s:I}}", "head", &id, "taken",
+				"branch", &taken_branch, "time", &taken_time, "target", "branch",
+				&target_branch, "time", &target_time) == 0 &&
+	    uuid_parse(taken_branch, &taken->branch, err) == 0 &&
+	    uuid_parse(target_branch, &target->branch, err) == 0) {
+		taken->time = taken_time;
+		target->time = target_time;
+		*head = (uint64_t)id;
+		r = 0;
+	}
+	json_decref(root);
+	if (r < 0)
+		return fl_fail(err, FL_CORRUPT, "the note of an interrupted rollback can't be read");
+	return 0;
+}
+
+struct intending {
+	const struct swap *swap;
+	struct intent_row intent;
+};
+
+static int write_intent(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct intending *intending = arg;
+
+	if (tx_snapshot_insert(tx, &intending->swap->taken, err) < 0)
+		return -(int)err->code;
+	return tx_intent_insert(tx, &intending->intent, err);
+}
+
+static int intend(struct engine *engine, const struct swap *swap, struct fl_error *err)
+{
+	struct intending intending = { .swap = swap };
+	int r;
+
+	intent_encode(swap, &intending.intent);
+	r = catalog_write(engine->catalog, CATALOG_DURABLE, write_intent, &intending, err);
+	intent_row_done(&intending.intent);
+	return r;
+}
+
+/* --- forward --------------------------------------------------------------- */
+
+static int swap_head(struct engine *engine, const struct swap *swap, struct fl_error *err)
+{
+	const struct driver *driver = driver_of(engine);
+	struct tree target = snapshot_tree(&swap->target);
+	struct line line = new_line(swap);
+	own_tx struct tx *tx = NULL;
+
+	if (driver->head_swap(engine->pool, &swap->branch.uuid, &target, &swap->operation, err) < 0 ||
+	    tx_begin(engine->catalog, &tx, err) < 0 ||
+	    facts_save(engine, tx, &swap->volume, &swap->branch, &line, err) < 0)
+		return -(int)err->code;
+	return driver->sync(engine->pool, err);
+}
+
+static int write_outcome(struct tx *tx, void *arg, struct fl_error *err)
+{
+	own_volume_row struct volume_row volume = { 0 };
+	struct swap *swap = arg;
+	struct line line = new_line(swap);
+	struct retired_row retired = {
+		.operation = swap->operation,
+		.volume = swap->volume.uuid,
+		.branch = swap->branch.uuid,
+		.snapshot = swap->taken.position,
+	};
+
+	/* Read here, since two branches of one volume may be rolled back at once. */
+	if (tx_volume_get(tx, &swap->volume.uuid, &volume, err) < 0)
+		return -(int)err->code;
+	retired.stash = volume.last_stash + 1;
+	swap->stash = (struct stash_row){
+		.volume = swap->volume.uuid,
+		.number = retired.stash,
+		.branch = swap->branch.uuid,
+		.snapshot = swap->taken.position,
+		.target = swap->target.position,
+		.target_id = swap->target.id,
+		.created = swap->taken.position.time,
+	};
+	if (tx_line_insert(tx, &line, err) < 0 || tx_stash_insert(tx, &swap->stash, err) < 0 ||
+	    tx_retired_insert(tx, &retired, err) < 0)
+		return -(int)err->code;
+	return tx_intent_delete(tx, &swap->operation, err);
+}
+
+/* --- back --------------------------------------------------------------------- */
+
+static int head_is_old(struct engine *engine, const struct swap *swap, bool *ret,
+		       struct fl_error *err)
+{
+	struct tree head = tree_head(&swap->branch.uuid);
+	struct tree_info info;
+
+	if (driver_of(engine)->tree_info(engine->pool, &head, &info, err) < 0)
+		return -(int)err->code;
+	*ret = info.id == swap->head;
+	return 0;
+}
+
+/* The old head is retired: it becomes the head again, and the clone goes. */
+static int swap_back(struct engine *engine, const struct swap *swap, struct fl_error *err)
+{
+	const struct driver *driver = driver_of(engine);
+	struct uuid other = uuid_new();
+	struct tree target = snapshot_tree(&swap->target), clone = tree_retired(&other);
+
+	/* Completes a swap that failed half-way, so that the old head surely is retired. */
+	if (driver->head_swap(engine->pool, &swap->branch.uuid, &target, &swap->operation, err) < 0 ||
+	    driver->head_retire(engine->pool, &swap->branch.uuid, &other, err) < 0 ||
+	    driver->head_restore(engine->pool, &swap->operation, &swap->branch.uuid, err) < 0)
+		return -(int)err->code;
+	return driver->tree_delete(engine->pool, &clone, err);
+}
+
+static int delete_attempt(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct swap *swap = arg;
+
+	if (tx_snapshot_delete(tx, &swap->taken.position, err) < 0)
+		return -(int)err->code;
+	return tx_intent_delete(tx, &swap->operation, err);
+}
+
+/* As if it had never been asked for.  `old`: the head has not been swapped. */
+static int undo(struct engine *engine, struct swap *swap, bool old, struct fl_error *err)
+{
+	struct tree staging = tree_staging(&swap->operation);
+
+	if (!old && swap_back(engine, swap, err) < 0)
+		return -(int)err->code;
+	if (driver_of(engine)->tree_delete(engine->pool, &staging, err) < 0 ||
+	    driver_of(engine)->sync(engine->pool, err) < 0 ||
+	    catalog_write(engine->catalog, CATALOG_LAZY, delete_attempt, swap, err) < 0)
+		return -(int)err->code;
+	snapshot_abort(engine, &swap->taken);
+	facts_refresh(engine, &swap->branch.uuid);
+	return 0;
+}
+
+/* The caller's error stays; what can't be undone now is finished or undone at the next start. */
+static void undo_failed(struct engine *engine, struct swap *swap, struct fl_error *err)
+{
+	struct fl_error again;
+	bool old;
+
+	if (head_is_old(engine, swap, &old, &again) == 0 && undo(engine, swap, old, &again) == 0)
+		return;
+	log_error("a rollback that failed could not be undone", "volume=%s branch=%s error=%s",
+		  swap->volume.name, swap->branch.name, again.text);
+	fl_hint(err, "undoing it failed too (%.100s); restarting flockerd finishes or undoes it",
+		again.text);
+}
+
+/* --- the verb -------------------------------------------------------------------- */
+
+static int run_swap(struct engine *engine, struct swap *swap, struct fl_error *err)
+{
+	const struct snapshot_options options = { .reason = REASON_ROLLBACK };
+	struct tree head = tree_head(&swap->branch.uuid);
+	struct tree_info info;
+
+	if (driver_of(engine)->tree_info(engine->pool, &head, &info, err) < 0 ||
+	    snapshot_take(engine, &swap->branch, &options, &swap->taken, err) < 0)
+		return -(int)err->code;
+	swap->head = info.id;
+	swap->operation = uuid_new();
+	if (intend(engine, swap, err) < 0) {
+		snapshot_abort(engine, &swap->taken);
+		return -(int)err->code;
+	}
+	if (swap_head(engine, swap, err) == 0 &&
+	    catalog_write(engine->catalog, CATALOG_DURABLE, write_outcome, swap, err) == 0)
+		return 0;
+	undo_failed(engine, swap, err);
+	return -(int)err->code;
+}
+
+static int answer(struct engine *engine, const struct swap *swap, struct rollback *ret,
+		  struct fl_error *err)
+{
+	struct tree retired = tree_retired(&swap->operation);
+	own_tx struct tx *tx = NULL;
+	struct rollback rollback = { 0 };
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    answer_branch(engine, tx, &swap->volume, &swap->branch, &rollback.branch, err) < 0)
+		return -(int)err->code;
+	if (answer_stash(engine, tx, &swap->volume, &swap->stash, &rollback.stash, err) < 0 ||
+	    find_holders(engine, &retired, 1, &rollback.holders, err) < 0) {
+		rollback_done(&rollback);
+		return -(int)err->code;
+	}
+	rollback.stash.held = rollback.holders.count > 0;
+	*ret = rollback;
+	return 0;
+}
+
+static int roll_back(struct engine *engine, struct claim *claim, struct rollback *ret,
+		     struct fl_error *err)
+{
+	own(swap_done) struct swap swap = { 0 };
+	struct target *head = &claim->targets[0], *target = &claim->targets[1];
+
+	if (!uuid_equal(&head->volume.uuid, &target->volume.uuid))
+		return fl_fail(err, FL_INVALID, "'%s' can't go back to a snapshot of another volume ('%s')",
+			       head->volume.name, target->volume.name);
+	swap.volume = head->volume;
+	head->volume = (struct volume_row){ 0 };
+	swap.branch = head->branch;
+	swap.target = target->snapshot;
+	target->snapshot = (struct snapshot_row){ 0 };
+	if (run_swap(engine, &swap, err) < 0)
+		return fl_wrap(err, "rolling back %s/%s", swap.volume.name, swap.branch.name);
+	care_soon(engine);
+	return answer(engine, &swap, ret, err);
+}
+
+int engine_rollback(struct engine *engine, const struct ref *branch, const struct ref *target,
+		    struct rollback *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct ref refs[2] = { *branch, *target }; /* borrowed: nothing here releases them */
+
+	if (check_form(branch, FORM_VOLUME | FORM_BRANCH, "rollback", err) < 0 ||
+	    check_form(target, FORM_TAG | FORM_STASH | FORM_SNAPSHOT, "rollback --to", err) < 0 ||
+	    gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
+		return -(int)err->code;
+	return roll_back(engine, &claim, ret, err);
+}
+
+/* The branch that the stash was put aside from, as a reference. */
+static int stash_branch(struct engine *engine, const struct ref *stash, struct ref *ret,
+			struct fl_error *err)
+{
+	own_target struct target target = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct stash_row row;
+	struct branch_row branch;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 || resolve(engine, tx, stash, &target, err) < 0 ||
+	    tx_stash_find(tx, &target.volume.uuid, stash->stash, &row, err) < 0 ||
+	    tx_branch_get(tx, &row.branch, &branch, err) < 0)
+		return -(int)err->code;
+	if (branch.destroyed) {
+		fl_fail(err, FL_NOT_FOUND, "the branch of stash %u, '%s', is in the trash",
+			stash->stash, branch.name);
+		return fl_hint(err, "flocker stash restore stash/%u@%s --as NEW makes a new branch of it",
+			       stash->stash, stash->volume);
+	}
+	*ret = (struct ref){ .kind = REF_BRANCH };
+	memcpy(ret->volume, stash->volume, NAME_TEXT);
+	memcpy(ret->branch, branch.name, NAME_TEXT);
+	return 0;
+}
+
+int engine_stash_restore(struct engine *engine, const struct ref *stash, struct rollback *ret,
+			 struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct ref refs[2] = { { 0 }, *stash };
+
+	if (check_form(stash, FORM_STASH, "stash restore", err) < 0 ||
+	    gate_enter(engine, &inside, err) < 0 ||
+	    stash_branch(engine, stash, &refs[0], err) < 0 ||
+	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
+		return -(int)err->code;
+	return roll_back(engine, &claim, ret, err);
+}
+
+/* --- after a crash ------------------------------------------------------------------ */
+
+static int load_swap(struct engine *engine, const struct intent_row *intent, struct swap *swap,
+		     struct fl_error *err)
+{
+	struct position taken, target;
+	own_tx struct tx *tx = NULL;
+
+	swap->operation = intent->operation;
+	if (intent_decode(intent, &swap->head, &taken, &target, err) < 0 ||
+	    tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_branch_get(tx, &taken.branch, &swap->branch, err) < 0 ||
+	    tx_volume_get(tx, &swap->branch.volume, &swap->volume, err) < 0 ||
+	    tx_snapshot_get(tx, &taken, &swap->taken, err) < 0)
+		return -(int)err->code;
+	return tx_snapshot_get(tx, &target, &swap->target, err);
+}
+
+int rollback_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
+{
+	own(swap_done) struct swap swap = { 0 };
+	bool old;
+
+	if (load_swap(engine, intent, &swap, err) < 0 || head_is_old(engine, &swap, &old, err) < 0)
+		return -(int)err->code;
+	log_info(old ? "undoing an interrupted rollback" : "finishing an interrupted rollback",
+		 "volume=%s branch=%s", swap.volume.name, swap.branch.name);
+	if (old)
+		return undo(engine, &swap, true, err);
+	if (swap_head(engine, &swap, err) < 0)
+		return -(int)err->code;
+	return catalog_write(engine->catalog, CATALOG_DURABLE, write_outcome, &swap, err);
+}

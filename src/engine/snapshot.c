@@ -1,0 +1,251 @@
+/*
+ * Snapshots: in the pool first, durable there, then in the catalogue.
+ *
+ * Several at once are taken in parallel: each goes into its own branch's
+ * directory, so that the file system joins them in one commit, and all their
+ * rows go into one transaction.  Rows without a name, message or metadata need
+ * no sync of their own: the storage name in the pool says it all.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+#define SNAPSHOT_THREADS 64
+#define SNAPSHOT_STACK (128 * 1024)
+
+struct tree snapshot_tree(const struct snapshot_row *row)
+{
+	return tree_snapshot(&row->position.branch, &row->storage);
+}
+
+/* Later than every snapshot of the branch, whatever the clock says. */
+static int64_t next_time(const struct branch_row *branch)
+{
+	int64_t now = clock_now();
+
+	return now > branch->last_time + 1 ? now : branch->last_time + 2;
+}
+
+static void fill_row(struct engine *engine, const struct branch_row *branch,
+		     const struct snapshot_options *options, struct snapshot_row *row)
+{
+	*row = (struct snapshot_row){ .sequence = branch->last_sequence + 1,
+				      .reason = options->reason };
+	row->storage = (struct snapname){ engine->instance, next_time(branch) };
+	row->position = (struct position){ branch->uuid, row->storage.time };
+	row->id = snapname_id(&row->storage);
+	snprintf(row->host, sizeof(row->host), "%s", engine->host);
+	if (options->name)
+		snprintf(row->name, sizeof(row->name), "%s", options->name);
+	if (options->message && options->message[0])
+		row->message = xstrdup(options->message);
+	if (options->metadata)
+		metadata_copy(options->metadata, &row->metadata);
+}
+
+int snapshot_take(struct engine *engine, const struct branch_row *branch,
+		  const struct snapshot_options *options, struct snapshot_row *ret,
+		  struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row row = { 0 };
+	struct tree head = tree_head(&branch->uuid), target;
+
+	fill_row(engine, branch, options, &row);
+	target = snapshot_tree(&row);
+	if (driver_of(engine)->snapshot(engine->pool, &head, &target, err) < 0)
+		return fl_wrap(err, "taking a snapshot of branch '%s'", branch->name);
+	*ret = row;
+	row = (struct snapshot_row){ 0 };
+	return 0;
+}
+
+void snapshot_abort(struct engine *engine, const struct snapshot_row *row)
+{
+	struct tree tree = snapshot_tree(row);
+	struct fl_error err;
+	char text[TREE_TEXT];
+
+	if (driver_of(engine)->tree_delete(engine->pool, &tree, &err) < 0)
+		log_warning("a snapshot that nobody asked for stays", "tree=%s error=%s",
+			    tree_format(&tree, text), err.text);
+}
+
+/* --- several at once ---------------------------------------------------------- */
+
+struct batch {
+	struct engine *engine;
+	const struct claim *claim;
+	const struct snapshot_options *options;
+	struct snapshot_row *rows;
+	struct fl_error *errors; /* one for each; code 0: taken */
+	size_t next;		 /* atomic: what no thread has begun yet */
+};
+
+static void *batch_work(void *arg)
+{
+	struct batch *batch = arg;
+
+	for (;;) {
+		size_t i = __atomic_fetch_add(&batch->next, 1, __ATOMIC_RELAXED);
+
+		if (i >= batch->claim->count)
+			return NULL;
+		if (snapshot_take(batch->engine, &batch->claim->targets[i].branch, batch->options,
+				  &batch->rows[i], &batch->errors[i]) == 0)
+			batch->errors[i].code = FL_OK;
+	}
+}
+
+static void batch_run(struct batch *batch)
+{
+	pthread_t threads[SNAPSHOT_THREADS];
+	pthread_attr_t attributes;
+	size_t wanted = batch->claim->count - 1, started = 0;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, SNAPSHOT_STACK);
+	while (started < wanted && started < SNAPSHOT_THREADS &&
+	       pthread_create(&threads[started], &attributes, batch_work, batch) == 0)
+		started++;
+	/* This thread works too, so it gets done even where no other could be started. */
+	batch_work(batch);
+	while (started > 0)
+		pthread_join(threads[--started], NULL);
+	pthread_attr_destroy(&attributes);
+}
+
+static int batch_first_error(const struct batch *batch, struct fl_error *err)
+{
+	for (size_t i = 0; i < batch->claim->count; i++)
+		if (batch->errors[i].code != FL_OK) {
+			*err = batch->errors[i];
+			return -(int)err->code;
+		}
+	return 0;
+}
+
+static void batch_abort(const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->claim->count; i++)
+		if (batch->errors[i].code == FL_OK)
+			snapshot_abort(batch->engine, &batch->rows[i]);
+}
+
+static int batch_insert(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct batch *batch = arg;
+
+	for (size_t i = 0; i < batch->claim->count; i++)
+		if (tx_snapshot_insert(tx, &batch->rows[i], err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static void batch_done(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->claim->count; i++)
+		snapshot_row_done(&batch->rows[i]);
+	free(batch->rows);
+	free(batch->errors);
+}
+
+static int batch_answer(const struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
+{
+	own(snapshot_list_done) struct snapshot_list list = { 0 };
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(batch->engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < batch->claim->count; i++)
+		if (answer_snapshot(batch->engine, tx, &batch->claim->targets[i].volume,
+				    &batch->rows[i], snapshot_list_add(&list), err) < 0)
+			return -(int)err->code;
+	*ret = list;
+	list = (struct snapshot_list){ 0 };
+	return 0;
+}
+
+static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
+{
+	const struct snapshot_options *options = batch->options;
+	bool noted = options->name || options->message ||
+		     (options->metadata && options->metadata->count > 0);
+
+	batch_run(batch);
+	if (batch_first_error(batch, err) < 0 ||
+	    catalog_write(batch->engine->catalog, noted ? CATALOG_DURABLE : CATALOG_LAZY,
+			  batch_insert, batch, err) < 0) {
+		batch_abort(batch);
+		return -(int)err->code;
+	}
+	return batch_answer(batch, ret, err);
+}
+
+/* --- the verb -------------------------------------------------------------------- */
+
+static int check_options(const struct snapshot_options *options, struct fl_error *err)
+{
+	return options->name ? ref_check_snapshot_name(options->name, err) : 0;
+}
+
+/* Each branch once: the second of the same would only wait for the first. */
+static int check_refs(const struct claim *claim, struct fl_error *err)
+{
+	for (size_t i = 0; i < claim->count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (uuid_equal(&claim->targets[i].branch.uuid,
+				       &claim->targets[j].branch.uuid))
+				return fl_fail(err, FL_INVALID, "%s/%s is named twice",
+					       claim->targets[i].volume.name,
+					       claim->targets[i].branch.name);
+	return 0;
+}
+
+static int check_name_free(struct engine *engine, const struct claim *claim, const char *name,
+			   struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < claim->count; i++) {
+		own_snapshot_row struct snapshot_row row = { 0 };
+		const struct target *target = &claim->targets[i];
+		int r = tx_snapshot_get_name(tx, &target->branch.uuid, name, &row, err);
+
+		if (r == 0)
+			return fl_fail(err, FL_EXISTS, "%s/%s has a snapshot called '%s' already",
+				       target->volume.name, target->branch.name, name);
+		if (r != -FL_NOT_FOUND)
+			return r;
+	}
+	return 0;
+}
+
+int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
+		    const struct snapshot_options *options, struct snapshot_list *ret,
+		    struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct batch batch = { .engine = engine, .claim = &claim, .options = options };
+	int r;
+
+	if (count < 1 || count > SNAPSHOT_REFS)
+		return fl_fail(err, FL_INVALID, "a snapshot takes 1 to %d references, not %zu",
+			       SNAPSHOT_REFS, count);
+	for (size_t i = 0; i < count; i++)
+		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
+			return -(int)err->code;
+	if (check_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, refs, count, CLAIM_HEAD, &claim, err) < 0 ||
+	    check_refs(&claim, err) < 0 ||
+	    (options->name && check_name_free(engine, &claim, options->name, err) < 0))
+		return -(int)err->code;
+	batch.rows = xcalloc(count, sizeof(*batch.rows));
+	batch.errors = xcalloc(count, sizeof(*batch.errors));
+	r = snapshot_batch(&batch, ret, err);
+	batch_done(&batch);
+	return r;
+}

@@ -1,0 +1,32 @@
+/*
+ * stash drop: the pointer goes; its snapshots stay until they are thinned or
+ * destroyed like any others.
+ */
+
+#include "engine/internal.h"
+
+struct dropping {
+	const struct uuid *volume;
+	uint32_t number;
+};
+
+static int delete_stash(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct dropping *dropping = arg;
+
+	return tx_stash_delete(tx, dropping->volume, dropping->number, err);
+}
+
+int engine_stash_drop(struct engine *engine, const struct ref *stash, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct dropping dropping = { .number = stash->stash };
+
+	if (check_form(stash, FORM_STASH, "stash drop", err) < 0 ||
+	    gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, stash, 1, CLAIM_SHAPE, &claim, err) < 0)
+		return -(int)err->code;
+	dropping.volume = &claim.targets[0].volume.uuid;
+	return catalog_write(engine->catalog, CATALOG_DURABLE, delete_stash, &dropping, err);
+}

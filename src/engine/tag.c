@@ -1,0 +1,117 @@
+/*
+ * tag and untag.  Tagging a live head takes a snapshot of it first.
+ */
+
+#include <string.h>
+
+#include "engine/internal.h"
+
+struct tagging {
+	struct tag_row row;
+	const struct snapshot_row *taken; /* for it, not in the catalogue yet; or NULL */
+};
+
+static int insert_tag(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct tagging *tagging = arg;
+
+	if (tagging->taken && tx_snapshot_insert(tx, tagging->taken, err) < 0)
+		return -(int)err->code;
+	return tx_tag_insert(tx, &tagging->row, err);
+}
+
+static int check_free(struct engine *engine, const struct volume_row *volume, const char *name,
+		      struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	struct tag_row row;
+	char time[CLOCK_TEXT];
+	int r;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	r = tx_tag_find(tx, &volume->uuid, name, &row, err);
+	if (r == -FL_NOT_FOUND)
+		return 0;
+	if (r < 0)
+		return r;
+	fl_fail(err, FL_EXISTS, "volume '%s' has a tag called '%s' already, at the snapshot of %s",
+		volume->name, name, time_text(row.snapshot.time, time));
+	return fl_hint(err, "a tag does not move; take it away first: flocker untag %s@%s", name,
+		       volume->name);
+}
+
+static int tag_target(struct engine *engine, const char *name, const struct target *target,
+		      struct tag *ret, struct fl_error *err)
+{
+	const struct snapshot_options options = { .reason = REASON_TAG };
+	own_snapshot_row struct snapshot_row taken = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct tagging tagging = { .row = { .volume = target->volume.uuid, .created = clock_now() } };
+
+	snprintf(tagging.row.name, sizeof(tagging.row.name), "%s", name);
+	if (target->is_snapshot) {
+		tagging.row.snapshot = target->snapshot.position;
+	} else {
+		if (snapshot_take(engine, &target->branch, &options, &taken, err) < 0)
+			return -(int)err->code;
+		tagging.taken = &taken;
+		tagging.row.snapshot = taken.position;
+	}
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, insert_tag, &tagging, err) < 0) {
+		if (tagging.taken)
+			snapshot_abort(engine, &taken);
+		return -(int)err->code;
+	}
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	return answer_tag(tx, &target->volume, &tagging.row, ret, err);
+}
+
+int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *target,
+	       struct tag *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct ref trunk = { .kind = REF_VOLUME };
+
+	memcpy(trunk.volume, tag->volume, NAME_TEXT);
+	target = target ? target : &trunk;
+	if (check_form(tag, FORM_TAG, "tag", err) < 0 || name_check("tag", tag->tag, err) < 0 ||
+	    check_form(target, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
+		       "tag", err) < 0)
+		return -(int)err->code;
+	if (strcmp(tag->volume, target->volume) != 0)
+		return fl_fail(err, FL_INVALID, "a tag of '%s' can't point into another volume ('%s')",
+			       tag->volume, target->volume);
+	if (gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, target, 1, CLAIM_HEAD, &claim, err) < 0 ||
+	    check_free(engine, &claim.targets[0].volume, tag->tag, err) < 0)
+		return -(int)err->code;
+	return tag_target(engine, tag->tag, &claim.targets[0], ret, err);
+}
+
+struct untagging {
+	const struct target *target;
+	const char *name;
+};
+
+static int delete_tag(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct untagging *untagging = arg;
+
+	return tx_tag_delete(tx, &untagging->target->volume.uuid, untagging->name, err);
+}
+
+int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct untagging untagging = { .name = tag->tag };
+
+	if (check_form(tag, FORM_TAG, "untag", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, tag, 1, CLAIM_SHAPE, &claim, err) < 0)
+		return -(int)err->code;
+	untagging.target = &claim.targets[0];
+	return catalog_write(engine->catalog, CATALOG_DURABLE, delete_tag, &untagging, err);
+}

@@ -1,0 +1,534 @@
+/*
+ * The trash: list, restore, empty.
+ *
+ * What is in it are rows with the time of their destruction.  Restoring moves
+ * the head back first and then clears the row; a crash in between finds a row
+ * that says "destroyed" and retires the head again.  Emptying deletes the rows,
+ * with one intent for each branch, and then what the pool holds of it.
+ */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "engine/internal.h"
+
+struct trash_scan {
+	struct engine *engine;
+	struct tx *tx;
+	struct trash_list list;
+};
+
+static void add_item(struct trash_scan *scan, const struct uuid *uuid, bool volume,
+		     int64_t destroyed, const char *volume_name, const char *branch_name)
+{
+	struct trash_item *item = trash_list_add(&scan->list);
+
+	item->uuid = *uuid;
+	item->volume = volume;
+	item->destroyed = destroyed;
+	item->expires = destroyed + TRASH_KEEP;
+	snprintf(item->ref, sizeof(item->ref), "%s%s%s", volume_name, branch_name ? "/" : "",
+		 branch_name ? branch_name : "");
+}
+
+static int add_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	add_item(arg, &row->uuid, true, row->destroyed, row->name, NULL);
+	return 0;
+}
+
+/* Branches that went with their volume are part of that item. */
+static int add_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	own_volume_row struct volume_row volume = { 0 };
+	struct trash_scan *scan = arg;
+
+	if (tx_volume_get(scan->tx, &row->volume, &volume, err) < 0)
+		return -(int)err->code;
+	if (!volume.destroyed)
+		add_item(scan, &row->uuid, false, row->destroyed, volume.name, row->name);
+	return 0;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	const struct trash_item *x = a, *y = b;
+
+	return x->destroyed < y->destroyed ? 1 : x->destroyed > y->destroyed ? -1 : 0;
+}
+
+static int load_trash(struct engine *engine, struct trash_list *ret, struct fl_error *err)
+{
+	struct trash_scan scan = { .engine = engine };
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	scan.tx = tx;
+	if (tx_volume_each_destroyed(tx, add_volume, &scan, err) < 0 ||
+	    tx_branch_each(tx, NULL, true, add_branch, &scan, err) < 0) {
+		trash_list_done(&scan.list);
+		return -(int)err->code;
+	}
+	if (scan.list.count > 1)
+		qsort(scan.list.items, scan.list.count, sizeof(*scan.list.items), compare_items);
+	*ret = scan.list;
+	return 0;
+}
+
+int engine_trash(struct engine *engine, struct trash_list *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+
+	if (gate_enter(engine, &inside, err) < 0)
+		return -(int)err->code;
+	return load_trash(engine, ret, err);
+}
+
+static int fail_ambiguous(const struct trash_list *list, const char *item, struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+	char uuid[UUID_TEXT], time[CLOCK_TEXT];
+
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].ref, item) == 0)
+			text_add_format(&text, "%s%s (destroyed %s)", text.length ? ", " : "",
+					uuid_format(&list->items[i].uuid, uuid),
+					time_text(list->items[i].destroyed, time));
+	fl_fail(err, FL_INVALID, "the trash holds several of the name '%s': %s", item,
+		text_get(&text));
+	return fl_hint(err, "name one by its UUID");
+}
+
+static int find_item(const struct trash_list *list, const char *item, struct trash_item *ret,
+		     struct fl_error *err)
+{
+	char uuid[UUID_TEXT];
+	size_t found = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct trash_item *each = &list->items[i];
+
+		if (strcmp(uuid_format(&each->uuid, uuid), item) == 0) {
+			*ret = *each;
+			return 0;
+		}
+		if (strcmp(each->ref, item) == 0 && found++ == 0)
+			*ret = *each;
+	}
+	if (found > 1)
+		return fail_ambiguous(list, item, err);
+	if (found == 1)
+		return 0;
+	fl_fail(err, FL_NOT_FOUND, "the trash holds no '%.100s'", item);
+	return fl_hint(err, "flocker trash list shows what it holds");
+}
+
+/* --- locked ------------------------------------------------------------------ */
+
+struct load {
+	struct volume_row volume;
+	struct branch_row *branches; /* of the item */
+	size_t count;
+	struct trash_item item;
+	bool whole; /* of a volume: also branches that were in the trash before it */
+	struct lock_set locks;
+};
+
+static void load_done(struct load *load)
+{
+	lock_drop(&load->locks);
+	volume_row_done(&load->volume);
+	free(load->branches);
+}
+
+static int collect_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct load *load = arg;
+
+	/* A branch that was destroyed before its volume is an item of its own when that is back. */
+	if (load->item.volume && !load->whole && row->destroyed != load->item.destroyed)
+		return 0;
+	if (!load->item.volume && !uuid_equal(&row->uuid, &load->item.uuid))
+		return 0;
+	load->branches = xrealloc(load->branches, load->count + 1, sizeof(*load->branches));
+	load->branches[load->count++] = *row;
+	return 0;
+}
+
+static int volume_of(struct tx *tx, const struct trash_item *item, struct uuid *ret,
+		     struct fl_error *err)
+{
+	struct branch_row branch;
+
+	*ret = item->uuid;
+	if (item->volume)
+		return 0;
+	if (tx_branch_get(tx, &item->uuid, &branch, err) < 0)
+		return -(int)err->code;
+	*ret = branch.volume;
+	return 0;
+}
+
+static int read_load(struct engine *engine, const struct uuid *volume, struct load *load,
+		     struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_volume_get(tx, volume, &load->volume, err) < 0)
+		return -(int)err->code;
+	return tx_branch_each(tx, volume, true, collect_branch, load, err);
+}
+
+static int take_load(struct engine *engine, const struct trash_item *item, bool whole,
+		     struct load *ret, struct fl_error *err)
+{
+	own(load_done) struct load load = { .item = *item, .whole = whole };
+	struct lock_want want = { LOCK_VOLUME, true, { { 0 } } };
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 || volume_of(tx, item, &want.uuid, err) < 0)
+		return -(int)err->code;
+	tx_end(take_ptr(tx));
+	lock_take(&engine->locks, &want, 1, &load.locks);
+	if (read_load(engine, &want.uuid, &load, err) < 0)
+		return -(int)err->code;
+	if (load.count == 0)
+		return fl_fail(err, FL_NOT_FOUND, "'%s' is no longer in the trash", item->ref);
+	*ret = load;
+	load = (struct load){ 0 };
+	return 0;
+}
+
+/* --- restore --------------------------------------------------------------------- */
+
+static int write_restored(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct load *load = arg;
+
+	for (size_t i = 0; i < load->count; i++)
+		if (tx_branch_update(tx, &load->branches[i], err) < 0)
+			return -(int)err->code;
+	return load->item.volume ? tx_volume_update(tx, &load->volume, err) : 0;
+}
+
+static int restore_heads(struct engine *engine, const struct load *load, struct fl_error *err)
+{
+	for (size_t i = 0; i < load->count; i++)
+		if (driver_of(engine)->head_restore(engine->pool, &load->branches[i].retired,
+						    &load->branches[i].uuid, err) < 0)
+			return -(int)err->code;
+	return driver_of(engine)->sync(engine->pool, err);
+}
+
+/* The rows still say "destroyed": so do the heads again. */
+static void retire_again(struct engine *engine, const struct load *load)
+{
+	struct fl_error err;
+
+	for (size_t i = 0; i < load->count; i++)
+		if (driver_of(engine)->head_retire(engine->pool, &load->branches[i].uuid,
+						   &load->branches[i].retired, &err) < 0)
+			log_warning("a destroyed branch keeps its head until the next start",
+				    "error=%s", err.text);
+}
+
+static void mark_restored(struct load *load, const char *as)
+{
+	for (size_t i = 0; i < load->count; i++) {
+		load->branches[i].destroyed = 0;
+		load->branches[i].retired = (struct uuid){ 0 };
+	}
+	if (load->item.volume)
+		load->volume.destroyed = 0;
+	if (as && load->item.volume)
+		snprintf(load->volume.name, sizeof(load->volume.name), "%s", as);
+	else if (as)
+		snprintf(load->branches[0].name, sizeof(load->branches[0].name), "%s", as);
+}
+
+static int check_name_free(struct engine *engine, const struct load *load, const char *as,
+			   struct fl_error *err)
+{
+	const char *volume = load->item.volume && as ? as : load->volume.name;
+	const char *branch = load->item.volume ? TRUNK : as ? as : load->branches[0].name;
+	own_volume_row struct volume_row other = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct branch_row row;
+	int r;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	r = load->item.volume ? tx_volume_find(tx, volume, &other, err)
+			      : tx_branch_find(tx, &load->volume.uuid, branch, &row, err);
+	if (r == -FL_NOT_FOUND)
+		return link_check(engine, volume, branch, err);
+	if (r < 0)
+		return r;
+	if (load->item.volume)
+		fl_fail(err, FL_EXISTS, "there is a volume called '%s' now", volume);
+	else
+		fl_fail(err, FL_EXISTS, "volume '%s' has a branch called '%s' now", volume, branch);
+	return fl_hint(err, "restore it under another name: --as NAME");
+}
+
+static void link_restored(struct engine *engine, const struct load *load)
+{
+	struct fl_error err;
+
+	for (size_t i = 0; i < load->count; i++) {
+		const struct branch_row *branch = &load->branches[i];
+
+		if (branch->mounted && link_branch(engine, load->volume.name, branch, &err) < 0)
+			log_warning("a restored branch is not visible until the next start",
+				    "branch=%s error=%s", branch->name, err.text);
+		facts_refresh(engine, &branch->uuid);
+	}
+}
+
+static int restore_load(struct engine *engine, struct load *load, const char *as,
+			struct fl_error *err)
+{
+	struct load before = *load; /* for the heads' places in retired/ */
+	own_free struct branch_row *branches = xcalloc(load->count, sizeof(*branches));
+
+	memcpy(branches, load->branches, load->count * sizeof(*branches));
+	before.branches = branches;
+	if (restore_heads(engine, &before, err) < 0) {
+		retire_again(engine, &before);
+		return -(int)err->code;
+	}
+	mark_restored(load, as);
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_restored, load, err) < 0) {
+		retire_again(engine, &before);
+		return -(int)err->code;
+	}
+	link_restored(engine, load);
+	return 0;
+}
+
+static int pick_item(struct engine *engine, const char *item, struct trash_item *ret,
+		     struct fl_error *err)
+{
+	own(trash_list_done) struct trash_list list = { 0 };
+
+	if (load_trash(engine, &list, err) < 0)
+		return -(int)err->code;
+	return find_item(&list, item, ret, err);
+}
+
+int engine_trash_restore(struct engine *engine, const char *item, const char *as,
+			 struct trash_item *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own(load_done) struct load load = { 0 };
+	struct trash_item found;
+
+	if (gate_enter(engine, &inside, err) < 0 || pick_item(engine, item, &found, err) < 0 ||
+	    (as && name_check(found.volume ? "volume" : "branch", as, err) < 0) ||
+	    take_load(engine, &found, false, &load, err) < 0 ||
+	    check_name_free(engine, &load, as, err) < 0 ||
+	    restore_load(engine, &load, as, err) < 0)
+		return -(int)err->code;
+	*ret = found;
+	if (found.volume)
+		snprintf(ret->ref, sizeof(ret->ref), "%s", load.volume.name);
+	else
+		snprintf(ret->ref, sizeof(ret->ref), "%s/%s", load.volume.name,
+			 load.branches[0].name);
+	care_soon(engine);
+	return 0;
+}
+
+/* --- empty --------------------------------------------------------------------------- */
+
+struct emptying {
+	struct load *load;
+	struct intent_row *intents; /* one for each branch */
+	size_t count;
+};
+
+static void emptying_done(struct emptying *emptying)
+{
+	for (size_t i = 0; i < emptying->count; i++)
+		intent_row_done(&emptying->intents[i]);
+	free(emptying->intents);
+}
+
+static int intend_branch(struct emptying *emptying, struct tx *tx, const struct branch_row *branch,
+			 struct fl_error *err)
+{
+	emptying->intents = xrealloc(emptying->intents, emptying->count + 1,
+				     sizeof(*emptying->intents));
+	if (delete_branch_intend(tx, branch, &emptying->intents[emptying->count], err) < 0)
+		return -(int)err->code;
+	emptying->count++;
+	return 0;
+}
+
+/* Stashes of the branch go with it: their snapshots do. */
+struct stash_sweep {
+	struct tx *tx;
+	const struct uuid *branch;
+	uint32_t *numbers;
+	size_t count;
+};
+
+static int collect_stash(void *arg, const struct stash_row *row, struct fl_error *err)
+{
+	struct stash_sweep *sweep = arg;
+
+	if (!uuid_equal(&row->snapshot.branch, sweep->branch))
+		return 0;
+	sweep->numbers = xrealloc(sweep->numbers, sweep->count + 1, sizeof(*sweep->numbers));
+	sweep->numbers[sweep->count++] = row->number;
+	return 0;
+}
+
+static int delete_stashes(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
+{
+	struct stash_sweep sweep = { .tx = tx, .branch = &branch->uuid };
+	own_free uint32_t *numbers = NULL;
+	int r = tx_stash_each(tx, &branch->volume, collect_stash, &sweep, err);
+
+	numbers = sweep.numbers;
+	for (size_t i = 0; r == 0 && i < sweep.count; i++)
+		r = tx_stash_delete(tx, &branch->volume, numbers[i], err);
+	return r;
+}
+
+/* Replaced heads of the branch that somebody still held go with it. */
+struct retired_sweep {
+	const struct uuid *branch;
+	struct uuid *operations;
+	size_t count;
+};
+
+static int collect_retired(void *arg, const struct retired_row *row, struct fl_error *err)
+{
+	struct retired_sweep *sweep = arg;
+
+	if (!uuid_equal(&row->branch, sweep->branch))
+		return 0;
+	sweep->operations = xrealloc(sweep->operations, sweep->count + 1, sizeof(*sweep->operations));
+	sweep->operations[sweep->count++] = row->operation;
+	return 0;
+}
+
+static int delete_retired(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
+{
+	struct retired_sweep sweep = { .branch = &branch->uuid };
+	own_free struct uuid *operations = NULL;
+	int r = tx_retired_each(tx, collect_retired, &sweep, err);
+
+	operations = sweep.operations;
+	for (size_t i = 0; r == 0 && i < sweep.count; i++) {
+		char empty[] = "{}";
+		struct intent_row intent = { .operation = operations[i],
+					     .verb = "delete-retired",
+					     .body = empty };
+
+		r = tx_retired_delete(tx, &operations[i], err);
+		if (r == 0)
+			r = tx_intent_insert(tx, &intent, err);
+	}
+	return r;
+}
+
+/* What had begun from it in the trash begins from nothing. */
+static int forget_children(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+	const struct position none = { 0 };
+
+	if (family_load(tx, &branch->volume, &family, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < family.count; i++)
+		if (uuid_equal(&family.lines[i].parent.branch, &branch->uuid) &&
+		    !uuid_equal(&family.lines[i].branch, &branch->uuid) &&
+		    tx_line_repoint(tx, &family.lines[i].parent, &none, err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct emptying *emptying = arg;
+	const struct load *load = emptying->load;
+
+	for (size_t i = 0; i < load->count; i++) {
+		const struct branch_row *branch = &load->branches[i];
+
+		if (intend_branch(emptying, tx, branch, err) < 0 ||
+		    delete_retired(tx, branch, err) < 0)
+			return -(int)err->code;
+		if (load->item.volume)
+			continue;
+		if (delete_stashes(tx, branch, err) < 0 || forget_children(tx, branch, err) < 0 ||
+		    tx_branch_delete(tx, &branch->uuid, err) < 0)
+			return -(int)err->code;
+	}
+	return load->item.volume ? tx_volume_delete(tx, &load->volume.uuid, err) : 0;
+}
+
+static int empty_item(struct engine *engine, const struct trash_item *item, struct fl_error *err)
+{
+	own(load_done) struct load load = { 0 };
+	own(emptying_done) struct emptying emptying = { .load = &load };
+
+	if (take_load(engine, item, true, &load, err) < 0 ||
+	    catalog_write(engine->catalog, CATALOG_DURABLE, delete_rows, &emptying, err) < 0)
+		return fl_wrap(err, "emptying '%s' from the trash", item->ref);
+	/* Gone for everyone; what the pool can't do now it does at the next start. */
+	for (size_t i = 0; i < emptying.count; i++) {
+		struct fl_error later;
+
+		if (delete_branch_finish(engine, &emptying.intents[i], &later) < 0)
+			log_warning("a destroyed branch stays in the pool until the next start",
+				    "branch=%s error=%s", load.branches[i].name, later.text);
+	}
+	return 0;
+}
+
+int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
+		       struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own(trash_list_done) struct trash_list list = { 0 };
+	struct trash_item found;
+	uint64_t count = 0;
+
+	if (gate_enter(engine, &inside, err) < 0 || load_trash(engine, &list, err) < 0)
+		return -(int)err->code;
+	if (item) {
+		if (find_item(&list, item, &found, err) < 0)
+			return -(int)err->code;
+		*ret_count = 1;
+		return empty_item(engine, &found, err);
+	}
+	for (size_t i = 0; i < list.count; i++, count++)
+		if (empty_item(engine, &list.items[i], err) < 0)
+			return -(int)err->code;
+	*ret_count = count;
+	return 0;
+}
+
+int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
+{
+	own(trash_list_done) struct trash_list list = { 0 };
+	int64_t now = clock_now();
+
+	*ret_next = TRASH_KEEP;
+	if (load_trash(engine, &list, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < list.count; i++) {
+		int64_t left = list.items[i].expires - now;
+
+		if (left <= 0 && empty_item(engine, &list.items[i], err) < 0)
+			return -(int)err->code;
+		if (left > 0 && left < *ret_next)
+			*ret_next = left;
+	}
+	return 0;
+}
