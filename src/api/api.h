@@ -1,0 +1,18 @@
+#pragma once
+
+/*
+ * The JSON API under /v1: finds the route of a request, decodes what came in,
+ * calls the engine, encodes what goes out.  openapi.yaml is its contract; it
+ * decides nothing itself.
+ */
+
+#include "engine/engine.h"
+#include "http/server.h"
+
+struct api {
+	struct engine *engine;
+	const char *host; /* name of the host */
+};
+
+/* For http_options.handle; `api` is a struct api.  From any thread. */
+void api_handle(void *api, const struct http_request *request, struct http_response *response);

@@ -1,0 +1,102 @@
+#pragma once
+
+/*
+ * What a request says besides its path: query parameters and the members of
+ * its JSON body, checked and converted.  There is one set of inputs for all
+ * routes, a name means the same everywhere, and a route says which ones it
+ * takes.  Everything else in a request is refused by name.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/server.h"
+#include "model/metadata.h"
+#include "model/ref.h"
+
+enum input_bit {
+	IN_REF = 1 << 0,
+	IN_REFS = 1 << 1,
+	IN_FROM = 1 << 2,
+	IN_TO = 1 << 3,
+	IN_TARGET = 1 << 4,
+	IN_NAME = 1 << 5,
+	IN_DESCRIPTION = 1 << 6,
+	IN_MOUNT_PATH = 1 << 7,
+	IN_MESSAGE = 1 << 8,
+	IN_METADATA = 1 << 9,
+	IN_UNSET = 1 << 10,
+	IN_KIND = 1 << 11,
+	IN_PATH = 1 << 12,
+	IN_SIZE = 1 << 13,
+	IN_SPARSE = 1 << 14,
+	IN_COMPRESS = 1 << 15,
+	IN_FORCE = 1 << 16,
+	IN_DRIVER = 1 << 17,
+	IN_ITEM = 1 << 18,
+	IN_AS = 1 << 19,
+	IN_AFTER = 1 << 20,
+	IN_LIMIT = 1 << 21,
+};
+#define INPUT_COUNT 22
+/* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
+const char *input_name(unsigned number);
+
+/* Forms of a reference that a route's `ref` may have. */
+enum ref_form {
+	FORM_VOLUME = 1 << 0,	/* VOLUME */
+	FORM_BRANCH = 1 << 1,	/* VOLUME/BRANCH */
+	FORM_TAG = 1 << 2,	/* TAG@VOLUME */
+	FORM_STASH = 1 << 3,	/* stash/N@VOLUME */
+	FORM_SNAPSHOT = 1 << 4, /* a volume or branch with @{POINT} */
+	FORM_ANY = FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
+};
+
+/* What a route takes: sets of enum input_bit. */
+struct accepts {
+	uint32_t query;
+	uint32_t body;
+	uint32_t required; /* of both */
+	unsigned forms;	   /* enum ref_form: what `ref` may be */
+};
+
+struct ref_array {
+	struct ref *items;
+	size_t count;
+};
+
+struct string_array {
+	const char **items; /* the strings are the body's */
+	size_t count;
+};
+
+/* A thing that was not given is NULL, 0 or false; `given` tells it from an empty one. */
+struct input {
+	uint32_t given; /* enum input_bit */
+	void *document; /* the parsed body, which the strings below lie in */
+	struct ref *ref, *from, *to, *target;
+	struct ref_array refs;
+	const char *name, *description, *mount_path, *message;
+	const char *kind, *path, *driver, *item, *as, *after;
+	struct metadata metadata;
+	struct string_array unset;
+	uint64_t size, limit;
+	bool sparse, compress, force;
+};
+
+void input_done(struct input *input);
+#define own_input own(input_done)
+
+#define PAGE 100      /* items on a page when `limit` is not given */
+#define PAGE_MAX 1000 /* and at most */
+
+/*
+ * FL_INVALID says what is wrong with which input.  `ret` borrows from
+ * `request`.
+ */
+must_check int input_decode(const struct http_request *request, const struct accepts *accepts,
+			    struct input *ret, struct fl_error *err);
+
+/* A snapshot's id: exactly 16 hexadecimal digits. */
+must_check int decode_id(const char *text, uint64_t *ret, struct fl_error *err);

@@ -1,0 +1,269 @@
+#include "api/encode.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* An empty string stands for "none" in the nouns. */
+static void add_string(struct json *json, const char *key, const char *value)
+{
+	json_put_string(json, key, value && value[0] ? value : NULL);
+}
+
+static void add_id(struct json *json, const char *key, uint64_t id)
+{
+	char text[SNAPID_TEXT];
+
+	json_put_string(json, key, id ? snapid_format(id, text) : NULL);
+}
+
+static void add_size(struct json *json, const char *key, uint64_t size)
+{
+	json_put_int(json, key, size > INT64_MAX ? INT64_MAX : (int64_t)size);
+}
+
+static void add_metadata(struct json *json, const struct metadata *metadata)
+{
+	json_put_object(json, "metadata");
+	for (size_t i = 0; i < metadata->count; i++)
+		json_put_string(json, metadata->pairs[i].key, metadata->pairs[i].value);
+	json_end(json);
+}
+
+static void add_origin(struct json *json, const struct origin *origin)
+{
+	if (!origin->ref[0]) {
+		json_put_null(json, "origin");
+		return;
+	}
+	json_put_object(json, "origin");
+	json_put_string(json, "ref", origin->ref);
+	add_id(json, "snapshot", origin->snapshot);
+	json_end(json);
+}
+
+static void add_names(struct json *json, const char *key, char (*names)[NAME_TEXT], size_t count)
+{
+	json_put_array(json, key);
+	for (size_t i = 0; i < count; i++)
+		json_put_string(json, NULL, names[i]);
+	json_end(json);
+}
+
+static void add_pins(struct json *json, unsigned pins)
+{
+	json_put_array(json, "pins");
+	for (unsigned i = 0; i < PIN_COUNT; i++)
+		if (pins & 1u << i)
+			json_put_string(json, NULL, pin_names[i]);
+	json_end(json);
+}
+
+void encode_volume(struct json *json, const char *key, const struct volume *volume)
+{
+	json_put_object(json, key);
+	json_put_uuid(json, "uuid", &volume->uuid);
+	json_put_string(json, "name", volume->name);
+	json_put_string(json, "owner", volume->owner);
+	add_size(json, "epoch", volume->epoch);
+	json_put_string(json, "description", volume->description ? volume->description : "");
+	add_metadata(json, &volume->metadata);
+	add_string(json, "mount_path", volume->mount_path);
+	json_put_null(json, "quota");
+	add_origin(json, &volume->origin);
+	json_put_time(json, "created", volume->created);
+	add_names(json, "branches", volume->branches, volume->branch_count);
+	json_end(json);
+}
+
+static void add_branch_ref(struct json *json, const struct branch *branch)
+{
+	char ref[REF_SHORT];
+
+	if (branch->local)
+		snprintf(ref, sizeof(ref), "%s/%s", branch->volume, branch->name);
+	else
+		snprintf(ref, sizeof(ref), "%s/%s/%s", branch->instance, branch->volume,
+			 branch->name);
+	json_put_string(json, "ref", ref);
+}
+
+void encode_branch(struct json *json, const char *key, const struct branch *branch)
+{
+	json_put_object(json, key);
+	add_branch_ref(json, branch);
+	json_put_uuid(json, "uuid", &branch->uuid);
+	json_put_string(json, "volume", branch->volume);
+	json_put_string(json, "name", branch->name);
+	json_put_string(json, "instance", branch->instance);
+	json_put_bool(json, "local", branch->local);
+	add_string(json, "path", branch->path);
+	json_put_bool(json, "mounted", branch->mounted);
+	json_put_null(json, "head_changed_since");
+	add_id(json, "tip", branch->tip);
+	add_origin(json, &branch->origin);
+	add_size(json, "snapshots", branch->snapshots);
+	json_put_time(json, "created", branch->created);
+	json_put_null(json, "policy");
+	json_end(json);
+}
+
+static void add_snapshot_ref(struct json *json, const struct snapshot *snapshot)
+{
+	char ref[REF_SHORT], id[SNAPID_TEXT];
+
+	snprintf(ref, sizeof(ref), "%s/%s@{%s}", snapshot->volume, snapshot->branch,
+		 snapid_format(snapshot->id, id));
+	json_put_string(json, "ref", ref);
+}
+
+void encode_snapshot(struct json *json, const char *key, const struct snapshot *snapshot)
+{
+	json_put_object(json, key);
+	add_id(json, "id", snapshot->id);
+	add_snapshot_ref(json, snapshot);
+	json_put_string(json, "volume", snapshot->volume);
+	json_put_string(json, "branch", snapshot->branch);
+	json_put_string(json, "instance", snapshot->instance);
+	json_put_string(json, "host", snapshot->host);
+	json_put_time(json, "time", snapshot->time);
+	add_size(json, "sequence", snapshot->sequence);
+	add_id(json, "parent", snapshot->parent);
+	json_put_string(json, "reason", reason_names[snapshot->reason]);
+	add_string(json, "name", snapshot->name);
+	add_string(json, "message", snapshot->message);
+	add_names(json, "tags", snapshot->tags, snapshot->tag_count);
+	add_metadata(json, &snapshot->metadata);
+	add_pins(json, snapshot->pins);
+	json_put_null(json, "size_of_change");
+	json_put_bool(json, "began", snapshot->began);
+	json_end(json);
+}
+
+void encode_tag(struct json *json, const char *key, const struct tag *tag)
+{
+	char ref[REF_SHORT];
+
+	snprintf(ref, sizeof(ref), "%s@%s", tag->name, tag->volume);
+	json_put_object(json, key);
+	json_put_string(json, "ref", ref);
+	json_put_string(json, "name", tag->name);
+	json_put_string(json, "volume", tag->volume);
+	add_id(json, "snapshot", tag->snapshot);
+	json_put_time(json, "time", tag->snapshot_time);
+	json_put_time(json, "created", tag->created);
+	json_end(json);
+}
+
+void encode_stash(struct json *json, const char *key, const struct stash *stash)
+{
+	char ref[REF_SHORT];
+
+	snprintf(ref, sizeof(ref), "stash/%u@%s", stash->number, stash->volume);
+	json_put_object(json, key);
+	json_put_int(json, "number", stash->number);
+	json_put_string(json, "ref", ref);
+	json_put_string(json, "volume", stash->volume);
+	json_put_string(json, "branch", stash->branch);
+	add_id(json, "snapshot", stash->snapshot);
+	add_id(json, "target", stash->target);
+	json_put_time(json, "created", stash->created);
+	json_put_bool(json, "held", stash->held);
+	json_end(json);
+}
+
+void encode_trash_item(struct json *json, const char *key, const struct trash_item *item)
+{
+	json_put_object(json, key);
+	json_put_uuid(json, "uuid", &item->uuid);
+	json_put_string(json, "ref", item->ref);
+	json_put_string(json, "kind", item->volume ? "volume" : "branch");
+	json_put_time(json, "destroyed", item->destroyed);
+	json_put_time(json, "expires", item->expires);
+	json_end(json);
+}
+
+static void add_holders(struct json *json, const struct holders *holders)
+{
+	size_t shown = holders->count < HOLDERS ? holders->count : HOLDERS;
+
+	json_put_array(json, "holders");
+	for (size_t i = 0; i < shown; i++) {
+		json_put_object(json, NULL);
+		json_put_int(json, "pid", holders->items[i].pid);
+		json_put_string(json, "command", holders->items[i].command);
+		json_put_string(json, "what", holders->items[i].what);
+		json_end(json);
+	}
+	json_end(json);
+	add_size(json, "holder_count", holders->count);
+}
+
+void encode_rollback(struct json *json, const char *key, const struct rollback *rollback)
+{
+	json_put_object(json, key);
+	encode_branch(json, "branch", &rollback->branch);
+	encode_stash(json, "stash", &rollback->stash);
+	add_holders(json, &rollback->holders);
+	json_end(json);
+}
+
+void encode_pool(struct json *json, const char *key, const struct pool_report *pool)
+{
+	json_put_object(json, key);
+	json_put_string(json, "driver", pool->spec.driver);
+	json_put_string(json, "kind", pool_kind_names[pool->spec.kind]);
+	json_put_string(json, "path", pool->spec.path);
+	json_put_bool(json, "sparse", pool->spec.sparse);
+	json_put_bool(json, "compress", pool->spec.compress);
+	json_put_uuid(json, "uuid", &pool->identity.pool);
+	json_put_uuid(json, "instance", &pool->identity.instance);
+	add_size(json, "size", pool->stats.size);
+	add_size(json, "used", pool->stats.used);
+	add_size(json, "free", pool->stats.free);
+	if (pool->spec.kind == POOL_FILE)
+		add_size(json, "host_free", pool->stats.host_free);
+	else
+		json_put_null(json, "host_free");
+	json_put_bool(json, "read_only", pool->stats.read_only);
+	json_put_string(json, "health", pool->stats.health);
+	json_end(json);
+}
+
+void encode_recovery(struct json *json, const char *key, const struct recovery *recovery)
+{
+	json_put_object(json, key);
+	add_size(json, "volumes", recovery->volumes);
+	add_size(json, "branches", recovery->branches);
+	add_size(json, "snapshots", recovery->snapshots);
+	add_size(json, "tags", recovery->tags);
+	add_size(json, "stashes", recovery->stashes);
+	json_put_bool(json, "backup_used", recovery->backup_used);
+	json_put_bool(json, "backup_complete", recovery->backup_complete);
+	json_end(json);
+}
+
+void encode_list_begin(struct json *json)
+{
+	json_put_object(json, NULL);
+	json_put_array(json, "items");
+}
+
+void encode_list_end(struct json *json, const char *next)
+{
+	json_end(json);
+	json_put_string(json, "next", next);
+	json_end(json);
+}
+
+void encode_error(struct json *json, const struct fl_error *err, const char *operation)
+{
+	json_put_object(json, NULL);
+	json_put_object(json, "error");
+	json_put_string(json, "code", fl_codes[err->code].name);
+	json_put_string(json, "message", err->text);
+	add_string(json, "object", err->object);
+	add_string(json, "hint", err->hint);
+	json_put_string(json, "operation", operation);
+	json_end(json);
+	json_end(json);
+}

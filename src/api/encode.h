@@ -1,0 +1,26 @@
+#pragma once
+
+/*
+ * The nouns as JSON, in the shapes of openapi.yaml: one function per noun.
+ * `key` is NULL where the value stands alone or in an array.
+ */
+
+#include "base/json.h"
+#include "engine/engine.h"
+
+void encode_volume(struct json *json, const char *key, const struct volume *volume);
+void encode_branch(struct json *json, const char *key, const struct branch *branch);
+void encode_snapshot(struct json *json, const char *key, const struct snapshot *snapshot);
+void encode_tag(struct json *json, const char *key, const struct tag *tag);
+void encode_stash(struct json *json, const char *key, const struct stash *stash);
+void encode_trash_item(struct json *json, const char *key, const struct trash_item *item);
+void encode_rollback(struct json *json, const char *key, const struct rollback *rollback);
+void encode_pool(struct json *json, const char *key, const struct pool_report *pool);
+void encode_recovery(struct json *json, const char *key, const struct recovery *recovery);
+
+/* What every list answers: {"items":[...],"next":cursor}; `next` NULL: this is the last page. */
+void encode_list_begin(struct json *json);
+void encode_list_end(struct json *json, const char *next);
+
+/* {"error":{...}}; `operation` is the request's id. */
+void encode_error(struct json *json, const struct fl_error *err, const char *operation);

@@ -1,0 +1,108 @@
+/*
+ * One row per route.  What a route takes stands in its row, so that decoding
+ * is the same everywhere and a handler is a few lines; the order is that of
+ * openapi.yaml.
+ */
+
+#include "api/routes.h"
+
+#define IN_POOL (IN_KIND | IN_PATH | IN_SPARSE | IN_COMPRESS | IN_DRIVER)
+#define IN_PAGE (IN_AFTER | IN_LIMIT)
+#define IN_SET (IN_NAME | IN_METADATA | IN_UNSET)
+/* The query names one thing. */
+#define BY_REF(kinds) { .query = IN_REF, .required = IN_REF, .forms = (kinds) }
+
+/* clang-format off */
+const struct route routes[] = {
+	{ "GET", "/v1/version", 200, get_version, {}, "Who answers" },
+	{ "GET", "/v1/health", 200, get_health, {}, "Whether all is well" },
+	{ "GET", "/v1/openapi.json", 200, get_contract, {}, "This contract" },
+
+	{ "GET", "/v1/pool", 200, get_pool, {}, "Show the pool" },
+	{ "POST", "/v1/pool", 201, post_pool,
+	  { .body = IN_POOL | IN_SIZE | IN_FORCE, .required = IN_KIND | IN_PATH },
+	  "Make the pool" },
+	{ "POST", "/v1/pool/grow", 200, post_pool_grow,
+	  { .body = IN_SIZE, .required = IN_SIZE },
+	  "Enlarge the pool" },
+	{ "POST", "/v1/pool/recover", 200, post_pool_recover, {},
+	  "Rebuild the catalogue from the pool" },
+	{ "POST", "/v1/pool/adopt", 200, post_pool_adopt, { .body = IN_POOL },
+	  "Take over a pool that another instance made" },
+
+	{ "GET", "/v1/volumes", 200, get_volumes, { .query = IN_PAGE }, "List the volumes" },
+	{ "POST", "/v1/volumes", 201, post_volumes,
+	  { .body = IN_NAME | IN_DESCRIPTION | IN_MOUNT_PATH | IN_METADATA | IN_FROM,
+	    .required = IN_NAME },
+	  "Create a volume" },
+	{ "GET", "/v1/volume", 200, get_volume, BY_REF(FORM_VOLUME), "Show a volume" },
+	{ "PATCH", "/v1/volume", 200, patch_volume,
+	  { .query = IN_REF, .body = IN_SET | IN_DESCRIPTION | IN_MOUNT_PATH, .required = IN_REF,
+	    .forms = FORM_VOLUME },
+	  "Rename a volume or change what is written on it" },
+	{ "DELETE", "/v1/volume", 200, delete_volume, BY_REF(FORM_VOLUME),
+	  "Move a volume to the trash" },
+
+	{ "GET", "/v1/branches", 200, get_branches, { .query = IN_REF, .forms = FORM_VOLUME },
+	  "List branches" },
+	{ "POST", "/v1/branches", 201, post_branches,
+	  { .body = IN_REF | IN_FROM, .required = IN_REF, .forms = FORM_BRANCH },
+	  "Create a branch" },
+	{ "GET", "/v1/branch", 200, get_branch, BY_REF(FORM_VOLUME | FORM_BRANCH),
+	  "Show a branch" },
+	{ "PATCH", "/v1/branch", 200, patch_branch,
+	  { .query = IN_REF, .body = IN_NAME, .required = IN_REF | IN_NAME, .forms = FORM_BRANCH },
+	  "Rename a branch" },
+	{ "DELETE", "/v1/branch", 200, delete_branch, BY_REF(FORM_BRANCH),
+	  "Move a branch to the trash" },
+
+	{ "GET", "/v1/snapshots", 200, get_snapshots,
+	  { .query = IN_REF | IN_PAGE, .required = IN_REF, .forms = FORM_ANY },
+	  "List what a reference came from, newest first" },
+	{ "POST", "/v1/snapshots", 201, post_snapshots,
+	  { .body = IN_REFS | IN_NAME | IN_MESSAGE | IN_METADATA, .required = IN_REFS },
+	  "Take snapshots" },
+	{ "GET", "/v1/snapshot", 200, get_snapshot, BY_REF(FORM_ANY), "Show a snapshot" },
+	{ "PATCH", "/v1/snapshot", 200, patch_snapshot,
+	  { .query = IN_REF, .body = IN_SET | IN_MESSAGE, .required = IN_REF,
+	    .forms = FORM_SNAPSHOT | FORM_TAG | FORM_STASH },
+	  "Change what is written on a snapshot" },
+	{ "DELETE", "/v1/snapshot", 204, delete_snapshot, BY_REF(FORM_SNAPSHOT),
+	  "Destroy a snapshot" },
+
+	{ "GET", "/v1/tags", 200, get_tags, BY_REF(FORM_VOLUME), "List a volume's tags" },
+	{ "POST", "/v1/tags", 201, post_tags,
+	  { .body = IN_REF | IN_TARGET, .required = IN_REF, .forms = FORM_TAG },
+	  "Create a tag" },
+	{ "PATCH", "/v1/tag", 200, patch_tag,
+	  { .query = IN_REF, .body = IN_NAME, .required = IN_REF | IN_NAME, .forms = FORM_TAG },
+	  "Rename a tag" },
+	{ "DELETE", "/v1/tag", 204, delete_tag, BY_REF(FORM_TAG), "Remove a tag" },
+
+	{ "POST", "/v1/rollbacks", 200, post_rollbacks,
+	  { .body = IN_REF | IN_TO, .required = IN_REF | IN_TO,
+	    .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Make a branch what it was" },
+	{ "GET", "/v1/stashes", 200, get_stashes, BY_REF(FORM_VOLUME),
+	  "List what rollbacks put aside" },
+	{ "GET", "/v1/stash", 200, get_stash, BY_REF(FORM_STASH), "Show a stash" },
+	{ "POST", "/v1/stash/restore", 200, post_stash_restore,
+	  { .body = IN_REF, .required = IN_REF, .forms = FORM_STASH },
+	  "Make a stash its branch's contents again" },
+	{ "DELETE", "/v1/stash", 204, delete_stash, BY_REF(FORM_STASH), "Drop a stash" },
+
+	{ "POST", "/v1/mounts", 200, post_mounts,
+	  { .body = IN_REF, .required = IN_REF, .forms = FORM_ANY },
+	  "Make a branch or a snapshot appear under the mount root" },
+	{ "DELETE", "/v1/mounts", 204, delete_mount, BY_REF(FORM_ANY),
+	  "Take a branch or a snapshot away from there" },
+
+	{ "GET", "/v1/trash", 200, get_trash, {}, "List the trash" },
+	{ "POST", "/v1/trash/restore", 200, post_trash_restore,
+	  { .body = IN_ITEM | IN_AS, .required = IN_ITEM },
+	  "Take a volume or a branch out of the trash" },
+	{ "POST", "/v1/trash/empty", 200, post_trash_empty, { .body = IN_ITEM },
+	  "Destroy for good what is in the trash" },
+	{},
+};
+/* clang-format on */

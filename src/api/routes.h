@@ -1,0 +1,88 @@
+#pragma once
+
+/*
+ * The table of routes and what their handlers get.  A handler finds its inputs
+ * decoded and of the right form, calls the engine, and writes the answer; on
+ * an error it has written nothing that counts.
+ */
+
+#include "api/api.h"
+#include "api/decode.h"
+#include "base/json.h"
+
+struct call {
+	const struct api *api;
+	struct engine *engine;
+	const struct input *input;
+	struct json *json; /* the answer's body; nothing is written for status 204 */
+};
+
+struct route {
+	const char *method;
+	const char *path;
+	unsigned status; /* of success */
+	int (*handle)(struct call *call, struct fl_error *err);
+	struct accepts accepts;
+	const char *doc; /* one line, the summary in openapi.yaml */
+};
+
+/* Ends with a zeroed row. */
+extern const struct route routes[];
+
+/* The contract as JSON: openapi.yaml, made a string by the build (contract.py). */
+extern const char openapi_json[];
+
+/* meta.c */
+must_check int get_version(struct call *call, struct fl_error *err);
+must_check int get_health(struct call *call, struct fl_error *err);
+must_check int get_contract(struct call *call, struct fl_error *err);
+
+/* pool.c */
+must_check int get_pool(struct call *call, struct fl_error *err);
+must_check int post_pool(struct call *call, struct fl_error *err);
+must_check int post_pool_grow(struct call *call, struct fl_error *err);
+must_check int post_pool_recover(struct call *call, struct fl_error *err);
+must_check int post_pool_adopt(struct call *call, struct fl_error *err);
+
+/* volumes.c */
+must_check int get_volumes(struct call *call, struct fl_error *err);
+must_check int post_volumes(struct call *call, struct fl_error *err);
+must_check int get_volume(struct call *call, struct fl_error *err);
+must_check int patch_volume(struct call *call, struct fl_error *err);
+must_check int delete_volume(struct call *call, struct fl_error *err);
+
+/* branches.c */
+must_check int get_branches(struct call *call, struct fl_error *err);
+must_check int post_branches(struct call *call, struct fl_error *err);
+must_check int get_branch(struct call *call, struct fl_error *err);
+must_check int patch_branch(struct call *call, struct fl_error *err);
+must_check int delete_branch(struct call *call, struct fl_error *err);
+
+/* snapshots.c */
+must_check int get_snapshots(struct call *call, struct fl_error *err);
+must_check int post_snapshots(struct call *call, struct fl_error *err);
+must_check int get_snapshot(struct call *call, struct fl_error *err);
+must_check int patch_snapshot(struct call *call, struct fl_error *err);
+must_check int delete_snapshot(struct call *call, struct fl_error *err);
+
+/* tags.c */
+must_check int get_tags(struct call *call, struct fl_error *err);
+must_check int post_tags(struct call *call, struct fl_error *err);
+must_check int patch_tag(struct call *call, struct fl_error *err);
+must_check int delete_tag(struct call *call, struct fl_error *err);
+
+/* stashes.c */
+must_check int post_rollbacks(struct call *call, struct fl_error *err);
+must_check int get_stashes(struct call *call, struct fl_error *err);
+must_check int get_stash(struct call *call, struct fl_error *err);
+must_check int post_stash_restore(struct call *call, struct fl_error *err);
+must_check int delete_stash(struct call *call, struct fl_error *err);
+
+/* mounts.c */
+must_check int post_mounts(struct call *call, struct fl_error *err);
+must_check int delete_mount(struct call *call, struct fl_error *err);
+
+/* trash.c */
+must_check int get_trash(struct call *call, struct fl_error *err);
+must_check int post_trash_restore(struct call *call, struct fl_error *err);
+must_check int post_trash_empty(struct call *call, struct fl_error *err);

@@ -1,0 +1,54 @@
+#include "api/encode.h"
+#include "api/routes.h"
+
+int post_rollbacks(struct call *call, struct fl_error *err)
+{
+	own(rollback_done) struct rollback rollback = { 0 };
+	int r = engine_rollback(call->engine, call->input->ref, call->input->to, &rollback, err);
+
+	if (r < 0)
+		return r;
+	encode_rollback(call->json, NULL, &rollback);
+	return 0;
+}
+
+int get_stashes(struct call *call, struct fl_error *err)
+{
+	own(stash_list_done) struct stash_list list = { 0 };
+	int r = engine_stashes(call->engine, call->input->ref, &list, err);
+
+	if (r < 0)
+		return r;
+	encode_list_begin(call->json);
+	for (size_t i = 0; i < list.count; i++)
+		encode_stash(call->json, NULL, &list.items[i]);
+	encode_list_end(call->json, NULL);
+	return 0;
+}
+
+int get_stash(struct call *call, struct fl_error *err)
+{
+	struct stash stash = { 0 };
+	int r = engine_stash_show(call->engine, call->input->ref, &stash, err);
+
+	if (r < 0)
+		return r;
+	encode_stash(call->json, NULL, &stash);
+	return 0;
+}
+
+int post_stash_restore(struct call *call, struct fl_error *err)
+{
+	own(rollback_done) struct rollback rollback = { 0 };
+	int r = engine_stash_restore(call->engine, call->input->ref, &rollback, err);
+
+	if (r < 0)
+		return r;
+	encode_rollback(call->json, NULL, &rollback);
+	return 0;
+}
+
+int delete_stash(struct call *call, struct fl_error *err)
+{
+	return engine_stash_drop(call->engine, call->input->ref, err);
+}

@@ -1,0 +1,76 @@
+#pragma once
+
+/*
+ * An HTTP/1.1 server on a listening unix socket: one thread per connection,
+ * requests one after the other on it, bodies and query parameters collected
+ * before the handler is called on that thread.  It knows nothing of routes or
+ * JSON; and nothing above it knows which library does the work.
+ */
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "base/text.h"
+
+#define HTTP_BODY (1024 * 1024) /* bytes of a request's body, at most */
+#define HTTP_PARAMETERS 8	/* query parameters of a request, at most */
+#define HTTP_HEADERS 4		/* headers that a handler may add */
+
+struct http_parameter {
+	const char *name;  /* percent-decoded, as is `value` */
+	const char *value; /* "" when there was no "=" */
+};
+
+/* Everything in it is borrowed from the server and valid until the handler returns. */
+struct http_request {
+	const char *method;
+	const char *path; /* percent-decoded, without the query */
+	struct http_parameter parameters[HTTP_PARAMETERS];
+	size_t parameter_count;
+	const char *body; /* NUL-terminated; "" when there is none */
+	size_t body_length;
+	const char *refused; /* not NULL: why the request must not be carried out (too large, ...) */
+	uid_t uid;	     /* of the client, from SO_PEERCRED; (uid_t)-1 if the system does not say */
+	pid_t pid;	     /* the same; 0 if the system does not say */
+};
+
+struct http_header {
+	const char *name; /* static storage */
+	char value[64];
+};
+
+/* Zero is an empty answer; the handler sets `status`. */
+struct http_response {
+	unsigned status;
+	const char *type; /* Content-Type, static storage; NULL when there is no body */
+	struct text body;
+	struct http_header headers[HTTP_HEADERS];
+	size_t header_count;
+};
+
+void http_response_done(struct http_response *response);
+/* Adds a header; a longer value than fits is cut. */
+void http_response_header(struct http_response *response, const char *name, const char *value);
+
+struct http_server;
+
+struct http_options {
+	int listen_fd;		  /* taken over once the call succeeds */
+	unsigned connections;	  /* at most that many at a time; further ones wait in the backlog */
+	unsigned timeout_seconds; /* a connection on which nothing moves for so long is closed */
+	void (*handle)(void *arg, const struct http_request *request,
+		       struct http_response *response);
+	void *arg;
+};
+
+must_check int http_server_open(const struct http_options *options, struct http_server **ret,
+				struct fl_error *err);
+
+/*
+ * Takes no further requests, waits until the answers to the running ones are
+ * sent, closes all connections.  A request that was not begun is not answered
+ * at all, so the client knows that nothing was done.  NULL is fine.
+ */
+void http_server_close(struct http_server *server);
