@@ -1,0 +1,237 @@
+/*
+ * flockerd: one instance of Flocker.
+ *
+ * It starts in the order in which things depend on each other: directories,
+ * the lock that makes it the only daemon here, identity, engine, caretaker,
+ * socket, server.  It ends in the reverse order, and a step that fails undoes
+ * those before it.  Signals are blocked in every thread; the main thread waits
+ * for one and does nothing else.
+ */
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "flockerd/instance.h"
+#include "flockerd/notify.h"
+#include "flockerd/options.h"
+#include "flockerd/paths.h"
+#include "flockerd/single.h"
+#include "flockerd/socket.h"
+#include "sched/caretaker.h"
+
+#define CONNECTIONS 512
+#define TIMEOUT_SECONDS 30
+
+struct daemon {
+	struct paths paths;
+	struct instance instance;
+	struct api api;
+	struct engine *engine;
+	struct caretaker *caretaker;
+	struct http_server *server;
+	int lock;   /* -1 before it is taken */
+	int listen; /* -1 before it is open, and once the server has it */
+	bool bound; /* the socket is in the file system */
+};
+
+/* Memory that was used for one large answer goes back; two arenas do for what two verbs need. */
+static void limit_memory(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+}
+
+/* Each connection and each open tree needs a descriptor; what the system allows is not too much. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("limit of descriptors not raised", "limit=%" PRIu64,
+			    (uint64_t)limit.rlim_cur);
+}
+
+/* Before any thread is made, so that all have it. */
+static void block_signals(sigset_t *ret)
+{
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(ret);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret, NULL);
+}
+
+static int open_engine(struct daemon *daemon, struct fl_error *err)
+{
+	struct engine_options options = {
+		.state = daemon->paths.state,
+		.mount_root = daemon->paths.mount_root,
+		.instance = daemon->instance.uuid,
+		.name = daemon->instance.name,
+		.host = daemon->instance.host,
+	};
+	int r = engine_open(&options, &daemon->engine, err);
+
+	if (r < 0)
+		return r;
+	return caretaker_open(daemon->engine, &daemon->caretaker, err);
+}
+
+static int open_server(struct daemon *daemon, struct fl_error *err)
+{
+	struct http_options options = {
+		.connections = CONNECTIONS,
+		.timeout_seconds = TIMEOUT_SECONDS,
+		.handle = api_handle,
+		.arg = &daemon->api,
+	};
+	int r = socket_listen(daemon->paths.socket, &daemon->listen, err);
+
+	if (r < 0)
+		return r;
+	daemon->bound = true;
+	daemon->api = (struct api){ .engine = daemon->engine, .host = daemon->instance.host };
+	options.listen_fd = daemon->listen;
+	r = http_server_open(&options, &daemon->server, err);
+	if (r < 0)
+		return r;
+	daemon->listen = -1;
+	return 0;
+}
+
+/* Whatever is wrong with the identity ends the program with status 1 (DESIGN section 13). */
+static int open_instance(const struct options *options, struct daemon *daemon, struct fl_error *err)
+{
+	int r = instance_name(options->name, daemon->paths.root, &daemon->instance, err);
+
+	if (r < 0)
+		return r;
+	if (instance_load(daemon->paths.config, &daemon->instance, err) == 0)
+		return 0;
+	err->code = FL_SYSTEM;
+	return -FL_SYSTEM;
+}
+
+static int daemon_open(const struct options *options, struct daemon *daemon, struct fl_error *err)
+{
+	int r = paths_prepare(options, &daemon->paths, err);
+
+	if (r == 0)
+		r = single_lock(daemon->paths.run, &daemon->lock, err);
+	if (r == 0)
+		r = open_instance(options, daemon, err);
+	if (r == 0)
+		r = open_engine(daemon, err);
+	if (r == 0)
+		r = open_server(daemon, err);
+	return r;
+}
+
+static void daemon_close(struct daemon *daemon)
+{
+	if (daemon->bound)
+		socket_remove(daemon->paths.socket);
+	http_server_close(daemon->server);
+	caretaker_close(daemon->caretaker);
+	if (daemon->engine)
+		engine_close(daemon->engine);
+	own_fdp(&daemon->listen);
+	own_fdp(&daemon->lock);
+	paths_done(&daemon->paths);
+}
+
+static size_t count_volumes(struct engine *engine)
+{
+	char after[NAME_TEXT] = "";
+	struct fl_error err;
+	size_t count = 0, page;
+
+	do {
+		own(volume_list_done) struct volume_list list = { 0 };
+
+		if (engine_volumes(engine, after, 1000, &list, &err) < 0)
+			return count;
+		page = list.count;
+		count += page;
+		if (page)
+			snprintf(after, sizeof(after), "%s", list.items[page - 1].name);
+	} while (page == 1000);
+	return count;
+}
+
+static void log_ready(const struct daemon *daemon, int64_t began)
+{
+	struct pool_report pool = { 0 };
+	struct fl_error err;
+	char uuid[UUID_TEXT];
+	int64_t took = (clock_monotonic() - began) / 1000000;
+
+	if (engine_health(daemon->engine, &err) < 0)
+		log_warning("not in order", "reason=\"%s\" hint=\"%s\"", err.text, err.hint);
+	if (engine_pool_show(daemon->engine, &pool, &err) < 0)
+		snprintf(pool.spec.path, sizeof(pool.spec.path), "none");
+	log_info("ready", "name=%s uuid=%s socket=%s pool=%.500s volumes=%zu ms=%" PRId64,
+		 daemon->instance.name, uuid_format(&daemon->instance.uuid, uuid),
+		 daemon->paths.socket, pool.spec.path, count_volumes(daemon->engine), took);
+}
+
+static int report(const struct fl_error *err)
+{
+	fprintf(stderr, "flockerd: %s\n", err->text);
+	if (err->hint[0])
+		fprintf(stderr, "hint: %s\n", err->hint);
+	return fl_codes[err->code].exit;
+}
+
+static int run(const struct options *options)
+{
+	struct daemon daemon = { .lock = -1, .listen = -1 };
+	int64_t began = clock_monotonic();
+	struct fl_error err;
+	sigset_t signals;
+	int number, status;
+
+	log_set_level(options->log_level);
+	limit_memory();
+	raise_descriptors();
+	block_signals(&signals);
+	if (daemon_open(options, &daemon, &err) < 0) {
+		status = report(&err);
+		daemon_close(&daemon);
+		return status;
+	}
+	notify("READY=1");
+	log_ready(&daemon, began);
+	sigwait(&signals, &number);
+	log_info("stopping", "signal=%d", number);
+	notify("STOPPING=1");
+	daemon_close(&daemon);
+	log_info("stopped", "name=%s", daemon.instance.name);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct fl_error err;
+
+	if (options_parse(argc, argv, &options, &err) < 0)
+		return report(&err);
+	if (options.help)
+		options_help();
+	else if (options.version)
+		printf("flockerd %s\n", FLOCKER_VERSION);
+	else
+		return run(&options);
+	return 0;
+}

@@ -1,0 +1,46 @@
+#include "flockerd/single.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fsat.h"
+
+#define FILE_NAME "flockerd.lock"
+
+static int fail_busy(int fd, const char *run, struct fl_error *err)
+{
+	char pid[16];
+	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+	pid[n > 0 ? n : 0] = '\0';
+	pid[strspn(pid, "0123456789")] = '\0';
+	fl_fail(err, FL_BUSY, "another flockerd%s%s runs on %s", pid[0] ? " with pid " : "", pid,
+		run);
+	return fl_hint(err, "end that one first, or give this one a root of its own: --root DIR");
+}
+
+int single_lock(const char *run, int *ret_fd, struct fl_error *err)
+{
+	own_fd int dir = -1;
+	own_fd int fd = -1;
+	char pid[16];
+	int n, r;
+
+	r = fsat_open_dir(AT_FDCWD, run, &dir, err);
+	if (r == 0)
+		r = fsat_open(dir, FILE_NAME, O_RDWR | O_CREAT, 0644, &fd, err);
+	if (r == 0)
+		r = fsat_lock(fd, err);
+	if (r == -FL_BUSY)
+		return fail_busy(fd, run, err);
+	if (r < 0)
+		return fl_wrap(err, "the lock %s/%s", run, FILE_NAME);
+	/* A full disk can leave the pid out: the lock holds all the same. */
+	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) < 0)
+		n = 0;
+	*ret_fd = take_fd(fd);
+	return 0;
+}
