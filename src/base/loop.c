@@ -25,7 +25,7 @@ static int control(int *ret_fd, struct fl_error *err)
 	int rc = fsat_open(AT_FDCWD, "/dev/loop-control", O_RDWR, 0, ret_fd, err);
 
 	if (rc == -FL_NOT_FOUND) {
-		rc = fl_fail(err, FL_UNSUPPORTED, "this kernel has no loop devices");
+		fl_fail(err, FL_UNSUPPORTED, "this kernel has no loop devices");
 		return fl_hint(err, "load the module 'loop', or use a device instead of a file");
 	}
 	return rc;

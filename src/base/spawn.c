@@ -75,21 +75,18 @@ static _Noreturn void run_child(const char *const argv[], int out, int err, int 
 }
 
 /* A pipe whose ends are both above the descriptors that the child puts in place. */
-static int make_pipe(int ends[static 2], struct fl_error *err)
+static int make_pipe(int *ret_out, int *ret_in, struct fl_error *err)
 {
-	int low[2];
+	int ends[2];
 
-	if (pipe2(low, O_CLOEXEC) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return fl_fail_errno(err, "cannot make a pipe");
-	for (int i = 0; i < 2; i++) {
-		ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, 4);
-		close(low[i]);
-	}
-	if (ends[0] < 0 || ends[1] < 0) {
-		own_fdp(&ends[0]);
-		own_fdp(&ends[1]);
+	*ret_out = fcntl(ends[0], F_DUPFD_CLOEXEC, 4);
+	*ret_in = fcntl(ends[1], F_DUPFD_CLOEXEC, 4);
+	close(ends[0]);
+	close(ends[1]);
+	if (*ret_out < 0 || *ret_in < 0)
 		return fl_fail(err, FL_SYSTEM, "cannot make a pipe: no descriptors left");
-	}
 	return 0;
 }
 
@@ -108,22 +105,15 @@ static int start(const char *const argv[], struct child *ret, struct fl_error *e
 	own_fd int out = -1;
 	own_fd int error = -1;
 	own_fd int failure = -1;
-	int ends[2];
 	int rc;
 
-	rc = make_pipe(ends, err);
+	rc = make_pipe(&child.out, &out, err);
+	if (rc == 0)
+		rc = make_pipe(&child.err, &error, err);
+	if (rc == 0)
+		rc = make_pipe(&child.failure, &failure, err);
 	if (rc < 0)
 		return rc;
-	child.out = ends[0], out = ends[1];
-	rc = make_pipe(ends, err);
-	if (rc < 0)
-		return rc;
-	child.err = ends[0], error = ends[1];
-	rc = make_pipe(ends, err);
-	if (rc < 0)
-		return rc;
-	child.failure = ends[0], failure = ends[1];
-
 	child.pid = fork();
 	if (child.pid < 0)
 		return fl_fail_errno(err, "cannot start '%s'", argv[0]);
@@ -137,8 +127,13 @@ static int start(const char *const argv[], struct child *ret, struct fl_error *e
 		reap(child.pid);
 		return rc;
 	}
-	*ret = child;
-	child = (struct child)NO_CHILD;
+	*ret = (struct child){
+		.pid = child.pid,
+		.pidfd = take_fd(child.pidfd),
+		.out = take_fd(child.out),
+		.err = take_fd(child.err),
+		.failure = take_fd(child.failure),
+	};
 	return 0;
 }
 

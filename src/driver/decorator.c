@@ -10,6 +10,7 @@
  */
 
 #include "driver/decorator.h"
+#include "driver/decorators.h"
 
 struct decorator {
 	struct pool pool; /* what the caller sees */
@@ -215,4 +216,15 @@ struct pool *decorate(struct pool *inner, const struct hooks *hooks, void *state
 	decorator->hooks = hooks;
 	decorator->state = state;
 	return &decorator->pool;
+}
+
+struct pool *unwrap(struct pool *outer)
+{
+	struct decorator *decorator = decorator_of(outer);
+	struct pool *inner = decorator->inner;
+
+	if (decorator->hooks->release)
+		decorator->hooks->release(decorator->state);
+	free(decorator);
+	return inner;
 }

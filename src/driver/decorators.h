@@ -38,3 +38,6 @@ struct pool *crash_wrap(struct pool *inner, unsigned long at, bool before);
 /* The same, as FLOCKER_CRASH_AT=N (before) or FLOCKER_CRASH_AFTER=N says; neither: `inner` itself.
  */
 struct pool *crash_wrap_from_environment(struct pool *inner);
+
+/* Takes the outermost decorator off a pool that has one; the pool inside stays open. */
+struct pool *unwrap(struct pool *outer);

@@ -370,8 +370,7 @@ static int find_missing(struct engine *engine, struct missing *missing, struct f
 		return -(int)err->code;
 	do {
 		before = missing->seen;
-		if (tx_snapshot_each_all(tx, before ? &missing->last : NULL, 1000, check_row,
-					 missing, err) < 0)
+		if (tx_snapshot_each_all(tx, &missing->last, 1000, check_row, missing, err) < 0)
 			return -(int)err->code;
 	} while (missing->seen > before);
 	return 0;

@@ -275,15 +275,18 @@ static int answer(struct engine *engine, const struct swap *swap, struct rollbac
 	struct tree retired = tree_retired(&swap->operation);
 	own_tx struct tx *tx = NULL;
 	struct rollback rollback = { 0 };
+	struct fl_error unknown;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    answer_branch(engine, tx, &swap->volume, &swap->branch, &rollback.branch, err) < 0)
 		return -(int)err->code;
-	if (answer_stash(engine, tx, &swap->volume, &swap->stash, &rollback.stash, err) < 0 ||
-	    find_holders(engine, &retired, 1, &rollback.holders, err) < 0) {
+	if (answer_stash(engine, tx, &swap->volume, &swap->stash, &rollback.stash, err) < 0) {
 		rollback_done(&rollback);
 		return -(int)err->code;
 	}
+	/* The rollback is done; that nobody can say who holds the old head does not undo it. */
+	if (find_holders(engine, &retired, 1, &rollback.holders, &unknown) < 0)
+		log_warning("the users of a replaced head can't be told", "error=%s", unknown.text);
 	rollback.stash.held = rollback.holders.count > 0;
 	*ret = rollback;
 	return 0;

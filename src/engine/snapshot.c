@@ -44,22 +44,6 @@ static void fill_row(struct engine *engine, const struct branch_row *branch,
 		metadata_copy(options->metadata, &row->metadata);
 }
 
-int snapshot_take(struct engine *engine, const struct branch_row *branch,
-		  const struct snapshot_options *options, struct snapshot_row *ret,
-		  struct fl_error *err)
-{
-	own_snapshot_row struct snapshot_row row = { 0 };
-	struct tree head = tree_head(&branch->uuid), target;
-
-	fill_row(engine, branch, options, &row);
-	target = snapshot_tree(&row);
-	if (driver_of(engine)->snapshot(engine->pool, &head, &target, err) < 0)
-		return fl_wrap(err, "taking a snapshot of branch '%s'", branch->name);
-	*ret = row;
-	row = (struct snapshot_row){ 0 };
-	return 0;
-}
-
 void snapshot_abort(struct engine *engine, const struct snapshot_row *row)
 {
 	struct tree tree = snapshot_tree(row);
@@ -69,6 +53,26 @@ void snapshot_abort(struct engine *engine, const struct snapshot_row *row)
 	if (driver_of(engine)->tree_delete(engine->pool, &tree, &err) < 0)
 		log_warning("a snapshot that nobody asked for stays", "tree=%s error=%s",
 			    tree_format(&tree, text), err.text);
+}
+
+int snapshot_take(struct engine *engine, const struct branch_row *branch,
+		  const struct snapshot_options *options, struct snapshot_row *ret,
+		  struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row row = { 0 };
+	struct tree head = tree_head(&branch->uuid), target;
+
+	fill_row(engine, branch, options, &row);
+	target = snapshot_tree(&row);
+	if (driver_of(engine)->snapshot(engine->pool, &head, &target, err) < 0) {
+		/* An error after the fact must not leave one that the next start would adopt. */
+		if (err->code != FL_EXISTS)
+			snapshot_abort(engine, &row);
+		return fl_wrap(err, "taking a snapshot of branch '%s'", branch->name);
+	}
+	*ret = row;
+	row = (struct snapshot_row){ 0 };
+	return 0;
 }
 
 /* --- several at once ---------------------------------------------------------- */

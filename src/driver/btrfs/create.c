@@ -46,7 +46,7 @@ static int refuse(const struct pool_spec *spec, const char *contents, struct fl_
 {
 	if (spec->force)
 		return 0;
-	(void)fl_fail(err, FL_BUSY, "'%s' holds %s", spec->path, contents);
+	fl_fail(err, FL_BUSY, "'%s' holds %s", spec->path, contents);
 	return fl_hint(err, "choose another place, or overwrite it with --force");
 }
 
@@ -61,7 +61,7 @@ static int refuse_pool(struct creation *creation, struct fl_error *err)
 	    medium_mount_to_look(creation->spec, &creation->medium, &root, &ignored) < 0 ||
 	    fsat_stat(root, "flocker.json", &st, &ignored) < 0)
 		return 0;
-	(void)fl_fail(err, FL_EXISTS, "'%s' is a Flocker pool already", creation->spec->path);
+	fl_fail(err, FL_EXISTS, "'%s' is a Flocker pool already", creation->spec->path);
 	return fl_hint(err, "use it with 'flocker pool adopt', or remove it first");
 }
 
@@ -98,7 +98,7 @@ static int find_mkfs(const char **ret, struct fl_error *err)
 			return 0;
 		}
 	}
-	(void)fl_fail(err, FL_UNSUPPORTED, "the program mkfs.btrfs is missing");
+	fl_fail(err, FL_UNSUPPORTED, "the program mkfs.btrfs is missing");
 	return fl_hint(err, "install the package btrfs-progs");
 }
 
@@ -151,24 +151,16 @@ static int fill(struct creation *creation, const struct pool_identity *identity,
 	return 0;
 }
 
-static int reserve(const struct pool_spec *spec, int fd, uint64_t size, struct fl_error *err)
+/* On a Btrfs below ours, copying on write would undo the reservation.  Other file systems refuse.
+ */
+static void forbid_copying(int fd)
 {
-	int flags, rc;
+	int flags;
 
-	/* On a Btrfs below ours, copying on write would undo the reservation.  Others refuse. */
 	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
 		flags |= FS_NOCOW_FL;
 		ioctl(fd, FS_IOC_SETFLAGS, &flags);
 	}
-	rc = spec->sparse ? ftruncate(fd, (off_t)size) : fallocate(fd, 0, 0, (off_t)size);
-	if (rc == 0)
-		return 0;
-	if (errno == EFBIG)
-		errno = ENOSPC; /* more than any file can have there: a matter of space as well */
-	(void)fl_fail_errno(err, "cannot make '%s' of %llu bytes", spec->path,
-			    (unsigned long long)size);
-	return spec->sparse ? fl_hint(err, "choose a smaller size")
-			    : fl_hint(err, "choose a smaller size, or do not reserve: --sparse");
 }
 
 static int claim(struct creation *creation, struct fl_error *err)
@@ -200,7 +192,8 @@ static int create_in_file(struct creation *creation, const struct pool_identity 
 		return rc;
 	if (ftruncate(medium->lock, 0) < 0)
 		return fl_fail_errno(err, "cannot empty '%s'", spec->path);
-	rc = reserve(spec, medium->lock, size, err);
+	forbid_copying(medium->lock);
+	rc = medium_enlarge(spec, medium, size, err);
 	if (rc == 0)
 		rc = medium_attach(spec, medium, err);
 	if (rc == 0)
@@ -222,7 +215,7 @@ static int refuse_held(const struct pool_spec *spec, struct fl_error *err)
 	rc = fsat_open(AT_FDCWD, path, O_RDONLY | O_EXCL | O_NONBLOCK, 0, &fd, err);
 	if (rc != -FL_BUSY)
 		return rc;
-	(void)fl_fail(err, FL_BUSY, "device '%s' is in use", spec->path);
+	fl_fail(err, FL_BUSY, "device '%s' is in use", spec->path);
 	return fl_hint(err, "unmount it, or choose another device");
 }
 

@@ -2,12 +2,14 @@
 
 #include <blkid/blkid.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "base/fsat.h"
 #include "base/loop.h"
@@ -45,7 +47,7 @@ static int check_directory(int fd, const char *path, struct fl_error *err)
 		return fl_fail_errno(err, "cannot look at the file system of '%s'", path);
 	if (fs.f_type == BTRFS_SUPER_MAGIC)
 		return 0;
-	(void)fl_fail(err, FL_UNSUPPORTED, "'%s' does not lie on Btrfs", path);
+	fl_fail(err, FL_UNSUPPORTED, "'%s' does not lie on Btrfs", path);
 	return fl_hint(err, "choose a directory on a Btrfs file system, or make a pool in a file");
 }
 
@@ -84,7 +86,7 @@ static int take_lock(int fd, const char *path, struct fl_error *err)
 
 	if (rc != -FL_BUSY)
 		return rc;
-	(void)fl_fail(err, FL_BUSY, "pool '%s' is in use by another process", path);
+	fl_fail(err, FL_BUSY, "pool '%s' is in use by another process", path);
 	return fl_hint(err, "is another flockerd running on it?");
 }
 
@@ -181,6 +183,49 @@ int medium_attach(const struct pool_spec *spec, struct medium *medium, struct fl
 		return fl_wrap(err, "pool file '%s'", medium->path);
 	snprintf(medium->source, sizeof(medium->source), "%s", device);
 	return 0;
+}
+
+static int no_room(const struct pool_spec *spec, uint64_t size, struct fl_error *err)
+{
+	fl_fail(err, FL_NO_SPACE, "no room for '%s' of %" PRIu64 " bytes", spec->path, size);
+	return fl_hint(err, spec->sparse ? "choose a smaller size"
+					 : "choose a smaller size, or do not reserve: --sparse");
+}
+
+/*
+ * Asking for more than there is would fail in the end, but only after all that
+ * is left had been taken, and others had met a full disk meanwhile.
+ */
+static bool has_room(int fd, const struct stat *file, uint64_t size)
+{
+	const uint64_t reserved = (uint64_t)file->st_blocks * 512;
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return true; /* then the call itself tells */
+	return size <= reserved || (size - reserved) / (uint64_t)fs.f_bsize <= fs.f_bavail;
+}
+
+int medium_enlarge(const struct pool_spec *spec, const struct medium *medium, uint64_t size,
+		   struct fl_error *err)
+{
+	const int fd = medium->lock;
+	struct stat before;
+	int rc;
+
+	if (fstat(fd, &before) < 0)
+		return fl_fail_errno(err, "cannot look at '%s'", spec->path);
+	if (!spec->sparse && !has_room(fd, &before, size))
+		return no_room(spec, size, err);
+	rc = spec->sparse ? ftruncate(fd, (off_t)size) : fallocate(fd, 0, 0, (off_t)size);
+	if (rc == 0)
+		return fsat_sync(fd, err);
+	if (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)
+		rc = no_room(spec, size, err);
+	else
+		rc = fl_fail_errno(err, "cannot make '%s' of %" PRIu64 " bytes", spec->path, size);
+	(void)!ftruncate(fd, before.st_size); /* what was reserved before it failed */
+	return rc;
 }
 
 static void free_probep(blkid_probe *probe)

@@ -36,6 +36,13 @@ must_check int medium_attach(const struct pool_spec *spec, struct medium *medium
 void medium_detach(struct medium *medium);
 
 /*
+ * POOL_FILE: makes the file `size` bytes long, with all blocks reserved unless
+ * sparse.  FL_NO_SPACE; a failure leaves it as it was.
+ */
+must_check int medium_enlarge(const struct pool_spec *spec, const struct medium *medium,
+			      uint64_t size, struct fl_error *err);
+
+/*
  * What a file or device holds, by its signatures: "ext4", "gpt partition table",
  * or "" for nothing known.
  */

@@ -30,9 +30,8 @@ static int refuse_nested(int fd, const struct tree *source, struct fl_error *err
 	rc = subvol_reference_path(fd, &inner, path, err);
 	if (rc < 0)
 		return rc;
-	rc = fl_fail(err, FL_UNSUPPORTED,
-		     "'%s' in the branch is a Btrfs subvolume, which a snapshot would leave out",
-		     path);
+	fl_fail(err, FL_UNSUPPORTED,
+		"'%s' in the branch is a Btrfs subvolume, which a snapshot would leave out", path);
 	return fl_hint(err, "replace it by an ordinary directory");
 }
 

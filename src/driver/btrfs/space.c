@@ -116,7 +116,7 @@ int btrfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 {
 	struct btrfs_pool *p = btrfs_pool(pool);
 	struct pool_stats stats = { 0 };
-	struct devices devices;
+	struct devices devices = { 0 };
 	struct statvfs fs;
 	int rc;
 
@@ -147,29 +147,6 @@ static int resize(struct btrfs_pool *pool, uint64_t device, uint64_t size, struc
 	return 0;
 }
 
-static int grow_file(struct btrfs_pool *pool, uint64_t size, struct fl_error *err)
-{
-	int fd = pool->medium.lock;
-	struct stat st;
-	int rc;
-
-	if (fstat(fd, &st) < 0)
-		return fl_fail_errno(err, "cannot look at '%s'", pool->medium.path);
-	if (pool->pool.spec.sparse)
-		rc = ftruncate(fd, (off_t)size);
-	else
-		rc = fallocate(fd, 0, 0, (off_t)size);
-	if (rc < 0) {
-		(void)fl_fail_errno(err, "cannot enlarge '%s'", pool->medium.path);
-		/* A reservation that failed half-way may have left a longer file. */
-		(void)!ftruncate(fd, st.st_size);
-		return -(int)err->code;
-	}
-	if (fsync(fd) < 0)
-		return fl_fail_errno(err, "cannot sync '%s'", pool->medium.path);
-	return loop_resize(pool->medium.loop, err);
-}
-
 /* What the file or device below has. */
 static int room_below(struct btrfs_pool *pool, uint64_t *ret, struct fl_error *err)
 {
@@ -188,8 +165,8 @@ static int room_below(struct btrfs_pool *pool, uint64_t *ret, struct fl_error *e
 int btrfs_grow(struct pool *pool, uint64_t size, struct fl_error *err)
 {
 	struct btrfs_pool *p = btrfs_pool(pool);
-	struct devices devices;
-	uint64_t room;
+	struct devices devices = { 0 };
+	uint64_t room = 0;
 	int rc;
 
 	if (pool->spec.kind == POOL_DIRECTORY)
@@ -210,7 +187,9 @@ int btrfs_grow(struct pool *pool, uint64_t size, struct fl_error *err)
 		return fl_fail(err, FL_INVALID, "device '%s' has only %" PRIu64 " bytes",
 			       pool->spec.path, room);
 	if (pool->spec.kind == POOL_FILE)
-		rc = grow_file(p, size, err);
+		rc = medium_enlarge(&pool->spec, &p->medium, size, err);
+	if (rc == 0 && pool->spec.kind == POOL_FILE)
+		rc = loop_resize(p->medium.loop, err);
 	if (rc < 0 || size == devices.size)
 		return rc;
 	return resize(p, devices.first, size, err);

@@ -10,17 +10,19 @@
 /*
  * Stopping all writers.
  *
- * A file system that is the pool's alone is made read-only as a whole.  The
- * kernel refuses that while any file in it is open for writing, which is how
- * databases live.  Then, and where others use the file system too, three things
- * together do the same:
+ * The file system is made read-only as a whole.  The kernel refuses that while
+ * any file in it is open for writing, which is how databases live.  Then three
+ * things together do the same:
  *
  * - every head gets the read-only flag: nothing is opened for writing any more,
  *   through whatever mount;
  * - descriptors that are open already find no space: all that is free is given
  *   to a file without a name, which is gone when the pool is closed or the
- *   process dies (not where the space is others' as well: there they write on);
+ *   process dies;
  * - the pool's own mount becomes read-only.
+ *
+ * None of it is possible in a directory, where the file system and its space are
+ * others' as well.
  *
  * The flags outlive a crash.  The file STOPPED (a name that the engine's files
  * cannot have) says that they may be set, and the next open clears them.
@@ -125,10 +127,10 @@ static int hold(struct btrfs_pool *pool, struct fl_error *err)
 	if (rc < 0)
 		return rc;
 	rc = flag_trees(pool->root, true, err);
-	if (rc == 0 && pool->pool.spec.kind != POOL_DIRECTORY)
+	if (rc == 0) {
 		inflate(pool);
-	if (rc == 0)
 		rc = mount_set_read_only(pool->mount, true, err);
+	}
 	if (rc < 0)
 		(void)!release(pool, &ignored);
 	return rc;
@@ -137,23 +139,19 @@ static int hold(struct btrfs_pool *pool, struct fl_error *err)
 static int stop(struct btrfs_pool *pool, struct fl_error *err)
 {
 	static const struct mount_option option = { "ro", NULL };
-	int rc = -FL_BUSY;
+	int rc;
 
-	if (pool->pool.spec.kind != POOL_DIRECTORY)
-		rc = mount_reconfigure(pool->mount, &option, 1, err);
-	if (rc == -FL_BUSY)
-		rc = hold(pool, err);
-	return rc;
+	rc = mount_reconfigure(pool->mount, &option, 1, err);
+	return rc == -FL_BUSY ? hold(pool, err) : rc;
 }
 
 static int resume(struct btrfs_pool *pool, struct fl_error *err)
 {
 	static const struct mount_option option = { "rw", NULL };
 	struct stat st;
-	int rc = 0;
+	int rc;
 
-	if (pool->pool.spec.kind != POOL_DIRECTORY)
-		rc = mount_reconfigure(pool->mount, &option, 1, err);
+	rc = mount_reconfigure(pool->mount, &option, 1, err);
 	if (rc == 0)
 		rc = mount_set_read_only(pool->mount, false, err);
 	if (rc < 0)
@@ -169,6 +167,11 @@ int btrfs_set_read_only(struct pool *pool, bool read_only, struct fl_error *err)
 	struct btrfs_pool *p = btrfs_pool(pool);
 	int rc;
 
+	if (pool->spec.kind == POOL_DIRECTORY) {
+		fl_fail(err, FL_UNSUPPORTED, "the file system of '%s' is not the pool's alone",
+			pool->spec.path);
+		return fl_hint(err, "stop what writes to it");
+	}
 	own_lock(guard, &p->stopping);
 	if (read_only && p->stopped)
 		return 0;
@@ -180,5 +183,5 @@ int btrfs_set_read_only(struct pool *pool, bool read_only, struct fl_error *err)
 
 int stop_recover(struct btrfs_pool *pool, struct fl_error *err)
 {
-	return resume(pool, err);
+	return pool->pool.spec.kind == POOL_DIRECTORY ? 0 : resume(pool, err);
 }

@@ -85,7 +85,7 @@ static int open_window(struct btrfs_pool *pool, const struct window *window, con
 {
 	char target[POOL_PATH];
 	own_fd int source = -1;
-	bool ours;
+	bool ours = false;
 	int rc;
 
 	rc = target_of(root, window, target, err);
@@ -107,7 +107,7 @@ static int close_window(struct btrfs_pool *pool, const struct window *window, co
 			struct fl_error *err)
 {
 	char target[POOL_PATH];
-	bool ours;
+	bool ours = false;
 	int rc;
 
 	rc = target_of(root, window, target, err);

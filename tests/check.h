@@ -1,0 +1,88 @@
+#pragma once
+
+/*
+ * A test program: a table of functions, run in order, one TAP line each.
+ *
+ *	static void names_are_bounded(void) { check(name_check(...) < 0); }
+ *	int main(int argc, char **argv) { return check_main(argc, argv, (struct check[]){
+ *		CHECK(names_are_bounded), CHECK_END }); }
+ *
+ * A check that fails says where and what, ends its test, and the run goes on.
+ * With an argument only the tests whose names contain it run.
+ */
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+struct check {
+	const char *name;
+	void (*run)(void);
+};
+
+#define CHECK(function) { #function, function }
+#define CHECK_END { NULL, NULL }
+
+static jmp_buf check_end_of_test;
+
+static inline void check_failed(const char *file, int line, const char *what, const char *detail)
+{
+	printf("# %s:%d: %s%s%s\n", file, line, what, detail[0] ? ": " : "", detail);
+	longjmp(check_end_of_test, 1);
+}
+
+#define check(condition) \
+	((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition, ""))
+
+/* A call that must succeed; shows its error if not.  Uses a `struct fl_error err` in scope. */
+#define check_ok(call) \
+	((call) == 0 ? (void)0 : check_failed(__FILE__, __LINE__, #call, err.text))
+
+/* A call that must fail with this code. */
+#define check_code(code_wanted, call)                                                     \
+	((call) == -(int)(code_wanted) ? (void)0                                          \
+				       : check_failed(__FILE__, __LINE__, #call,          \
+						      err.code ? err.text : "succeeded"))
+
+#define check_string(wanted, got) check_string_at(__FILE__, __LINE__, wanted, got)
+static inline void check_string_at(const char *file, int line, const char *wanted, const char *got)
+{
+	char detail[1024];
+
+	if (strcmp(wanted, got) == 0)
+		return;
+	snprintf(detail, sizeof(detail), "wanted '%s', got '%s'", wanted, got);
+	check_failed(file, line, "strings differ", detail);
+}
+
+/* Apart, so that no local of the loop lives across setjmp(). */
+static __attribute__((noinline)) int check_run(void (*run)(void))
+{
+	if (setjmp(check_end_of_test))
+		return -1;
+	run();
+	return 0;
+}
+
+static inline int check_main(int argc, char **argv, const struct check *checks)
+{
+	static int count, failed;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (const struct check *c = checks; c->name; c++) {
+		if (argc > 1 && !strstr(c->name, argv[1]))
+			continue;
+		count++;
+		if (check_run(c->run) == 0) {
+			printf("ok %d - %s\n", count, c->name);
+		} else {
+			failed++;
+			printf("not ok %d - %s\n", count, c->name);
+		}
+	}
+	printf("1..%d\n", count);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,368 @@
+/*
+ * Every verb with its n-th call into the driver failing, for every n, before
+ * and after the call is done: the verb fails with a typed error and has changed
+ * nothing, or succeeds; either way a restart finds the same state.
+ */
+
+#include "tests/engine/fixture.h"
+
+#include "base/text.h"
+
+#define CALLS 64 /* more than any verb makes */
+
+struct verb {
+	const char *name;
+	void (*prepare)(struct fixture *fixture);
+	int (*run)(struct engine *engine, struct fl_error *err);
+};
+
+/* --- what the verbs run on ------------------------------------------------ */
+
+static int do_snapshot(struct engine *engine, const char *text, const char *name,
+		       struct fl_error *err)
+{
+	const struct snapshot_options options = { .name = name, .reason = REASON_USER };
+	struct snapshot_list list = { 0 };
+	struct ref ref = reference(text);
+	int r = engine_snapshot(engine, &ref, 1, &options, &list, err);
+
+	snapshot_list_done(&list);
+	return r;
+}
+
+static int do_create(struct engine *engine, const char *name, const char *from, struct fl_error *err)
+{
+	struct ref ref = from ? reference(from) : (struct ref){ 0 };
+	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
+	struct volume volume = { 0 };
+	int r = engine_create(engine, &options, &volume, err);
+
+	volume_done(&volume);
+	return r;
+}
+
+static int do_branch(struct engine *engine, const char *name, const char *from,
+		     struct fl_error *err)
+{
+	struct ref ref = reference(name), source = from ? reference(from) : (struct ref){ 0 };
+	struct branch branch = { 0 };
+	int r = engine_branch(engine, &ref, from ? &source : NULL, &branch, err);
+
+	branch_done(&branch);
+	return r;
+}
+
+static int do_rollback(struct engine *engine, const char *branch, const char *target,
+		       struct fl_error *err)
+{
+	struct ref ref = reference(branch), to = reference(target);
+	struct rollback rollback = { 0 };
+	int r = engine_rollback(engine, &ref, &to, &rollback, err);
+
+	rollback_done(&rollback);
+	return r;
+}
+
+static void prepare_volume(struct fixture *fixture)
+{
+	struct fl_error err;
+
+	check_ok(do_create(fixture->engine, "data", NULL, &err));
+	write_head(fixture, "data", "one");
+	check_ok(do_snapshot(fixture->engine, "data", "one", &err));
+	write_head(fixture, "data", "two");
+}
+
+static void prepare_family(struct fixture *fixture)
+{
+	struct ref tag = reference("v1@data"), at = reference("data@{one}");
+	struct tag made = { 0 };
+	struct fl_error err;
+
+	prepare_volume(fixture);
+	check_ok(do_branch(fixture->engine, "data/test", "data@{one}", &err));
+	check_ok(do_snapshot(fixture->engine, "data/test", NULL, &err));
+	check_ok(engine_tag(fixture->engine, &tag, &at, &made, &err));
+}
+
+/* A stash, and nothing else half-done: the caretaker has passed. */
+static void prepare_stash(struct fixture *fixture)
+{
+	struct fl_error err;
+
+	prepare_family(fixture);
+	check_ok(do_rollback(fixture->engine, "data", "v1@data", &err));
+	engine_care(fixture->engine);
+}
+
+static void prepare_spare(struct fixture *fixture)
+{
+	struct fl_error err;
+
+	prepare_volume(fixture);
+	check_ok(do_snapshot(fixture->engine, "data", "spare", &err));
+	check_ok(do_snapshot(fixture->engine, "data", "last", &err));
+}
+
+static void prepare_trash(struct fixture *fixture)
+{
+	struct ref ref = reference("data");
+	struct fl_error err;
+
+	prepare_stash(fixture);
+	check_ok(engine_destroy(fixture->engine, &ref, NULL, &err));
+}
+
+static void prepare_branch_trash(struct fixture *fixture)
+{
+	struct ref ref = reference("data/test");
+	struct fl_error err;
+
+	prepare_stash(fixture);
+	check_ok(engine_destroy(fixture->engine, &ref, NULL, &err));
+}
+
+/* --- the verbs ---------------------------------------------------------------- */
+
+static int run_create(struct engine *engine, struct fl_error *err)
+{
+	return do_create(engine, "new", NULL, err);
+}
+
+static int run_create_from(struct engine *engine, struct fl_error *err)
+{
+	return do_create(engine, "new", "v1@data", err);
+}
+
+static int run_create_from_live(struct engine *engine, struct fl_error *err)
+{
+	return do_create(engine, "new", "data", err);
+}
+
+static int run_snapshot(struct engine *engine, struct fl_error *err)
+{
+	return do_snapshot(engine, "data", "two", err);
+}
+
+static int run_snapshot_both(struct engine *engine, struct fl_error *err)
+{
+	const struct snapshot_options options = { .reason = REASON_USER };
+	struct ref refs[] = { reference("data"), reference("data/test") };
+	struct snapshot_list list = { 0 };
+	int r = engine_snapshot(engine, refs, 2, &options, &list, err);
+
+	snapshot_list_done(&list);
+	return r;
+}
+
+static int run_branch(struct engine *engine, struct fl_error *err)
+{
+	return do_branch(engine, "data/new", NULL, err);
+}
+
+static int run_branch_from(struct engine *engine, struct fl_error *err)
+{
+	return do_branch(engine, "data/new", "v1@data", err);
+}
+
+static int run_tag(struct engine *engine, struct fl_error *err)
+{
+	struct ref tag = reference("live@data");
+	struct tag made = { 0 };
+
+	return engine_tag(engine, &tag, NULL, &made, err);
+}
+
+static int run_rollback(struct engine *engine, struct fl_error *err)
+{
+	return do_rollback(engine, "data", "data@{one}", err);
+}
+
+static int run_restore(struct engine *engine, struct fl_error *err)
+{
+	struct ref stash = reference("stash/1@data");
+	struct rollback rollback = { 0 };
+	int r = engine_stash_restore(engine, &stash, &rollback, err);
+
+	rollback_done(&rollback);
+	return r;
+}
+
+static int run_set(struct engine *engine, struct fl_error *err)
+{
+	struct ref ref = reference("data");
+	const struct set_options options = { .description = "the data" };
+	struct volume volume = { 0 };
+	int r = engine_set_volume(engine, &ref, &options, &volume, err);
+
+	volume_done(&volume);
+	return r;
+}
+
+static int run_rename(struct engine *engine, struct fl_error *err)
+{
+	struct ref ref = reference("data");
+
+	return engine_rename(engine, &ref, "other", err);
+}
+
+static int run_rename_branch(struct engine *engine, struct fl_error *err)
+{
+	struct ref ref = reference("data/test");
+
+	return engine_rename(engine, &ref, "other", err);
+}
+
+static int run_destroy(struct engine *engine, struct fl_error *err)
+{
+	struct ref ref = reference("data");
+
+	return engine_destroy(engine, &ref, NULL, err);
+}
+
+static int run_destroy_branch(struct engine *engine, struct fl_error *err)
+{
+	struct ref ref = reference("data/test");
+
+	return engine_destroy(engine, &ref, NULL, err);
+}
+
+static int run_destroy_snapshot(struct engine *engine, struct fl_error *err)
+{
+	struct ref ref = reference("data@{spare}");
+
+	return engine_destroy(engine, &ref, NULL, err);
+}
+
+static int run_trash_restore(struct engine *engine, struct fl_error *err)
+{
+	struct trash_item item;
+
+	return engine_trash_restore(engine, "data", NULL, &item, err);
+}
+
+static int run_branch_trash_restore(struct engine *engine, struct fl_error *err)
+{
+	struct trash_item item;
+
+	return engine_trash_restore(engine, "data/test", "back", &item, err);
+}
+
+static int run_trash_empty(struct engine *engine, struct fl_error *err)
+{
+	uint64_t count;
+
+	return engine_trash_empty(engine, NULL, &count, err);
+}
+
+static const struct verb verbs[] = {
+	{ "create", prepare_volume, run_create },
+	{ "create from a tag", prepare_family, run_create_from },
+	{ "create from a live head", prepare_family, run_create_from_live },
+	{ "snapshot", prepare_volume, run_snapshot },
+	{ "snapshot of two", prepare_family, run_snapshot_both },
+	{ "branch", prepare_volume, run_branch },
+	{ "branch from a tag", prepare_family, run_branch_from },
+	{ "tag", prepare_volume, run_tag },
+	{ "rollback", prepare_family, run_rollback },
+	{ "stash restore", prepare_stash, run_restore },
+	{ "set", prepare_volume, run_set },
+	{ "rename", prepare_family, run_rename },
+	{ "rename a branch", prepare_family, run_rename_branch },
+	{ "destroy", prepare_stash, run_destroy },
+	{ "destroy a branch", prepare_stash, run_destroy_branch },
+	{ "destroy a snapshot", prepare_spare, run_destroy_snapshot },
+	{ "trash restore", prepare_trash, run_trash_restore },
+	{ "trash restore of a branch", prepare_branch_trash, run_branch_trash_restore },
+	{ "trash empty", prepare_trash, run_trash_empty },
+	{ "trash empty of a branch", prepare_branch_trash, run_trash_empty },
+};
+
+/* --- the sweep -------------------------------------------------------------------- */
+
+static void compare(const struct verb *verb, unsigned long n, bool before, const char *when,
+		    const char *wanted, const char *found)
+{
+	if (strcmp(wanted, found) == 0)
+		return;
+	printf("# %s, call %lu failing %s, %s\n# wanted:\n%s# found:\n%s", verb->name, n,
+	       before ? "before" : "after", when, wanted, found);
+	check(!"the states are the same");
+}
+
+/* The pool alone is wrapped for the call, and unwrapped after it. */
+static int run_with_fault(struct fixture *fixture, const struct verb *verb, struct fault_plan *plan,
+			  struct fl_error *err)
+{
+	int r;
+
+	fixture->engine->pool = fault_wrap(fixture->engine->pool, plan);
+	r = verb->run(fixture->engine, err);
+	fixture->engine->pool = unwrap(fixture->engine->pool);
+	return r;
+}
+
+static void cut_pool(char *state)
+{
+	*strstr(state, "pool heads=") = '\0';
+}
+
+/* Answers whether the verb made so many calls at all. */
+static bool sweep_one(const struct verb *verb, unsigned long n, bool before)
+{
+	struct fault_plan plan = { .fail_at = n, .before = before };
+	own_free char *old = NULL, *new = NULL, *again = NULL;
+	struct fixture fixture;
+	struct fl_error err = { 0 };
+	int r;
+
+	fixture_begin(&fixture);
+	verb->prepare(&fixture);
+	engine_care(fixture.engine);
+	old = describe(&fixture);
+	r = run_with_fault(&fixture, verb, &plan, &err);
+	check(r == 0 || err.text[0] != '\0');
+	if (plan.fired)
+		engine_care(fixture.engine);
+	new = describe(&fixture);
+	if (r < 0)
+		compare(verb, n, before, "at once", old, new);
+	fixture_restart(&fixture);
+	engine_care(fixture.engine);
+	again = describe(&fixture);
+	if (r == 0) { /* what it left to be done in the pool is done at the next start */
+		cut_pool(new);
+		cut_pool(again);
+	}
+	compare(verb, n, before, "after a restart", r < 0 ? old : new, again);
+	fixture_end(&fixture);
+	return plan.fired;
+}
+
+static void sweep(bool before)
+{
+	for (size_t i = 0; i < array_size(verbs); i++) {
+		unsigned long n = 1;
+
+		while (sweep_one(&verbs[i], n, before))
+			check(++n < CALLS);
+		printf("# %s: %lu calls\n", verbs[i].name, n - 1);
+	}
+}
+
+static void calls_that_fail_before_they_are_done(void)
+{
+	sweep(true);
+}
+
+static void calls_that_fail_after_they_are_done(void)
+{
+	sweep(false);
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){ CHECK(calls_that_fail_before_they_are_done),
+					    CHECK(calls_that_fail_after_they_are_done), CHECK_END });
+}

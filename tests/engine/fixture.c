@@ -1,0 +1,232 @@
+#include "tests/engine/fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/fsat.h"
+#include "base/text.h"
+
+static void open_engine(struct fixture *fixture)
+{
+	struct engine_options options = {
+		.state = fixture->directory,
+		.mount_root = fixture->directory,
+		.instance = fixture->instance,
+		.name = "here",
+		.host = "host",
+	};
+	struct fl_error err;
+
+	check_ok(engine_open(&options, &fixture->engine, &err));
+}
+
+void fixture_begin(struct fixture *fixture)
+{
+	struct pool_spec spec = { .driver = "mem", .kind = POOL_MEMORY, .path = "test" };
+	struct fl_error err;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	mem_reset();
+	*fixture = (struct fixture){ .directory = "/tmp/flocker-engine-test.XXXXXX",
+				     .instance = uuid_new() };
+	check(mkdtemp(fixture->directory));
+	open_engine(fixture);
+	check_ok(engine_pool_create(fixture->engine, &spec, &err));
+}
+
+void fixture_restart(struct fixture *fixture)
+{
+	engine_close(fixture->engine);
+	open_engine(fixture);
+}
+
+void fixture_end(struct fixture *fixture)
+{
+	struct fl_error err;
+
+	engine_close(fixture->engine);
+	fixture->engine = NULL;
+	check_ok(fsat_remove_tree(AT_FDCWD, fixture->directory, &err));
+	mem_reset();
+}
+
+struct ref reference(const char *text)
+{
+	struct fl_error err;
+	struct ref ref;
+
+	check_ok(ref_parse(text, &ref, &err));
+	check(!ref.path);
+	return ref;
+}
+
+static struct tree find_tree(struct fixture *fixture, const char *text)
+{
+	own_target struct target target = { 0 };
+	struct ref ref = reference(text);
+	struct fl_error err;
+
+	check_ok(resolve_now(fixture->engine, &ref, &target, &err));
+	return target.is_snapshot ? snapshot_tree(&target.snapshot) : tree_head(&target.branch.uuid);
+}
+
+/* Decorators stand between; the tree functions of mem want the pool itself. */
+static struct pool *memory(struct fixture *fixture)
+{
+	return fixture->engine->pool;
+}
+
+void write_head(struct fixture *fixture, const char *branch, const char *contents)
+{
+	struct tree tree = find_tree(fixture, branch);
+	struct fl_error err;
+
+	check_ok(mem_write(memory(fixture), &tree, "f", contents, &err));
+}
+
+static void check_tree(struct fixture *fixture, const char *text, const char *contents)
+{
+	struct tree tree = find_tree(fixture, text);
+	own_free char *found = NULL;
+	struct fl_error err;
+
+	check_ok(mem_read(memory(fixture), &tree, "f", &found, &err));
+	check_string(contents, found);
+}
+
+void check_head(struct fixture *fixture, const char *branch, const char *contents)
+{
+	check_tree(fixture, branch, contents);
+}
+
+void check_contents(struct fixture *fixture, const char *snapshot, const char *contents)
+{
+	check_tree(fixture, snapshot, contents);
+}
+
+/* --- the state as a text ---------------------------------------------------- */
+
+static void add_log(struct fixture *fixture, const struct branch *branch, struct text *out)
+{
+	struct snapshot_list list = { 0 };
+	char text[REF_SHORT], id[SNAPID_TEXT];
+	struct fl_error err;
+	struct ref ref;
+
+	snprintf(text, sizeof(text), "%s/%s", branch->volume, branch->name);
+	ref = reference(text);
+	check_ok(engine_log(fixture->engine, &ref, 0, 10000, &list, &err));
+	for (size_t i = 0; i < list.count; i++) {
+		const struct snapshot *snapshot = &list.items[i];
+
+		text_add_format(out, "  %s %s/%s seq=%d parent=%x name=%s pins=%x tags=%zu msg=%s\n",
+				snapid_format(snapshot->id, id), snapshot->volume, snapshot->branch,
+				(int)snapshot->sequence, (unsigned)snapshot->parent, snapshot->name,
+				snapshot->pins, snapshot->tag_count,
+				snapshot->message ? snapshot->message : "");
+	}
+	snapshot_list_done(&list);
+}
+
+static void add_head(struct fixture *fixture, const struct branch *branch, struct text *out)
+{
+	struct tree tree = tree_head(&branch->uuid);
+	own_free char *found = NULL;
+	struct fl_error err;
+	int r = mem_read(memory(fixture), &tree, "f", &found, &err);
+
+	check(r == 0 || r == -FL_NOT_FOUND);
+	text_add_format(out, "  head: %s\n", r == 0 ? found : "(no file)");
+}
+
+static void add_branches(struct fixture *fixture, const struct ref *volume, struct text *out)
+{
+	struct branch_list list = { 0 };
+	struct fl_error err;
+
+	check_ok(engine_branches(fixture->engine, volume, &list, &err));
+	for (size_t i = 0; i < list.count; i++) {
+		text_add_format(out, " branch %s mounted=%d origin=%s count=%d\n", list.items[i].name,
+				list.items[i].mounted, list.items[i].origin.ref,
+				(int)list.items[i].snapshots);
+		add_log(fixture, &list.items[i], out);
+		add_head(fixture, &list.items[i], out);
+	}
+	branch_list_done(&list);
+}
+
+static void add_pointers(struct fixture *fixture, const struct ref *volume, struct text *out)
+{
+	struct stash_list stashes = { 0 };
+	struct tag_list tags = { 0 };
+	char id[SNAPID_TEXT];
+	struct fl_error err;
+
+	check_ok(engine_tags(fixture->engine, volume, &tags, &err));
+	for (size_t i = 0; i < tags.count; i++)
+		text_add_format(out, " tag %s %s\n", tags.items[i].name,
+				snapid_format(tags.items[i].snapshot, id));
+	check_ok(engine_stashes(fixture->engine, volume, &stashes, &err));
+	for (size_t i = 0; i < stashes.count; i++)
+		text_add_format(out, " stash %u %s %s\n", stashes.items[i].number,
+				stashes.items[i].branch,
+				snapid_format(stashes.items[i].snapshot, id));
+	tag_list_done(&tags);
+	stash_list_done(&stashes);
+}
+
+static void add_trash(struct fixture *fixture, struct text *out)
+{
+	struct trash_list list = { 0 };
+	struct fl_error err;
+
+	check_ok(engine_trash(fixture->engine, &list, &err));
+	for (size_t i = 0; i < list.count; i++)
+		text_add_format(out, "trash %s\n", list.items[i].ref);
+	trash_list_done(&list);
+}
+
+/* Everything in the pool must be known: what is left over makes a difference. */
+static int count_tree(void *arg, const struct tree *tree, const struct tree_info *info,
+		      struct fl_error *err)
+{
+	size_t *counts = arg;
+
+	counts[tree->kind]++;
+	return 0;
+}
+
+static void add_pool(struct fixture *fixture, struct text *out)
+{
+	size_t counts[4] = { 0 };
+	struct fl_error err;
+
+	check_ok(driver_of(fixture->engine)->list(fixture->engine->pool, count_tree, counts, &err));
+	text_add_format(out, "pool heads=%zu snapshots=%zu staging=%zu retired=%zu\n",
+			counts[TREE_HEAD], counts[TREE_SNAPSHOT], counts[TREE_STAGING],
+			counts[TREE_RETIRED]);
+}
+
+char *describe(struct fixture *fixture)
+{
+	struct volume_list list = { 0 };
+	struct text out = { 0 };
+	struct fl_error err;
+
+	check_ok(engine_volumes(fixture->engine, "", 1000, &list, &err));
+	for (size_t i = 0; i < list.count; i++) {
+		struct ref ref = reference(list.items[i].name);
+
+		text_add_format(&out, "volume %s description=%s path=%s origin=%s\n",
+				list.items[i].name, list.items[i].description,
+				list.items[i].mount_path ? list.items[i].mount_path : "",
+				list.items[i].origin.ref);
+		metadata_encode(&list.items[i].metadata, &out);
+		add_branches(fixture, &ref, &out);
+		add_pointers(fixture, &ref, &out);
+	}
+	volume_list_done(&list);
+	add_trash(fixture, &out);
+	add_pool(fixture, &out);
+	return text_take(&out);
+}

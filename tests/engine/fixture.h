@@ -1,0 +1,37 @@
+#pragma once
+
+/*
+ * An engine on the reference driver, in a directory of its own, with the state
+ * of all it knows as one text: two states are the same if their texts are.
+ */
+
+#include "driver/decorators.h"
+#include "driver/mem.h"
+#include "engine/internal.h"
+#include "tests/check.h"
+
+struct fixture {
+	char directory[64];
+	struct uuid instance;
+	struct engine *engine;
+};
+
+/* Makes the directory and a pool in it, and opens the engine. */
+void fixture_begin(struct fixture *fixture);
+/* Closes the engine and opens it again, as a restart does. */
+void fixture_restart(struct fixture *fixture);
+/* Removes everything. */
+void fixture_end(struct fixture *fixture);
+
+/* A parsed reference; ends the test if it does not parse.  Plain value: no path. */
+struct ref reference(const char *text);
+
+/* Writes the file "f" in the head of `branch`. */
+void write_head(struct fixture *fixture, const char *branch, const char *contents);
+/* Ends the test unless the file "f" in the head of `branch` holds this. */
+void check_head(struct fixture *fixture, const char *branch, const char *contents);
+/* The same for what a tag, stash or snapshot holds. */
+void check_contents(struct fixture *fixture, const char *snapshot, const char *contents);
+
+/* Volumes, branches, logs, tags, stashes, trash, and the contents of every head.  Heap. */
+char *describe(struct fixture *fixture);

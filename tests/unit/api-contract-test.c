@@ -1,0 +1,155 @@
+/*
+ * The table of routes and openapi.yaml say the same: every route is in both,
+ * with the same summary, status, query parameters, members and which of them
+ * are required.
+ */
+#include "tests/check.h"
+
+#include <ctype.h>
+#include <jansson.h>
+
+#include "api/routes.h"
+
+static json_t *contract;
+
+/* Follows "$ref": "#/a/b/c" inside the contract. */
+static json_t *resolve(json_t *value)
+{
+	const char *ref = json_string_value(json_object_get(value, "$ref"));
+	char path[200], *part, *rest = path;
+
+	if (!ref)
+		return value;
+	snprintf(path, sizeof(path), "%s", ref + 2);
+	value = contract;
+	while ((part = strsep(&rest, "/")))
+		value = json_object_get(value, part);
+	return value;
+}
+
+static json_t *operation(const struct route *route)
+{
+	char method[10] = "";
+
+	for (size_t i = 0; route->method[i]; i++)
+		method[i] = (char)tolower(route->method[i]);
+	return json_object_get(json_object_get(json_object_get(contract, "paths"), route->path),
+			       method);
+}
+
+static json_t *body_schema(json_t *operation)
+{
+	json_t *body = resolve(json_object_get(operation, "requestBody"));
+	json_t *content = json_object_get(json_object_get(body, "content"), "application/json");
+
+	return resolve(json_object_get(content, "schema"));
+}
+
+static bool array_holds(const json_t *array, const char *wanted)
+{
+	for (size_t i = 0; i < json_array_size(array); i++)
+		if (strcmp(json_string_value(json_array_get(array, i)), wanted) == 0)
+			return true;
+	return false;
+}
+
+/* check() that says which route it was. */
+#define check_route(route, condition) \
+	((condition) ? (void)0 : fail_route(route, __LINE__, #condition))
+
+static void fail_route(const struct route *route, int line, const char *condition)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s %s", route->method, route->path);
+	check_failed(__FILE__, line, condition, name);
+}
+
+static void every_route_is_in_the_contract(void)
+{
+	for (const struct route *route = routes; route->path; route++) {
+		json_t *found = operation(route);
+		char status[12];
+
+		check_route(route, found);
+		check_string(route->doc, json_string_value(json_object_get(found, "summary")));
+		snprintf(status, sizeof(status), "%u", route->status);
+		check_route(route, json_object_get(json_object_get(found, "responses"), status));
+	}
+}
+
+static void the_contract_has_no_other_routes(void)
+{
+	json_t *path, *item;
+	const char *name, *method;
+	size_t count = 0, known = 0;
+
+	for (const struct route *route = routes; route->path; route++)
+		known++;
+	json_object_foreach(json_object_get(contract, "paths"), name, path)
+		json_object_foreach(path, method, item) count++;
+	check(count == known);
+}
+
+static void members_agree(void)
+{
+	for (const struct route *route = routes; route->path; route++) {
+		json_t *schema = body_schema(operation(route));
+		json_t *properties = json_object_get(schema, "properties");
+		size_t count = 0;
+
+		for (unsigned i = 0; i < INPUT_COUNT; i++) {
+			bool takes = route->accepts.body & 1u << i;
+			bool needs = takes && route->accepts.required & 1u << i;
+
+			check_route(route, takes == !!json_object_get(properties, input_name(i)));
+			check_route(route, needs == array_holds(json_object_get(schema, "required"),
+								input_name(i)));
+			count += takes;
+		}
+		check_route(route, count == json_object_size(properties));
+	}
+}
+
+static void check_parameter(const struct route *route, json_t *parameter)
+{
+	const char *name = json_string_value(json_object_get(parameter, "name"));
+	bool required = json_is_true(json_object_get(parameter, "required"));
+
+	for (unsigned i = 0; i < INPUT_COUNT; i++)
+		if (strcmp(input_name(i), name) == 0) {
+			check_route(route, route->accepts.query & 1u << i);
+			check_route(route, required == !!(route->accepts.required & 1u << i));
+			return;
+		}
+	check_route(route, !"an input");
+}
+
+static void parameters_agree(void)
+{
+	for (const struct route *route = routes; route->path; route++) {
+		json_t *list = json_object_get(operation(route), "parameters");
+
+		check_route(route, json_array_size(list) ==
+					   (size_t)__builtin_popcount(route->accepts.query));
+		for (size_t i = 0; i < json_array_size(list); i++)
+			check_parameter(route, resolve(json_array_get(list, i)));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	contract = json_loads(openapi_json, JSON_REJECT_DUPLICATES, NULL);
+	status = check_main(argc, argv,
+			    (struct check[]){
+				    CHECK(every_route_is_in_the_contract),
+				    CHECK(the_contract_has_no_other_routes),
+				    CHECK(members_agree),
+				    CHECK(parameters_agree),
+				    CHECK_END,
+			    });
+	json_decref(contract);
+	return status;
+}

@@ -1,0 +1,316 @@
+#include "catalog-fixture.h"
+
+/*
+ * Every function on a transaction, as a caller sees it.  Each test does its work
+ * inside one write transaction.
+ */
+
+static struct fl_error err;
+
+static int see_volume(void *arg, const struct volume_row *row, struct fl_error *e)
+{
+	return note_seen(row->name);
+}
+
+static int see_branch(void *arg, const struct branch_row *row, struct fl_error *e)
+{
+	return note_seen(row->name);
+}
+
+static int see_tag(void *arg, const struct tag_row *row, struct fl_error *e)
+{
+	return note_seen(row->name);
+}
+
+static int see_stash(void *arg, const struct stash_row *row, struct fl_error *e)
+{
+	return see_number(row->number);
+}
+
+static int see_retired(void *arg, const struct retired_row *row, struct fl_error *e)
+{
+	return see_number(row->stash);
+}
+
+static int see_intent(void *arg, const struct intent_row *row, struct fl_error *e)
+{
+	return note_seen(row->verb);
+}
+
+/* --- the nouns ------------------------------------------------------------------- */
+
+static void settings(struct tx *tx)
+{
+	own_text struct text value = {};
+
+	check_code(FL_NOT_FOUND, tx_setting_get(tx, "pool.uuid", &value, &err));
+	check_ok(tx_setting_set(tx, "pool.uuid", "a", &err));
+	check_ok(tx_setting_set(tx, "pool.uuid", "b", &err));
+	check_ok(tx_setting_get(tx, "pool.uuid", &value, &err));
+	check_string("b", text_get(&value));
+}
+
+static void settings_are_kept(void)
+{
+	in_write("settings", settings);
+}
+
+static void volumes(struct tx *tx)
+{
+	struct uuid a = uuid_new(), b = uuid_new();
+	own_volume_row struct volume_row row = volume_row(&a, "alpha");
+	own_volume_row struct volume_row got = {};
+	struct volume_row twin = volume_row(&b, "alpha");
+
+	row.description = xstrdup("a website");
+	row.mount_path = xstrdup("/data");
+	row.epoch = UINT64_MAX;
+	row.origin.snapshot = UINT64_MAX - 1;
+	strcpy(row.origin.ref, "v1@mydata");
+	check_ok(metadata_set(&row.metadata, "key", "value", &err));
+	check_ok(tx_volume_insert(tx, &row, &err));
+	check_code(FL_EXISTS, tx_volume_insert(tx, &twin, &err));
+	check(strstr(err.text, "'alpha'"));
+	check_ok(tx_volume_find(tx, "alpha", &got, &err));
+	check(uuid_equal(&got.uuid, &a) && uuid_equal(&got.owner, &fixture_instance));
+	check(got.epoch == UINT64_MAX && got.origin.snapshot == UINT64_MAX - 1 && got.created == 5);
+	check_string("a website", got.description);
+	check_string("/data", got.mount_path);
+	check_string("v1@mydata", got.origin.ref);
+	check_string("value", metadata_get(&got.metadata, "key"));
+	check_code(FL_NOT_FOUND, tx_volume_find(tx, "nobody", &twin, &err));
+	check_code(FL_NOT_FOUND, tx_volume_get(tx, &b, &twin, &err));
+	check_code(FL_NOT_FOUND, tx_volume_update(tx, &twin, &err));
+	check_code(FL_NOT_FOUND, tx_volume_delete(tx, &b, &err));
+	check_seen("alpha mydata", tx_volume_each(tx, "", 10, see_volume, NULL, &err));
+	check_seen("mydata", tx_volume_each(tx, "alpha", 10, see_volume, NULL, &err));
+	check_seen("alpha", tx_volume_each(tx, "", 1, see_volume, NULL, &err));
+
+	/* In the trash its name is free, until somebody else has it. */
+	got.destroyed = 77;
+	check_ok(tx_volume_update(tx, &got, &err));
+	check_code(FL_NOT_FOUND, tx_volume_find(tx, "alpha", &twin, &err));
+	check_ok(tx_volume_insert(tx, &twin, &err));
+	check_seen("alpha", tx_volume_each_destroyed(tx, see_volume, NULL, &err));
+	got.destroyed = 0;
+	check_code(FL_EXISTS, tx_volume_update(tx, &got, &err));
+	check_ok(tx_volume_delete(tx, &b, &err));
+	check_ok(tx_volume_update(tx, &got, &err));
+}
+
+static void volumes_are_kept(void)
+{
+	in_write("volumes", volumes);
+}
+
+static void branches(struct tx *tx)
+{
+	struct uuid a = uuid_new(), b = uuid_new(), nobody = uuid_new();
+	struct branch_row row = branch_row(&a, "alpha"), got = {};
+	struct branch_row twin = branch_row(&b, "alpha");
+	uint64_t count;
+
+	row.retired = nobody;
+	row.last_sequence = 7;
+	row.last_time = 70;
+	check_ok(tx_branch_insert(tx, &row, &err));
+	check_code(FL_EXISTS, tx_branch_insert(tx, &twin, &err));
+	check_ok(tx_branch_find(tx, &fixture_volume, "alpha", &got, &err));
+	check(memcmp(&got.uuid, &a, sizeof(a)) == 0 && uuid_equal(&got.retired, &nobody));
+	check(got.mounted && got.last_sequence == 7 && got.last_time == 70 && got.created == 6);
+	check_code(FL_NOT_FOUND, tx_branch_find(tx, &fixture_volume, "beta", &got, &err));
+	check_code(FL_NOT_FOUND, tx_branch_get(tx, &nobody, &got, &err));
+	check_code(FL_NOT_FOUND, tx_branch_delete(tx, &nobody, &err));
+	twin.volume = nobody;
+	check_code(FL_NOT_FOUND, tx_branch_insert(tx, &twin, &err));
+	check_seen("trunk alpha",
+		   tx_branch_each(tx, &fixture_volume, false, see_branch, NULL, &err));
+	check_seen("trunk alpha", tx_branch_each(tx, NULL, false, see_branch, NULL, &err));
+	got.destroyed = 9;
+	check_ok(tx_branch_update(tx, &got, &err));
+	twin.volume = fixture_volume;
+	check_ok(tx_branch_insert(tx, &twin, &err));
+	check_seen("alpha", tx_branch_each(tx, &fixture_volume, true, see_branch, NULL, &err));
+	got.destroyed = 0;
+	check_code(FL_EXISTS, tx_branch_update(tx, &got, &err));
+	check_ok(tx_branch_snapshots(tx, &a, &count, &err));
+	check(count == 0);
+}
+
+static void branches_are_kept(void)
+{
+	in_write("branches", branches);
+}
+
+static void lines(struct tx *tx)
+{
+	struct position parent = { fixture_trunk, 30 }, before = { fixture_trunk, 20 }, none = {};
+	struct line line = { fixture_trunk, 40, parent };
+	own_free struct line *list = NULL;
+	size_t count;
+
+	check_ok(tx_line_insert(tx, &line, &err));
+	check_code(FL_EXISTS, tx_line_insert(tx, &line, &err));
+	check_ok(tx_line_repoint(tx, &parent, &before, &err));
+	check_ok(tx_line_list(tx, &fixture_volume, &list, &count, &err));
+	check(count == 2 && list[0].start == 1 && position_is_none(&list[0].parent));
+	check(list[1].start == 40 && position_equal(&list[1].parent, &before));
+	check_ok(tx_line_repoint(tx, &before, &none, &err));
+	free(take_ptr(list));
+	check_ok(tx_line_list(tx, &fixture_volume, &list, &count, &err));
+	check(count == 2 && position_is_none(&list[1].parent));
+	line.branch = uuid_new();
+	check_code(FL_NOT_FOUND, tx_line_insert(tx, &line, &err));
+}
+
+static void lines_are_kept(void)
+{
+	in_write("lines", lines);
+}
+
+static void tags(struct tx *tx)
+{
+	struct tag_row row = { fixture_volume, "v1", { fixture_trunk, 10 }, 8 }, got = {};
+	struct tag_row other = { fixture_volume, "v0", { fixture_trunk, 20 }, 9 };
+
+	check_ok(tx_tag_insert(tx, &row, &err));
+	check_code(FL_EXISTS, tx_tag_insert(tx, &row, &err));
+	check_ok(tx_tag_insert(tx, &other, &err));
+	check_ok(tx_tag_find(tx, &fixture_volume, "v1", &got, &err));
+	check(position_equal(&got.snapshot, &row.snapshot) && got.created == 8);
+	check_seen("v0 v1", tx_tag_each(tx, &fixture_volume, NULL, see_tag, NULL, &err));
+	check_seen("v1", tx_tag_each(tx, &fixture_volume, &row.snapshot, see_tag, NULL, &err));
+	check_ok(tx_tag_delete(tx, &fixture_volume, "v1", &err));
+	check_code(FL_NOT_FOUND, tx_tag_delete(tx, &fixture_volume, "v1", &err));
+	check_code(FL_NOT_FOUND, tx_tag_find(tx, &fixture_volume, "v1", &got, &err));
+	row.volume = uuid_new();
+	check_code(FL_NOT_FOUND, tx_tag_insert(tx, &row, &err));
+}
+
+static void tags_are_kept(void)
+{
+	in_write("tags", tags);
+}
+
+static void stashes(struct tx *tx)
+{
+	own_volume_row struct volume_row volume = {};
+	struct stash_row got = {}, row = {
+		.volume = fixture_volume,
+		.number = 3,
+		.branch = fixture_trunk,
+		.snapshot = { fixture_trunk, 30 },
+		.target = { fixture_trunk, 10 },
+		.target_id = UINT64_MAX,
+		.created = 8,
+	};
+
+	check_ok(tx_stash_insert(tx, &row, &err));
+	check_code(FL_EXISTS, tx_stash_insert(tx, &row, &err));
+	row.number = 1;
+	row.target = (struct position){};
+	check_ok(tx_stash_insert(tx, &row, &err));
+	check_ok(tx_volume_get(tx, &fixture_volume, &volume, &err));
+	check(volume.last_stash == 3);
+	check_seen("3 1", tx_stash_each(tx, &fixture_volume, see_stash, NULL, &err));
+	check_ok(tx_stash_find(tx, &fixture_volume, 3, &got, &err));
+	check(got.target.time == 10 && got.target_id == UINT64_MAX && got.snapshot.time == 30);
+	got.snapshot.time = 40;
+	check_ok(tx_stash_update(tx, &got, &err));
+	check_ok(tx_stash_find(tx, &fixture_volume, 3, &got, &err));
+	check(got.snapshot.time == 40 && got.target.time == 10);
+	check_ok(tx_stash_delete(tx, &fixture_volume, 3, &err));
+	check_code(FL_NOT_FOUND, tx_stash_delete(tx, &fixture_volume, 3, &err));
+	check_code(FL_NOT_FOUND, tx_stash_find(tx, &fixture_volume, 3, &got, &err));
+	check_code(FL_NOT_FOUND, tx_stash_update(tx, &got, &err));
+	check_ok(tx_stash_find(tx, &fixture_volume, 1, &got, &err));
+	check(position_is_none(&got.target));
+	row.volume = uuid_new();
+	check_code(FL_NOT_FOUND, tx_stash_insert(tx, &row, &err));
+}
+
+static void stashes_are_kept(void)
+{
+	in_write("stashes", stashes);
+}
+
+static void intents(struct tx *tx)
+{
+	struct retired_row head = {
+		uuid_new(), fixture_volume, fixture_trunk, 4, { fixture_trunk, 9 }
+	};
+	char body[] = "{}";
+	struct intent_row one = { uuid_new(), "snapshot", body },
+			  two = { uuid_new(), "branch", body };
+
+	check_ok(tx_intent_insert(tx, &one, &err));
+	check_ok(tx_intent_insert(tx, &two, &err));
+	check_code(FL_EXISTS, tx_intent_insert(tx, &two, &err));
+	check_seen("snapshot branch", tx_intent_each(tx, see_intent, NULL, &err));
+	check_ok(tx_intent_delete(tx, &one.operation, &err));
+	check_code(FL_NOT_FOUND, tx_intent_delete(tx, &one.operation, &err));
+	check_seen("branch", tx_intent_each(tx, see_intent, NULL, &err));
+
+	check_ok(tx_retired_insert(tx, &head, &err));
+	check_code(FL_EXISTS, tx_retired_insert(tx, &head, &err));
+	check_seen("4", tx_retired_each(tx, see_retired, NULL, &err));
+	check_ok(tx_retired_delete(tx, &head.operation, &err));
+	check_code(FL_NOT_FOUND, tx_retired_delete(tx, &head.operation, &err));
+	check_seen("", tx_retired_each(tx, see_retired, NULL, &err));
+}
+
+static void intents_and_retired_heads_are_kept(void)
+{
+	in_write("intents", intents);
+}
+
+static void deletions(struct tx *tx)
+{
+	struct tag_row tag = { fixture_volume, "v1", { fixture_trunk, 30 }, 1 };
+	struct stash_row stash = { .volume = fixture_volume,
+				   .number = 1,
+				   .branch = fixture_trunk,
+				   .snapshot = { fixture_trunk, 50 } };
+	struct snapshot_row named = snapshot_row(&fixture_trunk, 60);
+	int64_t five = 5;
+	uint64_t count;
+
+	check_ok(fixture_snapshots(tx, &five, &err));
+	strcpy(named.name, "named");
+	check_ok(tx_snapshot_insert(tx, &named, &err));
+	check_ok(tx_tag_insert(tx, &tag, &err));
+	check_ok(tx_stash_insert(tx, &stash, &err));
+	check_ok(tx_volume_delete(tx, &fixture_volume, &err));
+	check_ok(tx_snapshot_count(tx, &count, &err));
+	check(count == 0);
+	check_seen("", tx_volume_each(tx, "", 9, see_volume, NULL, &err));
+	check_seen("", tx_branch_each(tx, &fixture_volume, false, see_branch, NULL, &err));
+	check_seen("", tx_tag_each(tx, &fixture_volume, NULL, see_tag, NULL, &err));
+	check_seen("", tx_stash_each(tx, &fixture_volume, see_stash, NULL, &err));
+
+	/* Nothing of it is left that would be in the way of the same again. */
+	check_ok(fixture_fill(tx, NULL, &err));
+	check_ok(tx_snapshot_insert(tx, &named, &err));
+}
+
+static void a_deleted_volume_leaves_nothing(void)
+{
+	in_write("deletions", deletions);
+}
+
+int main(int argc, char **argv)
+{
+	fixture_begin();
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(settings_are_kept),
+				  CHECK(volumes_are_kept),
+				  CHECK(branches_are_kept),
+				  CHECK(lines_are_kept),
+				  CHECK(tags_are_kept),
+				  CHECK(stashes_are_kept),
+				  CHECK(intents_and_retired_heads_are_kept),
+				  CHECK(a_deleted_volume_leaves_nothing),
+				  CHECK_END,
+			  });
+}

@@ -1,0 +1,128 @@
+#include "base/spawn.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "tests/check.h"
+
+#define LONG (60 * CLOCK_SECOND)
+
+static struct spawn_result result;
+
+static int run(const char *script, int64_t timeout, struct fl_error *err)
+{
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+
+	spawn_result_done(&result);
+	result = (struct spawn_result){ 0 };
+	return spawn_run(argv, timeout, &result, err);
+}
+
+static void both_streams_and_the_status_come_back(void)
+{
+	struct fl_error err = { 0 };
+
+	check_ok(run("echo out; echo err >&2; exit 3", LONG, &err));
+	check(result.status == 3);
+	check_string("out\n", text_get(&result.out));
+	check_string("err\n", text_get(&result.err));
+}
+
+static void nothing_is_inherited(void)
+{
+	struct fl_error err = { 0 };
+	int fd = open("/dev/null", O_RDONLY); /* not close-on-exec, on purpose */
+
+	setenv("FLOCKER_SPAWN_TEST", "seen", 1);
+	signal(SIGPIPE, SIG_IGN);
+	check(fd >= 0);
+	check_ok(
+		run("echo $FLOCKER_SPAWN_TEST$LC_ALL; cat; for i in /proc/self/fd/*; do echo; done;"
+		    "trap 2>&1; kill -PIPE $$; echo alive",
+		    LONG, &err));
+	signal(SIGPIPE, SIG_DFL);
+	close(fd);
+	/* The environment, the end of an empty input, and one line for each descriptor: 0, 1, 2
+	 * and the one that the listing itself needs. */
+	check_string("C\n\n\n\n\n", text_get(&result.out));
+	check(result.status == 128 + SIGPIPE);
+}
+
+static void a_missing_program_is_named(void)
+{
+	const char *const argv[] = { "/nowhere/program", NULL };
+	struct fl_error err = { 0 };
+
+	check_code(FL_NOT_FOUND, spawn_run(argv, LONG, &result, &err));
+	check(strstr(err.text, "/nowhere/program") != NULL);
+}
+
+static void a_program_that_may_not_run_is_denied(void)
+{
+	const char *const argv[] = { "/etc/passwd", NULL };
+	struct fl_error err = { 0 };
+
+	check_code(FL_DENIED, spawn_run(argv, LONG, &result, &err));
+}
+
+static void the_end_by_a_signal_is_a_status(void)
+{
+	struct fl_error err = { 0 };
+
+	check_ok(run("kill -TERM $$", LONG, &err));
+	check(result.status == 128 + SIGTERM);
+}
+
+static void a_flood_is_read_and_bounded(void)
+{
+	struct fl_error err = { 0 };
+
+	check_ok(run("dd if=/dev/zero bs=65536 count=64 2>/dev/null; echo end >&2", LONG, &err));
+	check(result.status == 0);
+	check(result.out.length == SPAWN_OUTPUT);
+	check_string("end\n", text_get(&result.err));
+}
+
+static void the_deadline_ends_it(void)
+{
+	struct fl_error err = { 0 };
+
+	check_code(FL_SYSTEM, run("sleep 1000", CLOCK_SECOND / 5, &err));
+	check(strstr(err.text, "killed") != NULL);
+	check_code(FL_SYSTEM, run("exec >&- 2>&-; sleep 1000", CLOCK_SECOND / 5, &err));
+}
+
+static void what_it_left_behind_holds_nobody_up(void)
+{
+	struct fl_error err = { 0 };
+	int status;
+
+	check(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	check_ok(run("sleep 1000 & echo $!", LONG, &err));
+	check(result.status == 0);
+	/* It was killed; as its new parent we hear of that. */
+	check(waitpid(atoi(text_get(&result.out)), &status, 0) > 0);
+	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+int main(int argc, char **argv)
+{
+	int status = check_main(argc, argv,
+				(struct check[]){
+					CHECK(both_streams_and_the_status_come_back),
+					CHECK(nothing_is_inherited),
+					CHECK(a_missing_program_is_named),
+					CHECK(a_program_that_may_not_run_is_denied),
+					CHECK(the_end_by_a_signal_is_a_status),
+					CHECK(a_flood_is_read_and_bounded),
+					CHECK(the_deadline_ends_it),
+					CHECK(what_it_left_behind_holds_nobody_up),
+					CHECK_END,
+				});
+
+	spawn_result_done(&result);
+	return status;
+}

@@ -1,0 +1,114 @@
+#include "base/text.h"
+#include "tests/check.h"
+#include "tests/unit/random.h"
+
+static void an_empty_text_is_an_empty_string(void)
+{
+	own_text struct text text = { 0 };
+	own_free char *taken = NULL;
+
+	check_string("", text_get(&text));
+	taken = text_take(&text);
+	check_string("", taken);
+	text_clear(&text);
+	check_string("", text_get(&text));
+}
+
+static void what_is_added_stands_in_order(void)
+{
+	own_text struct text text = { 0 };
+
+	text_add(&text, "abc", 2);
+	text_add_string(&text, "c");
+	text_add_format(&text, "-%d-%s", 42, "x");
+	text_add(&text, "", 0);
+	check_string("abc-42-x", text_get(&text));
+	check(text.length == 8 && text.capacity > text.length);
+	text_clear(&text);
+	check(text.length == 0);
+	check_string("", text_get(&text));
+	text_add_format(&text, "%200s", "y");
+	check(text.length == 200 && strlen(text_get(&text)) == 200);
+}
+
+static void bytes_may_be_nul(void)
+{
+	own_text struct text text = { 0 };
+
+	text_add(&text, "a\0b", 3);
+	check(text.length == 3 && memcmp(text_get(&text), "a\0b", 4) == 0);
+}
+
+static void taking_leaves_nothing(void)
+{
+	own_text struct text text = { 0 };
+	own_free char *taken = NULL;
+
+	text_add_string(&text, "mine");
+	taken = text_take(&text);
+	check_string("mine", taken);
+	check(!text.bytes && text.length == 0 && text.capacity == 0);
+	text_done(&text);
+}
+
+static void reserved_room_does_not_move(void)
+{
+	own_text struct text text = { 0 };
+	const char *before;
+
+	text_add_string(&text, "head");
+	check(text_reserve(&text, 1000) == text.bytes + 4);
+	before = text.bytes;
+	for (int i = 0; i < 1000; i++)
+		text_add(&text, "z", 1);
+	check(text.bytes == before && text.length == 1004);
+}
+
+static void it_grows_like_a_plain_array(void)
+{
+	own_text struct text text = { 0 };
+	static char plain[200000];
+	size_t length = 0;
+
+	random_begin(31);
+	while (length < sizeof(plain) - 300) {
+		char piece[300];
+		size_t n = random_below(300);
+
+		memset(piece, (int)('a' + random_below(26)), n);
+		memcpy(plain + length, piece, n);
+		length += n;
+		text_add(&text, piece, n);
+		check(text.length == length && text.bytes[length] == '\0');
+	}
+	check(memcmp(plain, text.bytes, length) == 0);
+}
+
+static void allocations_are_zeroed_and_grow(void)
+{
+	own_free int *numbers = xcalloc(10, sizeof(int));
+	own_free char *copy = xstrdup("copy");
+
+	check_string("copy", copy);
+	for (int i = 0; i < 10; i++)
+		check(numbers[i] == 0);
+	numbers[9] = 9;
+	numbers = xrealloc(numbers, 1000, sizeof(int));
+	check(numbers[9] == 9);
+	free(xcalloc(0, 1));
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(an_empty_text_is_an_empty_string),
+				  CHECK(what_is_added_stands_in_order),
+				  CHECK(bytes_may_be_nul),
+				  CHECK(taking_leaves_nothing),
+				  CHECK(reserved_room_does_not_move),
+				  CHECK(it_grows_like_a_plain_array),
+				  CHECK(allocations_are_zeroed_and_grow),
+				  CHECK_END,
+			  });
+}

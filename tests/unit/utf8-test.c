@@ -1,0 +1,64 @@
+#include <stdint.h>
+
+#include "base/own.h"
+#include "model/utf8.h"
+#include "tests/check.h"
+
+/* Every code point by the definition of UTF-8. */
+static size_t encode(uint32_t point, char out[5])
+{
+	size_t n = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+	static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+
+	for (size_t i = n; i-- > 1; point >>= 6)
+		out[i] = (char)(0x80 | (point & 0x3f));
+	out[0] = (char)(lead[n] | point);
+	out[n] = '\0';
+	return n;
+}
+
+static void every_code_point_has_its_length(void)
+{
+	char bytes[5];
+
+	for (uint32_t point = 1; point <= 0x10ffff; point++) {
+		size_t n = encode(point, bytes);
+
+		check(utf8_length(bytes) == (point >= 0xd800 && point <= 0xdfff ? 0 : n));
+		if (n > 1) {
+			bytes[n - 1] = '\0';
+			check(utf8_length(bytes) == 0);
+		}
+	}
+}
+
+static void what_is_not_utf8_has_none(void)
+{
+	static const char *const cases[] = {
+		"\x80",
+		"\xbf",
+		"\xc0\x80",
+		"\xc1\xbf",
+		"\xe0\x9f\xbf",
+		"\xf0\x8f\xbf\xbf",
+		"\xf4\x90\x80\x80",
+		"\xf5\x80\x80\x80",
+		"\xff",
+		"\xe2\x82x",
+		"\xe2x",
+		"\xc3(",
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++)
+		check(utf8_length(cases[i]) == 0);
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(every_code_point_has_its_length),
+				  CHECK(what_is_not_utf8_has_none),
+				  CHECK_END,
+			  });
+}
