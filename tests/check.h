@@ -23,8 +23,14 @@ struct check {
 	void (*run)(void);
 };
 
-#define CHECK(function) { #function, function }
-#define CHECK_END { NULL, NULL }
+#define CHECK(function)             \
+	{                           \
+#function, function \
+	}
+#define CHECK_END          \
+	{                  \
+		NULL, NULL \
+	}
 
 static jmp_buf check_end_of_test;
 
@@ -34,18 +40,16 @@ static inline void check_failed(const char *file, int line, const char *what, co
 	longjmp(check_end_of_test, 1);
 }
 
-#define check(condition) \
-	((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition, ""))
+#define check(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition, ""))
 
 /* A call that must succeed; shows its error if not.  Uses a `struct fl_error err` in scope. */
-#define check_ok(call) \
-	((call) == 0 ? (void)0 : check_failed(__FILE__, __LINE__, #call, err.text))
+#define check_ok(call) ((call) == 0 ? (void)0 : check_failed(__FILE__, __LINE__, #call, err.text))
 
 /* A call that must fail with this code. */
-#define check_code(code_wanted, call)                                                     \
-	((call) == -(int)(code_wanted) ? (void)0                                          \
-				       : check_failed(__FILE__, __LINE__, #call,          \
-						      err.code ? err.text : "succeeded"))
+#define check_code(code_wanted, call)  \
+	((call) == -(int)(code_wanted) \
+		 ? (void)0             \
+		 : check_failed(__FILE__, __LINE__, #call, err.code ? err.text : "succeeded"))
 
 #define check_string(wanted, got) check_string_at(__FILE__, __LINE__, wanted, got)
 static inline void check_string_at(const char *file, int line, const char *wanted, const char *got)

@@ -10,7 +10,10 @@
 #define IN_PAGE (IN_AFTER | IN_LIMIT)
 #define IN_SET (IN_NAME | IN_METADATA | IN_UNSET)
 /* The query names one thing. */
-#define BY_REF(kinds) { .query = IN_REF, .required = IN_REF, .forms = (kinds) }
+#define BY_REF(kinds)                                                 \
+	{                                                             \
+		.query = IN_REF, .required = IN_REF, .forms = (kinds) \
+	}
 
 /* clang-format off */
 const struct route routes[] = {

@@ -123,7 +123,8 @@ int clock_parse_storage(const char *text, int64_t *ret, struct fl_error *err)
 {
 	char again[CLOCK_TEXT];
 	const char *p = text;
-	int year = take_digits(&p, 4, 4), month = take_digits(&p, 2, 2), day = take_digits(&p, 2, 2);
+	int year = take_digits(&p, 4, 4), month = take_digits(&p, 2, 2),
+	    day = take_digits(&p, 2, 2);
 	int hour, minute, second, fraction;
 	int64_t time;
 
@@ -139,7 +140,8 @@ int clock_parse_storage(const char *text, int64_t *ret, struct fl_error *err)
 	    minute < 0 || second < 0 || fraction < 0)
 		goto bad;
 	time = join_time(year, month, day, hour, minute, second) + fraction;
-	/* Whatever was normalised on the way (a minute 75, eight digits) does not format to itself. */
+	/* Whatever was normalised on the way (a minute 75, eight digits) does not format to itself.
+	 */
 	if (strcmp(clock_format_storage(time, again), text) != 0)
 		goto bad;
 	*ret = time;
@@ -168,7 +170,8 @@ static bool take_zone(const char **p, int *ret)
 static int fail_time(const char *text, const char *why, struct fl_error *err)
 {
 	fl_fail(err, FL_INVALID, "'%.60s' is not a time: %s", text, why);
-	return fl_hint(err, "write it as 2026-11-20, 2026-11-20T10:00:00Z or 2026-11-20T10:00:00+01:00");
+	return fl_hint(err,
+		       "write it as 2026-11-20, 2026-11-20T10:00:00Z or 2026-11-20T10:00:00+01:00");
 }
 
 static int parse_time_of_day(const char *text, const char *p, int64_t day, int64_t *ret,
@@ -263,7 +266,8 @@ int clock_parse_duration(const char *text, int64_t *ret, struct fl_error *err)
 				return fail_duration(text, "it is too long", err);
 		unit = unit_of(*p);
 		if (p == start || unit == 0)
-			return fail_duration(text, "expected a number and one of s, m, h, d, w", err);
+			return fail_duration(text, "expected a number and one of s, m, h, d, w",
+					     err);
 		if (__builtin_mul_overflow(term, unit, &term) ||
 		    __builtin_add_overflow(sum, term, &sum))
 			return fail_duration(text, "it is too long", err);

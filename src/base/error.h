@@ -22,12 +22,12 @@
 
 enum fl_code {
 	FL_OK,
-	FL_INVALID,	/* the request itself makes no sense */
+	FL_INVALID, /* the request itself makes no sense */
 	FL_NOT_FOUND,
 	FL_EXISTS,
-	FL_BUSY,	/* in use, or another operation holds it */
-	FL_NOT_OWNER,	/* the volume belongs to another instance */
-	FL_DIVERGED,	/* two lineages of one trunk */
+	FL_BUSY,      /* in use, or another operation holds it */
+	FL_NOT_OWNER, /* the volume belongs to another instance */
+	FL_DIVERGED,  /* two lineages of one trunk */
 	FL_NO_SPACE,
 	FL_UNSUPPORTED, /* this driver or peer cannot do that */
 	FL_DENIED,
@@ -77,6 +77,7 @@ int fl_wrap(struct fl_error *err, const char *fmt, ...)
 int fl_hint(struct fl_error *err, const char *fmt, ...)
 	__attribute__((cold, nonnull, format(printf, 2, 3)));
 
-/* Names the object that the error is about, unless one is named already; returns the negative code. */
+/* Names the object that the error is about, unless one is named already; returns the negative code.
+ */
 int fl_object(struct fl_error *err, const char *fmt, ...)
 	__attribute__((cold, nonnull, format(printf, 2, 3)));

@@ -54,14 +54,16 @@ must_check int fsat_remove_tree(int dir, const char *path, struct fl_error *err)
 must_check int fsat_symlink(const char *target, int dir, const char *path, struct fl_error *err);
 must_check int fsat_stat(int dir, const char *path, struct stat *ret, struct fl_error *err);
 
-/* Calls `each` for every entry but "." and ".."; stops at its first negative answer and returns it. */
+/* Calls `each` for every entry but "." and ".."; stops at its first negative answer and returns it.
+ */
 must_check int fsat_each(int dir,
-			 int (*each)(void *arg, const char *name, unsigned char type, uint64_t inode,
-				     struct fl_error *err),
+			 int (*each)(void *arg, const char *name, unsigned char type,
+				     uint64_t inode, struct fl_error *err),
 			 void *arg, struct fl_error *err);
 must_check int fsat_is_empty(int dir, bool *ret, struct fl_error *err);
 
-/* A whole small file; replaces what `ret` (initialised) holds.  More than `limit` bytes: FL_INVALID. */
+/* A whole small file; replaces what `ret` (initialised) holds.  More than `limit` bytes:
+ * FL_INVALID. */
 must_check int fsat_read(int dir, const char *path, size_t limit, struct text *ret,
 			 struct fl_error *err);
 /*

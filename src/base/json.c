@@ -45,7 +45,9 @@ static size_t sequence_length(const unsigned char *s)
 
 static void add_escaped(struct text *out, unsigned char c)
 {
-	static const char short_form[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r' };
+	static const char short_form[] = {
+		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'
+	};
 
 	if (c == '"' || c == '\\')
 		text_add_format(out, "\\%c", c);

@@ -26,7 +26,7 @@
 struct json {
 	struct text *out; /* borrowed */
 	int depth;
-	char close[JSON_DEPTH];	  /* what ends each open level */
+	char close[JSON_DEPTH];	     /* what ends each open level */
 	bool filled[JSON_DEPTH + 1]; /* something stands at this level already */
 };
 

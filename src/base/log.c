@@ -70,7 +70,8 @@ void log_line(enum log_level level, const char *message, const char *fields, ...
 	if (level > threshold)
 		return;
 	n = add_prefix(line, level);
-	n += snprintf(line + n, sizeof(line) - (size_t)n, "%.200s%s", message, fields[0] ? " " : "");
+	n += snprintf(line + n, sizeof(line) - (size_t)n, "%.200s%s", message,
+		      fields[0] ? " " : "");
 	va_start(ap, fields);
 	vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fields, ap);
 	va_end(ap);
@@ -81,7 +82,8 @@ void log_line(enum log_level level, const char *message, const char *fields, ...
 	if (n > LINE - 2)
 		n = LINE - 2;
 	line[n] = '\n';
-	/* One write per line, so that lines of several threads never mix.  A log that can't be written has no other place to be told. */
+	/* One write per line, so that lines of several threads never mix.  A log that can't be
+	 * written has no other place to be told. */
 	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0)
 		return;
 }

@@ -36,19 +36,19 @@ static inline void own_fdp(const int *fd)
 		v_;                       \
 	})
 
-#define take_fd(fd)              \
-	({                       \
+#define take_fd(fd)               \
+	({                        \
 		int *fd_ = &(fd); \
-		int v_ = *fd_;   \
-		*fd_ = -1;       \
-		v_;              \
+		int v_ = *fd_;    \
+		*fd_ = -1;        \
+		v_;               \
 	})
 
 /* Defines `static void type_freep(struct type **)` for own(). */
-#define OWN_FREEP(type, release)                                           \
+#define OWN_FREEP(type, release)                                                 \
 	static inline __attribute__((unused)) void type##_freep(struct type **p) \
-	{                                                                  \
-		release(*p);                                               \
+	{                                                                        \
+		release(*p);                                                     \
 	}
 
 static inline void own_unlockp(pthread_mutex_t **m)

@@ -131,11 +131,11 @@ struct branch_row {
 	char name[NAME_TEXT];
 	struct origin origin;
 	int64_t created;
-	int64_t destroyed;    /* 0: alive */
-	struct uuid retired;  /* where the head is while it is in the trash; else none */
-	bool mounted;	      /* is to be visible */
+	int64_t destroyed;	/* 0: alive */
+	struct uuid retired;	/* where the head is while it is in the trash; else none */
+	bool mounted;		/* is to be visible */
 	uint64_t last_sequence; /* given last; 0: none.  Numbers are never given again */
-	int64_t last_time;	/* time of that snapshot, even if it is gone: the next one is later */
+	int64_t last_time; /* time of that snapshot, even if it is gone: the next one is later */
 };
 
 must_check int tx_branch_find(struct tx *tx, const struct uuid *volume, const char *name,
@@ -146,7 +146,8 @@ must_check int tx_branch_insert(struct tx *tx, const struct branch_row *row, str
 must_check int tx_branch_update(struct tx *tx, const struct branch_row *row, struct fl_error *err);
 /* With its lines and snapshots. */
 must_check int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *err);
-/* Of one volume (trunk first, then by name), or of all living volumes (`volume` NULL; by volume name, then the same). */
+/* Of one volume (trunk first, then by name), or of all living volumes (`volume` NULL; by volume
+ * name, then the same). */
 must_check int tx_branch_each(struct tx *tx, const struct uuid *volume, bool destroyed,
 			      int (*each)(void *arg, const struct branch_row *row,
 					  struct fl_error *err),
@@ -180,7 +181,8 @@ struct snapshot_row {
 void snapshot_row_done(struct snapshot_row *row);
 #define own_snapshot_row own(snapshot_row_done)
 
-/* Raises the branch's last_sequence and last_time.  FL_EXISTS: the name or the position is there. */
+/* Raises the branch's last_sequence and last_time.  FL_EXISTS: the name or the position is there.
+ */
 must_check int tx_snapshot_insert(struct tx *tx, const struct snapshot_row *row,
 				  struct fl_error *err);
 must_check int tx_snapshot_get(struct tx *tx, const struct position *position,
@@ -201,14 +203,15 @@ must_check int tx_snapshot_each(struct tx *tx, const struct stretch *stretch, si
 				int (*each)(void *arg, const struct snapshot_row *row,
 					    struct fl_error *err),
 				void *arg, struct fl_error *err);
-/* The `back`-th newest that exists in a stretch (0: the newest); `ret_count` (may be NULL) says how many there are, if fewer. */
+/* The `back`-th newest that exists in a stretch (0: the newest); `ret_count` (may be NULL) says how
+ * many there are, if fewer. */
 must_check int tx_snapshot_nth(struct tx *tx, const struct stretch *stretch, uint64_t back,
-			       struct snapshot_row *ret, uint64_t *ret_count,
-			       struct fl_error *err);
+			       struct snapshot_row *ret, uint64_t *ret_count, struct fl_error *err);
 /* The newest in a stretch with a time <= `time`.  FL_NOT_FOUND. */
 must_check int tx_snapshot_at(struct tx *tx, const struct stretch *stretch, int64_t time,
 			      struct snapshot_row *ret, struct fl_error *err);
-/* Of a branch: the greatest time of a snapshot that exists and is <= `time`; 0 when there is none. */
+/* Of a branch: the greatest time of a snapshot that exists and is <= `time`; 0 when there is none.
+ */
 must_check int tx_snapshot_floor(struct tx *tx, const struct uuid *branch, int64_t time,
 				 int64_t *ret, struct fl_error *err);
 /* Name, message, metadata of the row with row->position. */
@@ -224,7 +227,8 @@ must_check int tx_snapshot_each_all(struct tx *tx, const struct position *after,
 						struct fl_error *err),
 				    void *arg, struct fl_error *err);
 
-/* Why the snapshot must stay (enum pin, all but PIN_MOUNT); destroyed branches and volumes still pin. */
+/* Why the snapshot must stay (enum pin, all but PIN_MOUNT); destroyed branches and volumes still
+ * pin. */
 must_check int tx_snapshot_pins(struct tx *tx, const struct position *position, unsigned *ret,
 				struct fl_error *err);
 
@@ -280,7 +284,8 @@ struct retired_row {
 	uint32_t stash;		  /* of that volume; may have been dropped since */
 	struct position snapshot; /* what was taken of it before the swap */
 };
-must_check int tx_retired_insert(struct tx *tx, const struct retired_row *row, struct fl_error *err);
+must_check int tx_retired_insert(struct tx *tx, const struct retired_row *row,
+				 struct fl_error *err);
 must_check int tx_retired_delete(struct tx *tx, const struct uuid *operation, struct fl_error *err);
 must_check int tx_retired_each(struct tx *tx,
 			       int (*each)(void *arg, const struct retired_row *row,

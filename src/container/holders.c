@@ -28,7 +28,8 @@
 struct search {
 	const struct holders_query *query;
 	int proc;
-	char device[32]; /* "0:45 " of the file system, as mountinfo and maps show it; "" = none known */
+	char device[32]; /* "0:45 " of the file system, as mountinfo and maps show it; "" = none
+			    known */
 	ino_t seen[NAMESPACES];
 	size_t seen_count;
 	char what[WHAT]; /* of the present process; "" = it holds nothing */
@@ -50,8 +51,8 @@ static void note_link(struct search *search, int dir, const char *link)
 {
 	ssize_t n = readlinkat(dir, link, search->what, sizeof(search->what) - 1);
 
-	snprintf(search->what + (n > 0 ? n : 0), sizeof(search->what) - (size_t)(n > 0 ? n : 0), "%s",
-		 n > 0 ? "" : "an open file");
+	snprintf(search->what + (n > 0 ? n : 0), sizeof(search->what) - (size_t)(n > 0 ? n : 0),
+		 "%s", n > 0 ? "" : "an open file");
 }
 
 static bool uses_directory(struct search *search, int process)
@@ -120,18 +121,14 @@ static bool namespace_is_new(struct search *search, int process)
 	return true;
 }
 
-/* Is this line of mountinfo a mount of tree `tree`?  "36 35 0:45 /heads/x /mnt/x rw - btrfs ... subvolid=257,..." */
-static bool line_is_mount(const struct search *search, const char *line, const struct held_tree *tree)
+/* Is this line of mountinfo a mount of the tree?  "36 35 0:45 /heads/x /mnt/x rw - btrfs ...
+ * rw,subvolid=257,..." */
+static bool line_is_mount(const struct search *search, const char *line,
+			  const struct held_tree *tree)
 {
-	char wanted[48];
-	const char *found;
-	size_t n;
+	const char *found = tree->mount[0] && search->device[0] ? strstr(line, tree->mount) : NULL;
 
-	if (!tree->volume || !search->device[0])
-		return false;
-	n = (size_t)snprintf(wanted, sizeof(wanted), "subvolid=%" PRIu64, tree->volume);
-	found = strstr(line, wanted);
-	return found && !isdigit((unsigned char)found[n]);
+	return found && !isalnum((unsigned char)found[strlen(tree->mount)]);
 }
 
 static void note_mount(struct search *search, const char *line)
@@ -150,8 +147,10 @@ static bool mounts_tree(struct search *search, int process)
 
 	if (!namespace_is_new(search, process) || !read_proc(process, "mountinfo", &table))
 		return false;
-	for (char *line = strtok_r(table.bytes, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (sscanf(line, "%*d %*d %31s", device) != 1 || strcmp(device, search->device) != 0)
+	for (char *line = strtok_r(table.bytes, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "%*d %*d %31s", device) != 1 ||
+		    strcmp(device, search->device) != 0)
 			continue;
 		for (size_t i = 0; i < search->query->count; i++)
 			if (line_is_mount(search, line, &search->query->trees[i])) {
@@ -181,7 +180,8 @@ static void find_device(struct search *search)
 
 	if (!search->query->beside || !read_proc(search->proc, "self/mountinfo", &table))
 		return;
-	for (char *line = strtok_r(table.bytes, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	for (char *line = strtok_r(table.bytes, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
 		if (sscanf(line, "%*d %*d %31s %*s %4095s", device, where) == 2 &&
 		    strcmp(where, search->query->beside) == 0)
 			snprintf(search->device, sizeof(search->device), "%s", device);

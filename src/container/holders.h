@@ -6,8 +6,8 @@
  * all processes, and mounts of the tree in all mount namespaces.
  *
  * A tree is told by the device number of its files (each Btrfs subvolume and
- * each ZFS dataset has its own) and, for mounts, by the subvolume id that
- * mountinfo shows.  The calling process is left out: it looks after its own
+ * each ZFS dataset has its own) and, for mounts, by an option that mountinfo
+ * shows ("subvolid=257").  The calling process is left out: it looks after its own
  * descriptors.  Needs root to see other users' processes.
  */
 
@@ -20,15 +20,16 @@
 #include "base/own.h"
 
 struct held_tree {
-	dev_t device;	 /* 0: never matches */
-	uint64_t volume; /* the subvolid= of mounts; 0: never matches */
+	dev_t device;	   /* 0: never matches */
+	const char *mount; /* an option in mountinfo; "": never matches */
 };
 
 struct holders_query {
 	const struct held_tree *trees;
 	size_t count;
-	const char *beside; /* a mount point of the same file system; mounts of others don't count */
-	bool mappings;	    /* look at mappings and programs too: slower (about 0.1 ms per process) */
+	const char
+		*beside; /* a mount point of the same file system; mounts of others don't count */
+	bool mappings;	 /* look at mappings and programs too: slower (about 0.1 ms per process) */
 };
 
 /*

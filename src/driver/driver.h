@@ -76,9 +76,9 @@ struct pool_identity {
 struct pool_stats {
 	uint64_t size, used, free; /* bytes, as the file system counts them */
 	uint64_t host_free;	   /* POOL_FILE: free bytes of the file system below; else 0 */
-	uint64_t host_needed;	   /* POOL_FILE sparse: bytes that the file may still grow by; else 0 */
-	bool read_only;		   /* the file system refuses writes */
-	char health[160];	   /* "ok", or what is wrong (device errors, missing device, read-only) */
+	uint64_t host_needed; /* POOL_FILE sparse: bytes that the file may still grow by; else 0 */
+	bool read_only;	      /* the file system refuses writes */
+	char health[160]; /* "ok", or what is wrong (device errors, missing device, read-only) */
 };
 
 enum tree_kind { TREE_HEAD, TREE_SNAPSHOT, TREE_STAGING, TREE_RETIRED };
@@ -92,15 +92,18 @@ struct tree {
 
 struct tree_info {
 	uint64_t id;  /* the same as long as the tree exists, never given again in this pool */
-	dev_t device; /* st_dev of every file in the tree, where that tells it from all others; else 0 */
+	dev_t device; /* st_dev of every file in the tree, where that tells it from all others; else
+			 0 */
 	int64_t created; /* ns UTC by the file system's clock; 0 if it does not say */
+	char mount[48];	 /* what every line of mountinfo about a mount of it holds as an option; or
+			    "" */
 };
 
 enum driver_capability {
-	DRIVER_CAN_GROW = 1 << 0,	/* grow */
-	DRIVER_CAN_COMPRESS = 1 << 1,	/* honours pool_spec.compress; no entry of its own */
-	DRIVER_CAN_EXPOSE = 1 << 2,	/* expose, conceal, locate: trees have paths */
-	DRIVER_CAN_SHARE = 1 << 3,	/* a clone shares its blocks: costs no space */
+	DRIVER_CAN_GROW = 1 << 0,     /* grow */
+	DRIVER_CAN_COMPRESS = 1 << 1, /* honours pool_spec.compress; no entry of its own */
+	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
+	DRIVER_CAN_SHARE = 1 << 3,    /* a clone shares its blocks: costs no space */
 };
 
 struct driver;
@@ -138,17 +141,20 @@ struct driver {
 	 */
 	int (*open)(const struct pool_spec *spec, struct pool **ret, struct fl_error *err);
 
-	/* Ends the use.  What expose() made visible stays if it is in use.  Cannot fail; NULL is fine. */
+	/* Ends the use.  What expose() made visible stays if it is in use.  Cannot fail; NULL is
+	 * fine. */
 	void (*close)(struct pool *pool);
 
 	/* Replaces the identity (adopt).  Atomic, durable, repeatable. */
-	int (*identify)(struct pool *pool, const struct pool_identity *identity, struct fl_error *err);
+	int (*identify)(struct pool *pool, const struct pool_identity *identity,
+			struct fl_error *err);
 
 	int (*stats)(struct pool *pool, struct pool_stats *ret, struct fl_error *err);
 
 	/*
 	 * Enlarges to `size` bytes in all; `size` 0: to all that the device
-	 * below has.  Online.  FL_INVALID when that is less than now.
+	 * below has.  Online.  FL_INVALID when that is less than now;
+	 * FL_UNSUPPORTED for a POOL_DIRECTORY, whose size is another's to change.
 	 */
 	int (*grow)(struct pool *pool, uint64_t size, struct fl_error *err);
 
@@ -157,7 +163,8 @@ struct driver {
 
 	/*
 	 * Stops (or allows again) all writing to the pool, by everyone, at the
-	 * file system itself.  Repeatable.
+	 * file system itself.  Repeatable.  FL_UNSUPPORTED for a POOL_DIRECTORY,
+	 * whose file system others use too.
 	 */
 	int (*set_read_only)(struct pool *pool, bool read_only, struct fl_error *err);
 
@@ -171,7 +178,8 @@ struct driver {
 	 */
 	int (*expose)(struct pool *pool, const char *root, struct fl_error *err);
 
-	/* Takes it back.  FL_BUSY, and all as before, while somebody uses a file in it.  Repeatable. */
+	/* Takes it back.  FL_BUSY, and all as before, while somebody uses a file in it. Repeatable.
+	 */
 	int (*conceal)(struct pool *pool, const char *root, struct fl_error *err);
 
 	/*
@@ -185,7 +193,8 @@ struct driver {
 	/* An empty head of `branch`, mode 0755.  Durable after sync().  FL_EXISTS. */
 	int (*head_create)(struct pool *pool, const struct uuid *branch, struct fl_error *err);
 
-	/* A head of `branch` with the contents of the snapshot `from`.  Atomic, durable.  FL_EXISTS, FL_NOT_FOUND. */
+	/* A head of `branch` with the contents of the snapshot `from`.  Atomic, durable. FL_EXISTS,
+	 * FL_NOT_FOUND. */
 	int (*head_clone)(struct pool *pool, const struct uuid *branch, const struct tree *from,
 			  struct fl_error *err);
 
@@ -201,13 +210,15 @@ struct driver {
 	int (*head_swap)(struct pool *pool, const struct uuid *branch, const struct tree *from,
 			 const struct uuid *operation, struct fl_error *err);
 
-	/* The head of `branch` becomes retired/<operation>.  Atomic; durable after sync(); repeatable. */
-	int (*head_retire)(struct pool *pool, const struct uuid *branch, const struct uuid *operation,
-			   struct fl_error *err);
+	/* The head of `branch` becomes retired/<operation>.  Atomic; durable after sync();
+	 * repeatable. */
+	int (*head_retire)(struct pool *pool, const struct uuid *branch,
+			   const struct uuid *operation, struct fl_error *err);
 
-	/* retired/<operation> becomes the head of `branch`.  Atomic; durable after sync(); repeatable.  FL_EXISTS. */
-	int (*head_restore)(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
-			    struct fl_error *err);
+	/* retired/<operation> becomes the head of `branch`.  Atomic; durable after sync();
+	 * repeatable.  FL_EXISTS. */
+	int (*head_restore)(struct pool *pool, const struct uuid *operation,
+			    const struct uuid *branch, struct fl_error *err);
 
 	/*
 	 * A read-only snapshot of `source` (a head or a retired tree) called
@@ -230,8 +241,10 @@ struct driver {
 	int (*tree_info)(struct pool *pool, const struct tree *tree, struct tree_info *ret,
 			 struct fl_error *err);
 
-	/* A descriptor of the tree's root directory, O_RDONLY.  FL_NOT_FOUND.  FL_UNSUPPORTED in drivers without files. */
-	int (*tree_open)(struct pool *pool, const struct tree *tree, int *ret_fd, struct fl_error *err);
+	/* A descriptor of the tree's root directory, O_RDONLY.  FL_NOT_FOUND.  FL_UNSUPPORTED in
+	 * drivers without files. */
+	int (*tree_open)(struct pool *pool, const struct tree *tree, int *ret_fd,
+			 struct fl_error *err);
 
 	/*
 	 * Does the tree (head or retired) hold anything written after its
@@ -242,7 +255,8 @@ struct driver {
 	int (*changed_since)(struct pool *pool, const struct tree *tree, const struct tree *since,
 			     bool *ret, struct fl_error *err);
 
-	/* Calls `each` for every tree in the pool, in any order; stops at its first negative answer and returns it. */
+	/* Calls `each` for every tree in the pool, in any order; stops at its first negative answer
+	 * and returns it. */
 	int (*list)(struct pool *pool,
 		    int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 				struct fl_error *err),
@@ -276,7 +290,8 @@ struct driver {
 			  struct fl_error *err);
 	int (*file_append)(struct pool *pool, const char *name, const void *bytes, size_t length,
 			   struct fl_error *err);
-	int (*file_read)(struct pool *pool, const char *name, struct text *ret, struct fl_error *err);
+	int (*file_read)(struct pool *pool, const char *name, struct text *ret,
+			 struct fl_error *err);
 };
 
 /* All drivers, NULL-terminated; in the order in which --driver lists them. */
@@ -285,7 +300,8 @@ extern const struct driver *const drivers[];
 /* FL_INVALID with the list of known ones. */
 must_check int driver_find(const char *name, const struct driver **ret, struct fl_error *err);
 
-/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver, at start and in the tests. */
+/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver, at start
+ * and in the tests. */
 must_check int driver_check(const struct driver *driver, struct fl_error *err);
 
 /* Names for messages: "heads/<uuid>", "snaps/<uuid>/<snapname>", ... */

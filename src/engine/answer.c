@@ -107,8 +107,8 @@ static int add_tag_name(void *arg, const struct tag_row *row, struct fl_error *e
 }
 
 /* The snapshot before it: in its own line, or where that began. */
-static int parent_of(struct tx *tx, const struct volume_row *volume, const struct position *position,
-		     uint64_t *ret, struct fl_error *err)
+static int parent_of(struct tx *tx, const struct volume_row *volume,
+		     const struct position *position, uint64_t *ret, struct fl_error *err)
 {
 	own_family struct family family = { 0 };
 	own_free struct stretch *stretches = NULL;

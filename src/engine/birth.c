@@ -98,8 +98,8 @@ int birth_run(struct engine *engine, const struct birth *birth, struct fl_error 
 
 	if (make_in_pool(engine, birth, err) == 0) {
 		linked = link_branch(engine, birth->volume->name, &birth->branch, err) == 0;
-		if (linked && catalog_write(engine->catalog, CATALOG_DURABLE, insert_rows, &rows,
-					    err) == 0) {
+		if (linked &&
+		    catalog_write(engine->catalog, CATALOG_DURABLE, insert_rows, &rows, err) == 0) {
 			care_soon(engine);
 			return 0;
 		}

@@ -93,6 +93,16 @@ static int64_t care_for_trash(struct engine *engine)
 	return PASS_AFTER_ERROR;
 }
 
+static int64_t care_for_reserve(struct engine *engine)
+{
+	struct fl_error err;
+
+	if (reserve_fill(engine, &err) == 0)
+		return PASS_IDLE;
+	log_warning("deletions have no reserve", "error=%s", err.text);
+	return PASS_AFTER_ERROR;
+}
+
 /* --- the host below a sparse pool ------------------------------------------------ */
 
 static uint64_t unwritten_bytes(void)
@@ -118,9 +128,11 @@ static void raise_alarm(struct engine *engine, const struct pool_stats *stats)
 	own_lock(guard, &engine->care_mutex);
 
 	fl_fail(&engine->alarm, FL_NO_SPACE,
-		"the host has only %" PRIu64 " MiB left below the sparse pool %s: it is read-only now",
+		"the host has only %" PRIu64
+		" MiB left below the sparse pool %s: it is read-only now",
 		stats->host_free >> 20, engine->pool->spec.path);
-	fl_hint(&engine->alarm, "free space on the host; the pool is writable again by itself then");
+	fl_hint(&engine->alarm,
+		"free space on the host; the pool is writable again by itself then");
 	log_error("the host is full: the pool is read-only", "path=%s free=%" PRIu64,
 		  engine->pool->spec.path, stats->host_free);
 }
@@ -176,11 +188,8 @@ static int64_t care_for_host(struct engine *engine)
 
 int64_t engine_care(struct engine *engine)
 {
-	static int64_t (*const cares[])(struct engine *engine) = {
-		care_for_host,
-		care_for_facts,
-		care_for_retired,
-		care_for_trash,
+	static int64_t (*const cares[])(struct engine * engine) = {
+		care_for_host, care_for_facts, care_for_retired, care_for_trash, care_for_reserve,
 	};
 	own_gate struct engine *inside = NULL;
 	int64_t next = PASS_IDLE;

@@ -95,7 +95,8 @@ int claim_take(struct engine *engine, const struct ref *refs, size_t count, enum
 		if (try_claim(engine, refs, mode, &claim, &same, err) < 0)
 			return -(int)err->code;
 	if (!same)
-		return fl_fail(err, FL_BUSY, "'%s' is being renamed again and again", refs[0].volume);
+		return fl_fail(err, FL_BUSY, "'%s' is being renamed again and again",
+			       refs[0].volume);
 	*ret = claim;
 	claim = (struct claim){ 0 };
 	return 0;

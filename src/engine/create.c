@@ -41,10 +41,9 @@ static int check_free(struct engine *engine, const char *name, struct fl_error *
 static void fill_row(struct engine *engine, const struct create_options *options,
 		     struct volume_row *row)
 {
-	*row = (struct volume_row){ .uuid = uuid_new(),
-				    .owner = engine->instance,
-				    .epoch = 1,
-				    .created = clock_now() };
+	*row = (struct volume_row){
+		.uuid = uuid_new(), .owner = engine->instance, .epoch = 1, .created = clock_now()
+	};
 	snprintf(row->name, sizeof(row->name), "%s", options->name);
 	if (options->description && options->description[0])
 		row->description = xstrdup(options->description);

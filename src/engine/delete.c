@@ -51,7 +51,8 @@ static int parse_body(const char *body, struct deletion *ret, struct fl_error *e
 	snprintf(branch, sizeof(branch), "%s", body);
 	if (strlen(body) != 2 * UUID_TEXT - 1 || uuid_parse(branch, &ret->branch, err) < 0 ||
 	    uuid_parse(body + UUID_TEXT, &ret->retired, err) < 0)
-		return fl_fail(err, FL_CORRUPT, "the note of an interrupted deletion can't be read");
+		return fl_fail(err, FL_CORRUPT,
+			       "the note of an interrupted deletion can't be read");
 	return 0;
 }
 
@@ -59,7 +60,8 @@ static int collect_tree(void *arg, const struct tree *tree, const struct tree_in
 			struct fl_error *err)
 {
 	struct deletion *deletion = arg;
-	const struct uuid *mine = tree->kind == TREE_RETIRED ? &deletion->retired : &deletion->branch;
+	const struct uuid *mine = tree->kind == TREE_RETIRED ? &deletion->retired
+							     : &deletion->branch;
 
 	if (tree->kind == TREE_STAGING || !uuid_equal(&tree->uuid, mine))
 		return 0;

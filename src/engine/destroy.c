@@ -157,7 +157,7 @@ static int run_doom(struct engine *engine, struct doom *doom, const char *name,
 {
 	doom->now = clock_now();
 	if (refuse_if_used(engine, doom, name, err) < 0 ||
-	    catalog_write(engine->catalog, CATALOG_DURABLE, write_doom, doom, err) < 0)
+	    catalog_write_deletion(engine, write_doom, doom, err) < 0)
 		return -(int)err->code;
 	retire_heads(engine, doom);
 	if (ret)
@@ -196,7 +196,8 @@ static int destroy_branch(struct engine *engine, struct target *target, struct t
 	target_format(target, name);
 	if (strcmp(target->branch.name, TRUNK) == 0) {
 		fl_fail(err, FL_INVALID, "%s is the volume itself", name);
-		return fl_hint(err, "to destroy all of it: flocker destroy %s", target->volume.name);
+		return fl_hint(err, "to destroy all of it: flocker destroy %s",
+			       target->volume.name);
 	}
 	if (refuse_if_needed(engine, target, name, err) < 0)
 		return -(int)err->code;
@@ -224,7 +225,8 @@ static int refuse_if_pinned(struct engine *engine, const struct target *target, 
 			text_add_format(&why, "%s%s", why.length ? ", " : "", pin_names[i]);
 	fl_fail(err, FL_BUSY, "%s must stay, it is pinned: %s", name, text_get(&why));
 	fl_object(err, "%s", name);
-	return fl_hint(err, "tag: a tag points at it; tip: a branch goes on from it; stash: it is in a stash; branch: something began from it; mount: it is mounted");
+	return fl_hint(err, "tag: a tag points at it; tip: a branch goes on from it; stash: it is "
+			    "in a stash; branch: something began from it; mount: it is mounted");
 }
 
 struct deletion {
@@ -251,7 +253,8 @@ static int parse_snapshot_intent(const struct intent_row *intent, struct tree *r
 	snprintf(branch, sizeof(branch), "%s", intent->body);
 	if (strlen(intent->body) < UUID_TEXT || uuid_parse(branch, &ret->uuid, err) < 0 ||
 	    snapname_parse(intent->body + UUID_TEXT, &ret->snapshot, err) < 0)
-		return fl_fail(err, FL_CORRUPT, "the note of an interrupted deletion can't be read");
+		return fl_fail(err, FL_CORRUPT,
+			       "the note of an interrupted deletion can't be read");
 	return 0;
 }
 
@@ -277,12 +280,12 @@ static int delete_snapshot(struct engine *engine, const struct snapshot_row *row
 		 snapname_format(&row->storage, name));
 	snprintf(deletion.intent.verb, sizeof(deletion.intent.verb), "delete-snapshot");
 	deletion.intent.body = body;
-	if (catalog_write(engine->catalog, CATALOG_DURABLE, delete_row, &deletion, err) < 0)
+	if (catalog_write_deletion(engine, delete_row, &deletion, err) < 0)
 		return -(int)err->code;
 	/* It is gone for everyone; what the pool could not do now is done at the next start. */
 	if (delete_snapshot_finish(engine, &deletion.intent, &later) < 0)
-		log_warning("a destroyed snapshot stays in the pool until the next start", "error=%s",
-			    later.text);
+		log_warning("a destroyed snapshot stays in the pool until the next start",
+			    "error=%s", later.text);
 	return 0;
 }
 

@@ -71,7 +71,8 @@ void engine_close(struct engine *engine)
 {
 	if (!engine)
 		return;
-	/* Verbs that run hold the gate; none enters after this, since the caller has no more users. */
+	/* Verbs that run hold the gate; none enters after this, since the caller has no more users.
+	 */
 	pthread_rwlock_wrlock(&engine->gate);
 	pthread_rwlock_unlock(&engine->gate);
 	engine_free(engine);

@@ -95,7 +95,7 @@ struct create_options {
 	const char *description;	 /* NULL = none */
 	const char *mount_path;		 /* absolute, or NULL */
 	const struct metadata *metadata; /* NULL = none */
-	const struct ref *from;		 /* a snapshot, tag, stash, branch of another volume; NULL = empty */
+	const struct ref *from; /* a snapshot, tag, stash, branch of another volume; NULL = empty */
 };
 
 must_check int engine_create(struct engine *engine, const struct create_options *options,

@@ -40,7 +40,8 @@ static void add_origin(struct json *json, const struct origin *origin)
 	char id[SNAPID_TEXT];
 
 	json_put_string(json, "origin_ref", origin->ref[0] ? origin->ref : NULL);
-	json_put_string(json, "origin_id", origin->ref[0] ? snapid_format(origin->snapshot, id) : NULL);
+	json_put_string(json, "origin_id",
+			origin->ref[0] ? snapid_format(origin->snapshot, id) : NULL);
 }
 
 static void add_volume(struct json *json, const struct volume_row *row)
@@ -273,7 +274,8 @@ static bool read_lines(const json_t *array, struct facts *ret)
 	json_t *item;
 
 	ret->lines = xcalloc(json_array_size(array), sizeof(*ret->lines));
-	json_array_foreach(array, i, item) {
+	json_array_foreach(array, i, item)
+	{
 		struct line *line = &ret->lines[ret->line_count++];
 
 		line->branch = ret->branch.uuid;

@@ -45,7 +45,8 @@ struct engine {
 	struct fl_error alarm; /* a trouble that stops no reader: the host is full */
 };
 
-/* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise. */
+/* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise.
+ */
 must_check int gate_enter(struct engine *engine, struct engine **ret, struct fl_error *err);
 void gate_leave(struct engine **inside);
 #define own_gate own(gate_leave)
@@ -63,8 +64,9 @@ void care_soon(struct engine *engine);
 
 struct target {
 	struct volume_row volume;
-	struct branch_row branch;     /* REF_VOLUME: trunk; REF_TAG, REF_STASH: of the snapshot or the stash */
-	bool is_snapshot;	      /* else the live head of the branch */
+	struct branch_row
+		branch;	  /* REF_VOLUME: trunk; REF_TAG, REF_STASH: of the snapshot or the stash */
+	bool is_snapshot; /* else the live head of the branch */
 	struct snapshot_row snapshot; /* if is_snapshot */
 };
 
@@ -95,7 +97,8 @@ void target_format(const struct target *target, char text[static REF_SHORT]);
 
 enum claim_mode {
 	CLAIM_USE,   /* volume shared: what was resolved stays; heads are not touched */
-	CLAIM_HEAD,  /* volume shared, branch alone, where the target is a live head; else CLAIM_USE */
+	CLAIM_HEAD,  /* volume shared, branch alone, where the target is a live head; else CLAIM_USE
+		      */
 	CLAIM_SHAPE, /* volume alone */
 };
 
@@ -230,7 +233,8 @@ must_check int find_holders(struct engine *engine, const struct tree *trees, siz
 must_check int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
 			      const char *object, struct fl_error *err);
 
-/* --- deletion: leaves the catalogue, with an intent, before it leaves the pool ------------------ */
+/* --- deletion: leaves the catalogue, with an intent, before it leaves the pool ------------------
+ */
 
 /* Each carries out the intent of that name and forgets it; repeatable. */
 must_check int delete_snapshot_finish(struct engine *engine, const struct intent_row *intent,
@@ -245,21 +249,32 @@ must_check int rollback_finish(struct engine *engine, const struct intent_row *i
 must_check int intent_forget(struct engine *engine, const struct uuid *operation,
 			     struct fl_error *err);
 
-/* Empties what has been in the trash for long enough; `*ret_next`: nanoseconds until the next is due. */
+/* Empties what has been in the trash for long enough; `*ret_next`: nanoseconds until the next is
+ * due. */
 must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err);
 
 /* The intent to remove all of a branch from the pool; in the transaction that deletes its row. */
 must_check int delete_branch_intend(struct tx *tx, const struct branch_row *branch,
 				    struct intent_row *ret, struct fl_error *err);
 
-/* --- rollback's other half (retire.c) ------------------------------------------------------------- */
+/* catalog_write(), durable, of a deletion: goes through where the catalogue's file system is full
+ * (reserve.c). */
+must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void *arg,
+				      struct fl_error *err);
+/* Makes the space for that, if it is not there. */
+must_check int reserve_fill(struct engine *engine, struct fl_error *err);
+
+/* --- rollback's other half (retire.c)
+ * ------------------------------------------------------------- */
 
 /* Lets go of every retired head that nobody holds.  `*ret_left`: how many are still held. */
 must_check int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *err);
 
-/* --- opening (pool.c, reconcile.c, recover.c) -------------------------------------------------------- */
+/* --- opening (pool.c, reconcile.c, recover.c)
+ * -------------------------------------------------------- */
 
-/* Gives a snapshot in the pool its row; `*ret_known` false: its branch has none, and nothing is done. */
+/* Gives a snapshot in the pool its row; `*ret_known` false: its branch has none, and nothing is
+ * done. */
 must_check int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_known,
 			      struct fl_error *err);
 /* Finishes intents, then makes catalogue and pool agree. */
@@ -272,14 +287,16 @@ void engine_pool_close(struct engine *engine);
 /* RFC 3339 for messages, seconds only. */
 char *time_text(int64_t time, char text[static CLOCK_TEXT]);
 
-/* --- a new branch, with or without its volume (birth.c) ---------------------------------------------- */
+/* --- a new branch, with or without its volume (birth.c)
+ * ---------------------------------------------- */
 
 struct birth {
 	const struct volume_row *volume;
 	bool new_volume; /* the volume is made with it */
 	struct branch_row branch;
-	struct line line;		  /* its first */
-	const struct snapshot_row *taken; /* taken for it just now, not in the catalogue yet; or NULL */
+	struct line line; /* its first */
+	const struct snapshot_row
+		*taken; /* taken for it just now, not in the catalogue yet; or NULL */
 	bool has_from;
 	struct tree from; /* the contents; else empty */
 };
@@ -289,10 +306,12 @@ must_check int birth_run(struct engine *engine, const struct birth *birth, struc
 /* A fresh branch row of this instance, mounted. */
 struct branch_row birth_branch(struct engine *engine, const struct volume_row *volume,
 			       const char *name);
-/* Where a new branch or volume begins: `target` as it is, or the snapshot `taken` of its live head. */
+/* Where a new branch or volume begins: `target` as it is, or the snapshot `taken` of its live head.
+ */
 void birth_from(struct birth *birth, const struct target *target, const struct snapshot_row *taken);
 
-/* --- checks of what users type (set.c) ------------------------------------------------------------------ */
+/* --- checks of what users type (set.c)
+ * ------------------------------------------------------------------ */
 
 must_check int check_description(const char *description, struct fl_error *err);
 must_check int check_mount_path(const char *path, struct fl_error *err);

@@ -173,7 +173,8 @@ static int add_row(void *arg, const struct snapshot_row *row, struct fl_error *e
 	metadata_copy(&row->metadata, &snapshot->metadata);
 	name_instance(page, row, snapshot);
 	apply_marks(page, &row->position, snapshot);
-	if (page->any_linked && snapshot_is_linked(page->engine, page->target->volume.name, row->id))
+	if (page->any_linked &&
+	    snapshot_is_linked(page->engine, page->target->volume.name, row->id))
 		snapshot->pins |= PIN_MOUNT;
 	return 0;
 }
@@ -210,13 +211,13 @@ static int skip_shown(struct page *page, uint64_t after, struct stretch *stretch
 		return fl_wrap(err, "going on with the log");
 	for (size_t i = 0; i < count; i++)
 		if (uuid_equal(&stretches[i].branch, &row.position.branch) &&
-		    row.position.time >= stretches[i].from && row.position.time <= stretches[i].to) {
+		    row.position.time >= stretches[i].from &&
+		    row.position.time <= stretches[i].to) {
 			stretches[i].to = row.position.time - 1;
 			*first = i;
 			return 0;
 		}
-	return fl_fail(err, FL_INVALID, "snapshot %s is not in this log",
-		       snapid_format(after, id));
+	return fl_fail(err, FL_INVALID, "snapshot %s is not in this log", snapid_format(after, id));
 }
 
 /* The last row's parent is the first row of the next page. */
@@ -257,7 +258,8 @@ int engine_log(struct engine *engine, const struct ref *ref, uint64_t after, siz
 	own(page_done) struct page page = { .engine = engine, .target = &target, .limit = limit };
 
 	if (limit < 1 || limit > LOG_LIMIT)
-		return fl_fail(err, FL_INVALID, "limit is %zu; it must be 1 to %d", limit, LOG_LIMIT);
+		return fl_fail(err, FL_INVALID, "limit is %zu; it must be 1 to %d", limit,
+			       LOG_LIMIT);
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
 		       "log", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||

@@ -62,8 +62,9 @@ static int decode_spec(const char *text, struct pool_spec *ret)
 	const char *driver, *kind, *path;
 	int sparse, compress, r = -1;
 
-	if (root && json_unpack(root, "{s:s, s:s, s:s, s:b, s:b}", "driver", &driver, "kind", &kind,
-				"path", &path, "sparse", &sparse, "compress", &compress) == 0 &&
+	if (root &&
+	    json_unpack(root, "{s:s, s:s, s:s, s:b, s:b}", "driver", &driver, "kind", &kind, "path",
+			&path, "sparse", &sparse, "compress", &compress) == 0 &&
 	    strlen(driver) < sizeof(ret->driver) && strlen(path) < sizeof(ret->path)) {
 		*ret = (struct pool_spec){ .sparse = sparse, .compress = compress };
 		strcpy(ret->driver, driver);
@@ -82,7 +83,8 @@ static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_err
 		if (err->code != FL_NOT_FOUND)
 			return -(int)err->code;
 		fl_fail(err, FL_NOT_FOUND, "there is no pool yet");
-		return fl_hint(err, "make one: flocker pool create --file %s/pool.img", engine->state);
+		return fl_hint(err, "make one: flocker pool create --file %s/pool.img",
+			       engine->state);
 	}
 	if (decode_spec(text_get(&text), ret) == 0)
 		return 0;
@@ -299,7 +301,8 @@ static int write_identity(struct tx *tx, void *arg, struct fl_error *err)
 	const struct engine *engine = arg;
 	char uuid[UUID_TEXT];
 
-	return tx_setting_set(tx, "pool.uuid", uuid_format(&engine->pool->identity.pool, uuid), err);
+	return tx_setting_set(tx, "pool.uuid", uuid_format(&engine->pool->identity.pool, uuid),
+			      err);
 }
 
 /* An empty catalogue for the open pool; one that lies there is put aside. */

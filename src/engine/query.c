@@ -23,7 +23,8 @@ static int add_volume(void *arg, const struct volume_row *row, struct fl_error *
 {
 	struct listing *listing = arg;
 
-	return answer_volume(listing->engine, listing->tx, row, volume_list_add(listing->list), err);
+	return answer_volume(listing->engine, listing->tx, row, volume_list_add(listing->list),
+			     err);
 }
 
 int engine_volumes(struct engine *engine, const char *after, size_t limit, struct volume_list *ret,

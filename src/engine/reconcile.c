@@ -101,7 +101,8 @@ static void comparison_done(struct comparison *comparison)
 
 static void note_odd(struct comparison *comparison, const struct tree *tree)
 {
-	comparison->odd = xrealloc(comparison->odd, comparison->count + 1, sizeof(*comparison->odd));
+	comparison->odd = xrealloc(comparison->odd, comparison->count + 1,
+				   sizeof(*comparison->odd));
 	comparison->odd[comparison->count++] = *tree;
 }
 
@@ -291,7 +292,8 @@ static int settle_snapshot(struct engine *engine, const struct tree *tree, struc
 	if (known)
 		log_info("snapshot adopted from the pool", "tree=%s", text);
 	else
-		log_warning("a snapshot in the pool belongs to no branch; it is kept", "tree=%s", text);
+		log_warning("a snapshot in the pool belongs to no branch; it is kept", "tree=%s",
+			    text);
 	return 0;
 }
 
@@ -309,7 +311,8 @@ static int settle_tree(struct engine *engine, const struct tree *tree, struct fl
 	case TREE_RETIRED:
 		break;
 	}
-	log_warning("a replaced head of unknown origin is kept", "tree=%s", tree_format(tree, text));
+	log_warning("a replaced head of unknown origin is kept", "tree=%s",
+		    tree_format(tree, text));
 	return 0;
 }
 

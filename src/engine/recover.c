@@ -25,7 +25,8 @@ static int restore_backup(struct engine *engine, struct recovery *recovery, stru
 	int r = driver_of(engine)->file_read(engine->pool, BACKUP_FILE, &backup, err);
 
 	if (r == -FL_NOT_FOUND) {
-		log_warning("the pool holds no backup of the catalogue", "lost=tags,stashes,metadata");
+		log_warning("the pool holds no backup of the catalogue",
+			    "lost=tags,stashes,metadata");
 		return 0;
 	}
 	if (r < 0)
@@ -243,8 +244,7 @@ static int insert_snapshots(struct tx *tx, void *arg, struct fl_error *err)
 	for (size_t i = 0; i < insertion->holdings->snapshot_count; i++) {
 		const struct tree *tree = &insertion->holdings->snapshots[i];
 		bool same = i > 0 && uuid_equal(&tree->uuid, &tree[-1].uuid);
-		struct snapshot_row row = { .storage = tree->snapshot,
-					    .reason = REASON_RECOVERED };
+		struct snapshot_row row = { .storage = tree->snapshot, .reason = REASON_RECOVERED };
 
 		row.sequence = sequence = same ? sequence + 1 : 1;
 		row.position = (struct position){ tree->uuid, tree->snapshot.time };

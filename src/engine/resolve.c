@@ -151,7 +151,8 @@ static int find_back(const struct past *past, uint64_t back, struct snapshot_row
 	uint64_t seen = 0, here;
 
 	for (size_t i = 0; i < past->count; i++) {
-		int r = tx_snapshot_nth(past->tx, &past->stretches[i], back - seen, ret, &here, err);
+		int r = tx_snapshot_nth(past->tx, &past->stretches[i], back - seen, ret, &here,
+					err);
 
 		if (r != -FL_NOT_FOUND)
 			return r;
@@ -161,7 +162,8 @@ static int find_back(const struct past *past, uint64_t back, struct snapshot_row
 		fl_fail(err, FL_NOT_FOUND, "%s has no snapshot yet", past->branch);
 		return fl_hint(err, "take one: flocker snapshot %s", past->branch);
 	}
-	return fl_fail(err, FL_NOT_FOUND, "%s has only %" PRIu64 " snapshot%s: the oldest is @{-%" PRIu64 "}",
+	return fl_fail(err, FL_NOT_FOUND,
+		       "%s has only %" PRIu64 " snapshot%s: the oldest is @{-%" PRIu64 "}",
 		       past->branch, seen, seen == 1 ? "" : "s", seen - 1);
 }
 
@@ -192,11 +194,13 @@ static int fail_time(const struct past *past, int64_t time, bool future, struct 
 	time_text(nearest.position.time, found);
 	snapid_format(nearest.id, id);
 	if (future)
-		fl_fail(err, FL_NOT_FOUND, "%s lies in the future; the newest snapshot of %s is %.8s of %s",
-			asked, past->branch, id, found);
+		fl_fail(err, FL_NOT_FOUND,
+			"%s lies in the future; the newest snapshot of %s is %.8s of %s", asked,
+			past->branch, id, found);
 	else
-		fl_fail(err, FL_NOT_FOUND, "%s has no snapshot as old as %s; the nearest is %.8s of %s",
-			past->branch, asked, id, found);
+		fl_fail(err, FL_NOT_FOUND,
+			"%s has no snapshot as old as %s; the nearest is %.8s of %s", past->branch,
+			asked, id, found);
 	return fl_hint(err, "%s@{%.8s}", past->branch, id);
 }
 
@@ -231,8 +235,10 @@ static int find_name(const struct past *past, const char *name, struct snapshot_
 		const struct stretch *stretch = &past->stretches[i];
 
 		r = tx_snapshot_get_name(past->tx, &stretch->branch, name, ret, err);
-		/* Of another branch's snapshots only those before this one began are its own past. */
-		if (r == 0 && (ret->position.time < stretch->from || ret->position.time > stretch->to)) {
+		/* Of another branch's snapshots only those before this one began are its own past.
+		 */
+		if (r == 0 &&
+		    (ret->position.time < stretch->from || ret->position.time > stretch->to)) {
 			snapshot_row_done(ret);
 			r = -FL_NOT_FOUND;
 		}
@@ -365,7 +371,8 @@ static int resolve_branch(struct tx *tx, const char *name, struct target *target
 		return 0;
 	if (err->code != FL_NOT_FOUND)
 		return -(int)err->code;
-	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no branch called '%s'", target->volume.name, name);
+	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no branch called '%s'", target->volume.name,
+		name);
 	return fl_hint(err, "flocker show %s lists its branches", target->volume.name);
 }
 
@@ -389,7 +396,8 @@ static int resolve_tag(struct tx *tx, const struct ref *ref, struct target *targ
 		return resolve_position(tx, &tag.snapshot, target, err);
 	if (err->code != FL_NOT_FOUND)
 		return -(int)err->code;
-	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no tag called '%s'", target->volume.name, ref->tag);
+	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no tag called '%s'", target->volume.name,
+		ref->tag);
 	return fl_hint(err, "flocker tags %s lists them", target->volume.name);
 }
 

@@ -94,10 +94,10 @@ int delete_retired_finish(struct engine *engine, const struct intent_row *intent
 static int release_head(struct engine *engine, const struct retired_row *row, struct fl_error *err)
 {
 	char empty[] = "{}";
-	struct release release = { .row = *row,
-				   .deletion = { .operation = row->operation,
-						 .verb = "delete-retired",
-						 .body = empty } };
+	struct release release = {
+		.row = *row,
+		.deletion = { .operation = row->operation, .verb = "delete-retired", .body = empty }
+	};
 	struct tree retired = tree_retired(&row->operation), before;
 	own_snapshot_row struct snapshot_row taken = { 0 };
 	own_tx struct tx *tx = NULL;

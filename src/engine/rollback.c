@@ -89,9 +89,10 @@ static int intent_decode(const struct intent_row *intent, uint64_t *head, struct
 	json_int_t id, taken_time, target_time;
 	int r = -1;
 
-	if (root && json_unpack(root, "{s:I, s:{s:s, s:I}, s:{s:s, s:I}}", "head", &id, "taken",
-				"branch", &taken_branch, "time", &taken_time, "target", "branch",
-				&target_branch, "time", &target_time) == 0 &&
+	if (root &&
+	    json_unpack(root, "{s:I, s:{s:s, s:I}, s:{s:s, s:I}}", "head", &id, "taken", "branch",
+			&taken_branch, "time", &taken_time, "target", "branch", &target_branch,
+			"time", &target_time) == 0 &&
 	    uuid_parse(taken_branch, &taken->branch, err) == 0 &&
 	    uuid_parse(target_branch, &target->branch, err) == 0) {
 		taken->time = taken_time;
@@ -101,7 +102,8 @@ static int intent_decode(const struct intent_row *intent, uint64_t *head, struct
 	}
 	json_decref(root);
 	if (r < 0)
-		return fl_fail(err, FL_CORRUPT, "the note of an interrupted rollback can't be read");
+		return fl_fail(err, FL_CORRUPT,
+			       "the note of an interrupted rollback can't be read");
 	return 0;
 }
 
@@ -139,7 +141,8 @@ static int swap_head(struct engine *engine, const struct swap *swap, struct fl_e
 	struct line line = new_line(swap);
 	own_tx struct tx *tx = NULL;
 
-	if (driver->head_swap(engine->pool, &swap->branch.uuid, &target, &swap->operation, err) < 0 ||
+	if (driver->head_swap(engine->pool, &swap->branch.uuid, &target, &swap->operation, err) <
+		    0 ||
 	    tx_begin(engine->catalog, &tx, err) < 0 ||
 	    facts_save(engine, tx, &swap->volume, &swap->branch, &line, err) < 0)
 		return -(int)err->code;
@@ -199,7 +202,8 @@ static int swap_back(struct engine *engine, const struct swap *swap, struct fl_e
 	struct tree target = snapshot_tree(&swap->target), clone = tree_retired(&other);
 
 	/* Completes a swap that failed half-way, so that the old head surely is retired. */
-	if (driver->head_swap(engine->pool, &swap->branch.uuid, &target, &swap->operation, err) < 0 ||
+	if (driver->head_swap(engine->pool, &swap->branch.uuid, &target, &swap->operation, err) <
+		    0 ||
 	    driver->head_retire(engine->pool, &swap->branch.uuid, &other, err) < 0 ||
 	    driver->head_restore(engine->pool, &swap->operation, &swap->branch.uuid, err) < 0)
 		return -(int)err->code;
@@ -235,7 +239,7 @@ static int undo(struct engine *engine, struct swap *swap, bool old, struct fl_er
 static void undo_failed(struct engine *engine, struct swap *swap, struct fl_error *err)
 {
 	struct fl_error again;
-	bool old;
+	bool old = false;
 
 	if (head_is_old(engine, swap, &old, &again) == 0 && undo(engine, swap, old, &again) == 0)
 		return;
@@ -299,7 +303,8 @@ static int roll_back(struct engine *engine, struct claim *claim, struct rollback
 	struct target *head = &claim->targets[0], *target = &claim->targets[1];
 
 	if (!uuid_equal(&head->volume.uuid, &target->volume.uuid))
-		return fl_fail(err, FL_INVALID, "'%s' can't go back to a snapshot of another volume ('%s')",
+		return fl_fail(err, FL_INVALID,
+			       "'%s' can't go back to a snapshot of another volume ('%s')",
 			       head->volume.name, target->volume.name);
 	swap.volume = head->volume;
 	head->volume = (struct volume_row){ 0 };
@@ -336,15 +341,17 @@ static int stash_branch(struct engine *engine, const struct ref *stash, struct r
 	struct stash_row row;
 	struct branch_row branch;
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 || resolve(engine, tx, stash, &target, err) < 0 ||
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    resolve(engine, tx, stash, &target, err) < 0 ||
 	    tx_stash_find(tx, &target.volume.uuid, stash->stash, &row, err) < 0 ||
 	    tx_branch_get(tx, &row.branch, &branch, err) < 0)
 		return -(int)err->code;
 	if (branch.destroyed) {
 		fl_fail(err, FL_NOT_FOUND, "the branch of stash %u, '%s', is in the trash",
 			stash->stash, branch.name);
-		return fl_hint(err, "flocker stash restore stash/%u@%s --as NEW makes a new branch of it",
-			       stash->stash, stash->volume);
+		return fl_hint(
+			err, "flocker stash restore stash/%u@%s --as NEW makes a new branch of it",
+			stash->stash, stash->volume);
 	}
 	*ret = (struct ref){ .kind = REF_BRANCH };
 	memcpy(ret->volume, stash->volume, NAME_TEXT);
@@ -388,7 +395,7 @@ static int load_swap(struct engine *engine, const struct intent_row *intent, str
 int rollback_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
 {
 	own(swap_done) struct swap swap = { 0 };
-	bool old;
+	bool old = false;
 
 	if (load_swap(engine, intent, &swap, err) < 0 || head_is_old(engine, &swap, &old, err) < 0)
 		return -(int)err->code;

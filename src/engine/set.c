@@ -42,7 +42,8 @@ int check_mount_path(const char *path, struct fl_error *err)
 		return fl_fail(err, FL_INVALID, "the mount path '%.100s' is not absolute", path);
 	if (strchr(path, '\n') || strchr(path, '\t') || strchr(path, ':'))
 		return fl_fail(err, FL_INVALID,
-			       "the mount path '%.100s' holds a line break, a tab or a colon", path);
+			       "the mount path '%.100s' holds a line break, a tab or a colon",
+			       path);
 	return check_text("mount path", path, MOUNT_PATH, err);
 }
 
@@ -76,7 +77,9 @@ static int change_volume(struct volume_row *row, const struct set_options *optio
 			 struct fl_error *err)
 {
 	if (options->name || options->message)
-		return fl_fail(err, FL_INVALID, "a name or a message can be set on a snapshot; to give a volume another name: flocker rename");
+		return fl_fail(err, FL_INVALID,
+			       "a name or a message can be set on a snapshot; to give a volume "
+			       "another name: flocker rename");
 	if (options->description && check_description(options->description, err) < 0)
 		return -(int)err->code;
 	if (options->mount_path && check_mount_path(options->mount_path, err) < 0)
@@ -116,7 +119,9 @@ static int change_snapshot(struct snapshot_row *row, const struct set_options *o
 			   struct fl_error *err)
 {
 	if (options->description || options->mount_path)
-		return fl_fail(err, FL_INVALID, "a snapshot has no description and no mount path; it has a name, a message and metadata");
+		return fl_fail(err, FL_INVALID,
+			       "a snapshot has no description and no mount path; it has a name, a "
+			       "message and metadata");
 	if (options->name && options->name[0] && ref_check_snapshot_name(options->name, err) < 0)
 		return -(int)err->code;
 	if (options->message && check_message(options->message, err) < 0)

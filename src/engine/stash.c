@@ -28,5 +28,5 @@ int engine_stash_drop(struct engine *engine, const struct ref *stash, struct fl_
 	    claim_take(engine, stash, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return -(int)err->code;
 	dropping.volume = &claim.targets[0].volume.uuid;
-	return catalog_write(engine->catalog, CATALOG_DURABLE, delete_stash, &dropping, err);
+	return catalog_write_deletion(engine, delete_stash, &dropping, err);
 }

@@ -47,7 +47,8 @@ static int tag_target(struct engine *engine, const char *name, const struct targ
 	const struct snapshot_options options = { .reason = REASON_TAG };
 	own_snapshot_row struct snapshot_row taken = { 0 };
 	own_tx struct tx *tx = NULL;
-	struct tagging tagging = { .row = { .volume = target->volume.uuid, .created = clock_now() } };
+	struct tagging tagging = { .row = { .volume = target->volume.uuid,
+					    .created = clock_now() } };
 
 	snprintf(tagging.row.name, sizeof(tagging.row.name), "%s", name);
 	if (target->is_snapshot) {
@@ -82,8 +83,9 @@ int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *t
 		       "tag", err) < 0)
 		return -(int)err->code;
 	if (strcmp(tag->volume, target->volume) != 0)
-		return fl_fail(err, FL_INVALID, "a tag of '%s' can't point into another volume ('%s')",
-			       tag->volume, target->volume);
+		return fl_fail(err, FL_INVALID,
+			       "a tag of '%s' can't point into another volume ('%s')", tag->volume,
+			       target->volume);
 	if (gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, target, 1, CLAIM_HEAD, &claim, err) < 0 ||
 	    check_free(engine, &claim.targets[0].volume, tag->tag, err) < 0)
@@ -113,5 +115,5 @@ int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *
 	    claim_take(engine, tag, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return -(int)err->code;
 	untagging.target = &claim.targets[0];
-	return catalog_write(engine->catalog, CATALOG_DURABLE, delete_tag, &untagging, err);
+	return catalog_write_deletion(engine, delete_tag, &untagging, err);
 }

@@ -328,8 +328,7 @@ int engine_trash_restore(struct engine *engine, const char *item, const char *as
 	if (gate_enter(engine, &inside, err) < 0 || pick_item(engine, item, &found, err) < 0 ||
 	    (as && name_check(found.volume ? "volume" : "branch", as, err) < 0) ||
 	    take_load(engine, &found, false, &load, err) < 0 ||
-	    check_name_free(engine, &load, as, err) < 0 ||
-	    restore_load(engine, &load, as, err) < 0)
+	    check_name_free(engine, &load, as, err) < 0 || restore_load(engine, &load, as, err) < 0)
 		return -(int)err->code;
 	*ret = found;
 	if (found.volume)
@@ -411,7 +410,8 @@ static int collect_retired(void *arg, const struct retired_row *row, struct fl_e
 
 	if (!uuid_equal(&row->branch, sweep->branch))
 		return 0;
-	sweep->operations = xrealloc(sweep->operations, sweep->count + 1, sizeof(*sweep->operations));
+	sweep->operations = xrealloc(sweep->operations, sweep->count + 1,
+				     sizeof(*sweep->operations));
 	sweep->operations[sweep->count++] = row->operation;
 	return 0;
 }
@@ -478,7 +478,7 @@ static int empty_item(struct engine *engine, const struct trash_item *item, stru
 	own(emptying_done) struct emptying emptying = { .load = &load };
 
 	if (take_load(engine, item, true, &load, err) < 0 ||
-	    catalog_write(engine->catalog, CATALOG_DURABLE, delete_rows, &emptying, err) < 0)
+	    catalog_write_deletion(engine, delete_rows, &emptying, err) < 0)
 		return fl_wrap(err, "emptying '%s' from the trash", item->ref);
 	/* Gone for everyone; what the pool can't do now it does at the next start. */
 	for (size_t i = 0; i < emptying.count; i++) {

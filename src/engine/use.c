@@ -28,18 +28,19 @@ int find_holders(struct engine *engine, const struct tree *trees, size_t count, 
 		 struct fl_error *err)
 {
 	own_free struct held_tree *held = xcalloc(count, sizeof(*held));
+	own_free struct tree_info *infos = xcalloc(count, sizeof(*infos));
 	own_text struct text beside = { 0 };
 	struct holders_query query = { .trees = held, .mappings = true };
 	struct holders holders = { 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		struct tree_info info;
-		int r = driver_of(engine)->tree_info(engine->pool, &trees[i], &info, err);
+		struct tree_info *info = &infos[i];
+		int r = driver_of(engine)->tree_info(engine->pool, &trees[i], info, err);
 
 		if (r < 0 && r != -FL_NOT_FOUND)
 			return r;
-		if (r == 0 && info.device)
-			held[query.count++] = (struct held_tree){ info.device, info.id };
+		if (r == 0 && info->device)
+			held[query.count++] = (struct held_tree){ info->device, info->mount };
 	}
 	text_add_format(&beside, "%s/.heads", engine->mount_root);
 	query.beside = text_get(&beside);

@@ -10,7 +10,7 @@
 #include "base/own.h"
 #include "flockerd/options.h"
 
-struct paths { /* heap, absolute */
+struct paths {	    /* heap, absolute */
 	char *root; /* NULL without --root */
 	char *config;
 	char *state;

@@ -31,9 +31,10 @@ struct http_request {
 	size_t parameter_count;
 	const char *body; /* NUL-terminated; "" when there is none */
 	size_t body_length;
-	const char *refused; /* not NULL: why the request must not be carried out (too large, ...) */
-	uid_t uid;	     /* of the client, from SO_PEERCRED; (uid_t)-1 if the system does not say */
-	pid_t pid;	     /* the same; 0 if the system does not say */
+	const char
+		*refused; /* not NULL: why the request must not be carried out (too large, ...) */
+	uid_t uid; /* of the client, from SO_PEERCRED; (uid_t)-1 if the system does not say */
+	pid_t pid; /* the same; 0 if the system does not say */
 };
 
 struct http_header {
@@ -57,8 +58,8 @@ void http_response_header(struct http_response *response, const char *name, cons
 struct http_server;
 
 struct http_options {
-	int listen_fd;		  /* taken over once the call succeeds */
-	unsigned connections;	  /* at most that many at a time; further ones wait in the backlog */
+	int listen_fd;	      /* taken over once the call succeeds */
+	unsigned connections; /* at most that many at a time; further ones wait in the backlog */
 	unsigned timeout_seconds; /* a connection on which nothing moves for so long is closed */
 	void (*handle)(void *arg, const struct http_request *request,
 		       struct http_response *response);

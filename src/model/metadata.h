@@ -28,13 +28,15 @@ struct metadata {
 void metadata_done(struct metadata *metadata);
 #define own_metadata own(metadata_done)
 
-/* Sets or replaces; a NULL value removes (a missing key is fine).  FL_INVALID says what is wrong. */
+/* Sets or replaces; a NULL value removes (a missing key is fine).  FL_INVALID says what is wrong.
+ */
 must_check int metadata_set(struct metadata *metadata, const char *key, const char *value,
 			    struct fl_error *err);
 /* Borrowed; NULL when there is none. */
 const char *metadata_get(const struct metadata *metadata, const char *key);
 void metadata_copy(const struct metadata *from, struct metadata *ret);
 
-/* One line per pair, "key=value\n": how it is stored.  Values hold no newline, so nothing is escaped. */
+/* One line per pair, "key=value\n": how it is stored.  Values hold no newline, so nothing is
+ * escaped. */
 void metadata_encode(const struct metadata *metadata, struct text *out);
 must_check int metadata_decode(const char *text, struct metadata *ret, struct fl_error *err);

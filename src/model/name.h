@@ -19,7 +19,8 @@
  */
 must_check int name_check(const char *what, const char *name, struct fl_error *err);
 
-/* Makes a name of any string: bad characters become '-', too long is cut, nothing left is "host". */
+/* Makes a name of any string: bad characters become '-', too long is cut, nothing left is "host".
+ */
 void name_sanitize(const char *string, char name[static NAME_TEXT]);
 
 /*

@@ -15,17 +15,17 @@
 #include "model/name.h"
 #include "model/snapname.h"
 
-#define TRUNK "trunk" /* the first branch of every volume */
+#define TRUNK "trunk"		       /* the first branch of every volume */
 #define REF_SHORT (3 * NAME_TEXT + 64) /* a reference without a path */
 
 /* Why a snapshot was taken. */
 enum reason {
-	REASON_USER,	 /* somebody asked: "user" */
-	REASON_BRANCH,	 /* the beginning of a branch made from live contents: "branch" */
-	REASON_TAG,	 /* a tag of live contents: "tag" */
-	REASON_ROLLBACK, /* what a rollback replaced: "rollback" */
-	REASON_CHANGE,	 /* the contents had changed: "change" */
-	REASON_SCHEDULE, /* a policy's interval: "schedule" */
+	REASON_USER,	  /* somebody asked: "user" */
+	REASON_BRANCH,	  /* the beginning of a branch made from live contents: "branch" */
+	REASON_TAG,	  /* a tag of live contents: "tag" */
+	REASON_ROLLBACK,  /* what a rollback replaced: "rollback" */
+	REASON_CHANGE,	  /* the contents had changed: "change" */
+	REASON_SCHEDULE,  /* a policy's interval: "schedule" */
 	REASON_RECOVERED, /* found in the pool, its reason unknown: "recovered" */
 	REASON_MAX,
 };
@@ -42,7 +42,7 @@ enum pin {
 #define PIN_COUNT 5
 extern const char *const pin_names[PIN_COUNT];
 
-struct origin { /* of a volume made from another's snapshot, or of a branch */
+struct origin {		     /* of a volume made from another's snapshot, or of a branch */
 	char ref[REF_SHORT]; /* as it was named then; "" = none */
 	uint64_t snapshot;   /* id */
 };
@@ -70,7 +70,7 @@ struct branch {
 	bool local;
 	char *path; /* where it is mounted; NULL = not mounted */
 	bool mounted;
-	uint64_t tip;	     /* id of the snapshot that the head continues from; 0 = none */
+	uint64_t tip; /* id of the snapshot that the head continues from; 0 = none */
 	struct origin origin;
 	uint64_t snapshots; /* that this branch took and that still exist */
 	int64_t created;
@@ -79,7 +79,8 @@ struct branch {
 struct snapshot {
 	uint64_t id;
 	char volume[NAME_TEXT];
-	char branch[NAME_TEXT]; /* the branch that took it, as it is called now; a destroyed one: its uuid */
+	char branch[NAME_TEXT]; /* the branch that took it, as it is called now; a destroyed one:
+				   its uuid */
 	struct uuid branch_uuid;
 	char instance[NAME_TEXT];
 	struct uuid instance_uuid;
@@ -112,15 +113,16 @@ struct stash {
 	uint64_t snapshot; /* the tip that was put aside */
 	uint64_t target;   /* what was rolled back to */
 	int64_t created;
-	bool held; /* the replaced head is still in use; what is written there is added when it is released */
+	bool held; /* the replaced head is still in use; what is written there is added when it is
+		      released */
 };
 
 struct trash_item {
-	struct uuid uuid;	/* of the volume or branch */
-	char ref[REF_SHORT];	/* what it was called */
-	bool volume;		/* a whole volume; else one branch */
+	struct uuid uuid;    /* of the volume or branch */
+	char ref[REF_SHORT]; /* what it was called */
+	bool volume;	     /* a whole volume; else one branch */
 	int64_t destroyed;
-	int64_t expires;	/* when it is emptied by itself */
+	int64_t expires; /* when it is emptied by itself */
 };
 
 void volume_done(struct volume *volume);
@@ -128,12 +130,30 @@ void branch_done(struct branch *branch);
 void snapshot_done(struct snapshot *snapshot);
 
 /* Lists: an array that grows, elements released with it. */
-struct volume_list { struct volume *items; size_t count; };
-struct branch_list { struct branch *items; size_t count; };
-struct snapshot_list { struct snapshot *items; size_t count; };
-struct tag_list { struct tag *items; size_t count; };
-struct stash_list { struct stash *items; size_t count; };
-struct trash_list { struct trash_item *items; size_t count; };
+struct volume_list {
+	struct volume *items;
+	size_t count;
+};
+struct branch_list {
+	struct branch *items;
+	size_t count;
+};
+struct snapshot_list {
+	struct snapshot *items;
+	size_t count;
+};
+struct tag_list {
+	struct tag *items;
+	size_t count;
+};
+struct stash_list {
+	struct stash *items;
+	size_t count;
+};
+struct trash_list {
+	struct trash_item *items;
+	size_t count;
+};
 
 void volume_list_done(struct volume_list *list);
 void branch_list_done(struct branch_list *list);

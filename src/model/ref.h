@@ -56,9 +56,9 @@ struct ref {
 	char tag[NAME_TEXT];	/* REF_TAG only */
 	uint32_t stash;		/* REF_STASH only; from 1 */
 	enum point_kind point;
-	int64_t number;		/* of POINT_BACK, POINT_TIME, POINT_AGO (whole seconds, in ns) */
-	char name[NAME_TEXT];	/* of POINT_NAME, POINT_ID_OR_NAME */
-	char *path;		/* after ':'; heap, or NULL.  Relative, without leading '/' */
+	int64_t number;	      /* of POINT_BACK, POINT_TIME, POINT_AGO (whole seconds, in ns) */
+	char name[NAME_TEXT]; /* of POINT_NAME, POINT_ID_OR_NAME */
+	char *path;	      /* after ':'; heap, or NULL.  Relative, without leading '/' */
 };
 
 void ref_done(struct ref *ref);

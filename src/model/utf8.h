@@ -4,5 +4,6 @@
 
 #include <stddef.h>
 
-/* The bytes (1 to 4) of the well-formed sequence at `string`, 0 when there is none.  NUL counts 1. */
+/* The bytes (1 to 4) of the well-formed sequence at `string`, 0 when there is none.  NUL counts 1.
+ */
 size_t utf8_length(const char *string);

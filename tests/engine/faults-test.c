@@ -30,7 +30,8 @@ static int do_snapshot(struct engine *engine, const char *text, const char *name
 	return r;
 }
 
-static int do_create(struct engine *engine, const char *name, const char *from, struct fl_error *err)
+static int do_create(struct engine *engine, const char *name, const char *from,
+		     struct fl_error *err)
 {
 	struct ref ref = from ? reference(from) : (struct ref){ 0 };
 	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
@@ -364,5 +365,6 @@ int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
 			  (struct check[]){ CHECK(calls_that_fail_before_they_are_done),
-					    CHECK(calls_that_fail_after_they_are_done), CHECK_END });
+					    CHECK(calls_that_fail_after_they_are_done),
+					    CHECK_END });
 }

@@ -67,7 +67,8 @@ static struct tree find_tree(struct fixture *fixture, const char *text)
 	struct fl_error err;
 
 	check_ok(resolve_now(fixture->engine, &ref, &target, &err));
-	return target.is_snapshot ? snapshot_tree(&target.snapshot) : tree_head(&target.branch.uuid);
+	return target.is_snapshot ? snapshot_tree(&target.snapshot)
+				  : tree_head(&target.branch.uuid);
 }
 
 /* Decorators stand between; the tree functions of mem want the pool itself. */
@@ -119,7 +120,8 @@ static void add_log(struct fixture *fixture, const struct branch *branch, struct
 	for (size_t i = 0; i < list.count; i++) {
 		const struct snapshot *snapshot = &list.items[i];
 
-		text_add_format(out, "  %s %s/%s seq=%d parent=%x name=%s pins=%x tags=%zu msg=%s\n",
+		text_add_format(out,
+				"  %s %s/%s seq=%d parent=%x name=%s pins=%x tags=%zu msg=%s\n",
 				snapid_format(snapshot->id, id), snapshot->volume, snapshot->branch,
 				(int)snapshot->sequence, (unsigned)snapshot->parent, snapshot->name,
 				snapshot->pins, snapshot->tag_count,
@@ -146,8 +148,8 @@ static void add_branches(struct fixture *fixture, const struct ref *volume, stru
 
 	check_ok(engine_branches(fixture->engine, volume, &list, &err));
 	for (size_t i = 0; i < list.count; i++) {
-		text_add_format(out, " branch %s mounted=%d origin=%s count=%d\n", list.items[i].name,
-				list.items[i].mounted, list.items[i].origin.ref,
+		text_add_format(out, " branch %s mounted=%d origin=%s count=%d\n",
+				list.items[i].name, list.items[i].mounted, list.items[i].origin.ref,
 				(int)list.items[i].snapshots);
 		add_log(fixture, &list.items[i], out);
 		add_head(fixture, &list.items[i], out);

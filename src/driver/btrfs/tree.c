@@ -95,6 +95,7 @@ int btrfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info
 		.device = st.st_dev,
 		.created = (int64_t)info.otime.sec * CLOCK_SECOND + info.otime.nsec,
 	};
+	snprintf(ret->mount, sizeof(ret->mount), "subvolid=%llu", info.treeid);
 	return 0;
 }
 

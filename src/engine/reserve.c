@@ -1,0 +1,48 @@
+/*
+ * Deletions are recorded even where the catalogue's file system is full.
+ *
+ * A file of a few MiB lies beside the catalogue for nothing but this.  When a
+ * deletion can't be written for want of space the file goes and the write is
+ * tried again; the caretaker makes it anew when there is space.
+ */
+
+#include <fcntl.h>
+
+#include "base/fsat.h"
+#include "engine/internal.h"
+
+#define RESERVE_FILE "reserve"
+#define RESERVE_SIZE (4 << 20)
+
+int reserve_fill(struct engine *engine, struct fl_error *err)
+{
+	own_fd int fd = -1;
+	struct stat st;
+
+	if (fsat_open(engine->state_fd, RESERVE_FILE, O_RDWR | O_CREAT, 0600, &fd, err) < 0)
+		return -(int)err->code;
+	if (fstat(fd, &st) == 0 && st.st_size >= RESERVE_SIZE)
+		return 0;
+	/* Blocks, not a size: an empty promise would be no reserve. */
+	if (posix_fallocate(fd, 0, RESERVE_SIZE) == 0)
+		return 0;
+	if (fsat_unlink(engine->state_fd, RESERVE_FILE, err) < 0)
+		return -(int)err->code;
+	return fl_fail(err, FL_NO_SPACE, "no space for the catalogue's reserve in %s",
+		       engine->state);
+}
+
+int catalog_write_deletion(struct engine *engine, catalog_fn fn, void *arg, struct fl_error *err)
+{
+	struct fl_error stays;
+	int r = catalog_write(engine->catalog, CATALOG_DURABLE, fn, arg, err);
+
+	if (r != -FL_NO_SPACE)
+		return r;
+	log_warning("the catalogue's file system is full: a deletion takes its reserve", "state=%s",
+		    engine->state);
+	if (fsat_unlink(engine->state_fd, RESERVE_FILE, &stays) < 0)
+		return r;
+	care_soon(engine);
+	return catalog_write(engine->catalog, CATALOG_DURABLE, fn, arg, err);
+}

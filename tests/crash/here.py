@@ -1,0 +1,24 @@
+"""Makes the harness of tests/scenario importable, and looks into a pool from outside."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scenario"))
+
+
+def looked_into(host):
+    """What lies in the folders of a stopped host's pool: {"staging": [names], ...}."""
+    point = f"{host.directory}/looked"
+    os.makedirs(point, exist_ok=True)
+    subprocess.run(["mount", "-o", "loop,ro", f"{host.directory}/pool.img", point], check=True)
+    try:
+        found = {name: sorted(os.listdir(f"{point}/{name}"))
+                 for name in ("heads", "snaps", "staging", "retired")}
+        found["trees"] = sorted(f"{branch}/{name}" for branch in found["snaps"]
+                                for name in os.listdir(f"{point}/snaps/{branch}")
+                                if not name.startswith("facts"))
+        return found
+    finally:
+        subprocess.run(["umount", point], check=True)

@@ -1,0 +1,107 @@
+"""What a test makes outside itself, and how it goes again.
+
+Everything of a test lies in one directory, PREFIX + something.  Two files in
+it say whose it is: `owner`, the test, and `daemons`, the processes that it
+started, each by process id and start time, so that an id that the kernel gave
+to somebody else since is never signalled.
+"""
+
+import glob
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+PREFIX = "/tmp/flocker-test."
+
+
+def start_time(pid):
+    """When the process began, in the kernel's ticks; None when there is no such process (any more)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def record(path, pid):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f"{pid} {start_time(pid)}\n")
+
+
+def alive(path):
+    """The processes of a record that still run."""
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return []
+    pairs = [line.split() for line in lines if line]
+    return [int(pid) for pid, began in pairs if start_time(pid) == began != "None"]
+
+
+def make_directory():
+    path = tempfile.mkdtemp(prefix=PREFIX)
+    record(f"{path}/owner", os.getpid())
+    return path
+
+
+def mounts_under(directory):
+    """Mount points at or below a directory, the innermost first."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            point = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), line.split()[4])
+            if point == directory or point.startswith(directory + "/"):
+                found.append(point)
+    return found[::-1]
+
+
+def loops_under(directory):
+    """Loop devices whose file lies below a directory."""
+    found = []
+    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
+        try:
+            backing = pathlib.Path(path).read_text(encoding="utf-8").strip()
+        except OSError:
+            continue
+        if backing.startswith(directory + "/"):
+            found.append("/dev/" + path.split("/")[3])
+    return found
+
+
+def end(pid, seconds=10):
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        began = start_time(pid)
+        if began is None:
+            return
+        os.kill(pid, number)
+        deadline = time.monotonic() + seconds
+        while start_time(pid) == began and time.monotonic() < deadline:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+            time.sleep(0.005)
+
+
+def remove(directory):
+    """Ends what runs, unmounts, detaches and deletes."""
+    for pid in alive(f"{directory}/daemons"):
+        end(pid)
+    for point in mounts_under(directory):
+        subprocess.run(["umount", "-l", point], check=False, stderr=subprocess.DEVNULL)
+    for loop in loops_under(directory):
+        subprocess.run(["losetup", "-d", loop], check=False, stderr=subprocess.DEVNULL)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def sweep():
+    """Removes what killed tests left."""
+    for directory in glob.glob(PREFIX + "*"):
+        if not alive(f"{directory}/owner") and os.stat(directory).st_uid == os.getuid():
+            remove(directory)
