@@ -31,7 +31,8 @@
 enum {
 	REWRITE_FACTOR = 4,
 	REWRITE_MINIMUM = 1024 * 1024,
-	RECORD_HEADER = 16,
+	RECORD_HEADER = 24,
+	RECORD_SUMMED = 16, /* of the header, what the checksum covers */
 	RECORD_LIMIT = 1024 * 1024 * 1024,
 };
 
@@ -65,19 +66,21 @@ static void record_checksum(const void *header, const void *bytes, size_t length
 	struct sha256_ctx sha;
 
 	sha256_init(&sha);
-	sha256_update(&sha, 8, header);
+	sha256_update(&sha, RECORD_SUMMED, header);
 	if (length)
 		sha256_update(&sha, length, bytes);
 	sha256_digest(&sha, 8, ret);
 }
 
-static void record_add(struct text *out, const void *changeset, size_t length)
+static void record_add(struct text *out, uint64_t generation, const void *changeset, size_t length)
 {
 	uint8_t header[RECORD_HEADER] = { 'F', 'l', 'B', (uint8_t)schema.count };
 	uint32_t size = htole32((uint32_t)length);
 
+	generation = htole64(generation);
 	memcpy(header + 4, &size, sizeof(size));
-	record_checksum(header, changeset, length, header + 8);
+	memcpy(header + 8, &generation, sizeof(generation));
+	record_checksum(header, changeset, length, header + RECORD_SUMMED);
 	text_add(out, (const char *)header, sizeof(header));
 	if (length)
 		text_add(out, changeset, length);
@@ -85,6 +88,7 @@ static void record_add(struct text *out, const void *changeset, size_t length)
 
 struct record {
 	int version;
+	uint64_t generation;
 	const uint8_t *changeset; /* borrowed */
 	size_t length;
 };
@@ -94,6 +98,7 @@ static bool record_take(const uint8_t **bytes, size_t *length, struct record *re
 {
 	const uint8_t *header = *bytes;
 	uint8_t checksum[8];
+	uint64_t generation;
 	uint32_t size;
 
 	if (*length < RECORD_HEADER || memcmp(header, "FlB", 3) != 0)
@@ -103,9 +108,10 @@ static bool record_take(const uint8_t **bytes, size_t *length, struct record *re
 	if (size > *length - RECORD_HEADER)
 		return false;
 	record_checksum(header, header + RECORD_HEADER, size, checksum);
-	if (memcmp(checksum, header + 8, sizeof(checksum)) != 0)
+	if (memcmp(checksum, header + RECORD_SUMMED, sizeof(checksum)) != 0)
 		return false;
-	*ret = (struct record){ header[3], header + RECORD_HEADER, size };
+	memcpy(&generation, header + 8, sizeof(generation));
+	*ret = (struct record){ header[3], le64toh(generation), header + RECORD_HEADER, size };
 	*bytes += RECORD_HEADER + size;
 	*length -= RECORD_HEADER + size;
 	return true;
@@ -126,7 +132,8 @@ static void sqlite_freep(void **p)
 }
 
 /* A record of what the session noted.  `ret_any` (may be NULL): was there anything? */
-static int session_record(sqlite3_session *session, struct text *out, bool *ret_any)
+static int session_record(sqlite3_session *session, uint64_t generation, struct text *out,
+			  bool *ret_any)
 {
 	own(sqlite_freep) void *changeset = NULL;
 	int length = 0;
@@ -136,7 +143,7 @@ static int session_record(sqlite3_session *session, struct text *out, bool *ret_
 		result = SQLITE_TOOBIG;
 	if (result != SQLITE_OK)
 		return result;
-	record_add(out, changeset, (size_t)length);
+	record_add(out, generation, changeset, (size_t)length);
 	if (ret_any)
 		*ret_any = length > 0;
 	return SQLITE_OK;
@@ -198,7 +205,7 @@ void backup_committed(struct catalog *catalog)
 	bool any = false;
 
 	if (backup->session)
-		result = session_record(backup->session, &record, &any);
+		result = session_record(backup->session, catalog->generation, &record, &any);
 	if (result == SQLITE_OK && any)
 		append(backup, &record);
 	if (result == SQLITE_OK && any)
@@ -260,7 +267,8 @@ static int open_beside(struct catalog *catalog, struct connection *ret, struct f
 }
 
 /* Begins reading at a moment between two batches, and notes from there on. */
-static int begin_whole(struct backup *backup, struct connection *beside, struct fl_error *err)
+static int begin_whole(struct backup *backup, struct connection *beside, uint64_t *ret_generation,
+		       struct fl_error *err)
 {
 	own_lock(guard, &backup->catalog->turn);
 	int64_t count;
@@ -276,10 +284,12 @@ static int begin_whole(struct backup *backup, struct connection *beside, struct 
 	text_done(&backup->since);
 	backup->rewriting = true;
 	backup->wanted = false;
+	*ret_generation = backup->catalog->generation;
 	return 0;
 }
 
-static int read_whole(struct connection *beside, struct text *out, struct fl_error *err)
+static int read_whole(struct connection *beside, uint64_t generation, struct text *out,
+		      struct fl_error *err)
 {
 	for (size_t i = 0; i < array_size(tables); i++) {
 		own_session sqlite3_session *session = NULL;
@@ -290,7 +300,7 @@ static int read_whole(struct connection *beside, struct text *out, struct fl_err
 		if (result == SQLITE_OK)
 			result = sqlite3session_diff(session, "blank", tables[i], NULL);
 		if (result == SQLITE_OK)
-			result = session_record(session, out, NULL);
+			result = session_record(session, generation, out, NULL);
 		if (result != SQLITE_OK)
 			return connection_fail(beside->db, result, "reading for the backup", err);
 	}
@@ -321,9 +331,11 @@ static int write_whole(struct backup *backup, struct fl_error *err)
 {
 	own(connection_close) struct connection beside = {};
 	own_text struct text whole = {};
+	uint64_t generation;
 
 	if (open_beside(backup->catalog, &beside, err) < 0 ||
-	    begin_whole(backup, &beside, err) < 0 || read_whole(&beside, &whole, err) < 0 ||
+	    begin_whole(backup, &beside, &generation, err) < 0 ||
+	    read_whole(&beside, generation, &whole, err) < 0 ||
 	    replace_log(backup, &whole, err) < 0)
 		return -(int)err->code;
 	return 0;
@@ -489,6 +501,7 @@ static int restore(struct tx *tx, void *arg, struct fl_error *err)
 		}
 		if (apply(tx, &record, err) < 0)
 			return -(int)err->code;
+		tx->catalog->generation = record.generation;
 	}
 	return 0;
 }
@@ -502,4 +515,14 @@ int catalog_backup_restore(struct catalog *catalog, const void *bytes, size_t le
 		return fl_wrap(err, "restoring the catalogue's backup");
 	*ret_complete = r.complete;
 	return 0;
+}
+
+uint64_t catalog_backup_generation(const void *bytes, size_t length)
+{
+	const uint8_t *rest = bytes;
+	struct record record = {};
+
+	while (length > 0 && record_take(&rest, &length, &record))
+		continue;
+	return record.generation;
 }

@@ -25,7 +25,8 @@
  *	3 bytes   "FlB"
  *	1 byte    version of the schema (PRAGMA user_version) that the changeset fits
  *	4 bytes   length of the changeset
- *	8 bytes   the first 8 of the SHA-256 of the 8 bytes above and the changeset
+ *	8 bytes   generation: how many durable writes the catalogue had seen with it
+ *	8 bytes   the first 8 of the SHA-256 of the 16 bytes above and the changeset
  *	          the changeset; an empty one is allowed
  *
  * Reading stops at the first record that is cut or damaged and says so.  A
@@ -63,3 +64,9 @@ must_check int catalog_backup_start(struct catalog *catalog, const struct backup
  */
 must_check int catalog_backup_restore(struct catalog *catalog, const void *bytes, size_t length,
 				      bool *ret_complete, struct fl_error *err);
+
+/*
+ * The generation that the last whole record of a backup brings; 0 for none.  A
+ * catalogue whose own (catalog_generation) is smaller has lost durable writes.
+ */
+uint64_t catalog_backup_generation(const void *bytes, size_t length);

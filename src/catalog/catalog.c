@@ -1,6 +1,8 @@
 #include "catalog/catalog.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,6 +11,8 @@
 #include "base/log.h"
 #include "catalog/checksum-vfs.h"
 #include "catalog/internal.h"
+
+#define GENERATION "generation" /* key of the setting */
 
 /*
  * Writing.  There is one connection that writes.  A writer puts its request at
@@ -178,9 +182,38 @@ int catalog_open_at(const char *path, bool create, const struct migrations *migr
 	return 0;
 }
 
+static int read_generation(struct catalog *catalog, struct fl_error *err)
+{
+	int64_t generation;
+
+	if (connection_ask(&catalog->writer,
+			   "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting "
+			   "WHERE key = '" GENERATION "'), 0)",
+			   &generation, err) < 0)
+		return -(int)err->code;
+	catalog->generation = (uint64_t)generation;
+	return 0;
+}
+
 int catalog_open(const char *path, bool create, struct catalog **ret, struct fl_error *err)
 {
-	return catalog_open_at(path, create, &schema, ret, err);
+	struct catalog *catalog;
+
+	if (catalog_open_at(path, create, &schema, &catalog, err) < 0)
+		return -(int)err->code;
+	if (read_generation(catalog, err) < 0) {
+		catalog_close(catalog);
+		return fl_wrap(err, "opening the catalogue '%s'", path);
+	}
+	*ret = catalog;
+	return 0;
+}
+
+uint64_t catalog_generation(struct catalog *catalog)
+{
+	own_lock(guard, &catalog->turn);
+
+	return catalog->generation;
 }
 
 void catalog_close(struct catalog *catalog)
@@ -370,7 +403,17 @@ static int commit(struct catalog *catalog, struct fl_error *err)
 	return -(int)err->code;
 }
 
-static int run_members(struct catalog *catalog, struct request *batch, struct fl_error *err)
+/* With each durable write the catalogue gets older, and says so in the same transaction. */
+static int write_generation(struct catalog *catalog, struct fl_error *err)
+{
+	char value[24];
+
+	snprintf(value, sizeof(value), "%" PRIu64, catalog->generation + 1);
+	return tx_setting_set(&catalog->writer.tx, GENERATION, value, err);
+}
+
+static int run_members(struct catalog *catalog, struct request *batch, bool durable,
+		       struct fl_error *err)
 {
 	bool any = false;
 
@@ -379,7 +422,14 @@ static int run_members(struct catalog *catalog, struct request *batch, struct fl
 			return -(int)err->code;
 		any = any || r->result == 0;
 	}
-	return any ? commit(catalog, err) : query_do(&catalog->writer.tx, SQL_ROLLBACK, err);
+	if (!any)
+		return query_do(&catalog->writer.tx, SQL_ROLLBACK, err);
+	if (durable && write_generation(catalog, err) < 0)
+		return -(int)err->code;
+	if (commit(catalog, err) < 0)
+		return -(int)err->code;
+	catalog->generation += durable;
+	return 0;
 }
 
 static void undo(struct catalog *catalog)
@@ -404,7 +454,7 @@ static void run_batch(struct catalog *catalog, struct request *batch)
 		durable = durable || r->durability == CATALOG_DURABLE;
 	if (set_synced(catalog, durable, &err) < 0 ||
 	    query_do(&catalog->writer.tx, SQL_BEGIN_WRITE, &err) < 0 ||
-	    run_members(catalog, batch, &err) < 0) {
+	    run_members(catalog, batch, durable, &err) < 0) {
 		undo(catalog);
 		fail_all(batch, &err);
 		return;

@@ -59,6 +59,9 @@ must_check int catalog_open(const char *path, bool create, struct catalog **ret,
 			    struct fl_error *err);
 void catalog_close(struct catalog *catalog);
 
+/* How many durable writes the catalogue has seen since it was made; kept in it. */
+uint64_t catalog_generation(struct catalog *catalog);
+
 /* Removes the files of a (closed) catalogue at `path`, keeping them as PATH.lost-TIME. */
 must_check int catalog_put_aside(const char *path, struct fl_error *err);
 
@@ -75,7 +78,8 @@ typedef int (*catalog_fn)(struct tx *tx, void *arg, struct fl_error *err);
 must_check int catalog_write(struct catalog *catalog, enum durability durability, catalog_fn fn,
 			     void *arg, struct fl_error *err);
 
-/* --- settings: what the daemon remembers ("pool.uuid") ------------------ */
+/* --- settings: what the daemon remembers ("pool.uuid"; "generation" is the catalogue's own)
+ * ------------------ */
 
 must_check int tx_setting_get(struct tx *tx, const char *key, struct text *ret,
 			      struct fl_error *err);

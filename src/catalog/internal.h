@@ -24,6 +24,7 @@ struct catalog {
 	bool synced; /* the writer's commits are synced (PRAGMA synchronous = FULL) */
 	int wal_pages;
 	struct backup *backup; /* NULL until catalog_backup_start() */
+	uint64_t generation;   /* durable writes so far; in the turn */
 
 	pthread_cond_t reader_back;
 	struct connection *readers; /* open and idle */

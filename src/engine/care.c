@@ -37,6 +37,15 @@ void care_soon(struct engine *engine)
 		engine->care_wake(engine->care_arg);
 }
 
+void sync_soon(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->unsynced = true;
+	if (engine->care_wake)
+		engine->care_wake(engine->care_arg);
+}
+
 void note_facts_unwritten(struct engine *engine, const struct fl_error *why)
 {
 	own_lock(guard, &engine->care_mutex);
@@ -63,7 +72,7 @@ static int64_t care_for_facts(struct engine *engine)
 		note_facts_unwritten(engine, &err);
 		return PASS_AFTER_ERROR;
 	}
-	if (take_flag(engine, &engine->facts_unsynced) &&
+	if (take_flag(engine, &engine->unsynced) &&
 	    driver_of(engine)->sync(engine->pool, &err) < 0) {
 		log_warning("the pool could not be synced", "error=%s", err.text);
 		return PASS_AFTER_ERROR;

@@ -16,6 +16,7 @@ int intent_forget(struct engine *engine, const struct uuid *operation, struct fl
 {
 	struct uuid copy = *operation;
 
+	sync_soon(engine);
 	/* Lazily: carrying out a deletion twice is harmless. */
 	return catalog_write(engine->catalog, CATALOG_LAZY, forget, &copy, err);
 }

@@ -6,10 +6,13 @@
  * good at the next start, which moves what the rows say (reconcile.c).
  */
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "engine/internal.h"
+
+#define PINS_NAMED 5 /* in an error; of more it says so */
 
 struct doom {
 	struct target *target;
@@ -206,27 +209,102 @@ static int destroy_branch(struct engine *engine, struct target *target, struct t
 
 /* --- snapshots ---------------------------------------------------------------------- */
 
+struct pins {
+	const struct position *position;
+	struct text text;
+	size_t count;
+};
+
+static void pins_done(struct pins *pins)
+{
+	text_done(&pins->text);
+}
+
+static void add_pin(struct pins *pins, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add_pin(struct pins *pins, const char *fmt, ...)
+{
+	char name[REF_SHORT];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	if (pins->count++ < PINS_NAMED)
+		text_add_format(&pins->text, "%s%s", pins->text.length ? ", " : "", name);
+}
+
+static int add_tag_pin(void *arg, const struct tag_row *row, struct fl_error *err)
+{
+	add_pin(arg, "tag %s points at it", row->name);
+	return 0;
+}
+
+static int add_stash_pin(void *arg, const struct stash_row *row, struct fl_error *err)
+{
+	struct pins *pins = arg;
+
+	if (position_equal(&row->snapshot, pins->position))
+		add_pin(pins, "stash %u keeps it", row->number);
+	return 0;
+}
+
+/* Lines that began from it, and heads that go on from it. */
+static int add_line_pins(struct tx *tx, const struct uuid *volume, struct pins *pins,
+			 struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+
+	if (family_load(tx, volume, &family, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < family.count; i++) {
+		const struct line *line = &family.lines[i];
+		struct branch_row branch;
+		struct position tip;
+
+		if (tx_branch_get(tx, &line->branch, &branch, err) < 0 ||
+		    family_head(tx, &family, &line->branch, &tip, err) < 0)
+			return -(int)err->code;
+		if (position_equal(&line->parent, pins->position))
+			add_pin(pins, "branch %s %s from it", branch.name,
+				line->start == 1 ? "began" : "went on");
+		else if (line->start == 1 && position_equal(&tip, pins->position))
+			add_pin(pins, "branch %s goes on from it", branch.name);
+	}
+	return 0;
+}
+
+static int find_pins(struct engine *engine, const struct target *target, struct pins *pins,
+		     struct fl_error *err)
+{
+	const struct uuid *volume = &target->volume.uuid;
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_tag_each(tx, volume, pins->position, add_tag_pin, pins, err) < 0 ||
+	    tx_stash_each(tx, volume, add_stash_pin, pins, err) < 0 ||
+	    add_line_pins(tx, volume, pins, err) < 0)
+		return -(int)err->code;
+	if (snapshot_is_linked(engine, target->volume.name, target->snapshot.id))
+		add_pin(pins, "it is mounted");
+	return 0;
+}
+
 static int refuse_if_pinned(struct engine *engine, const struct target *target, const char *name,
 			    struct fl_error *err)
 {
-	own_text struct text why = { 0 };
-	own_tx struct tx *tx = NULL;
-	unsigned pins;
+	own(pins_done) struct pins pins = { .position = &target->snapshot.position };
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_snapshot_pins(tx, &target->snapshot.position, &pins, err) < 0)
+	if (find_pins(engine, target, &pins, err) < 0)
 		return -(int)err->code;
-	if (snapshot_is_linked(engine, target->volume.name, target->snapshot.id))
-		pins |= PIN_MOUNT;
-	if (pins == 0)
+	if (pins.count == 0)
 		return 0;
-	for (int i = 0; i < PIN_COUNT; i++)
-		if (pins & 1u << i)
-			text_add_format(&why, "%s%s", why.length ? ", " : "", pin_names[i]);
-	fl_fail(err, FL_BUSY, "%s must stay, it is pinned: %s", name, text_get(&why));
+	fl_fail(err, FL_BUSY, "%s must stay: %s%s", name, text_get(&pins.text),
+		pins.count > PINS_NAMED ? " and more" : "");
 	fl_object(err, "%s", name);
-	return fl_hint(err, "tag: a tag points at it; tip: a branch goes on from it; stash: it is "
-			    "in a stash; branch: something began from it; mount: it is mounted");
+	return fl_hint(
+		err,
+		"take away what needs it first: flocker untag, stash drop, unmount or destroy");
 }
 
 struct deletion {

@@ -111,13 +111,6 @@ static int encode(struct engine *engine, struct tx *tx, const struct volume_row 
 	return 0;
 }
 
-static void note_written(struct engine *engine)
-{
-	own_lock(guard, &engine->care_mutex);
-
-	engine->facts_unsynced = true;
-}
-
 int facts_save(struct engine *engine, struct tx *tx, const struct volume_row *volume,
 	       const struct branch_row *branch, const struct line *add, struct fl_error *err)
 {
@@ -126,7 +119,7 @@ int facts_save(struct engine *engine, struct tx *tx, const struct volume_row *vo
 	if (encode(engine, tx, volume, branch, add, &text, err) < 0 ||
 	    driver_of(engine)->facts_write(engine->pool, &branch->uuid, text_get(&text), err) < 0)
 		return -(int)err->code;
-	note_written(engine);
+	sync_soon(engine);
 	return 0;
 }
 
@@ -177,7 +170,7 @@ static int compare_branch(void *arg, const struct branch_row *row, struct fl_err
 		return 0;
 	if (driver_of(engine)->facts_write(engine->pool, &row->uuid, text_get(&wanted), err) < 0)
 		return -(int)err->code;
-	note_written(engine);
+	sync_soon(engine);
 	return 0;
 }
 
@@ -191,7 +184,7 @@ int facts_refresh_all(struct engine *engine, struct fl_error *err)
 	comparison.tx = tx;
 	if (tx_branch_each(tx, NULL, false, compare_branch, &comparison, err) < 0)
 		return -(int)err->code;
-	return tx_branch_each(tx, NULL, true, compare_branch, &comparison, err);
+	return each_destroyed_branch(tx, compare_branch, &comparison, err);
 }
 
 /* --- reading ------------------------------------------------------------------------ */

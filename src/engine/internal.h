@@ -40,7 +40,7 @@ struct engine {
 	pthread_mutex_t care_mutex; /* of what follows */
 	void (*care_wake)(void *arg);
 	void *care_arg;
-	bool facts_unsynced;   /* facts were written and no sync has followed */
+	bool unsynced;	       /* facts were written or trees deleted, and no sync has followed */
 	bool facts_unwritten;  /* some facts could not be written: all are compared again */
 	struct fl_error alarm; /* a trouble that stops no reader: the host is full */
 };
@@ -56,6 +56,9 @@ void gate_leave(struct engine **inside);
 
 /* Some facts could not be written: logs it, and engine_care() will compare all of them. */
 void note_facts_unwritten(struct engine *engine, const struct fl_error *why);
+
+/* The pool is to be synced soon: for what is durable then, or for the space that comes back. */
+void sync_soon(struct engine *engine);
 
 /* Asks for a pass of engine_care() soon. */
 void care_soon(struct engine *engine);
@@ -137,6 +140,12 @@ must_check int family_head(struct tx *tx, const struct family *family, const str
 /* The stretches of a position's ancestry; `*ret` is heap. */
 void family_ancestry(const struct family *family, const struct position *position,
 		     struct stretch **ret, size_t *ret_count);
+
+/* Every branch in the trash: on its own, or with its volume. */
+must_check int each_destroyed_branch(struct tx *tx,
+				     int (*each)(void *arg, const struct branch_row *row,
+						 struct fl_error *err),
+				     void *arg, struct fl_error *err);
 
 /* --- answers: rows as nouns (answer.c) -------------------------------------------- */
 

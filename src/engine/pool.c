@@ -154,6 +154,25 @@ static int replace_backup(void *arg, const void *bytes, size_t length, struct fl
 	return pool->driver->file_write(pool, BACKUP_FILE, bytes, length, err);
 }
 
+/* A catalogue that lost its newest writes (a log torn or gone) must not overwrite the backup that
+ * has them. */
+static int check_generation(struct engine *engine, struct fl_error *err)
+{
+	own_text struct text backup = { 0 };
+	uint64_t mine = catalog_generation(engine->catalog), saved;
+	int r = driver_of(engine)->file_read(engine->pool, BACKUP_FILE, &backup, err);
+
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	saved = catalog_backup_generation(backup.bytes, backup.length);
+	if (saved <= mine)
+		return 0;
+	fl_fail(err, FL_CORRUPT,
+		"the catalogue is older than its backup: it lacks the last %" PRIu64 " changes",
+		saved - mine);
+	return fl_hint(err, "rebuild it from the pool: flocker pool recover");
+}
+
 /* Makes pool, catalogue and links agree, and begins the backup.  `engine->catalog` is set. */
 static int start(struct engine *engine, struct fl_error *err)
 {
@@ -200,7 +219,7 @@ static int start_catalog(struct engine *engine, struct fl_error *err)
 		return fl_hint(err, "rebuild it from the pool: flocker pool recover");
 	}
 	engine->catalog = catalog;
-	if (start(engine, err) == 0)
+	if (check_generation(engine, err) == 0 && start(engine, err) == 0)
 		return 0;
 	close_catalog(engine);
 	return -(int)err->code;

@@ -185,7 +185,7 @@ static int compare(struct engine *engine, struct comparison *comparison, struct 
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    tx_retired_each(tx, know_held, comparison, err) < 0 ||
-	    tx_branch_each(tx, NULL, true, know_destroyed, comparison, err) < 0)
+	    each_destroyed_branch(tx, know_destroyed, comparison, err) < 0)
 		return -(int)err->code;
 	comparison->tx = tx;
 	return driver_of(engine)->list(engine->pool, compare_tree, comparison, err);

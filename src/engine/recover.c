@@ -301,7 +301,7 @@ static int find_former(struct takeover *takeover, struct fl_error *err)
 	    tx_volume_each_destroyed(tx, take_volume, takeover, err) < 0 ||
 	    tx_branch_each(tx, NULL, false, take_branch, takeover, err) < 0)
 		return -(int)err->code;
-	return tx_branch_each(tx, NULL, true, take_branch, takeover, err);
+	return each_destroyed_branch(tx, take_branch, takeover, err);
 }
 
 static int write_takeover(struct takeover *takeover, struct fl_error *err)

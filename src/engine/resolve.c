@@ -54,6 +54,31 @@ void family_ancestry(const struct family *family, const struct position *positio
 	*ret_count = lineage_ancestry(&lineage, position, *ret, count);
 }
 
+struct destroyed_walk {
+	struct tx *tx;
+	int (*each)(void *arg, const struct branch_row *row, struct fl_error *err);
+	void *arg;
+};
+
+static int walk_destroyed_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	const struct destroyed_walk *walk = arg;
+
+	return tx_branch_each(walk->tx, &row->uuid, true, walk->each, walk->arg, err);
+}
+
+int each_destroyed_branch(struct tx *tx,
+			  int (*each)(void *arg, const struct branch_row *row,
+				      struct fl_error *err),
+			  void *arg, struct fl_error *err)
+{
+	struct destroyed_walk walk = { tx, each, arg };
+
+	if (tx_branch_each(tx, NULL, true, each, arg, err) < 0)
+		return -(int)err->code;
+	return tx_volume_each_destroyed(tx, walk_destroyed_volume, &walk, err);
+}
+
 static const char *form_text(unsigned form)
 {
 	switch (form) {

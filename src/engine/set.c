@@ -34,6 +34,21 @@ int check_message(const char *message, struct fl_error *err)
 	return check_text("message", message, MESSAGE, err);
 }
 
+/* A path that a container sees is what it says. */
+static bool has_dot_component(const char *path)
+{
+	for (const char *p = path; *p;) {
+		size_t length;
+
+		p += strspn(p, "/");
+		length = strcspn(p, "/");
+		if ((length == 1 && p[0] == '.') || (length == 2 && p[0] == '.' && p[1] == '.'))
+			return true;
+		p += length;
+	}
+	return false;
+}
+
 int check_mount_path(const char *path, struct fl_error *err)
 {
 	if (path[0] == '\0')
@@ -44,6 +59,9 @@ int check_mount_path(const char *path, struct fl_error *err)
 		return fl_fail(err, FL_INVALID,
 			       "the mount path '%.100s' holds a line break, a tab or a colon",
 			       path);
+	if (has_dot_component(path))
+		return fl_fail(err, FL_INVALID,
+			       "the mount path '%.100s' has a component '.' or '..'", path);
 	return check_text("mount path", path, MOUNT_PATH, err);
 }
 

@@ -66,7 +66,7 @@ static int load_trash(struct engine *engine, struct trash_list *ret, struct fl_e
 		return -(int)err->code;
 	scan.tx = tx;
 	if (tx_volume_each_destroyed(tx, add_volume, &scan, err) < 0 ||
-	    tx_branch_each(tx, NULL, true, add_branch, &scan, err) < 0) {
+	    each_destroyed_branch(tx, add_branch, &scan, err) < 0) {
 		trash_list_done(&scan.list);
 		return -(int)err->code;
 	}

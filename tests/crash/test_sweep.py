@@ -105,7 +105,8 @@ SETUPS = {
 
 # What may stand beside "before": a snapshot that was complete in the pool when the daemon died is
 # kept (DESIGN section 5), though nobody was told of it.
-ADOPTING = {"snapshot", "snapshot of two"}
+ADOPTING = {"snapshot", "snapshot of two", "create from live contents", "branch from live contents",
+            "tag live contents", "rollback", "rollback to a tag", "stash restore"}
 
 
 # --- states ----------------------------------------------------------------------------
@@ -130,10 +131,15 @@ def one_volume(name):
         "volume": volume, "branches": branches, "tags": host.items("/v1/tags", ref=name),
         "stashes": [{**s, "held": None} for s in stashes],
         "logs": [host.log_of(b["ref"]) for b in branches],
-        "contents": [digest(b["path"]) for b in branches if b["mounted"]],
+        "contents": [contents_at(b["path"]) for b in branches if b["mounted"]],
         "stashed": [contents_of(s["ref"]) for s in stashes],
         "links": sorted(os.listdir(f"{host.mnt}/{name}")) if os.path.isdir(f"{host.mnt}/{name}") else [],
     }
+
+
+def contents_at(path):
+    """A digest; of an empty tree, whose one time is that of its making, only that it is empty."""
+    return digest(path) if os.listdir(path) else "empty"
 
 
 def contents_of(ref):

@@ -107,7 +107,9 @@ class Host:
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
+        if failure and self.owned:
+            tap.note(self.tail())
         if self.owned:
             self.remove()
 
@@ -161,6 +163,7 @@ class Host:
             cleanup.remove(self.directory)
 
     def tail(self, lines=25):
+        """The end of the daemon's log; nothing of a host that is gone."""
         try:
             text = pathlib.Path(self.log).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:

@@ -113,7 +113,8 @@ def run_one(number, function):
     except Exception:
         note(traceback.format_exc())
         for helper in ON_FAILURE:
-            note(helper())
+            if text := helper():
+                note(text)
         print(f"not ok {number} - {title}", flush=True)
         return False
     print(f"ok {number} - {title} # {time.monotonic() - start:.2f} s", flush=True)

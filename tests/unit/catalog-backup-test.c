@@ -364,10 +364,10 @@ static void damage_ends_the_backup_there(void)
 	start(first, &log);
 	work(first, 0, 20);
 	length = log.bytes.length;
-	check(length > 16);
+	check(length > 24);
 	step = length / 40 + 1;
 	check_ok(catalog_open(fixture_path("hurt-restored"), true, &second, &err));
-	for (size_t at = 0; at < length; at += at < 16 ? 1 : step) {
+	for (size_t at = 0; at < length; at += at < 24 ? 1 : step) {
 		own_free char *bytes = xcalloc(1, length);
 
 		memcpy(bytes, log.bytes.bytes, length);

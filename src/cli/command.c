@@ -1,0 +1,365 @@
+#include "cli/command.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "model/utf8.h"
+
+/*
+ * Options may stand anywhere, also before the command, and a command has one
+ * or two words.  So the words are read twice: first only to find the command,
+ * passing over options (a value belongs to the option before it, as any command
+ * that knows the option says), then all of them with that command's options.
+ */
+
+#define WORD_TEXT 64
+
+void invocation_done(struct invocation *in)
+{
+	fl_client_close(in->client);
+	free(in->operands);
+	free(in->settings);
+	*in = (struct invocation){ 0 };
+}
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+bool command_is_family(const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const struct command *c = commands; c->name; c++)
+		if (strncmp(c->name, word, length) == 0 && c->name[length] == ' ')
+			return true;
+	return false;
+}
+
+/* --- options -------------------------------------------------------------- */
+
+static const struct option *find_in(const struct option *options, const char *name, size_t length,
+				    char letter)
+{
+	for (const struct option *o = options; o && o->name; o++) {
+		if (letter && o->letter == letter)
+			return o;
+		if (!letter && strlen(o->name) == length && memcmp(o->name, name, length) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+/* With `command` NULL: in any command. */
+static const struct option *find_option(const struct command *command, const char *name,
+					size_t length, char letter)
+{
+	const struct option *found = find_in(global_options, name, length, letter);
+
+	if (found)
+		return found;
+	if (command)
+		return find_in(command->options, name, length, letter);
+	for (const struct command *c = commands; c->name && !found; c++)
+		found = find_in(c->options, name, length, letter);
+	return found;
+}
+
+/* A word that is an option, as it is written. */
+struct spelling {
+	const char *name;
+	size_t length;
+	char letter;	   /* of a short one, else 0 */
+	const char *value; /* what is attached to it, or NULL */
+};
+
+static bool is_option(const char *word)
+{
+	return word[0] == '-' && word[1] != '\0';
+}
+
+static struct spelling spell(const char *word)
+{
+	const char *equals = strchr(word, '=');
+
+	if (word[1] != '-')
+		return (struct spelling){ word + 1, 1, word[1], word[2] ? word + 2 : NULL };
+	if (equals)
+		return (struct spelling){ word + 2, (size_t)(equals - word) - 2, 0, equals + 1 };
+	return (struct spelling){ word + 2, strlen(word) - 2, 0, NULL };
+}
+
+/* --- the first reading: which command -------------------------------------- */
+
+static const char *skip_options(int argc, char **argv, int *at)
+{
+	while (*at < argc) {
+		const char *word = argv[(*at)++];
+		const struct option *option;
+		struct spelling s;
+
+		if (strcmp(word, "--") == 0)
+			return *at < argc ? argv[(*at)++] : NULL;
+		if (!is_option(word))
+			return word;
+		s = spell(word);
+		option = find_option(NULL, s.name, s.length, s.letter);
+		if (option && option->value && !s.value)
+			(*at)++;
+	}
+	return NULL;
+}
+
+/* Optimal string alignment, for words that are short: how many slips apart two words are. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t rows[3][WORD_TEXT], n = strlen(a), m = strlen(b);
+
+	if (n >= WORD_TEXT || m >= WORD_TEXT)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= m; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *older = rows[(i + 1) % 3];
+
+		now[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = before[j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (before[j] + 1 < best)
+				best = before[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    older[j - 2] + 1 < best)
+				best = older[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return rows[n % 3][m];
+}
+
+/* The command nearest to what was typed, if it is near enough to be meant. */
+static const char *nearest_command(const char *typed)
+{
+	size_t best = strlen(typed) / 3 + 2;
+	const char *name = NULL;
+
+	for (const struct command *c = commands; c->name; c++) {
+		const char *second = strchr(c->name, ' ');
+		size_t d = distance(typed, c->name);
+		size_t alone = second ? distance(typed, second + 1) + 1 : SIZE_MAX;
+
+		if (alone < d)
+			d = alone;
+		if (d < best) {
+			best = d;
+			name = c->name;
+		}
+	}
+	return name;
+}
+
+static int fail_unknown(const char *typed, struct fl_error *err)
+{
+	const char *near = nearest_command(typed);
+
+	fl_fail(err, FL_INVALID, "there is no command '%.60s'", typed);
+	if (near)
+		return fl_hint(err, "did you mean 'flocker %s'?", near);
+	return fl_hint(err, "'flocker help' shows all commands");
+}
+
+static int fail_family(const char *word, struct fl_error *err)
+{
+	own_text struct text list = { 0 };
+	size_t length = strlen(word);
+
+	for (const struct command *c = commands; c->name; c++)
+		if (strncmp(c->name, word, length) == 0 && c->name[length] == ' ')
+			text_add_format(&list, "%s%s", list.length ? ", " : "",
+					c->name + length + 1);
+	fl_fail(err, FL_INVALID, "'%s' needs one of: %s", word, text_get(&list));
+	return fl_hint(err, "'flocker help %s' explains them", word);
+}
+
+/* Finds the command and how many words it took. */
+static int find_command(int argc, char **argv, const struct command **ret, size_t *ret_words,
+			struct fl_error *err)
+{
+	int at = 1;
+	const char *first = skip_options(argc, argv, &at);
+	const char *second;
+	char pair[2 * WORD_TEXT];
+
+	*ret = NULL;
+	*ret_words = 0;
+	if (!first)
+		return 0;
+	if (command_is_family(first)) {
+		second = skip_options(argc, argv, &at);
+		snprintf(pair, sizeof(pair), "%.60s %.60s", first, second ? second : "");
+		*ret = command_find(pair);
+		*ret_words = 2;
+		if (*ret)
+			return 0;
+		if (second && !command_find(first))
+			return fail_unknown(pair, err);
+		if (!command_find(first))
+			return fail_family(first, err);
+	}
+	*ret = command_find(first);
+	*ret_words = 1;
+	return *ret ? 0 : fail_unknown(first, err);
+}
+
+/* --- the second reading: everything ------------------------------------------ */
+
+static int hint_usage(const struct command *command, struct fl_error *err)
+{
+	own_text struct text synopsis = { 0 };
+
+	if (!command)
+		return fl_hint(err, "'flocker help' shows all commands");
+	command_synopsis(command, &synopsis);
+	return fl_hint(err, "usage: %s", text_get(&synopsis));
+}
+
+static int fail_option(const struct command *command, const struct spelling *s,
+		       struct fl_error *err)
+{
+	const char *dashes = s->letter ? "-" : "--";
+
+	if (command && find_option(NULL, s->name, s->length, s->letter))
+		fl_fail(err, FL_INVALID, "'flocker %s' takes no option %s%.*s", command->name,
+			dashes, (int)s->length, s->name);
+	else
+		fl_fail(err, FL_INVALID, "there is no option %s%.*s", dashes, (int)s->length,
+			s->name);
+	return hint_usage(command, err);
+}
+
+static int take_option(struct invocation *in, int argc, char **argv, int *at, struct fl_error *err)
+{
+	struct spelling s = spell(argv[(*at)++]);
+	const struct option *o = find_option(in->command, s.name, s.length, s.letter);
+	const char *value = s.value;
+
+	if (!o || (!in->command && find_in(global_options, s.name, s.length, s.letter) == NULL))
+		return fail_option(in->command, &s, err);
+	if (!o->value && value) {
+		fl_fail(err, FL_INVALID, "option --%s takes no value", o->name);
+		return hint_usage(in->command, err);
+	}
+	if (o->value && !value) {
+		if (*at >= argc) {
+			fl_fail(err, FL_INVALID, "option --%s needs a %s", o->name, o->value);
+			return hint_usage(in->command, err);
+		}
+		value = argv[(*at)++];
+	}
+	if (o->id == OPT_SET) {
+		in->settings[in->setting_count++] = value;
+		return 0;
+	}
+	if (o->value && in->options[o->id])
+		return fl_fail(err, FL_INVALID, "option --%s is given twice", o->name);
+	in->options[o->id] = value ? value : "";
+	return 0;
+}
+
+static int check_operands(const struct invocation *in, struct fl_error *err)
+{
+	const struct command *command = in->command;
+
+	if (!command || option_given(in, OPT_HELP))
+		return 0;
+	if (in->operand_count < command->least)
+		fl_fail(err, FL_INVALID, "'flocker %s' needs %s", command->name, command->operands);
+	else if (in->operand_count > command->most)
+		fl_fail(err, FL_INVALID, "'flocker %s' has no use for '%.100s'", command->name,
+			in->operands[command->most]);
+	else
+		return 0;
+	return hint_usage(command, err);
+}
+
+static int read_words(struct invocation *in, int argc, char **argv, size_t skip,
+		      struct fl_error *err)
+{
+	bool options_end = false;
+	int r;
+
+	for (int at = 1; at < argc;) {
+		if (!options_end && strcmp(argv[at], "--") == 0) {
+			options_end = true;
+			at++;
+		} else if (!options_end && is_option(argv[at])) {
+			r = take_option(in, argc, argv, &at, err);
+			if (r < 0)
+				return r;
+		} else if (skip > 0) {
+			skip--;
+			at++;
+		} else {
+			in->operands[in->operand_count++] = argv[at++];
+		}
+	}
+	return check_operands(in, err);
+}
+
+/* Whatever goes to the daemon goes as JSON, which cannot say anything else. */
+static bool is_utf8(const char *word)
+{
+	for (size_t n; *word; word += n) {
+		n = utf8_length(word);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error *err)
+{
+	size_t words;
+	int r;
+
+	*ret = (struct invocation){
+		.operands = xcalloc((size_t)argc + 1, sizeof(char *)),
+		.settings = xcalloc((size_t)argc + 1, sizeof(char *)),
+	};
+	for (int i = 1; i < argc; i++)
+		if (!is_utf8(argv[i]))
+			return fl_fail(err, FL_INVALID, "word %d of the command is not UTF-8", i);
+	/* How an error is shown must be known before anything can be wrong. */
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			ret->options[OPT_JSON] = "";
+	r = find_command(argc, argv, &ret->command, &words, err);
+	if (r < 0)
+		return r;
+	return read_words(ret, argc, argv, words, err);
+}
+
+void command_synopsis(const struct command *command, struct text *ret)
+{
+	text_add_format(ret, "flocker %s", command->name);
+	if (*command->operands)
+		text_add_format(ret, " %s", command->operands);
+	for (const struct option *o = command->options; o && o->name; o++) {
+		if (!o->help)
+			continue;
+		if (o->letter)
+			text_add_format(ret, " [-%c%s%s]", o->letter, o->value ? " " : "",
+					o->value ? o->value : "");
+		else
+			text_add_format(ret, " [--%s%s%s]%s", o->name, o->value ? " " : "",
+					o->value ? o->value : "", o->id == OPT_SET ? "..." : "");
+	}
+}

@@ -1,0 +1,110 @@
+#pragma once
+
+/*
+ * The command line: what commands and options there are (table.c), and how
+ * words become a call of one of them.  The parser, the help, and the check of
+ * the man page all read the same table.  Nothing here talks to a daemon.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "lib/flocker.h"
+
+/* An option is the same thing wherever it is accepted; only its help differs. */
+enum option_id {
+	OPT_JSON,
+	OPT_ROOT,
+	OPT_SOCKET,
+	OPT_NO_COLOR,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_FILE,
+	OPT_SIZE,
+	OPT_SPARSE,
+	OPT_DEVICE,
+	OPT_DIRECTORY,
+	OPT_COMPRESS,
+	OPT_FORCE,
+	OPT_DRIVER,
+	OPT_FROM,
+	OPT_DESCRIPTION,
+	OPT_MOUNT_PATH,
+	OPT_SET,
+	OPT_NAME,
+	OPT_MESSAGE,
+	OPT_COUNT,
+	OPT_LIST,
+	OPT_TO,
+	OPT_AS,
+	OPT_TABLE,
+	OPTIONS,
+};
+
+struct option {
+	enum option_id id;
+	const char *name;  /* without dashes; NULL ends a list */
+	char letter;	   /* or 0 */
+	const char *value; /* what its value is called; NULL: it takes none */
+	const char *help;  /* NULL: not shown */
+};
+
+struct invocation;
+
+#define ANY_NUMBER 100000
+
+struct command {
+	const char *name;     /* "list", "pool create"; NULL ends the table */
+	const char *group;    /* heading in the overview; NULL: not shown there */
+	const char *operands; /* as in the synopsis: "NAME", "REF..." */
+	const char *summary;  /* one line */
+	const char *details;  /* paragraphs of at most 80 columns, or NULL */
+	const struct option *options;
+	size_t least, most; /* operands */
+	int (*run)(struct invocation *in, struct fl_error *err);
+};
+
+extern const struct command commands[];
+extern const struct option global_options[];
+
+/* What the user typed, taken apart.  Strings are argv's. */
+struct invocation {
+	const struct command *command; /* NULL: only global options were given */
+	const char *options[OPTIONS];  /* the value, "" for a bare option, NULL when not given */
+	const char **operands;	       /* heap */
+	size_t operand_count;
+	const char **settings; /* heap: the values of every --set */
+	size_t setting_count;
+	struct fl_client *client; /* once something was asked */
+	bool broken;		  /* part of a JSON document was printed before it failed */
+};
+
+/* Releases what it owns and closes the client. */
+void invocation_done(struct invocation *in);
+#define own_invocation own(invocation_done)
+
+/*
+ * FL_INVALID with what is wrong and a hint: an unknown command (with the one
+ * that may have been meant), an option that it does not take, a value missing
+ * or too much, too few or too many operands.  `ret` is usable after a failure
+ * too, as far as the words were understood (its command, and whether --json
+ * stood anywhere).
+ */
+must_check int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error *err);
+
+static inline bool option_given(const struct invocation *in, enum option_id id)
+{
+	return in->options[id] != NULL;
+}
+
+/* The command called `name` ("list", "pool create"); NULL if there is none. */
+const struct command *command_find(const char *name);
+
+/* Do commands of two words begin with this one ("pool")? */
+bool command_is_family(const char *word);
+
+/* "flocker pool grow [SIZE]", with its options where they are few; into `ret`. */
+struct text;
+void command_synopsis(const struct command *command, struct text *ret);

@@ -1,0 +1,178 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/talk.h"
+#include "cli/verbs.h"
+
+/* All of it is printed from the command table. */
+
+static void print_option(const struct option *o)
+{
+	char spelling[64];
+
+	snprintf(spelling, sizeof(spelling), "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
+		 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->value ? " " : "",
+		 o->value ? o->value : "");
+	printf("  %-28s %s\n", spelling, o->help);
+}
+
+static void print_options(const char *title, const struct option *options)
+{
+	bool titled = false;
+
+	for (const struct option *o = options; o && o->name; o++) {
+		if (!o->help)
+			continue;
+		if (!titled)
+			printf("\n%s:\n", title);
+		titled = true;
+		print_option(o);
+	}
+}
+
+static void print_command_line(const struct command *command)
+{
+	char usage[64];
+
+	snprintf(usage, sizeof(usage), "%s %s", command->name, command->operands);
+	printf("  %-28s %s\n", usage, command->summary);
+}
+
+void help_command(const struct command *command)
+{
+	own_text struct text synopsis = { 0 };
+
+	command_synopsis(command, &synopsis);
+	printf("usage: %s\n\n%s\n", text_get(&synopsis), command->summary);
+	if (command->details)
+		printf("\n%s\n", command->details);
+	print_options("options", command->options);
+	print_options("options of every command", global_options);
+}
+
+void help_overview(void)
+{
+	const char *group = NULL;
+
+	puts("usage: flocker COMMAND [OPTION...]\n\n"
+	     "Data volumes with a history: snapshots, branches, tags, and a way back.");
+	for (const struct command *c = commands; c->name; c++) {
+		if (!group || strcmp(group, c->group) != 0)
+			printf("\n%s:\n", c->group);
+		group = c->group;
+		print_command_line(c);
+	}
+	print_options("Options of every command", global_options);
+	puts("\n'flocker help COMMAND' explains one, 'man flocker' all of them.");
+}
+
+static void help_family(const char *word)
+{
+	size_t length = strlen(word);
+
+	printf("usage: flocker %s COMMAND [OPTION...]\n\n", word);
+	for (const struct command *c = commands; c->name; c++)
+		if (strncmp(c->name, word, length) == 0 && c->name[length] == ' ')
+			print_command_line(c);
+}
+
+static void print_table_options(const struct option *options)
+{
+	for (const struct option *o = options; o && o->name; o++) {
+		if (!o->help)
+			continue;
+		printf("\t--%s\t%s", o->name, o->value ? o->value : "");
+		if (o->letter)
+			printf("\t-%c", o->letter);
+		putchar('\n');
+	}
+}
+
+/*
+ * The table for programs: a line "NAME<tab>OPERANDS" for each command (first
+ * one without a name for what every command takes), below it a line
+ * "<tab>--OPTION<tab>VALUE[<tab>-LETTER]" for each of its options.
+ */
+static void print_table(void)
+{
+	puts("\t");
+	print_table_options(global_options);
+	for (const struct command *c = commands; c->name; c++) {
+		printf("%s\t%s\n", c->name, c->operands);
+		print_table_options(c->options);
+	}
+}
+
+int verb_help(struct invocation *in, struct fl_error *err)
+{
+	own_text struct text name = { 0 };
+	const struct command *command;
+
+	if (option_given(in, OPT_TABLE)) {
+		print_table();
+		return 0;
+	}
+	if (in->operand_count == 0) {
+		help_overview();
+		return 0;
+	}
+	for (size_t i = 0; i < in->operand_count; i++)
+		text_add_format(&name, "%s%s", i ? " " : "", in->operands[i]);
+	command = command_find(text_get(&name));
+	if (command) {
+		help_command(command);
+		return 0;
+	}
+	if (in->operand_count == 1 && command_is_family(in->operands[0])) {
+		help_family(in->operands[0]);
+		return 0;
+	}
+	fl_fail(err, FL_INVALID, "there is no command '%.60s'", text_get(&name));
+	return fl_hint(err, "'flocker help' shows all commands");
+}
+
+/* --- version --------------------------------------------------------------------- */
+
+static void print_daemon_version(struct value *daemon)
+{
+	struct value *instance = value_get(daemon, "instance");
+
+	printf("flockerd %s, instance %s on %s\n", field(daemon, "version"),
+	       field(instance, "name"), field(daemon, "host"));
+}
+
+static void print_version_json(struct value *daemon)
+{
+	own_body struct body *both = body_new();
+	own_text struct text written = { 0 };
+
+	if (daemon) {
+		size_t length;
+		const char *start = value_written(daemon, &length);
+
+		text_add(&written, start, length);
+	}
+	body_string(both, "version", FLOCKER_VERSION);
+	body_raw(both, "daemon", daemon ? text_get(&written) : NULL);
+	puts(body_finish(both));
+}
+
+/* That no daemon can be reached is part of the answer, not a failure. */
+int verb_version(struct invocation *in, struct fl_error *err)
+{
+	own_free struct value *daemon = NULL;
+	bool reached = talk(in, "GET", "/v1/version", NULL, NULL, &daemon, err) == 0;
+
+	if (!reached && err->code != FL_UNREACHABLE && err->code != FL_DENIED)
+		return -(int)err->code;
+	if (option_given(in, OPT_JSON)) {
+		print_version_json(daemon);
+		return 0;
+	}
+	puts("flocker " FLOCKER_VERSION);
+	if (reached)
+		print_daemon_version(daemon);
+	else
+		puts(err->text);
+	return 0;
+}

@@ -1,0 +1,207 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/talk.h"
+#include "cli/verbs.h"
+
+struct place {
+	enum option_id option;
+	const char *kind;
+};
+
+static const struct place places[] = {
+	{ OPT_FILE, "file" },
+	{ OPT_DEVICE, "device" },
+	{ OPT_DIRECTORY, "directory" },
+};
+
+/* Which of the places is given; NULL for none. */
+static int find_place(const struct invocation *in, const struct place **ret, struct fl_error *err)
+{
+	const struct place *found = NULL;
+
+	for (size_t i = 0; i < array_size(places); i++) {
+		if (!option_given(in, places[i].option))
+			continue;
+		if (found)
+			return fl_fail(err, FL_INVALID, "both --%s and --%s: a pool has one place",
+				       found->kind, places[i].kind);
+		found = &places[i];
+	}
+	*ret = found;
+	return 0;
+}
+
+static int put_place(struct body *body, const struct invocation *in, const struct place *place,
+		     struct fl_error *err)
+{
+	own_text struct text path = { 0 };
+
+	if (absolute_path(in->options[place->option], &path, err) < 0)
+		return -(int)err->code;
+	body_string(body, "kind", place->kind);
+	body_string(body, "path", text_get(&path));
+	if (option_given(in, OPT_SPARSE))
+		body_true(body, "sparse");
+	if (option_given(in, OPT_COMPRESS))
+		body_true(body, "compress");
+	if (option_given(in, OPT_FORCE))
+		body_true(body, "force");
+	put_option(body, in, OPT_DRIVER, "driver");
+	return 0;
+}
+
+static int put_size(struct body *body, const char *text, struct fl_error *err)
+{
+	uint64_t size;
+
+	if (size_parse(text, &size, err) < 0)
+		return -(int)err->code;
+	body_int(body, "size", (int64_t)size);
+	return 0;
+}
+
+static void print_use(struct value *pool)
+{
+	uint64_t size = (uint64_t)field_int(pool, "size"), used = (uint64_t)field_int(pool, "used");
+	char number[PRINT_TEXT], line[2 * PRINT_TEXT];
+
+	print_fact("size", print_size(size, number));
+	print_size(used, number);
+	if (printing.terminal && size > 0)
+		snprintf(line, sizeof(line), "%s (%.0f %%)", number,
+			 100.0 * (double)used / (double)size);
+	else
+		snprintf(line, sizeof(line), "%s", number);
+	print_fact("used", line);
+	print_fact("free", print_size((uint64_t)field_int(pool, "free"), number));
+	if (value_is(value_get(pool, "host_free"), VALUE_NUMBER))
+		print_fact("free on host",
+			   print_size((uint64_t)field_int(pool, "host_free"), number));
+}
+
+static void print_pool(struct value *pool)
+{
+	own_text struct text kind = { 0 };
+
+	text_add_format(&kind, "%s%s%s", field(pool, "kind"),
+			field_bool(pool, "sparse") ? ", sparse" : "",
+			field_bool(pool, "compress") ? ", compressed" : "");
+	print_fact("place", field(pool, "path"));
+	print_fact("kind", text_get(&kind));
+	print_fact("driver", field(pool, "driver"));
+	print_use(pool);
+	print_fact("health", field(pool, "health"));
+	print_fact("writable",
+		   field_bool(pool, "read_only") ? "no: the file system is read-only" : "yes");
+	print_fact("uuid", field(pool, "uuid"));
+	print_fact("instance", field(pool, "instance"));
+}
+
+static int answer_pool(struct invocation *in, const char *method, const char *path,
+		       struct body *body, struct fl_error *err)
+{
+	own_free struct value *pool = NULL;
+	int r = talk(in, method, path, NULL, body, &pool, err);
+
+	if (r < 0)
+		return r;
+	if (option_given(in, OPT_JSON))
+		print_json(pool);
+	else
+		print_pool(pool);
+	return 0;
+}
+
+int verb_pool_create(struct invocation *in, struct fl_error *err)
+{
+	own_body struct body *body = body_new();
+	const struct place *place = NULL;
+
+	if (find_place(in, &place, err) < 0)
+		return -(int)err->code;
+	if (!place) {
+		fl_fail(err, FL_INVALID, "where should the pool be?");
+		return fl_hint(err, "for example: flocker pool create --file "
+				    "/var/lib/flocker/pool.img --size 20G; or --device DEV, "
+				    "--directory PATH");
+	}
+	if (place->option != OPT_FILE &&
+	    (option_given(in, OPT_SIZE) || option_given(in, OPT_SPARSE)))
+		return fl_fail(err, FL_INVALID,
+			       "--size and --sparse belong to --file: a %s has the "
+			       "size that it has",
+			       place->kind);
+	if (put_place(body, in, place, err) < 0)
+		return -(int)err->code;
+	if (option_given(in, OPT_SIZE) && put_size(body, in->options[OPT_SIZE], err) < 0)
+		return -(int)err->code;
+	return answer_pool(in, "POST", "/v1/pool", body, err);
+}
+
+int verb_pool_show(struct invocation *in, struct fl_error *err)
+{
+	return answer_pool(in, "GET", "/v1/pool", NULL, err);
+}
+
+int verb_pool_grow(struct invocation *in, struct fl_error *err)
+{
+	own_body struct body *body = body_new();
+
+	if (put_size(body, in->operand_count ? in->operands[0] : "0", err) < 0)
+		return -(int)err->code;
+	return answer_pool(in, "POST", "/v1/pool/grow", body, err);
+}
+
+static void print_recovery(struct value *recovery)
+{
+	static const char *const counts[] = { "volumes", "branches", "snapshots", "tags",
+					      "stashes" };
+	char number[PRINT_TEXT];
+
+	for (size_t i = 0; i < array_size(counts); i++) {
+		snprintf(number, sizeof(number), "%lld", (long long)field_int(recovery, counts[i]));
+		print_fact(counts[i], number);
+	}
+	if (!field_bool(recovery, "backup_used"))
+		print_fact("backup", "none in the pool: tags, stashes and metadata are not known");
+	else if (!field_bool(recovery, "backup_complete"))
+		print_fact("backup", "damaged at its end: the last changes to tags, stashes and "
+				     "metadata may be missing");
+	else
+		print_fact("backup", "complete");
+}
+
+static int answer_recovery(struct invocation *in, const char *path, struct body *body,
+			   struct fl_error *err)
+{
+	own_free struct value *recovery = NULL;
+	int r = talk(in, "POST", path, NULL, body, &recovery, err);
+
+	if (r < 0)
+		return r;
+	if (option_given(in, OPT_JSON))
+		print_json(recovery);
+	else
+		print_recovery(recovery);
+	return 0;
+}
+
+int verb_pool_recover(struct invocation *in, struct fl_error *err)
+{
+	own_body struct body *body = body_new();
+
+	return answer_recovery(in, "/v1/pool/recover", body, err);
+}
+
+int verb_pool_adopt(struct invocation *in, struct fl_error *err)
+{
+	own_body struct body *body = body_new();
+	const struct place *place = NULL;
+
+	if (find_place(in, &place, err) < 0)
+		return -(int)err->code;
+	if (place && put_place(body, in, place, err) < 0)
+		return -(int)err->code;
+	return answer_recovery(in, "/v1/pool/adopt", body, err);
+}

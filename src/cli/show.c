@@ -1,0 +1,175 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/list.h"
+#include "cli/talk.h"
+#include "cli/verbs.h"
+
+/*
+ * `show` prints what is known of one thing.  The form of the reference says
+ * what kind it is, so one request is enough, but for a tag: what it is comes
+ * from the volume's tags, what it points at is a snapshot.
+ */
+
+static void fact_time(const char *label, int64_t time)
+{
+	char when[PRINT_TEXT], ago[PRINT_TEXT], line[2 * PRINT_TEXT + 4];
+
+	print_time(time, when);
+	snprintf(line, sizeof(line), "%s (%s)", when, print_ago(time, ago));
+	print_fact(label, printing.terminal ? line : when);
+}
+
+static void fact_int(const char *label, int64_t value)
+{
+	char text[PRINT_TEXT];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	print_fact(label, text);
+}
+
+static void fact_list(const char *label, struct value *object, const char *key)
+{
+	own_free char *joined = field_joined(object, key, ", ");
+
+	print_fact(label, joined);
+}
+
+static void fact_metadata(struct value *object)
+{
+	struct value *pairs = value_get(object, "metadata");
+
+	for (struct value *key = value_first(pairs); key; key = value_next(pairs, key + 1)) {
+		own_text struct text pair = { 0 };
+		const char *value = value_string(key + 1);
+
+		text_add_format(&pair, "%s=%s", value_string(key), value ? value : "");
+		print_fact("metadata", text_get(&pair));
+	}
+}
+
+static void fact_origin(struct value *object)
+{
+	print_fact("from", field(value_get(object, "origin"), "ref"));
+}
+
+static void print_volume(struct value *volume)
+{
+	print_fact("volume", field(volume, "name"));
+	print_fact("description", field(volume, "description"));
+	print_fact("owner", field(volume, "owner"));
+	fact_int("epoch", field_int(volume, "epoch"));
+	fact_time("created", field_time(volume, "created"));
+	fact_origin(volume);
+	print_fact("mount path", field(volume, "mount_path"));
+	fact_list("branches", volume, "branches");
+	fact_metadata(volume);
+	print_fact("uuid", field(volume, "uuid"));
+}
+
+static void print_branch(struct value *branch)
+{
+	print_fact("branch", field(branch, "ref"));
+	print_fact("instance", field(branch, "instance"));
+	print_fact("path", field(branch, "path"));
+	print_fact("mounted", field_bool(branch, "mounted") ? "yes" : "no");
+	print_fact("tip", field(branch, "tip"));
+	fact_int("snapshots", field_int(branch, "snapshots"));
+	fact_time("created", field_time(branch, "created"));
+	fact_origin(branch);
+	print_fact("uuid", field(branch, "uuid"));
+}
+
+static void print_snapshot(struct value *snapshot)
+{
+	print_fact("snapshot", field(snapshot, "ref"));
+	print_fact("name", field(snapshot, "name"));
+	print_fact("message", field(snapshot, "message"));
+	fact_time("time", field_time(snapshot, "time"));
+	print_fact("reason", field(snapshot, "reason"));
+	fact_list("tags", snapshot, "tags");
+	fact_list("kept for", snapshot, "pins");
+	fact_metadata(snapshot);
+	print_fact("parent", field(snapshot, "parent"));
+	fact_int("sequence", field_int(snapshot, "sequence"));
+	print_fact("taken by", field(snapshot, "instance"));
+	print_fact("on host", field(snapshot, "host"));
+}
+
+static void print_stash(struct value *stash)
+{
+	print_fact("stash", field(stash, "ref"));
+	print_fact("branch", field(stash, "branch"));
+	fact_time("put aside", field_time(stash, "created"));
+	print_fact("snapshot", field(stash, "snapshot"));
+	print_fact("went back to", field(stash, "target"));
+	if (field_bool(stash, "held"))
+		print_fact("in use", "yes: what is still written there is added to it");
+}
+
+static void print_tag(struct value *tag)
+{
+	print_fact("tag", field(tag, "ref"));
+	fact_time("tagged", field_time(tag, "created"));
+}
+
+struct kind {
+	const char *path;
+	void (*print)(struct value *object);
+};
+
+static struct kind kind_of(const struct ref *ref)
+{
+	if (ref->kind == REF_STASH)
+		return (struct kind){ "/v1/stash", print_stash };
+	if (ref_is_snapshot(ref))
+		return (struct kind){ "/v1/snapshot", print_snapshot };
+	if (ref->kind == REF_BRANCH)
+		return (struct kind){ "/v1/branch", print_branch };
+	return (struct kind){ "/v1/volume", print_volume };
+}
+
+/* The tag itself, before the snapshot that it points at; under --json it alone. */
+static int show_tag(struct invocation *in, const struct ref *ref, struct fl_error *err)
+{
+	own_free struct value *tags = NULL;
+	int r = list_items(in, "/v1/tags", ref->volume, &tags, err);
+
+	if (r < 0)
+		return r;
+	value_each(tags, tag)
+	{
+		if (!value_equals(value_get(tag, "name"), ref->tag))
+			continue;
+		if (option_given(in, OPT_JSON))
+			print_json(tag);
+		else
+			print_tag(tag);
+		return 0;
+	}
+	fl_fail(err, FL_NOT_FOUND, "no tag '%s' in volume '%s'", ref->tag, ref->volume);
+	fl_hint(err, "'flocker tags %s' shows its tags", ref->volume);
+	return fl_object(err, "%s", in->operands[0]);
+}
+
+int verb_show(struct invocation *in, struct fl_error *err)
+{
+	own_free struct value *object = NULL;
+	own_ref struct ref ref = { 0 };
+	struct kind kind;
+	int r = take_ref(in->operands[0], &ref, err);
+
+	if (r == 0 && ref.kind == REF_TAG)
+		r = show_tag(in, &ref, err);
+	if (r < 0 || (ref.kind == REF_TAG && option_given(in, OPT_JSON)))
+		return r;
+	kind = kind_of(&ref);
+	r = talk(in, "GET", kind.path, in->operands[0], NULL, &object, err);
+	if (r < 0)
+		return r;
+	if (option_given(in, OPT_JSON))
+		print_json(object);
+	else
+		kind.print(object);
+	return 0;
+}

@@ -1,0 +1,165 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/list.h"
+#include "cli/talk.h"
+#include "cli/verbs.h"
+
+static int check_refs(struct invocation *in, struct fl_error *err)
+{
+	for (size_t i = 0; i < in->operand_count; i++) {
+		own_ref struct ref ref = { 0 };
+
+		if (take_ref(in->operands[i], &ref, err) < 0)
+			return -(int)err->code;
+		if (ref_is_snapshot(&ref)) {
+			fl_fail(err, FL_INVALID, "'%s' is a snapshot already", in->operands[i]);
+			fl_object(err, "%s", in->operands[i]);
+			return fl_hint(err, "a snapshot is taken of a branch: flocker snapshot %s",
+				       ref.volume);
+		}
+	}
+	if (option_given(in, OPT_NAME))
+		return ref_check_snapshot_name(in->options[OPT_NAME], err);
+	return 0;
+}
+
+static int snapshot_body(struct invocation *in, struct body *body, struct fl_error *err)
+{
+
+	body_array(body, "refs");
+	for (size_t i = 0; i < in->operand_count; i++)
+		body_string(body, NULL, in->operands[i]);
+	body_end(body);
+	put_option(body, in, OPT_NAME, "name");
+	put_option(body, in, OPT_MESSAGE, "message");
+	if (put_metadata(body, in->settings, in->setting_count, err) < 0)
+		return -(int)err->code;
+	return 0;
+}
+
+int verb_snapshot(struct invocation *in, struct fl_error *err)
+{
+	own_free struct value *list = NULL;
+	own_body struct body *body = body_new();
+	struct value *items;
+	int r = check_refs(in, err);
+
+	if (r == 0)
+		r = snapshot_body(in, body, err);
+	if (r == 0)
+		r = talk(in, "POST", "/v1/snapshots", NULL, body, &list, err);
+	if (r < 0)
+		return r;
+	items = value_get(list, "items");
+	if (!value_is(items, VALUE_ARRAY))
+		return fl_fail(err, FL_CORRUPT, "the daemon's answer is not a list");
+	if (option_given(in, OPT_JSON)) {
+		print_json(items);
+		return 0;
+	}
+	value_each(items, snapshot) printf("%s\n", field(snapshot, "ref"));
+	return 0;
+}
+
+/* --- log ------------------------------------------------------------------------ */
+
+static const struct column log_columns[] = {
+	{ "ID", PAINT_ID, false },
+	{ "TIME", PAINT_NONE, false },
+	{ "AGE", PAINT_DIM, true },
+	{ "BRANCH", PAINT_NONE, false },
+	{ "REASON", PAINT_NONE, false },
+	{ "NAME", PAINT_NAME, false },
+	{ "TAGS", PAINT_TAG, false },
+	{ "MESSAGE", PAINT_NONE, false },
+	{ 0 },
+};
+
+/* A message may have paragraphs; in a table its first line stands for it. */
+static char *first_line(const char *message)
+{
+	struct text line = { 0 };
+
+	text_add(&line, message, strcspn(message, "\n"));
+	return text_take(&line);
+}
+
+static void add_snapshot(struct table *table, struct value *snapshot)
+{
+	own_free char *tags = field_joined(snapshot, "tags", ",");
+	own_free char *message = first_line(field(snapshot, "message"));
+	int64_t time = field_time(snapshot, "time");
+	own_free char *note = NULL;
+	char text[PRINT_TEXT];
+
+	/* What follows is older than the branch: its past lies in another one. */
+	if (field_bool(snapshot, "began") &&
+	    asprintf(&note, "--- began here, from %s ---", field(snapshot, "ref")) >= 0)
+		table_note(table, note);
+	table_add(table,
+		  printing.terminal ? field_short_id(snapshot, "id", text) : field(snapshot, "id"));
+	table_add(table, field_when(snapshot, "time", text));
+	table_add(table, print_age(time, text));
+	table_add(table, field(snapshot, "branch"));
+	table_add(table, field(snapshot, "reason"));
+	table_add(table, field(snapshot, "name"));
+	table_add(table, tags);
+	table_add(table, message);
+}
+
+/* Without a reference: the only volume that there is. */
+static int only_volume(struct invocation *in, char **ret, struct fl_error *err)
+{
+	own_free struct value *volumes = NULL;
+	int r = list_items(in, "/v1/volumes", NULL, &volumes, err);
+	size_t count = value_count(volumes);
+
+	if (r < 0)
+		return r;
+	if (count == 0) {
+		fl_fail(err, FL_NOT_FOUND, "there is no volume yet");
+		return fl_hint(err, "make one: flocker create NAME");
+	}
+	if (count > 1) {
+		fl_fail(err, FL_INVALID, "there are %zu volumes: say which", count);
+		return fl_hint(err, "for example: flocker log %s",
+			       field(value_first(volumes), "name"));
+	}
+	*ret = xstrdup(field(value_first(volumes), "name"));
+	return 0;
+}
+
+static int take_count(const char *text, int64_t *ret, struct fl_error *err)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || *ret == 0)
+		return fl_fail(err, FL_INVALID, "'%.40s' is not a number of snapshots", text);
+	return 0;
+}
+
+int verb_log(struct invocation *in, struct fl_error *err)
+{
+	own_free char *volume = NULL;
+	own_ref struct ref ref = { 0 };
+	struct listing listing = {
+		.path = "/v1/snapshots",
+		.paged = true,
+		.none = "no snapshots yet: take one with 'flocker snapshot REF'",
+		.row = add_snapshot,
+		.columns = log_columns,
+	};
+
+	if (option_given(in, OPT_COUNT) &&
+	    take_count(in->options[OPT_COUNT], &listing.limit, err) < 0)
+		return -(int)err->code;
+	if (in->operand_count == 0 && only_volume(in, &volume, err) < 0)
+		return -(int)err->code;
+	listing.ref = volume ? volume : in->operands[0];
+	if (take_ref(listing.ref, &ref, err) < 0)
+		return -(int)err->code;
+	return list_print(in, &listing, err);
+}

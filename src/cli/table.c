@@ -1,0 +1,210 @@
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/verbs.h"
+
+/*
+ * The one table of commands.  What it says is what is accepted, what the help
+ * shows, and what the man page is checked against.
+ */
+
+const struct option global_options[] = {
+	{ OPT_JSON, "json", 0, NULL, "print one JSON document instead of text" },
+	{ OPT_ROOT, "root", 0, "DIR", "talk to the daemon that was started with this root" },
+	{ OPT_SOCKET, "socket", 0, "PATH", "talk to the daemon that listens here" },
+	{ OPT_NO_COLOR, "no-color", 0, NULL, "no colours on a terminal" },
+	{ OPT_HELP, "help", 'h', NULL, "explain the command" },
+	{ OPT_VERSION, "version", 0, NULL, "print the version of this program" },
+	{ 0 },
+};
+
+#define PLACE_OPTIONS                                                                      \
+	{ OPT_FILE, "file", 0, "PATH", "in a file: Btrfs in an image of a fixed size" },   \
+		{ OPT_DEVICE, "device", 0, "DEV", "on a disk or partition" },              \
+	{                                                                                  \
+		OPT_DIRECTORY, "directory", 0, "PATH", "in an existing directory on Btrfs" \
+	}
+
+static const struct option pool_create_options[] = {
+	PLACE_OPTIONS,
+	{ OPT_SIZE, "size", 0, "SIZE", "of the file: 512M, 20G, 1T" },
+	{ OPT_SPARSE, "sparse", 0, NULL, "do not reserve the file's space on the host" },
+	{ OPT_COMPRESS, "compress", 0, NULL, "let the file system compress" },
+	{ OPT_FORCE, "force", 0, NULL, "even if the device holds something, which is lost" },
+	{ OPT_DRIVER, "driver", 0, "DRIVER", "storage driver, instead of the one chosen" },
+	{ 0 },
+};
+
+static const struct option pool_adopt_options[] = {
+	PLACE_OPTIONS,
+	{ OPT_DRIVER, "driver", 0, "DRIVER", "storage driver, instead of the one chosen" },
+	{ 0 },
+};
+
+static const struct option create_options[] = {
+	{ OPT_FROM, "from", 0, "REF", "begin with the contents of this snapshot, tag or branch" },
+	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "free text" },
+	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "where a container sees the volume" },
+	{ OPT_SET, "set", 0, "KEY=VALUE", "metadata; may be repeated" },
+	{ 0 },
+};
+
+static const struct option set_options[] = {
+	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "of a volume: free text" },
+	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "of a volume: where a container sees it" },
+	{ OPT_NAME, "name", 0, "NAME", "of a snapshot" },
+	{ OPT_MESSAGE, "message", 'm', "MESSAGE", "of a snapshot" },
+	{ 0 },
+};
+
+static const struct option unset_options[] = {
+	{ OPT_DESCRIPTION, "description", 'd', NULL, "remove a volume's description" },
+	{ OPT_MOUNT_PATH, "mount-path", 0, NULL, "remove a volume's mount path" },
+	{ OPT_NAME, "name", 0, NULL, "remove a snapshot's name" },
+	{ OPT_MESSAGE, "message", 'm', NULL, "remove a snapshot's message" },
+	{ 0 },
+};
+
+static const struct option snapshot_options[] = {
+	{ OPT_NAME, "name", 0, "NAME", "a name, unique in the branch" },
+	{ OPT_MESSAGE, "message", 'm', "MESSAGE", "what this moment is" },
+	{ OPT_SET, "set", 0, "KEY=VALUE", "metadata; may be repeated" },
+	{ 0 },
+};
+
+static const struct option log_options[] = {
+	{ OPT_COUNT, "count", 'n', "COUNT", "at most so many, the newest" },
+	{ 0 },
+};
+
+static const struct option branch_options[] = {
+	{ OPT_FROM, "from", 0, "REF", "begin there instead of the live contents of trunk" },
+	{ OPT_LIST, "list", 0, NULL, "list the branches of VOLUME instead" },
+	{ 0 },
+};
+
+static const struct option rollback_options[] = {
+	{ OPT_TO, "to", 0, "REF", "go back to this snapshot, tag or stash" },
+	{ 0 },
+};
+
+static const struct option stash_restore_options[] = {
+	{ OPT_AS, "as", 0, "NAME", "make a new branch of it; the present one stays" },
+	{ 0 },
+};
+
+static const struct option trash_restore_options[] = {
+	{ OPT_AS, "as", 0, "NAME", "under another name" },
+	{ 0 },
+};
+
+static const struct option help_options[] = {
+	{ OPT_TABLE, "table", 0, NULL, NULL },
+	{ 0 },
+};
+
+#define GROUP_POOL "Setup"
+#define GROUP_VOLUME "Volumes"
+#define GROUP_PAST "Snapshots and tags"
+#define GROUP_BRANCH "Branches"
+#define GROUP_BACK "Going back"
+#define GROUP_TRASH "Removing"
+#define GROUP_OTHER "Other"
+
+const struct command commands[] = {
+	{ "pool create", GROUP_POOL, "", "make the pool that everything is kept in",
+	  "Give one place: --file, --device or --directory. An instance has one pool. The\n"
+	  "daemon opens it by itself from then on. A file is preallocated, so that the host's\n"
+	  "disk cannot fill up under it; --sparse gives that up.",
+	  pool_create_options, 0, 0, verb_pool_create },
+	{ "pool show", GROUP_POOL, "", "show where the pool is, its size and health", NULL, NULL, 0,
+	  0, verb_pool_show },
+	{ "pool grow", GROUP_POOL, "[SIZE]", "make the pool larger, while it is in use",
+	  "SIZE is the new size in all. Without it the pool takes all that its device has.", NULL,
+	  0, 1, verb_pool_grow },
+	{ "pool recover", GROUP_POOL, "", "rebuild the catalogue from the pool",
+	  "For a lost or damaged catalogue. The old one is put aside, not deleted.", NULL, 0, 0,
+	  verb_pool_recover },
+	{ "pool adopt", GROUP_POOL, "", "take over a pool that another instance made",
+	  "Its volumes become this instance's. Without a place: the pool that the daemon\n"
+	  "was told of but refused because it belongs to another instance.",
+	  pool_adopt_options, 0, 0, verb_pool_adopt },
+
+	{ "create", GROUP_VOLUME, "NAME", "make a volume",
+	  "Prints where its contents are. With --from the new volume begins with the contents\n"
+	  "of a snapshot of another and shares its space.",
+	  create_options, 1, 1, verb_create },
+	{ "list", GROUP_VOLUME, "", "list the volumes", NULL, NULL, 0, 0, verb_list },
+	{ "show", GROUP_VOLUME, "REF", "show a volume, branch, snapshot, tag or stash",
+	  "The form of REF says what is shown: NAME a volume, NAME/BRANCH a branch,\n"
+	  "NAME@{POINT} a snapshot, TAG@NAME a tag, stash/N@NAME a stash.",
+	  NULL, 1, 1, verb_show },
+	{ "rename", GROUP_VOLUME, "REF NAME", "rename a volume, branch, snapshot or tag", NULL,
+	  NULL, 2, 2, verb_rename },
+	{ "set", GROUP_VOLUME, "REF [KEY=VALUE...]", "set metadata and descriptions",
+	  "REF is a volume or a snapshot.", set_options, 1, ANY_NUMBER, verb_set },
+	{ "unset", GROUP_VOLUME, "REF [KEY...]", "remove metadata and descriptions",
+	  "REF is a volume or a snapshot. A key that is not there is no error.", unset_options, 1,
+	  ANY_NUMBER, verb_unset },
+	{ "mount", GROUP_VOLUME, "REF", "make a branch or a snapshot visible, print its path",
+	  "Branches are mounted when they are made. A snapshot is mounted read-only.", NULL, 1, 1,
+	  verb_mount },
+	{ "unmount", GROUP_VOLUME, "REF", "undo mount; refused while it is in use", NULL, NULL, 1,
+	  1, verb_unmount },
+
+	{ "snapshot", GROUP_PAST, "REF...", "take snapshots of branches as they are now",
+	  "Prints a reference to each. They are durable when the command returns. Of several\n"
+	  "branches all snapshots are taken, or none.",
+	  snapshot_options, 1, ANY_NUMBER, verb_snapshot },
+	{ "log", GROUP_PAST, "[REF]", "list what a branch has been, newest first",
+	  "Follows a branch beyond its beginning, into the branch that it was made from. REF\n"
+	  "may be left out where there is only one volume.",
+	  log_options, 0, 1, verb_log },
+	{ "tag", GROUP_PAST, "TAG@VOLUME [REF]", "name a moment for good",
+	  "REF is what gets the tag; without it the live contents of trunk, of which a\n"
+	  "snapshot is taken.",
+	  NULL, 1, 2, verb_tag },
+	{ "untag", GROUP_PAST, "TAG@VOLUME", "remove a tag; its snapshot stays", NULL, NULL, 1, 1,
+	  verb_untag },
+	{ "tags", GROUP_PAST, "VOLUME", "list the tags of a volume", NULL, NULL, 1, 1, verb_tags },
+
+	{ "branch", GROUP_BRANCH, "VOLUME/NEW", "make a branch and mount it",
+	  "Prints where its contents are. It takes no space until it is written.", branch_options,
+	  0, 1, verb_branch },
+	{ "branches", GROUP_BRANCH, "[VOLUME]", "list the branches of a volume, or all", NULL, NULL,
+	  0, 1, verb_branches },
+
+	{ "rollback", GROUP_BACK, "REF", "make a branch what it was",
+	  "REF@{POINT} goes back to that point: mydata@{10m ago}, mydata@{-3},\n"
+	  "mydata@{before-upgrade}. REF --to REF goes to any snapshot, tag or stash of the\n"
+	  "volume. What the branch was is stashed first, so nothing is lost.",
+	  rollback_options, 1, 1, verb_rollback },
+	{ "stash list", GROUP_BACK, "VOLUME", "list what rollbacks put aside", NULL, NULL, 1, 1,
+	  verb_stash_list },
+	{ "stash show", GROUP_BACK, "stash/N@VOLUME", "show one of them", NULL, NULL, 1, 1,
+	  verb_stash_show },
+	{ "stash restore", GROUP_BACK, "stash/N@VOLUME", "go back to before a rollback",
+	  "The branch becomes what it was; what it is now is stashed in turn. The stash stays\n"
+	  "until it is dropped.",
+	  stash_restore_options, 1, 1, verb_stash_restore },
+	{ "stash drop", GROUP_BACK, "stash/N@VOLUME", "forget one of them", NULL, NULL, 1, 1,
+	  verb_stash_drop },
+
+	{ "destroy", GROUP_TRASH, "REF...", "destroy volumes, branches, snapshots, tags, stashes",
+	  "Volumes and branches go to the trash, and their names are free at once. Snapshots,\n"
+	  "tags and stashes are gone. Refused for what is in use.",
+	  NULL, 1, ANY_NUMBER, verb_destroy },
+	{ "trash list", GROUP_TRASH, "", "list what is in the trash", NULL, NULL, 0, 0,
+	  verb_trash_list },
+	{ "trash restore", GROUP_TRASH, "ITEM", "bring back a volume or a branch",
+	  "ITEM is the name that it had, or its UUID.", trash_restore_options, 1, 1,
+	  verb_trash_restore },
+	{ "trash empty", GROUP_TRASH, "[ITEM]", "remove one item for good, or all", NULL, NULL, 0,
+	  1, verb_trash_empty },
+
+	{ "version", GROUP_OTHER, "", "print the versions of command and daemon", NULL, NULL, 0, 0,
+	  verb_version },
+	{ "help", GROUP_OTHER, "[COMMAND]", "explain a command", NULL, help_options, 0, 2,
+	  verb_help },
+	{ 0 },
+};

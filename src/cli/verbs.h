@@ -1,0 +1,62 @@
+#pragma once
+
+/*
+ * The handlers of the command table, one file per family.  Each takes the
+ * parsed words, asks the daemon, prints the answer to standard output, and
+ * returns 0 or the error for main() to print.
+ */
+
+#include "cli/command.h"
+
+/* help.c */
+must_check int verb_help(struct invocation *in, struct fl_error *err);
+must_check int verb_version(struct invocation *in, struct fl_error *err);
+void help_command(const struct command *command);
+void help_overview(void);
+
+/* pool.c */
+must_check int verb_pool_create(struct invocation *in, struct fl_error *err);
+must_check int verb_pool_show(struct invocation *in, struct fl_error *err);
+must_check int verb_pool_grow(struct invocation *in, struct fl_error *err);
+must_check int verb_pool_recover(struct invocation *in, struct fl_error *err);
+must_check int verb_pool_adopt(struct invocation *in, struct fl_error *err);
+
+/* volume.c */
+must_check int verb_create(struct invocation *in, struct fl_error *err);
+must_check int verb_list(struct invocation *in, struct fl_error *err);
+must_check int verb_rename(struct invocation *in, struct fl_error *err);
+must_check int verb_set(struct invocation *in, struct fl_error *err);
+must_check int verb_unset(struct invocation *in, struct fl_error *err);
+
+/* show.c */
+must_check int verb_show(struct invocation *in, struct fl_error *err);
+
+/* snapshot.c */
+must_check int verb_snapshot(struct invocation *in, struct fl_error *err);
+must_check int verb_log(struct invocation *in, struct fl_error *err);
+
+/* branch.c */
+must_check int verb_branch(struct invocation *in, struct fl_error *err);
+must_check int verb_branches(struct invocation *in, struct fl_error *err);
+must_check int verb_rollback(struct invocation *in, struct fl_error *err);
+
+/* tag.c */
+must_check int verb_tag(struct invocation *in, struct fl_error *err);
+must_check int verb_untag(struct invocation *in, struct fl_error *err);
+must_check int verb_tags(struct invocation *in, struct fl_error *err);
+
+/* stash.c */
+must_check int verb_stash_list(struct invocation *in, struct fl_error *err);
+must_check int verb_stash_show(struct invocation *in, struct fl_error *err);
+must_check int verb_stash_restore(struct invocation *in, struct fl_error *err);
+must_check int verb_stash_drop(struct invocation *in, struct fl_error *err);
+
+/* trash.c */
+must_check int verb_destroy(struct invocation *in, struct fl_error *err);
+must_check int verb_trash_list(struct invocation *in, struct fl_error *err);
+must_check int verb_trash_restore(struct invocation *in, struct fl_error *err);
+must_check int verb_trash_empty(struct invocation *in, struct fl_error *err);
+
+/* mount.c */
+must_check int verb_mount(struct invocation *in, struct fl_error *err);
+must_check int verb_unmount(struct invocation *in, struct fl_error *err);

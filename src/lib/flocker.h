@@ -1,0 +1,95 @@
+#pragma once
+
+/*
+ * The client library: one connection to a Flocker daemon, requests one after
+ * another, and the daemon's errors as values.
+ *
+ * It never prints, never aborts, never exits, installs no signal handler and
+ * keeps no global state.  A client may be used from any thread, by one at a
+ * time.  All functions block: an answer is waited for as long as the daemon
+ * works on it.  What the requests and answers are is the HTTP API, which the
+ * daemon describes at /v1/openapi.json; bodies are JSON in UTF-8, sizes bytes,
+ * times RFC 3339 in UTC.  Since 0.1.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+#define FL_SOCKET_DEFAULT "/run/flocker/flocker.sock"
+#define FL_SOCKET_TEXT 108 /* bytes of a socket's path with the final NUL: sockaddr_un */
+
+#define FL_ANSWER_MAX (UINT64_C(256) << 20) /* bytes of an answer's body */
+
+struct fl_client;
+
+struct fl_answer {
+	int status;    /* HTTP: 200 to 299 */
+	char *bytes;   /* heap, NUL-terminated; "" when there is no body */
+	size_t length; /* bytes without the NUL */
+};
+
+/*
+ * Where the daemon listens: `socket` if given, else ROOT/run/flocker.sock if
+ * `root` is given, else the environment's FLOCKER_SOCKET, else
+ * FL_SOCKET_DEFAULT.  Either may be NULL.  FL_INVALID when both are given or
+ * the path is too long for a socket.
+ */
+__attribute__((warn_unused_result)) int fl_socket_path(const char *root, const char *socket,
+						       char ret[static FL_SOCKET_TEXT],
+						       struct fl_error *err);
+
+/*
+ * Connects to the daemon at `socket`.  FL_UNREACHABLE when none listens there,
+ * FL_DENIED when this user may not; both with the hint what to do.
+ */
+__attribute__((warn_unused_result)) int fl_client_open(const char *socket, struct fl_client **ret,
+						       struct fl_error *err);
+/* NULL is fine. */
+void fl_client_close(struct fl_client *client);
+
+/*
+ * One request.  `method` is GET, POST, PATCH or DELETE; `target` begins with
+ * "/v1/" (fl_target() makes one); `body` is JSON or NULL.  The connection is
+ * kept between calls and made anew when the daemon has closed it meanwhile.
+ *
+ * An answer from 200 to 299 is written to `ret` (release it with
+ * fl_answer_done); any other is returned as the error that the daemon names,
+ * with its text, hint and object.  FL_UNREACHABLE also when the connection ends
+ * before the answer: the request may then have been carried out or not.  Never
+ * sent twice.
+ */
+__attribute__((warn_unused_result)) int fl_client_call(struct fl_client *client, const char *method,
+						       const char *target, const char *body,
+						       struct fl_answer *ret, struct fl_error *err);
+
+/*
+ * The two halves of fl_client_call(), for who has something to do while the
+ * daemon works: each request that was sent must be received before the next is
+ * sent.
+ */
+__attribute__((warn_unused_result)) int fl_client_send(struct fl_client *client, const char *method,
+						       const char *target, const char *body,
+						       struct fl_error *err);
+__attribute__((warn_unused_result)) int fl_client_receive(struct fl_client *client,
+							  struct fl_answer *ret,
+							  struct fl_error *err);
+
+/*
+ * The daemon's id of the last request that it refused, as in its log; "" when
+ * there was none.  Borrowed until the next call.
+ */
+const char *fl_client_operation(const struct fl_client *client);
+
+/* Releases the bytes and leaves the empty answer behind. */
+void fl_answer_done(struct fl_answer *answer);
+
+/*
+ * A target: `path`, then pairs of a key and a value up to a NULL key.  Values
+ * are percent-encoded; a NULL value leaves its pair out.  Heap; NULL when there
+ * is no memory.
+ *
+ *	fl_target("/v1/snapshots", "ref", "mydata@{2h ago}", "limit", "10", NULL)
+ */
+char *fl_target(const char *path, ...) __attribute__((sentinel, malloc));

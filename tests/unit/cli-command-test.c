@@ -1,0 +1,177 @@
+#include "cli/command.h"
+
+#include "base/text.h"
+#include "tests/check.h"
+
+static struct fl_error err;
+
+/* Splits at spaces; "_" stands for a space in a word.  The words last until the next call. */
+static int parse(const char *line, struct invocation *ret)
+{
+	static char words[1024];
+	static char *argv[64];
+	int argc = 0;
+	char *rest = words;
+
+	snprintf(words, sizeof(words), "flocker %s", line);
+	for (char *word; (word = strsep(&rest, " "));)
+		if (*word)
+			argv[argc++] = word;
+	for (char *c = words; c < words + sizeof(words); c++)
+		if (*c == '_')
+			*c = ' ';
+	argv[argc] = NULL;
+	return command_parse(argc, argv, ret, &err);
+}
+
+static void refused(const char *line, const char *text, const char *hint)
+{
+	own_invocation struct invocation in = { 0 };
+
+	if (parse(line, &in) != -FL_INVALID)
+		check_failed(__FILE__, __LINE__, "accepted", line);
+	if (!strstr(err.text, text))
+		check_failed(__FILE__, __LINE__, err.text, text);
+	if (!strstr(err.hint, hint))
+		check_failed(__FILE__, __LINE__, err.hint, hint);
+}
+
+static void options_stand_anywhere(void)
+{
+	static const char *const lines[] = {
+		"--json --root /x snapshot a b --name n -m two_words --set k=v --set l=w",
+		"snapshot --set k=v a --name=n -mtwo_words --set=l=w --json b --root=/x",
+		"--name n -m two_words snapshot --root /x --json --set k=v --set l=w -- a b",
+	};
+
+	for (size_t i = 0; i < array_size(lines); i++) {
+		own_invocation struct invocation in = { 0 };
+
+		check_ok(parse(lines[i], &in));
+		check_string("snapshot", in.command->name);
+		check(in.operand_count == 2 && in.setting_count == 2);
+		check_string("a", in.operands[0]);
+		check_string("b", in.operands[1]);
+		check_string("k=v", in.settings[0]);
+		check_string("l=w", in.settings[1]);
+		check_string("n", in.options[OPT_NAME]);
+		check_string("two words", in.options[OPT_MESSAGE]);
+		check_string("/x", in.options[OPT_ROOT]);
+		check(option_given(&in, OPT_JSON) && !option_given(&in, OPT_SOCKET));
+	}
+}
+
+static void two_words_are_a_command(void)
+{
+	own_invocation struct invocation in = { 0 };
+
+	check_ok(parse("stash --json restore --as new stash/1@v", &in));
+	check_string("stash restore", in.command->name);
+	check(in.operand_count == 1);
+	check_string("stash/1@v", in.operands[0]);
+}
+
+static void after_two_dashes_all_are_operands(void)
+{
+	own_invocation struct invocation in = { 0 };
+
+	check_ok(parse("destroy -- --json -x", &in));
+	check(in.operand_count == 2 && !option_given(&in, OPT_JSON));
+	check_string("--json", in.operands[0]);
+}
+
+static void a_bare_option_of_one_command_has_a_value_in_another(void)
+{
+	own_invocation struct invocation in = { 0 };
+
+	check_ok(parse("unset a --description key", &in));
+	check(in.operand_count == 2 && option_given(&in, OPT_DESCRIPTION));
+}
+
+static void nothing_is_no_command(void)
+{
+	own_invocation struct invocation in = { 0 };
+
+	check_ok(parse("--version", &in));
+	check(!in.command && option_given(&in, OPT_VERSION));
+}
+
+static void what_is_wrong_is_said(void)
+{
+	refused("snapshto a", "no command 'snapshto'", "did you mean 'flocker snapshot'?");
+	refused("stash lsit v", "no command 'stash lsit'", "did you mean 'flocker stash list'?");
+	refused("xyzzy", "no command 'xyzzy'", "'flocker help'");
+	refused("pool", "create, show, grow, recover, adopt", "flocker help pool");
+	refused("create", "needs NAME", "usage: flocker create NAME");
+	refused("create a b", "no use for 'b'", "usage: flocker create NAME");
+	refused("create a --sparse", "takes no option --sparse", "usage: flocker create");
+	refused("create a --nonsense", "no option --nonsense", "usage: flocker create");
+	refused("create a -x", "no option -x", "usage: flocker create");
+	refused("create a --from", "--from needs a REF", "usage: flocker create");
+	refused("create a --from b --from c", "--from is given twice", "");
+	refused("list --json=yes", "--json takes no value", "");
+	refused("--sparse", "no option --sparse", "flocker help");
+	refused("create \xff", "not UTF-8", "");
+}
+
+static void json_is_known_even_when_the_rest_is_wrong(void)
+{
+	own_invocation struct invocation in = { 0 };
+
+	check(parse("nonsense --nonsense --json", &in) < 0);
+	check(option_given(&in, OPT_JSON));
+}
+
+static void help_is_given_without_operands(void)
+{
+	own_invocation struct invocation in = { 0 };
+
+	check_ok(parse("rename -h", &in));
+	check(option_given(&in, OPT_HELP));
+}
+
+/* What the parser and the help assume of the table. */
+static void the_table_is_sound(void)
+{
+	for (const struct command *c = commands; c->name; c++) {
+		bool letters[128] = { false }, ids[OPTIONS] = { false };
+
+		check(command_find(c->name) == c && c->run && c->group && c->summary);
+		check(c->least <= c->most && (c->most == 0) == (*c->operands == '\0'));
+		for (const struct option *o = c->options; o && o->name; o++) {
+			check(!ids[o->id] && (!o->letter || !letters[(int)o->letter]));
+			ids[o->id] = true;
+			letters[(int)o->letter] = true;
+			for (const struct option *g = global_options; g->name; g++)
+				check(strcmp(g->name, o->name) != 0 && g->id != o->id);
+		}
+	}
+}
+
+static void synopses_fit_into_a_hint(void)
+{
+	for (const struct command *c = commands; c->name; c++) {
+		own_text struct text synopsis = { 0 };
+
+		command_synopsis(c, &synopsis);
+		check(synopsis.length < sizeof(err.hint) - strlen("usage: "));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(options_stand_anywhere),
+				  CHECK(two_words_are_a_command),
+				  CHECK(after_two_dashes_all_are_operands),
+				  CHECK(a_bare_option_of_one_command_has_a_value_in_another),
+				  CHECK(nothing_is_no_command),
+				  CHECK(what_is_wrong_is_said),
+				  CHECK(json_is_known_even_when_the_rest_is_wrong),
+				  CHECK(help_is_given_without_operands),
+				  CHECK(the_table_is_sound),
+				  CHECK(synopses_fit_into_a_hint),
+				  CHECK_END,
+			  });
+}

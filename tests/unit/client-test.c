@@ -1,0 +1,264 @@
+#include "lib/flocker.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "lib/http.h"
+#include "tests/check.h"
+
+/*
+ * A server that reads one request after another and answers each with the
+ * bytes that the test gave, whatever they are.  A NULL answer, and the end of
+ * the list, closes the connection; the next connection goes on from there.
+ */
+struct server {
+	char directory[32];
+	char path[64];
+	int fd;
+	pthread_t thread;
+	const char *const *answers;
+	size_t length;	    /* of the first answer, when it is not a string */
+	char request[4096]; /* the last one */
+};
+
+static struct fl_error err;
+
+static bool read_request(struct server *server, int fd)
+{
+	size_t n = 0;
+
+	server->request[0] = '\0';
+	while (!strstr(server->request, "\r\n\r\n")) {
+		ssize_t got = read(fd, server->request + n, sizeof(server->request) - 1 - n);
+
+		if (got <= 0)
+			return false;
+		n += (size_t)got;
+		server->request[n] = '\0';
+	}
+	return true;
+}
+
+static void *serve(void *arg)
+{
+	struct server *server = arg;
+
+	while (*server->answers) {
+		own_fd int fd = accept(server->fd, NULL, NULL);
+
+		if (fd < 0)
+			return NULL;
+		while (*server->answers && read_request(server, fd)) {
+			const char *answer = *server->answers++;
+			size_t length = server->length ? server->length : strlen(answer);
+
+			if (send(fd, answer, length, MSG_NOSIGNAL) < 0)
+				break;
+			if (!strstr(answer, "\r\n\r\n") || strstr(answer, "X-Hang-Up"))
+				break;
+		}
+	}
+	return NULL;
+}
+
+static void start(struct server *server, const char *const *answers)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	*server = (struct server){ .directory = "/tmp/flocker-test-XXXXXX", .answers = answers };
+	check(mkdtemp(server->directory));
+	snprintf(server->path, sizeof(server->path), "%s/s", server->directory);
+	memcpy(address.sun_path, server->path, strlen(server->path) + 1);
+	server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	check(bind(server->fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+	check(listen(server->fd, 5) == 0);
+	check(pthread_create(&server->thread, NULL, serve, server) == 0);
+}
+
+static void stop(struct server *server)
+{
+	shutdown(server->fd, SHUT_RDWR);
+	pthread_join(server->thread, NULL);
+	close(server->fd);
+	unlink(server->path);
+	rmdir(server->directory);
+}
+
+#define ANSWERS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* One call against one answer; what it returned, its body in `body` (heap). */
+static int call(const char *answer, char **body)
+{
+	struct fl_answer got = { 0 };
+	struct fl_client *client;
+	struct server server;
+	int r;
+
+	start(&server, ANSWERS(answer));
+	r = fl_client_open(server.path, &client, &err);
+	if (r == 0) {
+		r = fl_client_call(client, "GET", "/v1/version", NULL, &got, &err);
+		fl_client_close(client);
+	}
+	stop(&server);
+	if (r == 0 && body)
+		*body = strdup(got.bytes);
+	fl_answer_done(&got);
+	return r;
+}
+
+static void bodies_are_read(void)
+{
+	static const char *const cases[][2] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "{}" },
+		{ "HTTP/1.1 200 OK\r\ncontent-length:2 \r\nX: y\r\n\r\n{}", "{}" },
+		{ "HTTP/1.1 204 No Content\r\n\r\n", "" },
+		{ "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
+		  "3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nT: x\r\n\r\n",
+		  "abc0123456789" },
+		{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+		  "x" },
+		{ "HTTP/1.0 200 OK\r\nX-Hang-Up: 1\r\n\r\nto the end", "to the end" },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		own_free char *body = NULL;
+
+		check_ok(call(cases[i][0], &body));
+		check_string(cases[i][1], body);
+	}
+}
+
+static void what_is_no_answer_is_unreachable(void)
+{
+	static const char *const bad[] = {
+		"HTTP/1.1 200 OK\r\nX-Hang-Up: 1\r\nContent-Length: 5\r\n\r\n{}",
+		"HTTP/1.1 200 OK\r\nX-Hang-Up: 1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+		"HTTP/1.1 999 No\r\n\r\n",
+		"SSH-2.0-OpenSSH\r\n\r\n",
+		"cut",
+	};
+
+	for (size_t i = 0; i < array_size(bad); i++) {
+		if (call(bad[i], NULL) != -FL_UNREACHABLE)
+			check_failed(__FILE__, __LINE__, bad[i], err.text);
+		check(err.hint[0]);
+	}
+}
+
+static void sizes_are_bounded(void)
+{
+	own_free char *header = malloc(HTTP_HEADER_MAX + 100);
+
+	sprintf(header, "HTTP/1.1 200 OK\r\nX: ");
+	memset(header + strlen(header), 'x', HTTP_HEADER_MAX);
+	header[HTTP_HEADER_MAX + 20] = '\0';
+	strcat(header, "\r\n\r\n");
+	check_code(FL_UNREACHABLE, call(header, NULL));
+	check_code(FL_UNSUPPORTED,
+		   call("HTTP/1.1 200 OK\r\nContent-Length: 268435457\r\n\r\n", NULL));
+}
+
+static void errors_are_the_daemons(void)
+{
+	check_code(
+		FL_BUSY,
+		call("HTTP/1.1 409 Conflict\r\nContent-Length: 106\r\n\r\n"
+		     "{\"error\":{\"code\":\"busy\",\"message\":\"in use\",\"object\":\"mydata\","
+		     "\"hint\":\"stop it\",\"operation\":\"op-1\"}}      ",
+		     NULL));
+	check_string("in use", err.text);
+	check_string("stop it", err.hint);
+	check_string("mydata", err.object);
+	check_code(FL_SYSTEM, call("HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nhtml", NULL));
+	check_code(FL_SYSTEM, call("HTTP/1.1 302 No\r\nContent-Length: 0\r\n\r\n", NULL));
+}
+
+static void a_connection_is_kept_and_renewed(void)
+{
+	struct fl_answer got = { 0 };
+	struct fl_client *client;
+	struct server server;
+
+	start(&server, ANSWERS("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1",
+			       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n"
+			       "X-Hang-Up: 1\r\n\r\n2",
+			       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n3"));
+	check_ok(fl_client_open(server.path, &client, &err));
+	for (int i = 1; i <= 3; i++) {
+		check_ok(fl_client_call(client, "POST", "/v1/x", "{\"n\":1}", &got, &err));
+		check(got.bytes[0] == '0' + i && got.length == 1);
+		check(strstr(server.request, "POST /v1/x HTTP/1.1\r\n"));
+		check(strstr(server.request, "Content-Length: 7\r\n"));
+		fl_answer_done(&got);
+	}
+	fl_client_close(client);
+	stop(&server);
+}
+
+static void no_daemon_says_how_to_start_one(void)
+{
+	struct fl_client *client = NULL;
+
+	check_code(FL_UNREACHABLE, fl_client_open("/nonexistent/run/flocker.sock", &client, &err));
+	check(strstr(err.hint, "flockerd --root /nonexistent"));
+	check_code(FL_UNREACHABLE, fl_client_open("/nonexistent/flocker.sock", &client, &err));
+	check(err.hint[0] && !client);
+}
+
+static void sockets_are_found(void)
+{
+	char path[FL_SOCKET_TEXT];
+	char deep[200];
+
+	unsetenv("FLOCKER_SOCKET");
+	check_ok(fl_socket_path(NULL, NULL, path, &err));
+	check_string(FL_SOCKET_DEFAULT, path);
+	check_ok(fl_socket_path("/x", NULL, path, &err));
+	check_string("/x/run/flocker.sock", path);
+	check_ok(fl_socket_path("/x/", NULL, path, &err));
+	check_string("/x/run/flocker.sock", path);
+	setenv("FLOCKER_SOCKET", "/e", 1);
+	check_ok(fl_socket_path(NULL, NULL, path, &err));
+	check_string("/e", path);
+	check_ok(fl_socket_path(NULL, "/s", path, &err));
+	check_string("/s", path);
+	check_code(FL_INVALID, fl_socket_path("/x", "/s", path, &err));
+	check_code(FL_INVALID, fl_socket_path("", NULL, path, &err));
+	memset(deep, 'd', sizeof(deep));
+	deep[sizeof(deep) - 1] = '\0';
+	check_code(FL_INVALID, fl_socket_path(deep, NULL, path, &err));
+	unsetenv("FLOCKER_SOCKET");
+}
+
+static void targets_are_encoded(void)
+{
+	own_free char *target = fl_target("/v1/x", "ref", "a/b@{2h ago}", "no", NULL, "q",
+					  "é&=+#%?", NULL);
+	own_free char *bare = fl_target("/v1/x", "no", NULL, NULL);
+
+	check_string("/v1/x?ref=a/b@%7B2h%20ago%7D&q=%C3%A9%26%3D%2B%23%25%3F", target);
+	check_string("/v1/x", bare);
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(bodies_are_read),
+				  CHECK(what_is_no_answer_is_unreachable),
+				  CHECK(sizes_are_bounded),
+				  CHECK(errors_are_the_daemons),
+				  CHECK(a_connection_is_kept_and_renewed),
+				  CHECK(no_daemon_says_how_to_start_one),
+				  CHECK(sockets_are_found),
+				  CHECK(targets_are_encoded),
+				  CHECK_END,
+			  });
+}
