@@ -32,7 +32,8 @@ struct check {
 		NULL, NULL \
 	}
 
-static jmp_buf check_end_of_test;
+/* Weak: one for the program, whichever of its files a check fails in. */
+__attribute__((weak)) jmp_buf check_end_of_test;
 
 static inline void check_failed(const char *file, int line, const char *what, const char *detail)
 {

@@ -284,11 +284,11 @@ static const struct verb verbs[] = {
 static void compare(const struct verb *verb, unsigned long n, bool before, const char *when,
 		    const char *wanted, const char *found)
 {
-	if (strcmp(wanted, found) == 0)
-		return;
-	printf("# %s, call %lu failing %s, %s\n# wanted:\n%s# found:\n%s", verb->name, n,
-	       before ? "before" : "after", when, wanted, found);
-	check(!"the states are the same");
+	char text[160];
+
+	snprintf(text, sizeof(text), "%s (%s, call %lu failing %s)", when, verb->name, n,
+		 before ? "before" : "after");
+	check_same_state(wanted, found, text);
 }
 
 /* The pool alone is wrapped for the call, and unwrapped after it. */

@@ -25,7 +25,7 @@ void fixture_begin(struct fixture *fixture)
 	struct pool_spec spec = { .driver = "mem", .kind = POOL_MEMORY, .path = "test" };
 	struct fl_error err;
 
-	log_set_level(LOG_LEVEL_ERROR);
+	log_set_level(getenv("FLOCKER_TEST_LOG") ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
 	mem_reset();
 	*fixture = (struct fixture){ .directory = "/tmp/flocker-engine-test.XXXXXX",
 				     .instance = uuid_new() };
@@ -231,4 +231,31 @@ char *describe(struct fixture *fixture)
 	add_trash(fixture, &out);
 	add_pool(fixture, &out);
 	return text_take(&out);
+}
+
+static void print_lines(const char *title, const char *text)
+{
+	const char *line = text;
+
+	printf("# %s:\n", title);
+	for (int i = 0; i < 12 && *line; i++) {
+		int length = (int)strcspn(line, "\n");
+
+		printf("#   %.*s\n", length, line);
+		line += length + (line[length] == '\n');
+	}
+}
+
+void check_same_state(const char *wanted, const char *found, const char *when)
+{
+	size_t same = 0, line = 0;
+
+	while (wanted[same] && wanted[same] == found[same])
+		line = wanted[same++] == '\n' ? same : line;
+	if (wanted[same] == found[same])
+		return;
+	printf("# the states differ %s\n", when);
+	print_lines("wanted", wanted + line);
+	print_lines("found", found + line);
+	check(!"the states are the same");
 }

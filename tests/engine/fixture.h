@@ -35,3 +35,6 @@ void check_contents(struct fixture *fixture, const char *snapshot, const char *c
 
 /* Volumes, branches, logs, tags, stashes, trash, and the contents of every head.  Heap. */
 char *describe(struct fixture *fixture);
+
+/* Ends the test unless the two are the same; prints the lines from the first that differs. */
+void check_same_state(const char *wanted, const char *found, const char *when);

@@ -111,7 +111,7 @@ def host_on_tmpfs(size):
 
 @test
 def a_full_file_system_of_the_catalogue():
-    host = host_on_tmpfs("3m")
+    host = host_on_tmpfs("12m")
     host.pool()
     host.create("data")
     host.write("data", "a", "x")
@@ -119,7 +119,7 @@ def a_full_file_system_of_the_catalogue():
     host.snapshot("data", name="spare")
     fill(f"{host.root}/lib/filler")
     outcomes = [attempt(lambda n=n: host.snapshot("data", name=f"full{n}", message="m" * 1000))
-                for n in range(400)]
+                for n in range(600)]
     true(None in outcomes, "the catalogue's file system never was full")
     equal(host.get("/v1/snapshot", ref="data@{early}")["name"], "early", "reads")
     equal(len(host.log_of("data")), 2 + sum(1 for o in outcomes if o), "log: what was acknowledged")
@@ -142,7 +142,7 @@ def a_full_file_system_of_the_catalogue():
 
 @test
 def deletions_are_recorded_on_a_full_file_system_of_the_catalogue():
-    host = host_on_tmpfs("3m")
+    host = host_on_tmpfs("12m")
     host.pool()
     host.create("data")
     for name in ("a", "b", "c"):

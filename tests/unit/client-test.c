@@ -1,6 +1,7 @@
 #include "lib/flocker.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -9,8 +10,9 @@
 
 /*
  * A server that reads one request after another and answers each with the
- * bytes that the test gave, whatever they are.  A NULL answer, and the end of
- * the list, closes the connection; the next connection goes on from there.
+ * bytes that the test gave, whatever they are.  It closes the connection after
+ * an answer that says X-Hang-Up or has no end of a header; the next connection
+ * goes on from there.
  */
 struct server {
 	char directory[32];
@@ -18,25 +20,28 @@ struct server {
 	int fd;
 	pthread_t thread;
 	const char *const *answers;
-	size_t length;	    /* of the first answer, when it is not a string */
-	char request[4096]; /* the last one */
+	int connections;
+	sem_t closed;	    /* posted for each connection that ended */
+	char request[4096]; /* the last one, as far as its header */
 };
 
 static struct fl_error err;
 
+/* The test may look at the last request until it sends the next one. */
 static bool read_request(struct server *server, int fd)
 {
+	char request[sizeof(server->request)] = "";
 	size_t n = 0;
 
-	server->request[0] = '\0';
-	while (!strstr(server->request, "\r\n\r\n")) {
-		ssize_t got = read(fd, server->request + n, sizeof(server->request) - 1 - n);
+	while (!strstr(request, "\r\n\r\n")) {
+		ssize_t got = read(fd, request + n, sizeof(request) - 1 - n);
 
 		if (got <= 0)
 			return false;
 		n += (size_t)got;
-		server->request[n] = '\0';
+		request[n] = '\0';
 	}
+	memcpy(server->request, request, n + 1);
 	return true;
 }
 
@@ -45,19 +50,21 @@ static void *serve(void *arg)
 	struct server *server = arg;
 
 	while (*server->answers) {
-		own_fd int fd = accept(server->fd, NULL, NULL);
+		int fd = accept(server->fd, NULL, NULL);
 
 		if (fd < 0)
 			return NULL;
+		server->connections++;
 		while (*server->answers && read_request(server, fd)) {
 			const char *answer = *server->answers++;
-			size_t length = server->length ? server->length : strlen(answer);
 
-			if (send(fd, answer, length, MSG_NOSIGNAL) < 0)
+			if (send(fd, answer, strlen(answer), MSG_NOSIGNAL) < 0)
 				break;
 			if (!strstr(answer, "\r\n\r\n") || strstr(answer, "X-Hang-Up"))
 				break;
 		}
+		close(fd);
+		sem_post(&server->closed);
 	}
 	return NULL;
 }
@@ -67,6 +74,7 @@ static void start(struct server *server, const char *const *answers)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	*server = (struct server){ .directory = "/tmp/flocker-test-XXXXXX", .answers = answers };
+	sem_init(&server->closed, 0, 0);
 	check(mkdtemp(server->directory));
 	snprintf(server->path, sizeof(server->path), "%s/s", server->directory);
 	memcpy(address.sun_path, server->path, strlen(server->path) + 1);
@@ -137,7 +145,7 @@ static void what_is_no_answer_is_unreachable(void)
 		"HTTP/1.1 200 OK\r\nX-Hang-Up: 1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
 		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
 		"HTTP/1.1 999 No\r\n\r\n",
@@ -169,9 +177,9 @@ static void errors_are_the_daemons(void)
 {
 	check_code(
 		FL_BUSY,
-		call("HTTP/1.1 409 Conflict\r\nContent-Length: 106\r\n\r\n"
+		call("HTTP/1.0 409 Conflict\r\nX-Hang-Up: 1\r\n\r\n"
 		     "{\"error\":{\"code\":\"busy\",\"message\":\"in use\",\"object\":\"mydata\","
-		     "\"hint\":\"stop it\",\"operation\":\"op-1\"}}      ",
+		     "\"hint\":\"stop it\",\"operation\":\"op-1\"}}",
 		     NULL));
 	check_string("in use", err.text);
 	check_string("stop it", err.hint);
@@ -180,26 +188,37 @@ static void errors_are_the_daemons(void)
 	check_code(FL_SYSTEM, call("HTTP/1.1 302 No\r\nContent-Length: 0\r\n\r\n", NULL));
 }
 
-static void a_connection_is_kept_and_renewed(void)
+static void expect(struct fl_client *client, const struct server *server, char body)
 {
 	struct fl_answer got = { 0 };
+
+	check_ok(fl_client_call(client, "POST", "/v1/x", "{\"n\":1}", &got, &err));
+	check(got.bytes[0] == body && got.length == 1);
+	check(strstr(server->request, "POST /v1/x HTTP/1.1\r\n"));
+	check(strstr(server->request, "Content-Length: 7\r\n"));
+	fl_answer_done(&got);
+}
+
+static void a_connection_is_kept_and_renewed(void)
+{
 	struct fl_client *client;
 	struct server server;
 
 	start(&server, ANSWERS("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1",
-			       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n"
-			       "X-Hang-Up: 1\r\n\r\n2",
-			       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n3"));
+			       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n2",
+			       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Hang-Up: 1\r\n\r\n3",
+			       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n4"));
 	check_ok(fl_client_open(server.path, &client, &err));
-	for (int i = 1; i <= 3; i++) {
-		check_ok(fl_client_call(client, "POST", "/v1/x", "{\"n\":1}", &got, &err));
-		check(got.bytes[0] == '0' + i && got.length == 1);
-		check(strstr(server.request, "POST /v1/x HTTP/1.1\r\n"));
-		check(strstr(server.request, "Content-Length: 7\r\n"));
-		fl_answer_done(&got);
-	}
+	expect(client, &server, '1');
+	expect(client, &server, '2');
+	expect(client, &server, '3');
+	check(server.connections == 2); /* the daemon's "close" was heeded */
+	sem_wait(&server.closed);
+	sem_wait(&server.closed);
+	expect(client, &server, '4');
 	fl_client_close(client);
 	stop(&server);
+	check(server.connections == 3);
 }
 
 static void no_daemon_says_how_to_start_one(void)
