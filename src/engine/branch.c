@@ -64,15 +64,21 @@ int engine_branch(struct engine *engine, const struct ref *ref, const struct ref
 {
 	const struct snapshot_options hidden = { .reason = REASON_BRANCH };
 	own_gate struct engine *inside = NULL;
+	own_locks struct lock_set locks = { 0 };
 	own_claim struct claim claim = { 0 };
 	own_snapshot_row struct snapshot_row taken = { 0 };
 	struct ref trunk = { .kind = REF_VOLUME };
+	char name[2 * NAME_TEXT];
+	const char *names[] = { name };
 	const struct target *target;
 
+	snprintf(name, sizeof(name), "%s/%s", ref->volume, ref->branch);
 	memcpy(trunk.volume, ref->volume, NAME_TEXT);
 	from = from ? from : &trunk;
-	if (check_refs(engine, ref, from, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
+	if (check_refs(engine, ref, from, err) < 0 || gate_enter(engine, &inside, err) < 0)
+		return -(int)err->code;
+	lock_take_names(&engine->locks, names, 1, &locks);
+	if (claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
 	    check_free(engine, ref, &claim.targets[0].volume, err) < 0)
 		return -(int)err->code;
 	target = &claim.targets[0];

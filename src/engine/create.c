@@ -94,9 +94,12 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		  struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
+	own_locks struct lock_set name = { 0 };
 
-	if (check_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
-	    check_free(engine, options->name, err) < 0)
+	if (check_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0)
+		return -(int)err->code;
+	lock_take_names(&engine->locks, &options->name, 1, &name);
+	if (check_free(engine, options->name, err) < 0)
 		return -(int)err->code;
 	if (options->from)
 		return create_from(engine, options, ret, err);

@@ -32,10 +32,7 @@ int delete_branch_intend(struct tx *tx, const struct branch_row *branch, struct 
 	text_add_format(&body, "%s/%s", uuid_format(&branch->uuid, uuid),
 			uuid_format(&branch->retired, retired));
 	ret->body = text_take(&body);
-	if (tx_intent_insert(tx, ret, err) == 0)
-		return 0;
-	intent_row_done(ret);
-	return -(int)err->code;
+	return tx_intent_insert(tx, ret, err);
 }
 
 struct deletion {

@@ -383,13 +383,18 @@ int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_it
 		   struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
+	own_locks struct lock_set locks = { 0 };
 	own_claim struct claim claim = { 0 };
+	const char *names[] = { ref->volume };
 
 	if (ref->kind == REF_TAG && ref->point == POINT_NONE)
 		return engine_untag(engine, ref, err);
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_SNAPSHOT, "destroy", err) < 0 ||
-	    gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
+	    gate_enter(engine, &inside, err) < 0)
+		return -(int)err->code;
+	if (ref->kind == REF_VOLUME)
+		lock_take_names(&engine->locks, names, 1, &locks);
+	if (claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return -(int)err->code;
 	if (claim.targets[0].is_snapshot)
 		return destroy_snapshot(engine, &claim.targets[0], err);

@@ -3,7 +3,7 @@
  *
  *	{"format": 1,
  *	 "volume": {"uuid", "name", "owner", "epoch", "description", "mount_path",
- *	            "origin_ref", "origin_id", "created", "destroyed"},
+ *	            "metadata", "origin_ref", "origin_id", "created", "destroyed"},
  *	 "branch": {"uuid", "name", "instance", "instance_name", "origin_ref",
  *	            "origin_id", "created", "destroyed", "retired", "mounted"},
  *	 "lines": [{"start", "parent_branch", "parent_time"}]}
@@ -53,6 +53,10 @@ static void add_volume(struct json *json, const struct volume_row *row)
 	json_put_int(json, "epoch", (int64_t)row->epoch);
 	json_put_string(json, "description", row->description);
 	json_put_string(json, "mount_path", row->mount_path);
+	json_put_object(json, "metadata");
+	for (size_t i = 0; i < row->metadata.count; i++)
+		json_put_string(json, row->metadata.pairs[i].key, row->metadata.pairs[i].value);
+	json_end(json);
 	add_origin(json, &row->origin);
 	json_put_int(json, "created", row->created);
 	json_put_int(json, "destroyed", row->destroyed);
@@ -232,6 +236,18 @@ static void read_origin(const json_t *object, struct origin *ret)
 	ret->snapshot = strtoull(id, NULL, 16);
 }
 
+static bool read_metadata(json_t *object, struct metadata *ret)
+{
+	struct fl_error err;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value) if (!json_is_string(value) ||
+						    metadata_set(ret, key, json_string_value(value),
+								 &err) < 0) return false;
+	return true;
+}
+
 static bool read_volume(const json_t *object, struct volume_row *ret)
 {
 	ret->epoch = (uint64_t)read_int(object, "epoch");
@@ -240,7 +256,8 @@ static bool read_volume(const json_t *object, struct volume_row *ret)
 	ret->created = read_int(object, "created");
 	ret->destroyed = read_int(object, "destroyed");
 	read_origin(object, &ret->origin);
-	return read_uuid(object, "uuid", &ret->uuid) && read_uuid(object, "owner", &ret->owner) &&
+	return read_metadata(json_object_get(object, "metadata"), &ret->metadata) &&
+	       read_uuid(object, "uuid", &ret->uuid) && read_uuid(object, "owner", &ret->owner) &&
 	       !uuid_is_none(&ret->uuid) && read_name(object, ret->name);
 }
 

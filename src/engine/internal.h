@@ -120,6 +120,8 @@ must_check int claim_take(struct engine *engine, const struct ref *refs, size_t 
 void claim_drop(struct claim *claim);
 #define own_claim own(claim_drop)
 
+#define own_locks own(lock_drop)
+
 /* --- lineage of a volume, loaded (resolve.c) ------------------------------------ */
 
 struct family {
@@ -252,6 +254,9 @@ must_check int delete_branch_finish(struct engine *engine, const struct intent_r
 				    struct fl_error *err);
 must_check int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
 				     struct fl_error *err);
+/* Whichever of these the intent's verb names. */
+must_check int intent_finish(struct engine *engine, const struct intent_row *intent,
+			     struct fl_error *err);
 /* Finishes or undoes a rollback that a crash interrupted. */
 must_check int rollback_finish(struct engine *engine, const struct intent_row *intent,
 			       struct fl_error *err);
@@ -262,7 +267,10 @@ must_check int intent_forget(struct engine *engine, const struct uuid *operation
  * due. */
 must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err);
 
-/* The intent to remove all of a branch from the pool; in the transaction that deletes its row. */
+/*
+ * The intent to remove all of a branch from the pool; in the transaction that
+ * deletes its row.  `ret` is the caller's to release, after a failure too.
+ */
 must_check int delete_branch_intend(struct tx *tx, const struct branch_row *branch,
 				    struct intent_row *ret, struct fl_error *err);
 

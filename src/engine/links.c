@@ -25,6 +25,7 @@
 
 #define LINK_PATH (2 * NAME_TEXT + 128)
 #define LINK_MODE 0755
+#define HEADS "../.heads/" /* what the targets of branches' links begin with */
 
 static bool is_visible(struct engine *engine)
 {
@@ -198,6 +199,8 @@ int links_rename_volume(struct engine *engine, const char *from, const char *to,
 
 struct sweep {
 	int dir;
+	struct tx *tx;
+	const char *volume; /* whose directory it is */
 };
 
 static int remove_link(void *arg, const char *name, unsigned char type, uint64_t inode,
@@ -211,7 +214,7 @@ static int remove_link(void *arg, const char *name, unsigned char type, uint64_t
 static void remove_links(struct engine *engine, const char *path)
 {
 	struct fl_error err;
-	struct sweep sweep = { -1 };
+	struct sweep sweep = { .dir = -1 };
 	int r;
 
 	if (fsat_open_dir(engine->root_fd, path, &sweep.dir, &err) < 0)
@@ -274,41 +277,74 @@ static int refresh_branch(void *arg, const struct branch_row *row, struct fl_err
 	return unlink_branch(refresh->engine, refresh->volume.name, row->name, err);
 }
 
-/* A link that leads nowhere is what a crash or another pool has left. */
-static int sweep_dangling(void *arg, const char *name, unsigned char type, uint64_t inode,
-			  struct fl_error *err)
+/* Is the link, in the directory of `volume`, the one that the catalogue wants of that name? */
+static int is_wanted(const struct sweep *sweep, const char *name, const char *uuid, bool *ret,
+		     struct fl_error *err)
+{
+	own_volume_row struct volume_row volume = { 0 };
+	struct branch_row branch;
+	struct uuid wanted;
+	int r;
+
+	*ret = false;
+	if (uuid_parse(uuid, &wanted, err) < 0)
+		return 0;
+	r = tx_branch_get(sweep->tx, &wanted, &branch, err);
+	if (r == 0)
+		r = tx_volume_get(sweep->tx, &branch.volume, &volume, err);
+	if (r == 0)
+		*ret = branch.mounted && !branch.destroyed && strcmp(branch.name, name) == 0 &&
+		       strcmp(volume.name, sweep->volume) == 0;
+	return r == -FL_NOT_FOUND ? 0 : r;
+}
+
+/* Of links into .heads only those that the catalogue wants stay; of others, those that lead
+ * somewhere. */
+static int sweep_link(void *arg, const char *name, unsigned char type, uint64_t inode,
+		      struct fl_error *err)
 {
 	const struct sweep *sweep = arg;
+	char target[LINK_PATH];
 	struct stat st;
+	ssize_t length;
+	bool wanted;
 
-	if (type != DT_LNK || fstatat(sweep->dir, name, &st, 0) == 0 || errno != ENOENT)
+	if (type != DT_LNK)
 		return 0;
-	return fsat_unlink(sweep->dir, name, err);
+	length = readlinkat(sweep->dir, name, target, sizeof(target) - 1);
+	target[length > 0 ? length : 0] = '\0';
+	if (strncmp(target, HEADS, strlen(HEADS)) == 0) {
+		if (is_wanted(sweep, name, target + strlen(HEADS), &wanted, err) < 0)
+			return -(int)err->code;
+	} else {
+		wanted = fstatat(sweep->dir, name, &st, 0) == 0 || errno != ENOENT;
+	}
+	return wanted ? 0 : fsat_unlink(sweep->dir, name, err);
 }
 
 static int sweep_directory(void *arg, const char *name, unsigned char type, uint64_t inode,
 			   struct fl_error *err)
 {
 	const struct sweep *parent = arg;
-	struct sweep sweep = { -1 };
-	struct fl_error ignored; /* a directory that is not empty, or none of ours */
+	struct sweep sweep = { .tx = parent->tx, .volume = name };
+	struct fl_error kept; /* a directory that is not empty, or none of ours */
 	int r;
 
 	if (type != DT_DIR || name[0] == '.')
 		return 0;
 	if (fsat_open_dir(parent->dir, name, &sweep.dir, err) < 0)
 		return -(int)err->code;
-	r = fsat_each(sweep.dir, sweep_dangling, &sweep, err);
+	r = fsat_each(sweep.dir, sweep_link, &sweep, err);
 	own_fdp(&sweep.dir);
-	if (r == 0 && fsat_rmdir(parent->dir, name, &ignored) < 0)
-		log_debug("directory kept", "name=%s reason=%s", name, ignored.text);
+	if (r == 0 && fsat_rmdir(parent->dir, name, &kept) < 0)
+		log_debug("directory kept", "name=%s reason=%s", name, kept.text);
 	return r;
 }
 
-static int sweep_snapshots(struct engine *engine, struct fl_error *err)
+static int sweep_snapshots(struct engine *engine, struct tx *tx, struct fl_error *err)
 {
 	own_fd int dir = -1;
-	struct sweep sweep;
+	struct sweep sweep = { .tx = tx };
 
 	if (fsat_open_dir(engine->root_fd, ".at", &dir, err) < 0)
 		return err->code == FL_NOT_FOUND ? 0 : -(int)err->code;
@@ -319,16 +355,18 @@ static int sweep_snapshots(struct engine *engine, struct fl_error *err)
 int links_refresh_all(struct engine *engine, struct fl_error *err)
 {
 	struct refresh refresh = { .engine = engine };
-	struct sweep root = { engine->root_fd };
+	struct sweep root = { .dir = engine->root_fd };
 	own_tx struct tx *tx = NULL;
 	int r;
 
 	if (!is_visible(engine))
 		return 0;
-	if (fsat_each(engine->root_fd, sweep_directory, &root, err) < 0 ||
-	    sweep_snapshots(engine, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
+	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return -(int)err->code;
-	refresh.tx = tx;
+	refresh.tx = root.tx = tx;
+	if (fsat_each(engine->root_fd, sweep_directory, &root, err) < 0 ||
+	    sweep_snapshots(engine, tx, err) < 0)
+		return -(int)err->code;
 	r = tx_branch_each(tx, NULL, false, refresh_branch, &refresh, err);
 	volume_row_done(&refresh.volume);
 	return r;

@@ -1,5 +1,6 @@
 #include "engine/lock.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -120,6 +121,30 @@ void lock_take(struct lock_table *table, struct lock_want *wants, size_t count,
 		set.held[set.count] = lock;
 	}
 	*ret = set;
+}
+
+/* FNV-1a, twice with different beginnings.  Two names of one key would only wait for each other. */
+static struct uuid key_of(const char *name)
+{
+	uint64_t hashes[2] = { UINT64_C(0xcbf29ce484222325), UINT64_C(0x84222325cbf29ce4) };
+	struct uuid key;
+
+	for (; *name; name++)
+		for (int i = 0; i < 2; i++)
+			hashes[i] = (hashes[i] ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	memcpy(key.bytes, hashes, sizeof(key.bytes));
+	return key;
+}
+
+void lock_take_names(struct lock_table *table, const char *const names[], size_t count,
+		     struct lock_set *ret)
+{
+	struct lock_want wants[LOCK_NAMES];
+
+	assert(count <= LOCK_NAMES);
+	for (size_t i = 0; i < count; i++)
+		wants[i] = (struct lock_want){ LOCK_NAME, true, key_of(names[i]) };
+	lock_take(table, wants, count, ret);
 }
 
 void lock_drop(struct lock_set *set)

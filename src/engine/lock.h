@@ -10,10 +10,14 @@
  * rollback, mount).  So snapshots of different branches run in parallel, two of
  * one branch queue, and nothing a verb has resolved disappears under it.
  *
- * Order, which is why there is no deadlock: a verb asks for all its locks in
- * one call; volumes come before branches, and each kind is taken in the order
- * of the UUIDs.  No verb asks twice.  Readers take none: they read the
- * catalogue in one transaction.
+ * A name ("mydata", "mydata/test") is locked by what gives it or takes it away,
+ * since links in the mount root go by it: two volumes that have the same name
+ * one after the other share no UUID.
+ *
+ * Order, which is why there is no deadlock: a verb first asks for its names in
+ * one call, if it needs any, and then for all other locks in one call; volumes
+ * come before branches, and each kind is taken in the order of the keys.  Readers take none: they
+ * read the catalogue in one transaction.
  */
 
 #include <pthread.h>
@@ -29,12 +33,12 @@ struct lock_table {
 	struct lock **buckets; /* LOCK_BUCKETS chains of the locks that somebody holds or awaits */
 };
 
-enum lock_kind { LOCK_VOLUME, LOCK_BRANCH };
+enum lock_kind { LOCK_NAME, LOCK_VOLUME, LOCK_BRANCH };
 
 struct lock_want {
 	enum lock_kind kind;
 	bool exclusive;
-	struct uuid uuid;
+	struct uuid uuid; /* or a name's key */
 };
 
 struct lock_set {
@@ -52,5 +56,9 @@ void lock_table_done(struct lock_table *table);
  */
 void lock_take(struct lock_table *table, struct lock_want *wants, size_t count,
 	       struct lock_set *ret);
+/* Takes `count` (at most LOCK_NAMES) names exclusively. */
+#define LOCK_NAMES 2
+void lock_take_names(struct lock_table *table, const char *const names[], size_t count,
+		     struct lock_set *ret);
 /* Gives all back.  An empty set is fine. */
 void lock_drop(struct lock_set *set);

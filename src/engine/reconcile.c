@@ -57,8 +57,7 @@ static void intents_done(struct intents *intents)
 	free(intents->rows);
 }
 
-static int finish_intent(struct engine *engine, const struct intent_row *intent,
-			 struct fl_error *err)
+int intent_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
 {
 	for (size_t i = 0; i < array_size(finishers); i++)
 		if (strcmp(finishers[i].verb, intent->verb) == 0)
@@ -76,7 +75,7 @@ static int finish_intents(struct engine *engine, struct fl_error *err)
 		return -(int)err->code;
 	tx_end(take_ptr(tx));
 	for (size_t i = 0; i < intents.count; i++)
-		if (finish_intent(engine, &intents.rows[i], err) < 0)
+		if (intent_finish(engine, &intents.rows[i], err) < 0)
 			return fl_wrap(err, "finishing an interrupted %s", intents.rows[i].verb);
 	return 0;
 }

@@ -138,12 +138,18 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 		  struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
+	own_locks struct lock_set locks = { 0 };
 	own_claim struct claim claim = { 0 };
 	struct renaming renaming = { .tag = ref->tag, .name = name };
+	const char *names[] = { ref->volume, name };
 
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG, "rename", err) < 0 ||
-	    check_name(ref, name, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
+	    check_name(ref, name, err) < 0 || gate_enter(engine, &inside, err) < 0)
+		return -(int)err->code;
+	/* Of branches and tags the volume's own lock is enough. */
+	if (ref->kind == REF_VOLUME)
+		lock_take_names(&engine->locks, names, array_size(names), &locks);
+	if (claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return -(int)err->code;
 	renaming.target = &claim.targets[0];
 	if (ref->kind == REF_VOLUME)

@@ -101,14 +101,20 @@ static int release_head(struct engine *engine, const struct retired_row *row, st
 	struct tree retired = tree_retired(&row->operation), before;
 	own_snapshot_row struct snapshot_row taken = { 0 };
 	own_tx struct tx *tx = NULL;
-	bool changed;
+	bool changed = false;
+	int r;
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_snapshot_get(tx, &row->snapshot, &taken, err) < 0)
+	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return -(int)err->code;
+	r = tx_snapshot_get(tx, &row->snapshot, &taken, err);
 	tx_end(take_ptr(tx));
+	if (r < 0 && r != -FL_NOT_FOUND)
+		return r;
+	/* Where the stash was dropped and the snapshot destroyed, nobody wants what came after it.
+	 */
 	before = snapshot_tree(&taken);
-	if (driver_of(engine)->changed_since(engine->pool, &retired, &before, &changed, err) < 0)
+	if (r == 0 &&
+	    driver_of(engine)->changed_since(engine->pool, &retired, &before, &changed, err) < 0)
 		return -(int)err->code;
 	if (changed && take_final(engine, &release, &retired, err) < 0)
 		return -(int)err->code;
@@ -121,6 +127,29 @@ static int release_head(struct engine *engine, const struct retired_row *row, st
 	return delete_retired_finish(engine, &release.deletion, err);
 }
 
+static int list_retired(struct engine *engine, struct release_list *list, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return -(int)err->code;
+	return tx_retired_each(tx, collect, list, err);
+}
+
+/* With the branch locked: has the row not gone meanwhile, with its branch? */
+static int is_still_retired(struct engine *engine, const struct retired_row *row, bool *ret,
+			    struct fl_error *err)
+{
+	struct release_list list = { 0 };
+	int r = list_retired(engine, &list, err);
+
+	*ret = false;
+	for (size_t i = 0; r == 0 && i < list.count; i++)
+		*ret |= uuid_equal(&list.rows[i].operation, &row->operation);
+	free(list.rows);
+	return r;
+}
+
 static int try_release(struct engine *engine, const struct retired_row *row, bool *ret_held,
 		       struct fl_error *err)
 {
@@ -129,24 +158,17 @@ static int try_release(struct engine *engine, const struct retired_row *row, boo
 				     { LOCK_BRANCH, true, row->branch } };
 	own(lock_drop) struct lock_set locks = { 0 };
 	struct holders holders;
+	bool still;
 
-	*ret_held = true;
 	if (find_holders(engine, &retired, 1, &holders, err) < 0)
 		return -(int)err->code;
-	if (holders.count > 0)
+	*ret_held = holders.count > 0;
+	if (*ret_held)
 		return 0;
-	*ret_held = false;
 	lock_take(&engine->locks, wants, array_size(wants), &locks);
-	return release_head(engine, row, err);
-}
-
-static int list_retired(struct engine *engine, struct release_list *list, struct fl_error *err)
-{
-	own_tx struct tx *tx = NULL;
-
-	if (tx_begin(engine->catalog, &tx, err) < 0)
+	if (is_still_retired(engine, row, &still, err) < 0)
 		return -(int)err->code;
-	return tx_retired_each(tx, collect, list, err);
+	return still ? release_head(engine, row, err) : 0;
 }
 
 int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *err)
@@ -157,12 +179,16 @@ int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *er
 
 	rows = list.rows;
 	*ret_left = 0;
-	for (size_t i = 0; r == 0 && i < list.count; i++) {
-		bool held;
+	/* One that can't be let go keeps none of the others. */
+	for (size_t i = 0; i < list.count; i++) {
+		struct fl_error here;
+		bool held = false;
 
-		r = try_release(engine, &rows[i], &held, err);
-		if (held)
-			++*ret_left;
+		if (try_release(engine, &rows[i], &held, &here) < 0) {
+			*err = here;
+			r = -(int)here.code;
+		}
+		*ret_left += held;
 	}
 	return r;
 }

@@ -322,12 +322,18 @@ int engine_trash_restore(struct engine *engine, const char *item, const char *as
 			 struct trash_item *ret, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
+	own_locks struct lock_set locks = { 0 };
 	own(load_done) struct load load = { 0 };
 	struct trash_item found;
+	const char *names[1];
 
 	if (gate_enter(engine, &inside, err) < 0 || pick_item(engine, item, &found, err) < 0 ||
-	    (as && name_check(found.volume ? "volume" : "branch", as, err) < 0) ||
-	    take_load(engine, &found, false, &load, err) < 0 ||
+	    (as && name_check(found.volume ? "volume" : "branch", as, err) < 0))
+		return -(int)err->code;
+	names[0] = as ? as : found.ref;
+	if (found.volume)
+		lock_take_names(&engine->locks, names, 1, &locks);
+	if (take_load(engine, &found, false, &load, err) < 0 ||
 	    check_name_free(engine, &load, as, err) < 0 || restore_load(engine, &load, as, err) < 0)
 		return -(int)err->code;
 	*ret = found;
@@ -344,7 +350,7 @@ int engine_trash_restore(struct engine *engine, const char *item, const char *as
 
 struct emptying {
 	struct load *load;
-	struct intent_row *intents; /* one for each branch */
+	struct intent_row *intents; /* for each branch, and for its retired heads */
 	size_t count;
 };
 
@@ -352,18 +358,19 @@ static void emptying_done(struct emptying *emptying)
 {
 	for (size_t i = 0; i < emptying->count; i++)
 		intent_row_done(&emptying->intents[i]);
-	free(emptying->intents);
+	free(take_ptr(emptying->intents));
+	emptying->count = 0;
 }
 
-static int intend_branch(struct emptying *emptying, struct tx *tx, const struct branch_row *branch,
-			 struct fl_error *err)
+static struct intent_row *add_intent(struct emptying *emptying)
 {
+	struct intent_row *intent;
+
 	emptying->intents = xrealloc(emptying->intents, emptying->count + 1,
 				     sizeof(*emptying->intents));
-	if (delete_branch_intend(tx, branch, &emptying->intents[emptying->count], err) < 0)
-		return -(int)err->code;
-	emptying->count++;
-	return 0;
+	intent = &emptying->intents[emptying->count++];
+	*intent = (struct intent_row){ 0 };
+	return intent;
 }
 
 /* Stashes of the branch go with it: their snapshots do. */
@@ -416,7 +423,8 @@ static int collect_retired(void *arg, const struct retired_row *row, struct fl_e
 	return 0;
 }
 
-static int delete_retired(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
+static int delete_retired(struct emptying *emptying, struct tx *tx, const struct branch_row *branch,
+			  struct fl_error *err)
 {
 	struct retired_sweep sweep = { .branch = &branch->uuid };
 	own_free struct uuid *operations = NULL;
@@ -424,14 +432,14 @@ static int delete_retired(struct tx *tx, const struct branch_row *branch, struct
 
 	operations = sweep.operations;
 	for (size_t i = 0; r == 0 && i < sweep.count; i++) {
-		char empty[] = "{}";
-		struct intent_row intent = { .operation = operations[i],
-					     .verb = "delete-retired",
-					     .body = empty };
+		struct intent_row *intent = add_intent(emptying);
 
+		*intent = (struct intent_row){ .operation = operations[i],
+					       .verb = "delete-retired",
+					       .body = xstrdup("{}") };
 		r = tx_retired_delete(tx, &operations[i], err);
 		if (r == 0)
-			r = tx_intent_insert(tx, &intent, err);
+			r = tx_intent_insert(tx, intent, err);
 	}
 	return r;
 }
@@ -457,11 +465,12 @@ static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
 	struct emptying *emptying = arg;
 	const struct load *load = emptying->load;
 
+	emptying_done(emptying); /* of an attempt before this one that found no space */
 	for (size_t i = 0; i < load->count; i++) {
 		const struct branch_row *branch = &load->branches[i];
 
-		if (intend_branch(emptying, tx, branch, err) < 0 ||
-		    delete_retired(tx, branch, err) < 0)
+		if (delete_branch_intend(tx, branch, add_intent(emptying), err) < 0 ||
+		    delete_retired(emptying, tx, branch, err) < 0)
 			return -(int)err->code;
 		if (load->item.volume)
 			continue;
@@ -484,9 +493,9 @@ static int empty_item(struct engine *engine, const struct trash_item *item, stru
 	for (size_t i = 0; i < emptying.count; i++) {
 		struct fl_error later;
 
-		if (delete_branch_finish(engine, &emptying.intents[i], &later) < 0)
-			log_warning("a destroyed branch stays in the pool until the next start",
-				    "branch=%s error=%s", load.branches[i].name, later.text);
+		if (intent_finish(engine, &emptying.intents[i], &later) < 0)
+			log_warning("what was emptied stays in the pool until the next start",
+				    "item=%s error=%s", item->ref, later.text);
 	}
 	return 0;
 }
@@ -507,9 +516,14 @@ int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_co
 		*ret_count = 1;
 		return empty_item(engine, &found, err);
 	}
-	for (size_t i = 0; i < list.count; i++, count++)
-		if (empty_item(engine, &list.items[i], err) < 0)
-			return -(int)err->code;
+	for (size_t i = 0; i < list.count; i++) {
+		int r = empty_item(engine, &list.items[i], err);
+
+		/* Somebody else has restored or emptied it meanwhile. */
+		if (r < 0 && r != -FL_NOT_FOUND)
+			return r;
+		count += r == 0;
+	}
 	*ret_count = count;
 	return 0;
 }
@@ -525,7 +539,8 @@ int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
 	for (size_t i = 0; i < list.count; i++) {
 		int64_t left = list.items[i].expires - now;
 
-		if (left <= 0 && empty_item(engine, &list.items[i], err) < 0)
+		if (left <= 0 && empty_item(engine, &list.items[i], err) < 0 &&
+		    err->code != FL_NOT_FOUND)
 			return -(int)err->code;
 		if (left > 0 && left < *ret_next)
 			*ret_next = left;
