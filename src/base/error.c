@@ -54,7 +54,7 @@ static enum fl_code code_of_errno(int sys)
 	}
 }
 
-int fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
+void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
 	       const char *fmt, ...)
 {
 	va_list ap;
@@ -76,7 +76,6 @@ int fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code co
 		n = strlen(err->text);
 		snprintf(err->text + n, sizeof(err->text) - n, ": %s", why ? why : "unknown error");
 	}
-	return -(int)err->code;
 }
 
 int fl_wrap(struct fl_error *err, const char *fmt, ...)
@@ -91,7 +90,7 @@ int fl_wrap(struct fl_error *err, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(err->text);
 	snprintf(err->text + n, sizeof(err->text) - n, ": %.*s", (int)sizeof(inner) - 1, inner);
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 int fl_hint(struct fl_error *err, const char *fmt, ...)
@@ -103,7 +102,7 @@ int fl_hint(struct fl_error *err, const char *fmt, ...)
 		vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 		va_end(ap);
 	}
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 int fl_object(struct fl_error *err, const char *fmt, ...)
@@ -115,5 +114,5 @@ int fl_object(struct fl_error *err, const char *fmt, ...)
 		vsnprintf(err->object, sizeof(err->object), fmt, ap);
 		va_end(ap);
 	}
-	return -(int)err->code;
+	return fl_failed(err);
 }

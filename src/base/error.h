@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 enum fl_code {
 	FL_OK,
@@ -59,14 +60,28 @@ extern const struct fl_code_info fl_codes[FL_CODES];
 /* The code called `name`, or FL_SYSTEM for a name that this program does not know. */
 enum fl_code fl_code_parse(const char *name);
 
-#define fl_fail(err, code, ...) fl_fail_at(err, __FILE__, __LINE__, code, 0, __VA_ARGS__)
-#define fl_fail_errno(err, ...) fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, errno, __VA_ARGS__)
+#define fl_fail(err, code, ...) \
+	(fl_fail_at(err, __FILE__, __LINE__, code, 0, __VA_ARGS__), fl_failed(err))
+#define fl_fail_errno(err, ...) \
+	(fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, errno, __VA_ARGS__), fl_failed(err))
 
 /*
- * Fills `err` and returns the negative code.  With `sys` (an errno) the code is
- * the one that the errno stands for and its description ends the text.
+ * What a function returns when a call inside it has failed and filled `err`:
+ * the negative code.  Never 0, which compilers and analyzers may rely on; an
+ * error without a code is our own mistake and ends the program.
  */
-int fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
+static inline int fl_failed(const struct fl_error *err)
+{
+	if (err->code == FL_OK)
+		abort();
+	return -(int)err->code;
+}
+
+/*
+ * Fills `err`.  With `sys` (an errno) the code is the one that the errno stands
+ * for and its description ends the text.
+ */
+void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
 	       const char *fmt, ...) __attribute__((cold, nonnull, format(printf, 6, 7)));
 
 /* Puts "what was being done: " in front of the text; returns the negative code. */

@@ -256,13 +256,13 @@ static int open_beside(struct catalog *catalog, struct connection *ret, struct f
 
 	/* Not ACCESS_READ: that would forbid making the twins, too. */
 	if (connection_open(catalog->path, ACCESS_WRITE, 256, &connection, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = connection;
 	if (connection_run(ret, "ATTACH ':memory:' AS blank", err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < array_size(tables); i++)
 		if (make_empty_twin(ret, tables[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -277,7 +277,7 @@ static int begin_whole(struct backup *backup, struct connection *beside, uint64_
 	/* The view is fixed by the first thing that is read. */
 	if (connection_run(beside, "BEGIN", err) < 0 ||
 	    connection_ask(beside, "SELECT count(*) FROM main.setting", &count, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	result = session_restart(backup);
 	if (result != SQLITE_OK)
 		return connection_fail(backup->catalog->writer.db, result, "noting changes", err);
@@ -319,7 +319,7 @@ static int replace_log(struct backup *backup, struct text *whole, struct fl_erro
 		text_add(whole, backup->since.bytes, backup->since.length);
 	text_done(&backup->since);
 	if (backup->sink.replace(backup->sink.arg, whole->bytes, whole->length, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	backup->whole = base;
 	backup->length = whole->length;
 	backup->stale = false;
@@ -337,7 +337,7 @@ static int write_whole(struct backup *backup, struct fl_error *err)
 	    begin_whole(backup, &beside, &generation, err) < 0 ||
 	    read_whole(&beside, generation, &whole, err) < 0 ||
 	    replace_log(backup, &whole, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return 0;
 }
 
@@ -459,7 +459,7 @@ static int check_empty(struct tx *tx, struct fl_error *err)
 	int64_t volumes;
 
 	if (connection_ask(tx->connection, "SELECT count(*) FROM volume", &volumes, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (volumes > 0)
 		return fl_fail(err, FL_EXISTS, "the catalogue holds volumes already");
 	return 0;
@@ -492,7 +492,7 @@ static int restore(struct tx *tx, void *arg, struct fl_error *err)
 	struct record record;
 
 	if (check_empty(tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r->complete = left > 0;
 	while (left > 0) {
 		if (!record_take(&bytes, &left, &record)) {
@@ -500,7 +500,7 @@ static int restore(struct tx *tx, void *arg, struct fl_error *err)
 			return 0;
 		}
 		if (apply(tx, &record, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		tx->catalog->generation = record.generation;
 	}
 	return 0;

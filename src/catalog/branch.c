@@ -50,7 +50,7 @@ int tx_branch_find(struct tx *tx, const struct uuid *volume, const char *name,
 	int r;
 
 	if (query_begin(&q, tx, SQL_BRANCH_FIND, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	query_bind_text(&q, 2, name);
 	r = query_step(&q, err);
@@ -69,7 +69,7 @@ int tx_branch_get(struct tx *tx, const struct uuid *uuid, struct branch_row *ret
 	int r;
 
 	if (query_begin(&q, tx, SQL_BRANCH_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, uuid);
 	r = query_step(&q, err);
 	if (r == 0)
@@ -88,7 +88,7 @@ static int write_row(struct tx *tx, enum sql sql, const struct branch_row *row,
 	int r;
 
 	if (query_begin(&q, tx, sql, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	bind_row(&q, row);
 	r = query_run(&q, &changed, err);
 	if (r == -FL_EXISTS)
@@ -125,10 +125,10 @@ int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *er
 		own_query struct query q = {};
 
 		if (query_begin(&q, tx, order[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		query_bind_uuid(&q, 1, uuid);
 		if (query_run(&q, &count, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	return count ? 0 : no_such_branch(uuid, err);
 }
@@ -142,7 +142,7 @@ int tx_branch_each(struct tx *tx, const struct uuid *volume, bool destroyed,
 	int r;
 
 	if (query_begin(&q, tx, volume ? SQL_BRANCH_EACH : SQL_BRANCH_EACH_ALL, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (volume)
 		query_bind_uuid(&q, 1, volume);
 	query_bind_int(&q, volume ? 2 : 1, destroyed);
@@ -162,7 +162,7 @@ int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
 	int r;
 
 	if (query_begin(&q, tx, SQL_BRANCH_SNAPSHOTS, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, branch);
 	r = query_step(&q, err);
 	if (r < 0)
@@ -179,7 +179,7 @@ int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err)
 	int r;
 
 	if (query_begin(&q, tx, SQL_LINE_INSERT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &line->branch);
 	query_bind_int(&q, 2, line->start);
 	query_bind_position(&q, 3, &line->parent);
@@ -201,7 +201,7 @@ int tx_line_list(struct tx *tx, const struct uuid *volume, struct line **ret, si
 	int r;
 
 	if (query_begin(&q, tx, SQL_LINE_LIST, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	while ((r = query_step(&q, err)) > 0) {
 		if (count == capacity) {
@@ -227,7 +227,7 @@ int tx_line_repoint(struct tx *tx, const struct position *from, const struct pos
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_LINE_REPOINT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, from);
 	query_bind_position(&q, 3, to);
 	return query_run(&q, NULL, err);

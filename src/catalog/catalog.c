@@ -111,9 +111,9 @@ static int verify(struct connection *connection, struct fl_error *err)
 	bool empty;
 
 	if (empty_wal(connection, &empty, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (empty && checksum_verify(connection->db, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return quick_check(connection, err);
 }
 
@@ -126,11 +126,11 @@ static int prepare_database(struct catalog *catalog, bool create,
 	if (connection_run(writer, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", err) <
 		    0 ||
 	    connection_ask(writer, "PRAGMA user_version", &version, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (version == 0 && !create)
 		return fl_fail(err, FL_CORRUPT, "the file is empty");
 	if (version > 0 && verify(writer, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return schema_migrate(writer, catalog->path, migrations, err);
 }
 
@@ -163,7 +163,7 @@ int catalog_open_at(const char *path, bool create, const struct migrations *migr
 	struct catalog *catalog;
 
 	if (!create && check_there(path, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	catalog = catalog_new(path);
 	if (connection_open(path, create ? ACCESS_CREATE : ACCESS_WRITE, WRITER_CACHE,
 			    &catalog->writer, err) < 0 ||
@@ -173,7 +173,7 @@ int catalog_open_at(const char *path, bool create, const struct migrations *migr
 		if (err->code == FL_CORRUPT)
 			return fl_hint(err, "the catalogue is damaged, the data is not: run "
 					    "`flocker pool recover`");
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	catalog->writer.tx = (struct tx){ catalog, &catalog->writer };
 	catalog->synced = true;
@@ -190,7 +190,7 @@ static int read_generation(struct catalog *catalog, struct fl_error *err)
 			   "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting "
 			   "WHERE key = '" GENERATION "'), 0)",
 			   &generation, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	catalog->generation = (uint64_t)generation;
 	return 0;
 }
@@ -200,7 +200,7 @@ int catalog_open(const char *path, bool create, struct catalog **ret, struct fl_
 	struct catalog *catalog;
 
 	if (catalog_open_at(path, create, &schema, &catalog, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (read_generation(catalog, err) < 0) {
 		catalog_close(catalog);
 		return fl_wrap(err, "opening the catalogue '%s'", path);
@@ -314,7 +314,7 @@ static int open_reader(struct catalog *catalog, struct connection **ret, struct 
 
 	if (connection_open(catalog->path, ACCESS_READ, READER_CACHE, reader, err) < 0) {
 		free(reader);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	reader->tx = (struct tx){ catalog, reader };
 	*ret = reader;
@@ -327,11 +327,11 @@ int tx_begin(struct catalog *catalog, struct tx **ret, struct fl_error *err)
 
 	if (!reader && open_reader(catalog, &reader, err) < 0) {
 		give_back_reader(catalog, NULL);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (query_do(&reader->tx, SQL_BEGIN_READ, err) < 0) {
 		give_back_reader(catalog, reader);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	*ret = &reader->tx;
 	return 0;
@@ -364,7 +364,7 @@ static int set_synced(struct catalog *catalog, bool synced, struct fl_error *err
 	if (connection_run(&catalog->writer,
 			   synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
 			   err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	catalog->synced = synced;
 	return 0;
 }
@@ -372,15 +372,15 @@ static int set_synced(struct catalog *catalog, bool synced, struct fl_error *err
 static int run_member(struct tx *tx, struct request *r, struct fl_error *err)
 {
 	if (query_do(tx, SQL_SAVEPOINT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r->result = r->fn(tx, r->arg, r->err);
 	/* SQLite undoes the whole transaction by itself when it runs out of space or memory. */
 	if (r->result < 0 && sqlite3_get_autocommit(tx->connection->db)) {
 		*err = *r->err;
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (r->result < 0 && query_do(tx, SQL_UNDO, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return query_do(tx, SQL_RELEASE, err);
 }
 
@@ -400,7 +400,7 @@ static int commit(struct catalog *catalog, struct fl_error *err)
 		log_error("catalogue cannot commit", "error=\"%s\"", err->text);
 		abort();
 	}
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 /* With each durable write the catalogue gets older, and says so in the same transaction. */
@@ -419,15 +419,15 @@ static int run_members(struct catalog *catalog, struct request *batch, bool dura
 
 	for (struct request *r = batch; r; r = r->next) {
 		if (run_member(&catalog->writer.tx, r, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		any = any || r->result == 0;
 	}
 	if (!any)
 		return query_do(&catalog->writer.tx, SQL_ROLLBACK, err);
 	if (durable && write_generation(catalog, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (commit(catalog, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	catalog->generation += durable;
 	return 0;
 }

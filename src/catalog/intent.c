@@ -9,10 +9,10 @@ static int delete_operation(struct tx *tx, enum sql sql, const char *what,
 	int64_t changed;
 
 	if (query_begin(&q, tx, sql, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, operation);
 	if (query_run(&q, &changed, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (changed == 0)
 		return fl_fail(err, FL_NOT_FOUND, "no %s of operation %s", what,
 			       uuid_format(operation, text));
@@ -32,7 +32,7 @@ int tx_intent_insert(struct tx *tx, const struct intent_row *row, struct fl_erro
 	int r;
 
 	if (query_begin(&q, tx, SQL_INTENT_INSERT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->operation);
 	query_bind_text(&q, 2, row->verb);
 	query_bind_text(&q, 3, row->body ? row->body : "");
@@ -56,7 +56,7 @@ int tx_intent_each(struct tx *tx,
 	int r;
 
 	if (query_begin(&q, tx, SQL_INTENT_EACH, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	while ((r = query_step(&q, err)) > 0) {
 		own_intent_row struct intent_row row = { .operation = query_uuid(&q, 0) };
 
@@ -78,7 +78,7 @@ int tx_retired_insert(struct tx *tx, const struct retired_row *row, struct fl_er
 	int r;
 
 	if (query_begin(&q, tx, SQL_RETIRED_INSERT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->operation);
 	query_bind_uuid(&q, 2, &row->volume);
 	query_bind_uuid(&q, 3, &row->branch);
@@ -104,7 +104,7 @@ int tx_retired_each(struct tx *tx,
 	int r;
 
 	if (query_begin(&q, tx, SQL_RETIRED_EACH, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	while ((r = query_step(&q, err)) > 0) {
 		struct retired_row row = {
 			.operation = query_uuid(&q, 0),

@@ -187,7 +187,7 @@ static int run_steps(struct connection *connection, int from, const struct migra
 			return fl_wrap(err, "migrating the catalogue from version %d", i);
 	snprintf(version, sizeof(version), "PRAGMA user_version = %d", migrations->count);
 	if (connection_run(connection, version, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return connection_run(connection, "COMMIT", err);
 }
 
@@ -199,7 +199,7 @@ int schema_migrate(struct connection *connection, const char *path,
 	int r;
 
 	if (connection_ask(connection, "PRAGMA user_version", &version, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (version == migrations->count)
 		return 0;
 	if (version > migrations->count) {
@@ -211,9 +211,9 @@ int schema_migrate(struct connection *connection, const char *path,
 			path, migrations->count);
 	}
 	if (version > 0 && copy_before(connection, path, (int)version, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (connection_run(connection, "BEGIN IMMEDIATE", err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = run_steps(connection, (int)version, migrations, err);
 	if (r < 0 && !sqlite3_get_autocommit(connection->db))
 		(void)!connection_run(connection, "ROLLBACK", &ignored);

@@ -7,7 +7,7 @@ int tx_setting_get(struct tx *tx, const char *key, struct text *ret, struct fl_e
 	int r;
 
 	if (query_begin(&q, tx, SQL_SETTING_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_text(&q, 1, key);
 	r = query_step(&q, err);
 	if (r == 0)
@@ -23,7 +23,7 @@ int tx_setting_set(struct tx *tx, const char *key, const char *value, struct fl_
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_SETTING_SET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_text(&q, 1, key);
 	query_bind_text(&q, 2, value);
 	return query_run(&q, NULL, err);

@@ -53,13 +53,13 @@ static int read_note(struct tx *tx, struct snapshot_row *row, struct fl_error *e
 	int r;
 
 	if (query_begin(&q, tx, SQL_NOTE_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, &row->position);
 	r = query_step(&q, err);
 	if (r <= 0)
 		return r;
 	if (query_metadata(&q, 2, &row->metadata, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_string(&q, 0, row->name, sizeof(row->name));
 	row->message = query_text_copy(&q, 1);
 	return 0;
@@ -79,7 +79,7 @@ static int read_row(struct tx *tx, struct query *q, struct snapshot_row *ret, st
 	row.storage = (struct snapname){ query_uuid(q, 6), row.position.time };
 	query_string(q, 7, row.host, sizeof(row.host));
 	if (query_int(q, 5) && read_note(tx, &row, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = row;
 	return 0;
 }
@@ -111,7 +111,7 @@ int tx_snapshot_get(struct tx *tx, const struct position *position, struct snaps
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, position);
 	r = query_step(&q, err);
 	if (r == 0)
@@ -126,7 +126,7 @@ int tx_snapshot_get_id(struct tx *tx, uint64_t id, struct snapshot_row *ret, str
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_GET_ID, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_int(&q, 1, stored_id(id));
 	r = query_step(&q, err);
 	if (r == 0)
@@ -141,7 +141,7 @@ int tx_snapshot_get_name(struct tx *tx, const struct uuid *branch, const char *n
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_GET_NAME, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, branch);
 	query_bind_text(&q, 2, name);
 	r = query_step(&q, err);
@@ -159,7 +159,7 @@ int tx_snapshot_each_id(struct tx *tx, const struct uuid *volume, uint64_t low, 
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_EACH_ID, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	query_bind_int(&q, 2, stored_id(low));
 	query_bind_int(&q, 3, stored_id(high));
@@ -181,7 +181,7 @@ int tx_snapshot_each(struct tx *tx, const struct stretch *stretch, size_t limit,
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_EACH, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	bind_stretch(&q, stretch);
 	query_bind_limit(&q, 4, limit);
 	return each_row(tx, &q, NULL, each, arg, err);
@@ -194,7 +194,7 @@ static int stretch_count(struct tx *tx, const struct stretch *stretch, uint64_t 
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_STRETCH_COUNT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	bind_stretch(&q, stretch);
 	r = query_step(&q, err);
 	if (r < 0)
@@ -211,7 +211,7 @@ int tx_snapshot_nth(struct tx *tx, const struct stretch *stretch, uint64_t back,
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_NTH, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	bind_stretch(&q, stretch);
 	query_bind_limit(&q, 4, back);
 	r = query_step(&q, err);
@@ -220,7 +220,7 @@ int tx_snapshot_nth(struct tx *tx, const struct stretch *stretch, uint64_t back,
 	if (r > 0)
 		return read_row(tx, &q, ret, err);
 	if (stretch_count(tx, stretch, &count, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (ret_count)
 		*ret_count = count;
 	return fl_fail(err, FL_NOT_FOUND, "there are only %llu snapshots here",
@@ -253,7 +253,7 @@ int tx_snapshot_floor(struct tx *tx, const struct uuid *branch, int64_t time, in
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_FLOOR, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, branch);
 	query_bind_int(&q, 2, time);
 	r = query_step(&q, err);
@@ -269,7 +269,7 @@ int tx_snapshot_count(struct tx *tx, uint64_t *ret, struct fl_error *err)
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_COUNT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = query_step(&q, err);
 	if (r < 0)
 		return r;
@@ -290,16 +290,16 @@ int tx_snapshot_each_all(struct tx *tx, const struct position *after, size_t lim
 
 	if (!position_is_none(after)) {
 		if (query_begin(&rest, tx, SQL_SNAPSHOT_EACH_AFTER, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		query_bind_position(&rest, 1, after);
 		query_bind_limit(&rest, 3, limit);
 		if (each_row(tx, &rest, &count, each, arg, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	if (count == limit)
 		return 0;
 	if (query_begin(&others, tx, SQL_SNAPSHOT_EACH_BRANCH_AFTER, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&others, 1, &after->branch);
 	query_bind_limit(&others, 2, limit - count);
 	return each_row(tx, &others, NULL, each, arg, err);
@@ -321,7 +321,7 @@ int tx_snapshot_pins(struct tx *tx, const struct position *position, unsigned *r
 	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_PINS, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, position);
 	r = query_step(&q, err);
 	if (r < 0)
@@ -346,7 +346,7 @@ static int run_at(struct tx *tx, enum sql sql, const struct position *position,
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, sql, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, position);
 	return query_run(&q, ret_changed, err);
 }
@@ -361,7 +361,7 @@ static int free_name(struct tx *tx, const struct snapshot_row *row, struct fl_er
 	if (row->name[0] == '\0')
 		return 0;
 	if (query_begin(&q, tx, SQL_NOTE_NAMED, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->position.branch);
 	query_bind_text(&q, 2, row->name);
 	r = query_step(&q, err);
@@ -384,7 +384,7 @@ static int write_note(struct tx *tx, const struct snapshot_row *row, struct fl_e
 
 	metadata_encode(&row->metadata, &metadata);
 	if (query_begin(&q, tx, SQL_NOTE_SET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, &row->position);
 	query_bind_text(&q, 3, row->name);
 	query_bind_text(&q, 4, row->message);
@@ -398,7 +398,7 @@ static int note_waits(struct tx *tx, const struct position *position, struct fl_
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_NOTE_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, position);
 	return query_step(&q, err);
 }
@@ -412,7 +412,7 @@ static int intern(struct tx *tx, enum sql get, enum sql insert, const struct uui
 	int r;
 
 	if (query_begin(&found, tx, get, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&found, 1, uuid);
 	if (host)
 		query_bind_text(&found, 2, host);
@@ -424,12 +424,12 @@ static int intern(struct tx *tx, enum sql get, enum sql insert, const struct uui
 		return 0;
 	}
 	if (query_begin(&made, tx, insert, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&made, 1, uuid);
 	if (host)
 		query_bind_text(&made, 2, host);
 	if (query_run(&made, NULL, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = sqlite3_last_insert_rowid(tx->connection->db);
 	return 0;
 }
@@ -451,7 +451,7 @@ static int insert_row(struct tx *tx, const struct snapshot_row *row, bool noted,
 	    intern(tx, SQL_TAKER_GET, SQL_TAKER_INSERT, &row->storage.instance, row->host, &taker,
 		   err) < 0 ||
 	    query_begin(&q, tx, SQL_SNAPSHOT_INSERT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_int(&q, 1, number);
 	query_bind_int(&q, 2, row->position.time);
 	query_bind_int(&q, 3, stored_id(row->id));
@@ -472,7 +472,7 @@ static int raise_branch(struct tx *tx, const struct snapshot_row *row, struct fl
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_BRANCH_RAISE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->position.branch);
 	query_bind_int(&q, 2, (int64_t)row->sequence);
 	query_bind_int(&q, 3, row->position.time);
@@ -486,9 +486,9 @@ int tx_snapshot_insert(struct tx *tx, const struct snapshot_row *row, struct fl_
 	int noted = has_note(row) ? 1 : note_waits(tx, &row->position, err);
 
 	if (noted < 0 || free_name(tx, row, err) < 0 || insert_row(tx, row, noted, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (has_note(row) && write_note(tx, row, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return raise_branch(tx, row, err);
 }
 
@@ -499,11 +499,11 @@ static int set_noted(struct tx *tx, const struct snapshot_row *row, bool noted,
 	int64_t changed;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_SET_NOTED, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_position(&q, 1, &row->position);
 	query_bind_int(&q, 3, noted);
 	if (query_run(&q, &changed, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return changed ? 0 : no_such_snapshot(&row->position, err);
 }
 
@@ -512,7 +512,7 @@ int tx_snapshot_annotate(struct tx *tx, const struct snapshot_row *row, struct f
 	bool noted = has_note(row);
 
 	if (free_name(tx, row, err) < 0 || set_noted(tx, row, noted, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (noted)
 		return write_note(tx, row, err);
 	return run_at(tx, SQL_NOTE_DELETE, &row->position, NULL, err);
@@ -523,7 +523,7 @@ int tx_snapshot_delete(struct tx *tx, const struct position *position, struct fl
 	int64_t changed;
 
 	if (run_at(tx, SQL_SNAPSHOT_DELETE, position, &changed, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (changed == 0)
 		return no_such_snapshot(position, err);
 	return run_at(tx, SQL_NOTE_DELETE, position, NULL, err);

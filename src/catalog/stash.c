@@ -26,7 +26,7 @@ static int raise_last(struct tx *tx, const struct stash_row *row, struct fl_erro
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_STASH_RAISE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->volume);
 	query_bind_int(&q, 2, row->number);
 	return query_run(&q, NULL, err);
@@ -38,7 +38,7 @@ int tx_stash_insert(struct tx *tx, const struct stash_row *row, struct fl_error 
 	int r;
 
 	if (query_begin(&q, tx, SQL_STASH_INSERT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->volume);
 	query_bind_int(&q, 2, row->number);
 	query_bind_uuid(&q, 3, &row->branch);
@@ -63,7 +63,7 @@ int tx_stash_find(struct tx *tx, const struct uuid *volume, uint32_t number, str
 	int r;
 
 	if (query_begin(&q, tx, SQL_STASH_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	query_bind_int(&q, 2, number);
 	r = query_step(&q, err);
@@ -81,12 +81,12 @@ int tx_stash_update(struct tx *tx, const struct stash_row *row, struct fl_error 
 	int64_t changed;
 
 	if (query_begin(&q, tx, SQL_STASH_UPDATE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->volume);
 	query_bind_int(&q, 2, row->number);
 	query_bind_position(&q, 3, &row->snapshot);
 	if (query_run(&q, &changed, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return changed ? 0 : no_such_stash(row->number, err);
 }
 
@@ -96,11 +96,11 @@ int tx_stash_delete(struct tx *tx, const struct uuid *volume, uint32_t number, s
 	int64_t changed;
 
 	if (query_begin(&q, tx, SQL_STASH_DELETE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	query_bind_int(&q, 2, number);
 	if (query_run(&q, &changed, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return changed ? 0 : no_such_stash(number, err);
 }
 
@@ -113,7 +113,7 @@ int tx_stash_each(struct tx *tx, const struct uuid *volume,
 	int r;
 
 	if (query_begin(&q, tx, SQL_STASH_EACH, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	while ((r = query_step(&q, err)) > 0) {
 		read_row(&q, &row);

@@ -326,7 +326,7 @@ int connection_ask(struct connection *connection, const char *sql, int64_t *ret,
 	else
 		(void)connection_fail(connection->db, result, "asking", err);
 	sqlite3_finalize(statement);
-	return result == SQLITE_ROW ? 0 : -(int)err->code;
+	return result == SQLITE_ROW ? 0 : fl_failed(err);
 }
 
 /* --- queries ------------------------------------------------------------ */
@@ -390,7 +390,7 @@ int query_do(struct tx *tx, enum sql sql, struct fl_error *err)
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, sql, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return query_run(&q, NULL, err);
 }
 

@@ -17,7 +17,7 @@ int tx_tag_insert(struct tx *tx, const struct tag_row *row, struct fl_error *err
 	int r;
 
 	if (query_begin(&q, tx, SQL_TAG_INSERT, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, &row->volume);
 	query_bind_text(&q, 2, row->name);
 	query_bind_position(&q, 3, &row->snapshot);
@@ -38,7 +38,7 @@ int tx_tag_find(struct tx *tx, const struct uuid *volume, const char *name, stru
 	int r;
 
 	if (query_begin(&q, tx, SQL_TAG_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	query_bind_text(&q, 2, name);
 	r = query_step(&q, err);
@@ -56,11 +56,11 @@ int tx_tag_delete(struct tx *tx, const struct uuid *volume, const char *name, st
 	int64_t changed;
 
 	if (query_begin(&q, tx, SQL_TAG_DELETE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	query_bind_text(&q, 2, name);
 	if (query_run(&q, &changed, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (changed == 0)
 		return fl_fail(err, FL_NOT_FOUND, "no tag '%s' in this volume", name);
 	return 0;
@@ -75,7 +75,7 @@ int tx_tag_each(struct tx *tx, const struct uuid *volume, const struct position 
 	int r;
 
 	if (query_begin(&q, tx, at ? SQL_TAG_EACH_AT : SQL_TAG_EACH, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	if (at)
 		query_bind_position(&q, 2, at);

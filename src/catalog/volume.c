@@ -62,7 +62,7 @@ int tx_volume_find(struct tx *tx, const char *name, struct volume_row *ret, stru
 	int r;
 
 	if (query_begin(&q, tx, SQL_VOLUME_FIND, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_text(&q, 1, name);
 	r = query_step(&q, err);
 	if (r == 0)
@@ -77,7 +77,7 @@ int tx_volume_get(struct tx *tx, const struct uuid *uuid, struct volume_row *ret
 	int r;
 
 	if (query_begin(&q, tx, SQL_VOLUME_GET, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, uuid);
 	r = query_step(&q, err);
 	if (r == 0)
@@ -94,7 +94,7 @@ static int write_row(struct tx *tx, enum sql sql, const struct volume_row *row,
 	int r;
 
 	if (query_begin(&q, tx, sql, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	bind_row(&q, row, &metadata);
 	r = query_run(&q, &changed, err);
 	if (r == -FL_EXISTS)
@@ -120,7 +120,7 @@ static int delete_by_uuid(struct tx *tx, enum sql sql, const struct uuid *uuid, 
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, sql, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_uuid(&q, 1, uuid);
 	return query_run(&q, ret_count, err);
 }
@@ -134,7 +134,7 @@ static int delete_branches(struct tx *tx, const struct uuid *volume, struct fl_e
 		int r;
 
 		if (query_begin(&q, tx, SQL_VOLUME_BRANCHES, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		query_bind_uuid(&q, 1, volume);
 		r = query_step(&q, err);
 		if (r <= 0)
@@ -142,7 +142,7 @@ static int delete_branches(struct tx *tx, const struct uuid *volume, struct fl_e
 		branch = query_uuid(&q, 0);
 		query_end(&q);
 		if (tx_branch_delete(tx, &branch, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 }
 
@@ -154,7 +154,7 @@ int tx_volume_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *er
 	    delete_by_uuid(tx, SQL_VOLUME_DELETE_STASHES, uuid, NULL, err) < 0 ||
 	    delete_branches(tx, uuid, err) < 0 ||
 	    delete_by_uuid(tx, SQL_VOLUME_DELETE, uuid, &count, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return count ? 0 : no_such_volume(uuid, err);
 }
 
@@ -183,7 +183,7 @@ int tx_volume_each(struct tx *tx, const char *after, size_t limit,
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_VOLUME_EACH, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	query_bind_text(&q, 1, after);
 	query_bind_limit(&q, 2, limit);
 	return each_row(&q, each, arg, err);
@@ -197,6 +197,6 @@ int tx_volume_each_destroyed(struct tx *tx,
 	own_query struct query q = {};
 
 	if (query_begin(&q, tx, SQL_VOLUME_EACH_DESTROYED, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return each_row(&q, each, arg, err);
 }

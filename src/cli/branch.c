@@ -38,7 +38,7 @@ int verb_branches(struct invocation *in, struct fl_error *err)
 	own_ref struct ref ref = { 0 };
 
 	if (volume && take_ref(volume, &ref, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return list_print(in,
 			  &(struct listing){
 				  .path = "/v1/branches",
@@ -85,7 +85,7 @@ int verb_branch(struct invocation *in, struct fl_error *err)
 		return fl_hint(err, "'flocker branches' lists the branches that there are");
 	}
 	if (take_ref(in->operands[0], &ref, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (ref.kind != REF_BRANCH || ref.point != POINT_NONE) {
 		fl_fail(err, FL_INVALID, "'%s' does not name a new branch", in->operands[0]);
 		return fl_hint(err, "write VOLUME/NEW, for example %s/test", ref.volume);
@@ -146,7 +146,7 @@ static int take_target(struct invocation *in, struct text *branch, const char **
 	own_ref struct ref ref = { 0 }, target = { 0 };
 
 	if (take_ref(operand, &ref, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (to && take_ref(to, &target, err) < 0)
 		return fl_wrap(err, "--to");
 	if (ref.kind == REF_TAG || ref.kind == REF_STASH) {

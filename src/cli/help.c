@@ -164,7 +164,7 @@ int verb_version(struct invocation *in, struct fl_error *err)
 	bool reached = talk(in, "GET", "/v1/version", NULL, NULL, &daemon, err) == 0;
 
 	if (!reached && err->code != FL_UNREACHABLE && err->code != FL_DENIED)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (option_given(in, OPT_JSON)) {
 		print_version_json(daemon);
 		return 0;

@@ -139,7 +139,7 @@ int list_items(struct invocation *in, const char *path, const char *ref, struct 
 
 		if (ask_page(in, path, ref, 0, &cursor, err) < 0 ||
 		    take_page(in, &cursor, &page, &items, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		written = value_written(items, &length);
 		if (value_first(items) && all.length > 1)
 			text_add(&all, ",", 1);

@@ -38,7 +38,7 @@ static int put_place(struct body *body, const struct invocation *in, const struc
 	own_text struct text path = { 0 };
 
 	if (absolute_path(in->options[place->option], &path, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	body_string(body, "kind", place->kind);
 	body_string(body, "path", text_get(&path));
 	if (option_given(in, OPT_SPARSE))
@@ -56,7 +56,7 @@ static int put_size(struct body *body, const char *text, struct fl_error *err)
 	uint64_t size;
 
 	if (size_parse(text, &size, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	body_int(body, "size", (int64_t)size);
 	return 0;
 }
@@ -119,7 +119,7 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 	const struct place *place = NULL;
 
 	if (find_place(in, &place, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!place) {
 		fl_fail(err, FL_INVALID, "where should the pool be?");
 		return fl_hint(err, "for example: flocker pool create --file "
@@ -133,9 +133,9 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 			       "size that it has",
 			       place->kind);
 	if (put_place(body, in, place, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (option_given(in, OPT_SIZE) && put_size(body, in->options[OPT_SIZE], err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_pool(in, "POST", "/v1/pool", body, err);
 }
 
@@ -149,7 +149,7 @@ int verb_pool_grow(struct invocation *in, struct fl_error *err)
 	own_body struct body *body = body_new();
 
 	if (put_size(body, in->operand_count ? in->operands[0] : "0", err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_pool(in, "POST", "/v1/pool/grow", body, err);
 }
 
@@ -200,8 +200,8 @@ int verb_pool_adopt(struct invocation *in, struct fl_error *err)
 	const struct place *place = NULL;
 
 	if (find_place(in, &place, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (place && put_place(body, in, place, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_recovery(in, "/v1/pool/adopt", body, err);
 }

@@ -11,7 +11,7 @@ static int check_refs(struct invocation *in, struct fl_error *err)
 		own_ref struct ref ref = { 0 };
 
 		if (take_ref(in->operands[i], &ref, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		if (ref_is_snapshot(&ref)) {
 			fl_fail(err, FL_INVALID, "'%s' is a snapshot already", in->operands[i]);
 			fl_object(err, "%s", in->operands[i]);
@@ -34,7 +34,7 @@ static int snapshot_body(struct invocation *in, struct body *body, struct fl_err
 	put_option(body, in, OPT_NAME, "name");
 	put_option(body, in, OPT_MESSAGE, "message");
 	if (put_metadata(body, in->settings, in->setting_count, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return 0;
 }
 
@@ -155,11 +155,11 @@ int verb_log(struct invocation *in, struct fl_error *err)
 
 	if (option_given(in, OPT_COUNT) &&
 	    take_count(in->options[OPT_COUNT], &listing.limit, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (in->operand_count == 0 && only_volume(in, &volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	listing.ref = volume ? volume : in->operands[0];
 	if (take_ref(listing.ref, &ref, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return list_print(in, &listing, err);
 }

@@ -39,7 +39,7 @@ int verb_stash_list(struct invocation *in, struct fl_error *err)
 	own_ref struct ref ref = { 0 };
 
 	if (take_ref(in->operands[0], &ref, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return list_print(in,
 			  &(struct listing){
 				  .path = "/v1/stashes",

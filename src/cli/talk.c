@@ -12,7 +12,7 @@ static int connect_daemon(struct invocation *in, struct fl_error *err)
 	if (in->client)
 		return 0;
 	if (fl_socket_path(in->options[OPT_ROOT], in->options[OPT_SOCKET], socket, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return fl_client_open(socket, &in->client, err);
 }
 
@@ -194,7 +194,7 @@ int put_metadata(struct body *body, const char *const *words, size_t count, stru
 		memcpy(key, words[i], (size_t)(equals - words[i]));
 		key[equals - words[i]] = '\0';
 		if (name_check("key", key, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		body_string(body, key, equals + 1);
 	}
 	body_end(body);

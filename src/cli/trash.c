@@ -61,7 +61,7 @@ int verb_destroy(struct invocation *in, struct fl_error *err)
 		own_ref struct ref ref = { 0 };
 
 		if (take_ref(in->operands[i], &ref, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	for (size_t i = 0; i < in->operand_count; i++) {
 		if (destroy_one(in, in->operands[i], i == 0, err) == 0)

@@ -13,7 +13,7 @@ static int create_body(struct invocation *in, struct body *body, struct fl_error
 	own_ref struct ref from = { 0 };
 
 	if (name_check("volume", in->operands[0], err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (option_given(in, OPT_FROM) && take_ref(in->options[OPT_FROM], &from, err) < 0)
 		return fl_wrap(err, "--from");
 	body_string(body, "name", in->operands[0]);
@@ -21,7 +21,7 @@ static int create_body(struct invocation *in, struct body *body, struct fl_error
 	put_option(body, in, OPT_DESCRIPTION, "description");
 	put_option(body, in, OPT_MOUNT_PATH, "mount_path");
 	if (put_metadata(body, in->settings, in->setting_count, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return 0;
 }
 
@@ -179,7 +179,7 @@ int verb_rename(struct invocation *in, struct fl_error *err)
 		return fl_fail(err, FL_INVALID, "a stash has a number, not a name: '%s'",
 			       in->operands[0]);
 	if (name_check("new", in->operands[1], err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	body_string(body, "name", in->operands[1]);
 	r = talk(in, "PATCH", path_of(&ref), in->operands[0], body, &answer, err);
 	if (r < 0)

@@ -159,7 +159,7 @@ int identity_decode(const char *text, struct pool_identity *ret, struct fl_error
 	if (!root)
 		return fl_fail(err, FL_INVALID, "the pool's identity is not JSON: %s", why.text);
 	if (check_format(root, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (json_unpack_ex(root, &why, JSON_STRICT, "{s:I, s:s, s:s}", "format", &format, "pool",
 			   &pool, "instance", &instance) < 0)
 		return fl_fail(err, FL_INVALID, "the pool's identity is malformed: %s", why.text);

@@ -43,10 +43,16 @@ static struct store *store_of(struct pool *pool)
 	return ((struct mem_pool *)pool)->store;
 }
 
+static int fail_read_only(const char *path, struct fl_error *err)
+{
+	errno = EROFS;
+	return fl_fail_errno(err, "%s", path);
+}
+
 static int check_writable(struct pool *pool, struct fl_error *err)
 {
 	if (((struct mem_pool *)pool)->read_only)
-		return fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, EROFS, "%s", pool->spec.path);
+		return fail_read_only(pool->spec.path, err);
 	return 0;
 }
 
@@ -109,7 +115,7 @@ static int mem_identify(struct pool *pool, const struct pool_identity *identity,
 	own_lock(guard, &mutex);
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	store_of(pool)->identity = *identity;
 	pool->identity = *identity;
 	return 0;
@@ -163,7 +169,7 @@ static int make_tree(struct pool *pool, const struct tree *name, const struct tr
 	own_lock(guard, &mutex);
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return store_add_tree(store_of(pool), name, from, err);
 }
 
@@ -198,12 +204,12 @@ static int mem_head_swap(struct pool *pool, const struct uuid *branch, const str
 	struct mem_tree *old;
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (store_find_tree(store, &retired)) /* done by an earlier call */
 		return 0;
 	old = store_get_tree(store, &head, err);
 	if (!old || !store_get_tree(store, from, err))
-		return -(int)err->code;
+		return fl_failed(err);
 	old->name = retired;
 	return store_add_tree(store, &head, from, err);
 }
@@ -217,12 +223,12 @@ static int rename_tree(struct pool *pool, const struct tree *from, const struct 
 	struct mem_tree *tree;
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!store_find_tree(store, from) && store_find_tree(store, to))
 		return 0;
 	tree = store_get_tree(store, from, err);
 	if (!tree || store_check_free(store, to, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	tree->name = *to;
 	return 0;
 }
@@ -250,7 +256,7 @@ static int mem_tree_delete(struct pool *pool, const struct tree *name, struct fl
 	struct mem_tree *tree = store_find_tree(store, name);
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!tree)
 		return 0;
 	store_delete_tree(store, tree);
@@ -264,7 +270,7 @@ static int mem_tree_info(struct pool *pool, const struct tree *name, struct tree
 	const struct mem_tree *tree = store_get_tree(store_of(pool), name, err);
 
 	if (!tree)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = tree->info;
 	return 0;
 }
@@ -275,7 +281,7 @@ static int mem_tree_open(struct pool *pool, const struct tree *name, int *ret_fd
 	own_lock(guard, &mutex);
 
 	if (!store_get_tree(store_of(pool), name, err))
-		return -(int)err->code;
+		return fl_failed(err);
 	return fl_fail(err, FL_UNSUPPORTED, "a tree in memory has no files to open");
 }
 
@@ -287,7 +293,7 @@ static int mem_changed_since(struct pool *pool, const struct tree *name, const s
 	const struct mem_tree *snapshot = tree ? store_get_tree(store_of(pool), since, err) : NULL;
 
 	if (!snapshot)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = tree->version != snapshot->version;
 	return 0;
 }
@@ -325,7 +331,7 @@ static int write_value(struct pool *pool, struct map *map, const char *key, cons
 	own_lock(guard, &mutex);
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	map_set(map, key, bytes, length);
 	return 0;
 }
@@ -399,7 +405,7 @@ static int mem_facts_delete(struct pool *pool, const struct uuid *branch, struct
 	char key[UUID_TEXT];
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (store_has_snapshots(store_of(pool), branch))
 		return fl_fail(err, FL_BUSY, "branch %s has snapshots", uuid_format(branch, key));
 	map_remove(&store_of(pool)->facts, uuid_format(branch, key));
@@ -418,7 +424,7 @@ static int mem_file_append(struct pool *pool, const char *name, const void *byte
 	own_lock(guard, &mutex);
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	text_add(map_get_or_add(&store_of(pool)->files, name), bytes, length);
 	return 0;
 }
@@ -439,12 +445,12 @@ int mem_write(struct pool *pool, const struct tree *name, const char *path, cons
 	struct mem_tree *tree;
 
 	if (check_writable(pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	tree = store_get_tree(store, name, err);
 	if (!tree)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (name->kind == TREE_SNAPSHOT)
-		return fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, EROFS, "%s", path);
+		return fail_read_only(path, err);
 	if (contents)
 		map_set(&tree->files, path, contents, strlen(contents));
 	else
@@ -461,7 +467,7 @@ int mem_read(struct pool *pool, const struct tree *name, const char *path, char 
 	const struct text *value;
 
 	if (!tree)
-		return -(int)err->code;
+		return fl_failed(err);
 	value = map_get(&tree->files, path);
 	if (!value)
 		return fl_fail(err, FL_NOT_FOUND, "%s", path);

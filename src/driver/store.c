@@ -48,7 +48,7 @@ int store_add_tree(struct store *store, const struct tree *name, const struct tr
 	const struct mem_tree *source = from ? store_get_tree(store, from, err) : NULL;
 
 	if ((from && !source) || store_check_free(store, name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	tree.info.id = ++store->last_id;
 	tree.version = source ? source->version : ++store->last_version;
 	if (source)

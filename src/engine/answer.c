@@ -54,7 +54,7 @@ int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row 
 		return 0;
 	volume_done(ret);
 	*ret = (struct volume){ 0 };
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 static int tip_of(struct tx *tx, const struct branch_row *branch, uint64_t *ret,
@@ -67,11 +67,11 @@ static int tip_of(struct tx *tx, const struct branch_row *branch, uint64_t *ret,
 	*ret = 0;
 	if (family_load(tx, &branch->volume, &family, err) < 0 ||
 	    family_head(tx, &family, &branch->uuid, &tip, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (position_is_none(&tip))
 		return 0;
 	if (tx_snapshot_get(tx, &tip, &row, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = row.id;
 	return 0;
 }
@@ -88,7 +88,7 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 	};
 	if (tip_of(tx, row, &ret->tip, err) < 0 ||
 	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);
 	memcpy(ret->name, row->name, NAME_TEXT);
 	answer_instance(engine, tx, &row->instance, ret->instance);
@@ -116,7 +116,7 @@ static int parent_of(struct tx *tx, const struct volume_row *volume,
 
 	*ret = 0;
 	if (family_load(tx, &volume->uuid, &family, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	family_ancestry(&family, position, &stretches, &count);
 	for (size_t i = 0; i < count; i++) {
 		own_snapshot_row struct snapshot_row row = { 0 };
@@ -136,7 +136,7 @@ static int fill_names(struct engine *engine, struct tx *tx, const struct volume_
 	struct branch_row branch;
 
 	if (tx_branch_get(tx, &row->position.branch, &branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);
 	memcpy(ret->branch, branch.name, NAME_TEXT);
 	answer_instance(engine, tx, &row->storage.instance, ret->instance);
@@ -164,7 +164,7 @@ int answer_snapshot(struct engine *engine, struct tx *tx, const struct volume_ro
 	    tx_tag_each(tx, &volume->uuid, &row->position, add_tag_name, &snapshot, err) < 0 ||
 	    tx_snapshot_pins(tx, &row->position, &snapshot.pins, err) < 0) {
 		snapshot_done(&snapshot);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (snapshot_is_linked(engine, volume->name, row->id))
 		snapshot.pins |= PIN_MOUNT;
@@ -220,7 +220,7 @@ int answer_stash(struct engine *engine, struct tx *tx, const struct volume_row *
 	if (tx_branch_get(tx, &row->branch, &branch, err) < 0 ||
 	    id_at(tx, &row->snapshot, &ret->snapshot, err) < 0 ||
 	    tx_retired_each(tx, match_retired, &search, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);
 	memcpy(ret->branch, branch.name, NAME_TEXT);
 	ret->held = search.found;

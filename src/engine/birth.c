@@ -47,7 +47,7 @@ static int make_head(struct engine *engine, const struct birth *birth, struct fl
 	if (birth->has_from)
 		return driver->head_clone(engine->pool, &birth->branch.uuid, &birth->from, err);
 	if (driver->head_create(engine->pool, &birth->branch.uuid, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return driver->sync(engine->pool, err);
 }
 
@@ -57,7 +57,7 @@ static int make_in_pool(struct engine *engine, const struct birth *birth, struct
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    facts_save(engine, tx, birth->volume, &birth->branch, &birth->line, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return make_head(engine, birth, err);
 }
 
@@ -66,11 +66,11 @@ static int insert_rows(struct tx *tx, void *arg, struct fl_error *err)
 	const struct birth *birth = arg;
 
 	if (birth->new_volume && tx_volume_insert(tx, birth->volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (birth->taken && tx_snapshot_insert(tx, birth->taken, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (tx_branch_insert(tx, &birth->branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_line_insert(tx, &birth->line, err);
 }
 
@@ -105,5 +105,5 @@ int birth_run(struct engine *engine, const struct birth *birth, struct fl_error 
 		}
 	}
 	take_back(engine, birth, linked);
-	return -(int)err->code;
+	return fl_failed(err);
 }

@@ -14,7 +14,7 @@ static int check_free(struct engine *engine, const struct ref *ref, const struct
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_branch_find(tx, &volume->uuid, ref->branch, &row, err);
 	if (r == -FL_NOT_FOUND)
 		return link_check(engine, volume->name, ref->branch, err);
@@ -32,7 +32,7 @@ static int check_refs(struct engine *engine, const struct ref *ref, const struct
 	    name_check("branch", ref->branch, err) < 0 ||
 	    check_form(from, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
 		       "branch --from", err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (ref->instance[0] && strcmp(ref->instance, engine->name) != 0)
 		return fl_fail(err, FL_NOT_OWNER,
 			       "branches of instance '%s' are made there; this one is '%s'",
@@ -55,7 +55,7 @@ static int make_branch(struct engine *engine, const struct ref *ref, const struc
 	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
 	birth.line.parent = taken ? taken->position : from->snapshot.position;
 	if (birth_run(engine, &birth, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_branch(engine, tx, &from->volume, &birth.branch, ret, err);
 }
 
@@ -76,15 +76,15 @@ int engine_branch(struct engine *engine, const struct ref *ref, const struct ref
 	memcpy(trunk.volume, ref->volume, NAME_TEXT);
 	from = from ? from : &trunk;
 	if (check_refs(engine, ref, from, err) < 0 || gate_enter(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	lock_take_names(&engine->locks, names, 1, &locks);
 	if (claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
 	    check_free(engine, ref, &claim.targets[0].volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	target = &claim.targets[0];
 	if (target->is_snapshot)
 		return make_branch(engine, ref, target, NULL, ret, err);
 	if (snapshot_take(engine, &target->branch, &hidden, &taken, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return make_branch(engine, ref, target, &taken, ret, err);
 }

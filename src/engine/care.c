@@ -168,11 +168,11 @@ static int watch_host(struct engine *engine, const struct pool_stats *stats, str
 
 	if (!on && stats->host_free < reserve && stats->host_needed > 0) {
 		if (driver_of(engine)->set_read_only(engine->pool, true, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		raise_alarm(engine, stats);
 	} else if (on && stats->host_free > 2 * reserve) {
 		if (driver_of(engine)->set_read_only(engine->pool, false, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		clear_alarm(engine);
 	}
 	return 0;

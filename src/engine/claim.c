@@ -17,10 +17,10 @@ static int resolve_all(struct engine *engine, const struct ref *refs, size_t cou
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < count; i++)
 		if (resolve(engine, tx, &refs[i], &targets[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -90,10 +90,10 @@ int claim_take(struct engine *engine, const struct ref *refs, size_t count, enum
 
 	claim.targets = xcalloc(count, sizeof(*claim.targets));
 	if (resolve_all(engine, refs, count, claim.targets, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (int i = 0; i < CLAIM_TRIES && !same; i++)
 		if (try_claim(engine, refs, mode, &claim, &same, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	if (!same)
 		return fl_fail(err, FL_BUSY, "'%s' is being renamed again and again",
 			       refs[0].volume);

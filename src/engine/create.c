@@ -9,11 +9,11 @@
 static int check_options(const struct create_options *options, struct fl_error *err)
 {
 	if (name_check("volume", options->name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (options->description && check_description(options->description, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (options->mount_path && check_mount_path(options->mount_path, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (options->from)
 		return check_form(options->from,
 				  FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
@@ -28,7 +28,7 @@ static int check_free(struct engine *engine, const char *name, struct fl_error *
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_volume_find(tx, name, &row, err);
 	if (r == -FL_NOT_FOUND)
 		return link_check(engine, name, TRUNK, err);
@@ -68,7 +68,7 @@ static int create_volume(struct engine *engine, const struct create_options *opt
 		birth_from(&birth, from, taken);
 	row.origin = birth.branch.origin;
 	if (birth_run(engine, &birth, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_volume(engine, tx, &row, ret, err);
 }
 
@@ -81,12 +81,12 @@ static int create_from(struct engine *engine, const struct create_options *optio
 	const struct target *from;
 
 	if (claim_take(engine, options->from, 1, CLAIM_HEAD, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	from = &claim.targets[0];
 	if (from->is_snapshot)
 		return create_volume(engine, options, from, NULL, ret, err);
 	if (snapshot_take(engine, &from->branch, &hidden, &taken, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return create_volume(engine, options, from, &taken, ret, err);
 }
 
@@ -97,10 +97,10 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	own_locks struct lock_set name = { 0 };
 
 	if (check_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	lock_take_names(&engine->locks, &options->name, 1, &name);
 	if (check_free(engine, options->name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (options->from)
 		return create_from(engine, options, ret, err);
 	return create_volume(engine, options, NULL, NULL, ret, err);

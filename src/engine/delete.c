@@ -77,12 +77,12 @@ int delete_branch_finish(struct engine *engine, const struct intent_row *intent,
 	int r;
 
 	if (parse_body(intent->body, &deletion, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = driver->list(engine->pool, collect_tree, &deletion, err);
 	trees = deletion.trees;
 	for (size_t i = 0; r == 0 && i < deletion.count; i++)
 		r = driver->tree_delete(engine->pool, &trees[i], err);
 	if (r < 0 || driver->facts_delete(engine->pool, &deletion.branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return intent_forget(engine, &intent->operation, err);
 }

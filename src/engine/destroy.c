@@ -75,7 +75,7 @@ static int add_children(struct tx *tx, struct dependants *dependants, struct fl_
 	own_family struct family family = { 0 };
 
 	if (family_load(tx, &dependants->branch->volume, &family, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < family.count; i++) {
 		struct branch_row child;
 
@@ -83,7 +83,7 @@ static int add_children(struct tx *tx, struct dependants *dependants, struct fl_
 		    uuid_equal(&family.lines[i].branch, &dependants->branch->uuid))
 			continue;
 		if (tx_branch_get(tx, &family.lines[i].branch, &child, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		if (!child.destroyed)
 			add_dependant(dependants, "branch ", child.name);
 	}
@@ -98,7 +98,7 @@ static int refuse_if_needed(struct engine *engine, const struct target *target, 
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 || add_children(tx, &dependants, err) < 0 ||
 	    tx_tag_each(tx, &target->volume.uuid, NULL, add_if_tag, &dependants, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (dependants.count == 0)
 		return 0;
 	fl_fail(err, FL_BUSY, "snapshots of %s are needed by %s%s", name,
@@ -117,7 +117,7 @@ static int write_doom(struct tx *tx, void *arg, struct fl_error *err)
 		doom->branches[i].destroyed = doom->now;
 		doom->branches[i].retired = uuid_new();
 		if (tx_branch_update(tx, &doom->branches[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	if (!doom->volume)
 		return 0;
@@ -161,7 +161,7 @@ static int run_doom(struct engine *engine, struct doom *doom, const char *name,
 	doom->now = clock_now();
 	if (refuse_if_used(engine, doom, name, err) < 0 ||
 	    catalog_write_deletion(engine, write_doom, doom, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	retire_heads(engine, doom);
 	if (ret)
 		fill_item(doom, name, ret);
@@ -174,7 +174,7 @@ static int load_branches(struct engine *engine, struct doom *doom, struct fl_err
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_branch_each(tx, &doom->target->volume.uuid, false, collect_branch, doom, err);
 }
 
@@ -203,7 +203,7 @@ static int destroy_branch(struct engine *engine, struct target *target, struct t
 			       target->volume.name);
 	}
 	if (refuse_if_needed(engine, target, name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return run_doom(engine, &doom, name, ret, err);
 }
 
@@ -256,7 +256,7 @@ static int add_line_pins(struct tx *tx, const struct uuid *volume, struct pins *
 	own_family struct family family = { 0 };
 
 	if (family_load(tx, volume, &family, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < family.count; i++) {
 		const struct line *line = &family.lines[i];
 		struct branch_row branch;
@@ -264,7 +264,7 @@ static int add_line_pins(struct tx *tx, const struct uuid *volume, struct pins *
 
 		if (tx_branch_get(tx, &line->branch, &branch, err) < 0 ||
 		    family_head(tx, &family, &line->branch, &tip, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		if (position_equal(&line->parent, pins->position))
 			add_pin(pins, "branch %s %s from it", branch.name,
 				line->start == 1 ? "began" : "went on");
@@ -284,7 +284,7 @@ static int find_pins(struct engine *engine, const struct target *target, struct 
 	    tx_tag_each(tx, volume, pins->position, add_tag_pin, pins, err) < 0 ||
 	    tx_stash_each(tx, volume, add_stash_pin, pins, err) < 0 ||
 	    add_line_pins(tx, volume, pins, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (snapshot_is_linked(engine, target->volume.name, target->snapshot.id))
 		add_pin(pins, "it is mounted");
 	return 0;
@@ -296,7 +296,7 @@ static int refuse_if_pinned(struct engine *engine, const struct target *target, 
 	own(pins_done) struct pins pins = { .position = &target->snapshot.position };
 
 	if (find_pins(engine, target, &pins, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (pins.count == 0)
 		return 0;
 	fl_fail(err, FL_BUSY, "%s must stay: %s%s", name, text_get(&pins.text),
@@ -318,7 +318,7 @@ static int delete_row(struct tx *tx, void *arg, struct fl_error *err)
 	struct deletion *deletion = arg;
 
 	if (tx_snapshot_delete(tx, &deletion->row->position, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_intent_insert(tx, &deletion->intent, err);
 }
 
@@ -343,7 +343,7 @@ int delete_snapshot_finish(struct engine *engine, const struct intent_row *inten
 
 	if (parse_snapshot_intent(intent, &tree, err) < 0 ||
 	    driver_of(engine)->tree_delete(engine->pool, &tree, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return intent_forget(engine, &intent->operation, err);
 }
 
@@ -359,7 +359,7 @@ static int delete_snapshot(struct engine *engine, const struct snapshot_row *row
 	snprintf(deletion.intent.verb, sizeof(deletion.intent.verb), "delete-snapshot");
 	deletion.intent.body = body;
 	if (catalog_write_deletion(engine, delete_row, &deletion, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	/* It is gone for everyone; what the pool could not do now is done at the next start. */
 	if (delete_snapshot_finish(engine, &deletion.intent, &later) < 0)
 		log_warning("a destroyed snapshot stays in the pool until the next start",
@@ -375,7 +375,7 @@ static int destroy_snapshot(struct engine *engine, struct target *target, struct
 	target_format(target, name);
 	if (refuse_if_pinned(engine, target, name, err) < 0 ||
 	    refuse_if_held(engine, &tree, 1, name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return delete_snapshot(engine, &target->snapshot, err);
 }
 
@@ -391,11 +391,11 @@ int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_it
 		return engine_untag(engine, ref, err);
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_SNAPSHOT, "destroy", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (ref->kind == REF_VOLUME)
 		lock_take_names(&engine->locks, names, 1, &locks);
 	if (claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (claim.targets[0].is_snapshot)
 		return destroy_snapshot(engine, &claim.targets[0], err);
 	if (ref->kind == REF_VOLUME)

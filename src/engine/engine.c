@@ -61,7 +61,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	lock_table_init(&engine->locks);
 	if (open_directories(engine, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	engine_pool_open(engine);
 	*ret = take_ptr(engine);
 	return 0;
@@ -94,7 +94,7 @@ int gate_enter(struct engine *engine, struct engine **ret, struct fl_error *err)
 	if (!engine->catalog) {
 		*err = engine->trouble;
 		pthread_rwlock_unlock(&engine->gate);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	*ret = engine;
 	return 0;
@@ -111,10 +111,10 @@ int engine_health(struct engine *engine, struct fl_error *err)
 	own_gate struct engine *inside = NULL;
 
 	if (gate_enter(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	own_lock(guard, &engine->care_mutex);
 	*err = engine->alarm;
-	return -(int)err->code;
+	return err->code == FL_OK ? 0 : fl_failed(err);
 }
 
 char *time_text(int64_t time, char text[static CLOCK_TEXT])

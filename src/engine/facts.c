@@ -96,7 +96,7 @@ static int encode(struct engine *engine, struct tx *tx, const struct volume_row 
 	struct json json;
 
 	if (family_load(tx, &volume->uuid, &family, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	answer_instance(engine, tx, &branch->instance, instance);
 	json_init(&json, out);
 	json_put_object(&json, NULL);
@@ -122,7 +122,7 @@ int facts_save(struct engine *engine, struct tx *tx, const struct volume_row *vo
 
 	if (encode(engine, tx, volume, branch, add, &text, err) < 0 ||
 	    driver_of(engine)->facts_write(engine->pool, &branch->uuid, text_get(&text), err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	sync_soon(engine);
 	return 0;
 }
@@ -135,7 +135,7 @@ static int save_branch(struct engine *engine, struct tx *tx, const struct uuid *
 
 	if (tx_branch_get(tx, branch, &row, err) < 0 ||
 	    tx_volume_get(tx, &row.volume, &volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return facts_save(engine, tx, &volume, &row, NULL, err);
 }
 
@@ -166,14 +166,14 @@ static int compare_branch(void *arg, const struct branch_row *row, struct fl_err
 
 	if (tx_volume_get(comparison->tx, &row->volume, &volume, err) < 0 ||
 	    encode(engine, comparison->tx, &volume, row, NULL, &wanted, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = driver_of(engine)->facts_read(engine->pool, &row->uuid, &found, err);
 	if (r < 0 && r != -FL_NOT_FOUND)
 		return r;
 	if (strcmp(text_get(&wanted), text_get(&found)) == 0)
 		return 0;
 	if (driver_of(engine)->facts_write(engine->pool, &row->uuid, text_get(&wanted), err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	sync_soon(engine);
 	return 0;
 }
@@ -184,10 +184,10 @@ int facts_refresh_all(struct engine *engine, struct fl_error *err)
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	comparison.tx = tx;
 	if (tx_branch_each(tx, NULL, false, compare_branch, &comparison, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return each_destroyed_branch(tx, compare_branch, &comparison, err);
 }
 
@@ -319,7 +319,7 @@ int facts_load(struct engine *engine, const struct uuid *branch, struct facts *r
 	char uuid[UUID_TEXT];
 
 	if (driver_of(engine)->facts_read(engine->pool, branch, &text, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!decode(text_get(&text), branch, &facts))
 		return fl_fail(err, FL_CORRUPT, "the facts of branch %s in the pool can't be read",
 			       uuid_format(branch, uuid));

@@ -68,9 +68,9 @@ static int check_directory(struct engine *engine, const char *volume, struct fl_
 	own_fd int dir = -1;
 
 	if (fsat_open_dir(engine->root_fd, volume, &dir, err) < 0)
-		return err->code == FL_NOT_FOUND ? 0 : -(int)err->code;
+		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
 	if (fsat_each(dir, find_foreign, &foreign, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (foreign.name[0] == '\0')
 		return 0;
 	fl_fail(err, FL_BUSY, "%s/%s is not empty: it holds '%.100s'", engine->mount_root, volume,
@@ -109,7 +109,7 @@ int link_branch(struct engine *engine, const char *volume, const struct branch_r
 	driver_of(engine)->locate(engine->pool, &head, &target);
 	snprintf(path, sizeof(path), "%s/%s", volume, branch->name);
 	if (fsat_mkdir(engine->root_fd, volume, LINK_MODE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return fsat_symlink(text_get(&target), engine->root_fd, path, err);
 }
 
@@ -138,7 +138,7 @@ int link_snapshot(struct engine *engine, const char *volume, const struct snapsh
 
 	snprintf(path, sizeof(path), ".at/%s", volume);
 	if (fsat_mkdir_parents(engine->root_fd, path, LINK_MODE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	text_add_string(&target, "../../");
 	driver_of(engine)->locate(engine->pool, &tree, &target);
 	snapshot_path(volume, row->id, path);
@@ -152,7 +152,7 @@ int unlink_snapshot(struct engine *engine, const char *volume, uint64_t id, stru
 
 	snapshot_path(volume, id, path);
 	if (fsat_unlink(engine->root_fd, path, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	snprintf(path, sizeof(path), ".at/%s", volume);
 	if (fsat_rmdir(engine->root_fd, path, &others) < 0 && others.code != FL_BUSY)
 		log_warning("a directory of links stays", "path=%s error=%s", path, others.text);
@@ -193,7 +193,7 @@ int links_rename_volume(struct engine *engine, const char *from, const char *to,
 	snprintf(old, sizeof(old), ".at/%s", from);
 	snprintf(new, sizeof(new), ".at/%s", to);
 	if (rename_if_there(engine, from, to, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return rename_if_there(engine, old, new, err);
 }
 
@@ -270,7 +270,7 @@ static int refresh_branch(void *arg, const struct branch_row *row, struct fl_err
 		volume_row_done(&refresh->volume);
 		refresh->volume = (struct volume_row){ 0 };
 		if (tx_volume_get(refresh->tx, &row->volume, &refresh->volume, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	if (row->mounted)
 		return link_branch(refresh->engine, refresh->volume.name, row, err);
@@ -315,7 +315,7 @@ static int sweep_link(void *arg, const char *name, unsigned char type, uint64_t 
 	target[length > 0 ? length : 0] = '\0';
 	if (strncmp(target, HEADS, strlen(HEADS)) == 0) {
 		if (is_wanted(sweep, name, target + strlen(HEADS), &wanted, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	} else {
 		wanted = fstatat(sweep->dir, name, &st, 0) == 0 || errno != ENOENT;
 	}
@@ -333,7 +333,7 @@ static int sweep_directory(void *arg, const char *name, unsigned char type, uint
 	if (type != DT_DIR || name[0] == '.')
 		return 0;
 	if (fsat_open_dir(parent->dir, name, &sweep.dir, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = fsat_each(sweep.dir, sweep_link, &sweep, err);
 	own_fdp(&sweep.dir);
 	if (r == 0 && fsat_rmdir(parent->dir, name, &kept) < 0)
@@ -347,7 +347,7 @@ static int sweep_snapshots(struct engine *engine, struct tx *tx, struct fl_error
 	struct sweep sweep = { .tx = tx };
 
 	if (fsat_open_dir(engine->root_fd, ".at", &dir, err) < 0)
-		return err->code == FL_NOT_FOUND ? 0 : -(int)err->code;
+		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
 	sweep.dir = dir;
 	return fsat_each(dir, sweep_directory, &sweep, err);
 }
@@ -362,11 +362,11 @@ int links_refresh_all(struct engine *engine, struct fl_error *err)
 	if (!is_visible(engine))
 		return 0;
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	refresh.tx = root.tx = tx;
 	if (fsat_each(engine->root_fd, sweep_directory, &root, err) < 0 ||
 	    sweep_snapshots(engine, tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_branch_each(tx, NULL, false, refresh_branch, &refresh, err);
 	volume_row_done(&refresh.volume);
 	return r;

@@ -90,7 +90,7 @@ static int mark_lines(struct page *page, struct fl_error *err)
 		if (line->start != 1)
 			continue;
 		if (family_head(page->tx, &page->family, &line->branch, &tip, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		if (!position_is_none(&tip))
 			add_mark(page, &tip, PIN_TIP);
 	}
@@ -104,7 +104,7 @@ static int load_marks(struct page *page, struct fl_error *err)
 	if (family_load(page->tx, volume, &page->family, err) < 0 || mark_lines(page, err) < 0 ||
 	    tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
 	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
 	return 0;
 }
@@ -182,7 +182,7 @@ static int add_row(void *arg, const struct snapshot_row *row, struct fl_error *e
 static int add_stretch(struct page *page, const struct stretch *stretch, struct fl_error *err)
 {
 	if (tx_branch_get(page->tx, &stretch->branch, &page->branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	page->began = !uuid_equal(&stretch->branch, &page->target->branch.uuid);
 	return tx_snapshot_each(page->tx, stretch, page->limit - page->list.count, add_row, page,
 				err);
@@ -228,7 +228,7 @@ static int fill_page(struct page *page, struct stretch *stretches, size_t count,
 
 	for (size_t i = first; i < count && page->list.count < page->limit; i++)
 		if (add_stretch(page, &stretches[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	if (page->list.count > wanted)
 		snapshot_done(&page->list.items[--page->list.count]);
 	return 0;
@@ -242,10 +242,10 @@ static int load_page(struct page *page, uint64_t after, struct fl_error *err)
 
 	page->any_linked = any_snapshot_is_linked(page->engine, page->target->volume.name);
 	if (load_marks(page, err) < 0 || start_of(page, &start, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	family_ancestry(&page->family, &start, &stretches, &count);
 	if (skip_shown(page, after, stretches, count, &first, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return fill_page(page, stretches, count, first, err);
 }
 
@@ -264,10 +264,10 @@ int engine_log(struct engine *engine, const struct ref *ref, uint64_t after, siz
 		       "log", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
 	    resolve(engine, tx, ref, &target, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	page.tx = tx;
 	if (load_page(&page, after, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = page.list;
 	page.list = (struct snapshot_list){ 0 };
 	return 0;
@@ -286,6 +286,6 @@ int engine_snapshot_show(struct engine *engine, const struct ref *ref, struct sn
 	if (check_form(&point, FORM_TAG | FORM_STASH | FORM_SNAPSHOT, "this", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
 	    resolve(engine, tx, &point, &target, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_snapshot(engine, tx, &target.volume, &target.snapshot, ret, err);
 }

@@ -16,7 +16,7 @@ static int set_mounted(struct engine *engine, struct target *target, bool mounte
 		return 0;
 	target->branch.mounted = mounted;
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_branch, &target->branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	facts_refresh(engine, &target->branch.uuid);
 	return 0;
 }
@@ -25,7 +25,7 @@ static int mount_branch(struct engine *engine, struct target *target, struct fl_
 {
 	if (link_check(engine, target->volume.name, target->branch.name, err) < 0 ||
 	    link_branch(engine, target->volume.name, &target->branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return set_mounted(engine, target, true, err);
 }
 
@@ -49,16 +49,16 @@ int engine_mount(struct engine *engine, const struct ref *ref, char **ret_path,
 	if (check_form(ref, MOUNTABLE, "mount", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
 	    check_visible(engine, err) < 0 ||
 	    claim_take(engine, ref, 1, CLAIM_HEAD, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	target = &claim.targets[0];
 	if (target->is_snapshot) {
 		if (link_snapshot(engine, target->volume.name, &target->snapshot, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		*ret_path = snapshot_link_path(engine, target->volume.name, target->snapshot.id);
 		return 0;
 	}
 	if (mount_branch(engine, target, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret_path = link_path(engine, target->volume.name, target->branch.name);
 	return 0;
 }
@@ -71,7 +71,7 @@ static int unmount_snapshot(struct engine *engine, const struct target *target, 
 	if (!snapshot_is_linked(engine, target->volume.name, target->snapshot.id))
 		return 0;
 	if (refuse_if_held(engine, &tree, 1, name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return unlink_snapshot(engine, target->volume.name, target->snapshot.id, err);
 }
 
@@ -84,7 +84,7 @@ static int unmount_branch(struct engine *engine, struct target *target, const ch
 		return 0;
 	if (refuse_if_held(engine, &head, 1, name, err) < 0 ||
 	    set_mounted(engine, target, false, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return unlink_branch(engine, target->volume.name, target->branch.name, err);
 }
 
@@ -97,7 +97,7 @@ int engine_unmount(struct engine *engine, const struct ref *ref, struct fl_error
 	if (check_form(ref, MOUNTABLE, "unmount", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 || check_visible(engine, err) < 0 ||
 	    claim_take(engine, ref, 1, CLAIM_HEAD, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	target_format(&claim.targets[0], name);
 	if (claim.targets[0].is_snapshot)
 		return unmount_snapshot(engine, &claim.targets[0], name, err);

@@ -81,7 +81,7 @@ static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_err
 
 	if (fsat_read(engine->state_fd, SPEC_FILE, SPEC_LIMIT, &text, err) < 0) {
 		if (err->code != FL_NOT_FOUND)
-			return -(int)err->code;
+			return fl_failed(err);
 		fl_fail(err, FL_NOT_FOUND, "there is no pool yet");
 		return fl_hint(err, "make one: flocker pool create --file %s/pool.img",
 			       engine->state);
@@ -131,9 +131,9 @@ static int check_catalog(struct engine *engine, struct catalog *catalog, struct 
 	char uuid[UUID_TEXT];
 
 	if (tx_begin(catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (tx_setting_get(tx, "pool.uuid", &known, err) < 0 && err->code != FL_NOT_FOUND)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (strcmp(text_get(&known), uuid_format(&engine->pool->identity.pool, uuid)) == 0)
 		return 0;
 	return fl_fail(err, FL_CORRUPT, "the catalogue belongs to another pool (%s)",
@@ -199,7 +199,7 @@ static int open_catalog(struct engine *engine, struct catalog **ret, struct fl_e
 		return 0;
 	if (err->code == FL_NOT_FOUND)
 		fl_fail(err, FL_CORRUPT, "the catalogue %s is missing", path);
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 static void close_catalog(struct engine *engine)
@@ -222,7 +222,7 @@ static int start_catalog(struct engine *engine, struct fl_error *err)
 	if (check_generation(engine, err) == 0 && start(engine, err) == 0)
 		return 0;
 	close_catalog(engine);
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 static int open_all(struct engine *engine, struct fl_error *err)
@@ -231,10 +231,10 @@ static int open_all(struct engine *engine, struct fl_error *err)
 	struct pool *pool;
 
 	if (load_spec(engine, &spec, err) < 0 || open_pool(&spec, &pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (check_owner(engine, pool, err) < 0) {
 		pool->driver->close(pool);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	engine->pool = pool;
 	return start_catalog(engine, err);
@@ -310,7 +310,7 @@ static int refuse_second_pool(struct engine *engine, struct fl_error *err)
 	struct pool_spec present;
 
 	if (load_spec(engine, &present, err) < 0)
-		return err->code == FL_NOT_FOUND ? 0 : -(int)err->code;
+		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
 	fl_fail(err, FL_EXISTS, "this instance has a pool: %s", present.path);
 	return fl_hint(err, "an instance has one pool; a second instance: flockerd --root DIR");
 }
@@ -331,19 +331,19 @@ static int new_catalog(struct engine *engine, struct fl_error *err)
 	struct catalog *catalog;
 
 	if (catalog_put_aside(path, err) < 0 || catalog_open(path, true, &catalog, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	engine->catalog = catalog;
 	if (catalog_write(catalog, CATALOG_DURABLE, write_identity, engine, err) == 0)
 		return 0;
 	close_catalog(engine);
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 static int start_new(struct engine *engine, const struct pool_spec *spec, struct fl_error *err)
 {
 	if (open_pool(spec, &engine->pool, err) < 0 || new_catalog(engine, err) < 0 ||
 	    start(engine, err) < 0 || save_spec(engine, spec, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return 0;
 }
 
@@ -361,16 +361,16 @@ int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, st
 	struct fl_error none;
 
 	if (complete_spec(&spec, err) < 0 || driver_find(spec.driver, &driver, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	own_gate_alone struct engine *alone = gate_shut(engine);
 
 	(void)alone;
 	if (refuse_second_pool(engine, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (driver->create(&spec, &identity, err) < 0) {
 		if (err->code == FL_EXISTS)
 			fl_hint(err, "to use the pool that is there: flocker pool adopt");
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (start_new(engine, &spec, err) == 0)
 		return 0;
@@ -386,7 +386,7 @@ static int report(struct engine *engine, struct pool_report *ret, struct fl_erro
 	struct pool_stats stats;
 
 	if (driver_of(engine)->stats(engine->pool, &stats, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = (struct pool_report){ engine->pool->spec, engine->pool->identity, stats };
 	return 0;
 }
@@ -398,7 +398,7 @@ static int enter_pool(struct engine *engine, struct engine **ret, struct fl_erro
 	if (!engine->pool) {
 		*err = engine->trouble;
 		pthread_rwlock_unlock(&engine->gate);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	*ret = engine;
 	return 0;
@@ -409,7 +409,7 @@ int engine_pool_show(struct engine *engine, struct pool_report *ret, struct fl_e
 	own_gate struct engine *inside = NULL;
 
 	if (enter_pool(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return report(engine, ret, err);
 }
 
@@ -419,7 +419,7 @@ int engine_pool_grow(struct engine *engine, uint64_t size, struct pool_report *r
 	own_gate struct engine *inside = NULL;
 
 	if (enter_pool(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!(driver_of(engine)->capabilities & DRIVER_CAN_GROW))
 		return fl_fail(err, FL_UNSUPPORTED, "the driver '%s' can't grow a pool",
 			       driver_of(engine)->name);
@@ -435,7 +435,7 @@ static int rebuild_catalog(struct engine *engine, struct recovery *ret, struct f
 	if (engine->catalog)
 		close_catalog(engine);
 	if (new_catalog(engine, err) < 0 || rebuild(engine, ret, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return start(engine, err);
 }
 
@@ -446,7 +446,7 @@ int engine_pool_recover(struct engine *engine, struct recovery *ret, struct fl_e
 	(void)alone;
 	if (!engine->pool) {
 		*err = engine->trouble;
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (rebuild_catalog(engine, ret, err) == 0)
 		return 0;
@@ -464,13 +464,13 @@ static int take_over(struct engine *engine, const struct pool_spec *spec, struct
 	struct pool_identity identity;
 
 	if (open_pool(spec, &engine->pool, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	identity = engine->pool->identity;
 	engine->former = identity.instance;
 	identity.instance = engine->instance;
 	if (driver_of(engine)->identify(engine->pool, &identity, err) < 0 ||
 	    save_spec(engine, spec, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	engine->pool->identity = identity;
 	return rebuild_catalog(engine, ret, err);
 }
@@ -490,7 +490,7 @@ int engine_pool_adopt(struct engine *engine, const struct pool_spec *wanted, str
 	else if (load_spec(engine, &spec, err) < 0)
 		return fl_hint(err, "say which pool: flocker pool adopt --file PATH");
 	if (complete_spec(&spec, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (take_over(engine, &spec, ret, err) == 0)
 		return 0;
 	forget_pool(engine, err);

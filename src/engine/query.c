@@ -39,10 +39,10 @@ int engine_volumes(struct engine *engine, const char *after, size_t limit, struc
 		return fl_fail(err, FL_INVALID, "limit is %zu; it must be 1 to %d", limit,
 			       VOLUMES_LIMIT);
 	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	listing.tx = tx;
 	if (tx_volume_each(tx, after, limit, add_volume, &listing, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = list;
 	list = (struct volume_list){ 0 };
 	return 0;
@@ -55,7 +55,7 @@ static int look_up(struct engine *engine, const struct ref *ref, unsigned forms,
 {
 	if (check_form(ref, forms, verb, err) < 0 || gate_enter(engine, inside, err) < 0 ||
 	    tx_begin(engine->catalog, tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return resolve(engine, *tx, ref, target, err);
 }
 
@@ -67,7 +67,7 @@ int engine_volume(struct engine *engine, const struct ref *ref, struct volume *r
 	own_tx struct tx *tx = NULL;
 
 	if (look_up(engine, ref, FORM_VOLUME, "showing a volume", &inside, &tx, &target, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_volume(engine, tx, &target.volume, ret, err);
 }
 
@@ -79,7 +79,7 @@ static int add_branch(void *arg, const struct branch_row *row, struct fl_error *
 		volume_row_done(&listing->volume);
 		listing->volume = (struct volume_row){ 0 };
 		if (tx_volume_get(listing->tx, &row->volume, &listing->volume, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	return answer_branch(listing->engine, listing->tx, &listing->volume, row,
 			     branch_list_add(listing->list), err);
@@ -97,15 +97,15 @@ int engine_branches(struct engine *engine, const struct ref *volume, struct bran
 	if (volume) {
 		if (look_up(engine, volume, FORM_VOLUME, "listing branches", &inside, &tx, &target,
 			    err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	} else if (gate_enter(engine, &inside, err) < 0 ||
 		   tx_begin(engine->catalog, &tx, err) < 0) {
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	listing.tx = tx;
 	if (tx_branch_each(tx, volume ? &target.volume.uuid : NULL, false, add_branch, &listing,
 			   err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = list;
 	list = (struct branch_list){ 0 };
 	return 0;
@@ -120,7 +120,7 @@ int engine_branch_show(struct engine *engine, const struct ref *ref, struct bran
 
 	if (look_up(engine, ref, FORM_VOLUME | FORM_BRANCH, "showing a branch", &inside, &tx,
 		    &target, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_branch(engine, tx, &target.volume, &target.branch, ret, err);
 }
 
@@ -141,10 +141,10 @@ int engine_tags(struct engine *engine, const struct ref *volume, struct tag_list
 	struct listing listing = { .engine = engine, .of = &target.volume, .list = &list };
 
 	if (look_up(engine, volume, FORM_VOLUME, "listing tags", &inside, &tx, &target, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	listing.tx = tx;
 	if (tx_tag_each(tx, &target.volume.uuid, NULL, add_tag, &listing, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = list;
 	list = (struct tag_list){ 0 };
 	return 0;
@@ -168,10 +168,10 @@ int engine_stashes(struct engine *engine, const struct ref *volume, struct stash
 	struct listing listing = { .engine = engine, .of = &target.volume, .list = &list };
 
 	if (look_up(engine, volume, FORM_VOLUME, "listing stashes", &inside, &tx, &target, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	listing.tx = tx;
 	if (tx_stash_each(tx, &target.volume.uuid, add_stash, &listing, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = list;
 	list = (struct stash_list){ 0 };
 	return 0;
@@ -187,6 +187,6 @@ int engine_stash_show(struct engine *engine, const struct ref *stash, struct sta
 
 	if (look_up(engine, stash, FORM_STASH, "showing a stash", &inside, &tx, &target, err) < 0 ||
 	    tx_stash_find(tx, &target.volume.uuid, stash->stash, &row, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_stash(engine, tx, &target.volume, &row, ret, err);
 }

@@ -72,7 +72,7 @@ static int finish_intents(struct engine *engine, struct fl_error *err)
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    tx_intent_each(tx, collect_intent, &intents, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	tx_end(take_ptr(tx));
 	for (size_t i = 0; i < intents.count; i++)
 		if (intent_finish(engine, &intents.rows[i], err) < 0)
@@ -185,7 +185,7 @@ static int compare(struct engine *engine, struct comparison *comparison, struct 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    tx_retired_each(tx, know_held, comparison, err) < 0 ||
 	    each_destroyed_branch(tx, know_destroyed, comparison, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	comparison->tx = tx;
 	return driver_of(engine)->list(engine->pool, compare_tree, comparison, err);
 }
@@ -201,10 +201,10 @@ static int adopt_branch_rows(struct tx *tx, void *arg, struct fl_error *err)
 	if (r == -FL_NOT_FOUND)
 		r = tx_volume_insert(tx, &facts->volume, err);
 	if (r < 0 || tx_branch_insert(tx, &facts->branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < facts->line_count; i++)
 		if (tx_line_insert(tx, &facts->lines[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -235,7 +235,7 @@ static int settle_head(struct engine *engine, const struct tree *tree, struct fl
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_branch_get(tx, &tree->uuid, &row, err);
 	tx_end(take_ptr(tx));
 	if (r == -FL_NOT_FOUND)
@@ -275,7 +275,7 @@ int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_kno
 	struct adoption adoption = { .engine = engine, .tree = tree };
 
 	if (catalog_write(engine->catalog, CATALOG_LAZY, adopt_snapshot_row, &adoption, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret_known = adoption.known;
 	return 0;
 }
@@ -286,7 +286,7 @@ static int settle_snapshot(struct engine *engine, const struct tree *tree, struc
 	bool known;
 
 	if (adopt_snapshot(engine, tree, &known, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	tree_format(tree, text);
 	if (known)
 		log_info("snapshot adopted from the pool", "tree=%s", text);
@@ -359,7 +359,7 @@ static int drop_rows(struct tx *tx, void *arg, struct fl_error *err)
 
 	for (size_t i = 0; i < missing->count; i++)
 		if (tx_snapshot_delete(tx, &missing->positions[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -369,11 +369,11 @@ static int find_missing(struct engine *engine, struct missing *missing, struct f
 	size_t before;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	do {
 		before = missing->seen;
 		if (tx_snapshot_each_all(tx, &missing->last, 1000, check_row, missing, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	} while (missing->seen > before);
 	return 0;
 }
@@ -400,7 +400,7 @@ static int count_rows(struct engine *engine, uint64_t *ret, struct fl_error *err
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_snapshot_count(tx, ret, err);
 }
 
@@ -435,7 +435,7 @@ static int list_orphans(struct engine *engine, struct orphan_scan *scan, struct 
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	scan->tx = tx;
 	return driver_of(engine)->facts_list(engine->pool, collect_orphan, scan, err);
 }
@@ -463,13 +463,13 @@ int reconcile(struct engine *engine, struct fl_error *err)
 
 	if (finish_intents(engine, err) < 0 || compare(engine, &comparison, err) < 0 ||
 	    count_rows(engine, &rows, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (comparison.count > 1)
 		qsort(comparison.odd, comparison.count, sizeof(*comparison.odd), compare_odd);
 	for (size_t i = 0; i < comparison.count; i++)
 		if (settle_tree(engine, &comparison.odd[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	if (comparison.matched < rows && drop_missing(engine, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return sweep_orphans(engine, err);
 }

@@ -81,11 +81,11 @@ static int insert_lines(struct tx *tx, const struct facts *facts, struct fl_erro
 	own_family struct family family = { 0 };
 
 	if (family_load(tx, &facts->branch.volume, &family, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < facts->line_count; i++)
 		if (!has_line(&family, &facts->lines[i]) &&
 		    tx_line_insert(tx, &facts->lines[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -115,7 +115,7 @@ static int insert_facts(struct tx *tx, void *arg, struct fl_error *err)
 	if (r == -FL_NOT_FOUND)
 		r = insert_branch(tx, facts, err);
 	if (r < 0 || insert_lines(tx, facts, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return remember_instance(tx, facts, err);
 }
 
@@ -209,7 +209,7 @@ static int load_holdings(struct engine *engine, struct holdings *ret, struct fl_
 {
 	if (driver_of(engine)->facts_list(engine->pool, hold_branch, ret, err) < 0 ||
 	    driver_of(engine)->list(engine->pool, hold_tree, ret, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (ret->branch_count > 1)
 		qsort(ret->branches, ret->branch_count, sizeof(*ret->branches), compare_uuids);
 	if (ret->snapshot_count > 1)
@@ -225,7 +225,7 @@ static int recover_branches(struct engine *engine, const struct holdings *holdin
 		if (i > 0 && uuid_equal(&holdings->branches[i], &holdings->branches[i - 1]))
 			continue;
 		if (recover_branch(engine, &holdings->branches[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	return 0;
 }
@@ -251,7 +251,7 @@ static int insert_snapshots(struct tx *tx, void *arg, struct fl_error *err)
 		row.id = snapname_id(&row.storage);
 		snprintf(row.host, sizeof(row.host), "%s", insertion->engine->host);
 		if (tx_snapshot_insert(tx, &row, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	return 0;
 }
@@ -300,7 +300,7 @@ static int find_former(struct takeover *takeover, struct fl_error *err)
 	if (tx_volume_each(tx, "", SIZE_MAX, take_volume, takeover, err) < 0 ||
 	    tx_volume_each_destroyed(tx, take_volume, takeover, err) < 0 ||
 	    tx_branch_each(tx, NULL, false, take_branch, takeover, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return each_destroyed_branch(tx, take_branch, takeover, err);
 }
 
@@ -310,12 +310,12 @@ static int write_takeover(struct takeover *takeover, struct fl_error *err)
 		takeover->volumes[i].owner = takeover->engine->instance;
 		takeover->volumes[i].epoch++;
 		if (tx_volume_update(takeover->tx, &takeover->volumes[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	for (size_t i = 0; i < takeover->branch_count; i++) {
 		takeover->branches[i].instance = takeover->engine->instance;
 		if (tx_branch_update(takeover->tx, &takeover->branches[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	return 0;
 }
@@ -366,7 +366,7 @@ static int count_volume(void *arg, const struct volume_row *row, struct fl_error
 	count->recovery->volumes++;
 	if (tx_tag_each(count->tx, &row->uuid, NULL, count_tag, count, err) < 0 ||
 	    tx_stash_each(count->tx, &row->uuid, count_stash, count, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_branch_each(count->tx, &row->uuid, false, count_branch, count, err);
 }
 
@@ -376,10 +376,10 @@ static int count_all(struct engine *engine, struct recovery *recovery, struct fl
 	struct count count = { .recovery = recovery };
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	count.tx = tx;
 	if (tx_snapshot_count(tx, &recovery->snapshots, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_volume_each(tx, "", SIZE_MAX, count_volume, &count, err);
 }
 
@@ -393,13 +393,13 @@ int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
 	    load_holdings(engine, &holdings, err) < 0 ||
 	    recover_branches(engine, &holdings, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_LAZY, insert_snapshots, &insertion, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!uuid_is_none(&engine->former) &&
 	    catalog_write(engine->catalog, CATALOG_LAZY, take_former, engine, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	engine->former = (struct uuid){ 0 };
 	if (count_all(engine, &recovery, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = recovery;
 	return 0;
 }

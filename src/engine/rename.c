@@ -34,7 +34,7 @@ static int check_volume_free(struct engine *engine, const char *name, struct fl_
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_volume_find(tx, name, &row, err);
 	if (r == 0)
 		return fail_taken("volume", name, err);
@@ -49,7 +49,7 @@ static int check_branch_free(struct engine *engine, const struct volume_row *vol
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_branch_find(tx, &volume->uuid, name, &row, err);
 	if (r == 0)
 		return fail_taken("branch", name, err);
@@ -66,14 +66,14 @@ static int rename_volume(struct engine *engine, struct renaming *renaming, struc
 	if (check_volume_free(engine, row->name, err) < 0 ||
 	    link_check(engine, row->name, NULL, err) < 0 ||
 	    links_rename_volume(engine, old, row->name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_volume, renaming, err) < 0) {
 		struct fl_error undo;
 
 		if (links_rename_volume(engine, row->name, old, &undo) < 0)
 			log_warning("links keep the new name until the next start", "error=%s",
 				    undo.text);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	facts_refresh(engine, &renaming->target->branch.uuid);
 	return 0;
@@ -101,7 +101,7 @@ static int rename_branch(struct engine *engine, struct renaming *renaming, struc
 	if (check_branch_free(engine, volume, row->name, err) < 0 ||
 	    link_check(engine, volume->name, row->name, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_branch, renaming, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	/* The rename holds from here; a link that can't follow now follows at the next start. */
 	if ((row->mounted && link_branch(engine, volume->name, row, &warning) < 0) ||
 	    unlink_branch(engine, volume->name, old, &warning) < 0)
@@ -117,7 +117,7 @@ static int write_tag(struct tx *tx, void *arg, struct fl_error *err)
 
 	if (tx_tag_find(tx, &renaming->target->volume.uuid, renaming->tag, &row, err) < 0 ||
 	    tx_tag_delete(tx, &row.volume, row.name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	snprintf(row.name, sizeof(row.name), "%s", renaming->name);
 	return tx_tag_insert(tx, &row, err);
 }
@@ -145,12 +145,12 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG, "rename", err) < 0 ||
 	    check_name(ref, name, err) < 0 || gate_enter(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	/* Of branches and tags the volume's own lock is enough. */
 	if (ref->kind == REF_VOLUME)
 		lock_take_names(&engine->locks, names, array_size(names), &locks);
 	if (claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	renaming.target = &claim.targets[0];
 	if (ref->kind == REF_VOLUME)
 		return rename_volume(engine, &renaming, err);

@@ -20,14 +20,14 @@ int reserve_fill(struct engine *engine, struct fl_error *err)
 	struct stat st;
 
 	if (fsat_open(engine->state_fd, RESERVE_FILE, O_RDWR | O_CREAT, 0600, &fd, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (fstat(fd, &st) == 0 && st.st_size >= RESERVE_SIZE)
 		return 0;
 	/* Blocks, not a size: an empty promise would be no reserve. */
 	if (posix_fallocate(fd, 0, RESERVE_SIZE) == 0)
 		return 0;
 	if (fsat_unlink(engine->state_fd, RESERVE_FILE, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return fl_fail(err, FL_NO_SPACE, "no space for the catalogue's reserve in %s",
 		       engine->state);
 }

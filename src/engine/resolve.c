@@ -39,7 +39,7 @@ int family_head(struct tx *tx, const struct family *family, const struct uuid *b
 	int64_t newest;
 
 	if (tx_snapshot_floor(tx, branch, INT64_MAX, &newest, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = lineage_head_parent(&lineage, branch, newest);
 	return 0;
 }
@@ -75,7 +75,7 @@ int each_destroyed_branch(struct tx *tx,
 	struct destroyed_walk walk = { tx, each, arg };
 
 	if (tx_branch_each(tx, NULL, true, each, arg, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_volume_each_destroyed(tx, walk_destroyed_volume, &walk, err);
 }
 
@@ -165,7 +165,7 @@ static int past_load(struct tx *tx, const struct target *target, struct past *re
 	target_format(target, ret->branch);
 	if (family_load(tx, &target->volume.uuid, &family, err) < 0 ||
 	    family_head(tx, &family, &target->branch.uuid, &head, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	family_ancestry(&family, &head, &ret->stretches, &ret->count);
 	return 0;
 }
@@ -199,7 +199,7 @@ static int find_oldest(const struct past *past, struct snapshot_row *ret, struct
 	for (size_t i = 0; i < past->count; i++) {
 		if (tx_snapshot_nth(past->tx, &past->stretches[i], UINT64_MAX, ret, &here, err) !=
 		    -FL_NOT_FOUND)
-			return -(int)err->code;
+			return fl_failed(err);
 		seen += here;
 	}
 	if (seen == 0)
@@ -214,7 +214,7 @@ static int fail_time(const struct past *past, int64_t time, bool future, struct 
 	char asked[CLOCK_TEXT], found[CLOCK_TEXT], id[SNAPID_TEXT];
 
 	if (future ? find_back(past, 0, &nearest, err) : find_oldest(past, &nearest, err))
-		return -(int)err->code;
+		return fl_failed(err);
 	time_text(time, asked);
 	time_text(nearest.position.time, found);
 	snapid_format(nearest.id, id);
@@ -316,7 +316,7 @@ static int find_id(const struct past *past, const char *digits, struct snapshot_
 	prefix_range(digits, &low, &high);
 	if (tx_snapshot_each_id(past->tx, &past->target->volume.uuid, low, high, CANDIDATES,
 				add_candidate, &candidates, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (candidates.count == 0)
 		return fl_fail(err, FL_NOT_FOUND, "no snapshot of %s has an id beginning with %s",
 			       past->target->volume.name, digits);
@@ -347,7 +347,7 @@ static int resolve_point(struct tx *tx, const struct ref *ref, struct target *ta
 	int r;
 
 	if (past_load(tx, target, &past, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	switch (ref->point) {
 	case POINT_NONE:
 		return 0;
@@ -395,7 +395,7 @@ static int resolve_branch(struct tx *tx, const char *name, struct target *target
 	if (tx_branch_find(tx, &target->volume.uuid, name, &target->branch, err) == 0)
 		return 0;
 	if (err->code != FL_NOT_FOUND)
-		return -(int)err->code;
+		return fl_failed(err);
 	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no branch called '%s'", target->volume.name,
 		name);
 	return fl_hint(err, "flocker show %s lists its branches", target->volume.name);
@@ -407,7 +407,7 @@ static int resolve_position(struct tx *tx, const struct position *position, stru
 {
 	if (tx_branch_get(tx, &position->branch, &target->branch, err) < 0 ||
 	    tx_snapshot_get(tx, position, &target->snapshot, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	target->is_snapshot = true;
 	return 0;
 }
@@ -420,7 +420,7 @@ static int resolve_tag(struct tx *tx, const struct ref *ref, struct target *targ
 	if (tx_tag_find(tx, &target->volume.uuid, ref->tag, &tag, err) == 0)
 		return resolve_position(tx, &tag.snapshot, target, err);
 	if (err->code != FL_NOT_FOUND)
-		return -(int)err->code;
+		return fl_failed(err);
 	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no tag called '%s'", target->volume.name,
 		ref->tag);
 	return fl_hint(err, "flocker tags %s lists them", target->volume.name);
@@ -434,7 +434,7 @@ static int resolve_stash(struct tx *tx, const struct ref *ref, struct target *ta
 	if (tx_stash_find(tx, &target->volume.uuid, ref->stash, &stash, err) == 0)
 		return resolve_position(tx, &stash.snapshot, target, err);
 	if (err->code != FL_NOT_FOUND)
-		return -(int)err->code;
+		return fl_failed(err);
 	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no stash %u", target->volume.name, ref->stash);
 	return fl_hint(err, "flocker stash list %s shows them", target->volume.name);
 }
@@ -478,6 +478,6 @@ int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return resolve(engine, tx, ref, ret, err);
 }

@@ -41,16 +41,16 @@ static int write_release(struct tx *tx, void *arg, struct fl_error *err)
 
 	if (release->final.id) {
 		if (tx_snapshot_insert(tx, &release->final, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		r = tx_stash_find(tx, &release->row.volume, release->row.stash, &stash, err);
 		if (r < 0 && r != -FL_NOT_FOUND)
 			return r;
 		stash.snapshot = release->final.position;
 		if (r == 0 && tx_stash_update(tx, &stash, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	if (tx_retired_delete(tx, &release->row.operation, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_intent_insert(tx, &release->deletion, err);
 }
 
@@ -67,7 +67,7 @@ static int take_final(struct engine *engine, struct release *release, const stru
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    tx_branch_get(tx, &release->row.branch, &branch, err) < 0 ||
 	    tx_snapshot_get(tx, &release->row.snapshot, &before, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	final->storage = (struct snapname){ before.storage.instance, before.storage.time + 1 };
 	final->position = (struct position){ branch.uuid, final->storage.time };
 	final->id = snapname_id(&final->storage);
@@ -78,7 +78,7 @@ static int take_final(struct engine *engine, struct release *release, const stru
 	if (driver_of(engine)->snapshot(engine->pool, retired, &target, err) == 0 ||
 	    err->code == FL_EXISTS)
 		return 0;
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
@@ -87,7 +87,7 @@ int delete_retired_finish(struct engine *engine, const struct intent_row *intent
 	struct tree retired = tree_retired(&intent->operation);
 
 	if (driver_of(engine)->tree_delete(engine->pool, &retired, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return intent_forget(engine, &intent->operation, err);
 }
 
@@ -105,7 +105,7 @@ static int release_head(struct engine *engine, const struct retired_row *row, st
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_snapshot_get(tx, &row->snapshot, &taken, err);
 	tx_end(take_ptr(tx));
 	if (r < 0 && r != -FL_NOT_FOUND)
@@ -115,14 +115,14 @@ static int release_head(struct engine *engine, const struct retired_row *row, st
 	before = snapshot_tree(&taken);
 	if (r == 0 &&
 	    driver_of(engine)->changed_since(engine->pool, &retired, &before, &changed, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (changed && take_final(engine, &release, &retired, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	/* Durable: once the tree is gone, the row must not come back. */
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_release, &release, err) < 0) {
 		if (release.final.id)
 			snapshot_abort(engine, &release.final);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	return delete_retired_finish(engine, &release.deletion, err);
 }
@@ -132,7 +132,7 @@ static int list_retired(struct engine *engine, struct release_list *list, struct
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_retired_each(tx, collect, list, err);
 }
 
@@ -161,13 +161,13 @@ static int try_release(struct engine *engine, const struct retired_row *row, boo
 	bool still;
 
 	if (find_holders(engine, &retired, 1, &holders, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret_held = holders.count > 0;
 	if (*ret_held)
 		return 0;
 	lock_take(&engine->locks, wants, array_size(wants), &locks);
 	if (is_still_retired(engine, row, &still, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return still ? release_head(engine, row, err) : 0;
 }
 

@@ -117,7 +117,7 @@ static int write_intent(struct tx *tx, void *arg, struct fl_error *err)
 	struct intending *intending = arg;
 
 	if (tx_snapshot_insert(tx, &intending->swap->taken, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_intent_insert(tx, &intending->intent, err);
 }
 
@@ -145,7 +145,7 @@ static int swap_head(struct engine *engine, const struct swap *swap, struct fl_e
 		    0 ||
 	    tx_begin(engine->catalog, &tx, err) < 0 ||
 	    facts_save(engine, tx, &swap->volume, &swap->branch, &line, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return driver->sync(engine->pool, err);
 }
 
@@ -163,7 +163,7 @@ static int write_outcome(struct tx *tx, void *arg, struct fl_error *err)
 
 	/* Read here, since two branches of one volume may be rolled back at once. */
 	if (tx_volume_get(tx, &swap->volume.uuid, &volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	retired.stash = volume.last_stash + 1;
 	swap->stash = (struct stash_row){
 		.volume = swap->volume.uuid,
@@ -176,7 +176,7 @@ static int write_outcome(struct tx *tx, void *arg, struct fl_error *err)
 	};
 	if (tx_line_insert(tx, &line, err) < 0 || tx_stash_insert(tx, &swap->stash, err) < 0 ||
 	    tx_retired_insert(tx, &retired, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_intent_delete(tx, &swap->operation, err);
 }
 
@@ -189,7 +189,7 @@ static int head_is_old(struct engine *engine, const struct swap *swap, bool *ret
 	struct tree_info info;
 
 	if (driver_of(engine)->tree_info(engine->pool, &head, &info, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = info.id == swap->head;
 	return 0;
 }
@@ -206,7 +206,7 @@ static int swap_back(struct engine *engine, const struct swap *swap, struct fl_e
 		    0 ||
 	    driver->head_retire(engine->pool, &swap->branch.uuid, &other, err) < 0 ||
 	    driver->head_restore(engine->pool, &swap->operation, &swap->branch.uuid, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return driver->tree_delete(engine->pool, &clone, err);
 }
 
@@ -215,7 +215,7 @@ static int delete_attempt(struct tx *tx, void *arg, struct fl_error *err)
 	const struct swap *swap = arg;
 
 	if (tx_snapshot_delete(tx, &swap->taken.position, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_intent_delete(tx, &swap->operation, err);
 }
 
@@ -225,11 +225,11 @@ static int undo(struct engine *engine, struct swap *swap, bool old, struct fl_er
 	struct tree staging = tree_staging(&swap->operation);
 
 	if (!old && swap_back(engine, swap, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (driver_of(engine)->tree_delete(engine->pool, &staging, err) < 0 ||
 	    driver_of(engine)->sync(engine->pool, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_LAZY, delete_attempt, swap, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	snapshot_abort(engine, &swap->taken);
 	facts_refresh(engine, &swap->branch.uuid);
 	return 0;
@@ -259,18 +259,18 @@ static int run_swap(struct engine *engine, struct swap *swap, struct fl_error *e
 
 	if (driver_of(engine)->tree_info(engine->pool, &head, &info, err) < 0 ||
 	    snapshot_take(engine, &swap->branch, &options, &swap->taken, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	swap->head = info.id;
 	swap->operation = uuid_new();
 	if (intend(engine, swap, err) < 0) {
 		snapshot_abort(engine, &swap->taken);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (swap_head(engine, swap, err) == 0 &&
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_outcome, swap, err) == 0)
 		return 0;
 	undo_failed(engine, swap, err);
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 static int answer(struct engine *engine, const struct swap *swap, struct rollback *ret,
@@ -283,10 +283,10 @@ static int answer(struct engine *engine, const struct swap *swap, struct rollbac
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    answer_branch(engine, tx, &swap->volume, &swap->branch, &rollback.branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (answer_stash(engine, tx, &swap->volume, &swap->stash, &rollback.stash, err) < 0) {
 		rollback_done(&rollback);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	/* The rollback is done; that nobody can say who holds the old head does not undo it. */
 	if (find_holders(engine, &retired, 1, &rollback.holders, &unknown) < 0)
@@ -328,7 +328,7 @@ int engine_rollback(struct engine *engine, const struct ref *branch, const struc
 	    check_form(target, FORM_TAG | FORM_STASH | FORM_SNAPSHOT, "rollback --to", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return roll_back(engine, &claim, ret, err);
 }
 
@@ -345,7 +345,7 @@ static int stash_branch(struct engine *engine, const struct ref *stash, struct r
 	    resolve(engine, tx, stash, &target, err) < 0 ||
 	    tx_stash_find(tx, &target.volume.uuid, stash->stash, &row, err) < 0 ||
 	    tx_branch_get(tx, &row.branch, &branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (branch.destroyed) {
 		fl_fail(err, FL_NOT_FOUND, "the branch of stash %u, '%s', is in the trash",
 			stash->stash, branch.name);
@@ -370,7 +370,7 @@ int engine_stash_restore(struct engine *engine, const struct ref *stash, struct 
 	    gate_enter(engine, &inside, err) < 0 ||
 	    stash_branch(engine, stash, &refs[0], err) < 0 ||
 	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return roll_back(engine, &claim, ret, err);
 }
 
@@ -388,7 +388,7 @@ static int load_swap(struct engine *engine, const struct intent_row *intent, str
 	    tx_branch_get(tx, &taken.branch, &swap->branch, err) < 0 ||
 	    tx_volume_get(tx, &swap->branch.volume, &swap->volume, err) < 0 ||
 	    tx_snapshot_get(tx, &taken, &swap->taken, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_snapshot_get(tx, &target, &swap->target, err);
 }
 
@@ -398,12 +398,12 @@ int rollback_finish(struct engine *engine, const struct intent_row *intent, stru
 	bool old = false;
 
 	if (load_swap(engine, intent, &swap, err) < 0 || head_is_old(engine, &swap, &old, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	log_info(old ? "undoing an interrupted rollback" : "finishing an interrupted rollback",
 		 "volume=%s branch=%s", swap.volume.name, swap.branch.name);
 	if (old)
 		return undo(engine, &swap, true, err);
 	if (swap_head(engine, &swap, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return catalog_write(engine->catalog, CATALOG_DURABLE, write_outcome, &swap, err);
 }

@@ -79,10 +79,10 @@ static int change_metadata(struct metadata *metadata, const struct set_options *
 	for (size_t i = 0; options->metadata && i < options->metadata->count; i++)
 		if (metadata_set(metadata, options->metadata->pairs[i].key,
 				 options->metadata->pairs[i].value, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	for (size_t i = 0; i < options->unset_count; i++)
 		if (metadata_set(metadata, options->unset[i], NULL, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -99,9 +99,9 @@ static int change_volume(struct volume_row *row, const struct set_options *optio
 			       "a name or a message can be set on a snapshot; to give a volume "
 			       "another name: flocker rename");
 	if (options->description && check_description(options->description, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (options->mount_path && check_mount_path(options->mount_path, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	replace_text(&row->description, options->description);
 	replace_text(&row->mount_path, options->mount_path);
 	return change_metadata(&row->metadata, options, err);
@@ -117,14 +117,14 @@ int engine_set_volume(struct engine *engine, const struct ref *ref,
 
 	if (check_form(ref, FORM_VOLUME, "set", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	target = &claim.targets[0];
 	if (change_volume(&target->volume, options, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_volume, &target->volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	facts_refresh(engine, &target->branch.uuid);
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_volume(engine, tx, &target->volume, ret, err);
 }
 
@@ -141,9 +141,9 @@ static int change_snapshot(struct snapshot_row *row, const struct set_options *o
 			       "a snapshot has no description and no mount path; it has a name, a "
 			       "message and metadata");
 	if (options->name && options->name[0] && ref_check_snapshot_name(options->name, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (options->message && check_message(options->message, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (options->name)
 		snprintf(row->name, sizeof(row->name), "%s", options->name);
 	replace_text(&row->message, options->message);
@@ -162,12 +162,12 @@ int engine_set_snapshot(struct engine *engine, const struct ref *ref,
 	if (check_form(ref, FORM_SNAPSHOT, "set", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	target = &claim.targets[0];
 	if (change_snapshot(&target->snapshot, options, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_snapshot, &target->snapshot,
 			  err) < 0 ||
 	    tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_snapshot(engine, tx, &target->volume, &target->snapshot, ret, err);
 }

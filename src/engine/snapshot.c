@@ -124,7 +124,7 @@ static int batch_first_error(const struct batch *batch, struct fl_error *err)
 	for (size_t i = 0; i < batch->claim->count; i++)
 		if (batch->errors[i].code != FL_OK) {
 			*err = batch->errors[i];
-			return -(int)err->code;
+			return fl_failed(err);
 		}
 	return 0;
 }
@@ -142,7 +142,7 @@ static int batch_insert(struct tx *tx, void *arg, struct fl_error *err)
 
 	for (size_t i = 0; i < batch->claim->count; i++)
 		if (tx_snapshot_insert(tx, &batch->rows[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -160,11 +160,11 @@ static int batch_answer(const struct batch *batch, struct snapshot_list *ret, st
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(batch->engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < batch->claim->count; i++)
 		if (answer_snapshot(batch->engine, tx, &batch->claim->targets[i].volume,
 				    &batch->rows[i], snapshot_list_add(&list), err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	*ret = list;
 	list = (struct snapshot_list){ 0 };
 	return 0;
@@ -181,7 +181,7 @@ static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct
 	    catalog_write(batch->engine->catalog, noted ? CATALOG_DURABLE : CATALOG_LAZY,
 			  batch_insert, batch, err) < 0) {
 		batch_abort(batch);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	return batch_answer(batch, ret, err);
 }
@@ -212,7 +212,7 @@ static int check_name_free(struct engine *engine, const struct claim *claim, con
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < claim->count; i++) {
 		own_snapshot_row struct snapshot_row row = { 0 };
 		const struct target *target = &claim->targets[i];
@@ -241,12 +241,12 @@ int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 			       SNAPSHOT_REFS, count);
 	for (size_t i = 0; i < count; i++)
 		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	if (check_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, refs, count, CLAIM_HEAD, &claim, err) < 0 ||
 	    check_refs(&claim, err) < 0 ||
 	    (options->name && check_name_free(engine, &claim, options->name, err) < 0))
-		return -(int)err->code;
+		return fl_failed(err);
 	batch.rows = xcalloc(count, sizeof(*batch.rows));
 	batch.errors = xcalloc(count, sizeof(*batch.errors));
 	r = snapshot_batch(&batch, ret, err);

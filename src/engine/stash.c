@@ -26,7 +26,7 @@ int engine_stash_drop(struct engine *engine, const struct ref *stash, struct fl_
 	if (check_form(stash, FORM_STASH, "stash drop", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, stash, 1, CLAIM_SHAPE, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	dropping.volume = &claim.targets[0].volume.uuid;
 	return catalog_write_deletion(engine, delete_stash, &dropping, err);
 }

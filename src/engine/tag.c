@@ -16,7 +16,7 @@ static int insert_tag(struct tx *tx, void *arg, struct fl_error *err)
 	const struct tagging *tagging = arg;
 
 	if (tagging->taken && tx_snapshot_insert(tx, tagging->taken, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_tag_insert(tx, &tagging->row, err);
 }
 
@@ -29,7 +29,7 @@ static int check_free(struct engine *engine, const struct volume_row *volume, co
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = tx_tag_find(tx, &volume->uuid, name, &row, err);
 	if (r == -FL_NOT_FOUND)
 		return 0;
@@ -55,17 +55,17 @@ static int tag_target(struct engine *engine, const char *name, const struct targ
 		tagging.row.snapshot = target->snapshot.position;
 	} else {
 		if (snapshot_take(engine, &target->branch, &options, &taken, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		tagging.taken = &taken;
 		tagging.row.snapshot = taken.position;
 	}
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, insert_tag, &tagging, err) < 0) {
 		if (tagging.taken)
 			snapshot_abort(engine, &taken);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return answer_tag(tx, &target->volume, &tagging.row, ret, err);
 }
 
@@ -81,7 +81,7 @@ int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *t
 	if (check_form(tag, FORM_TAG, "tag", err) < 0 || name_check("tag", tag->tag, err) < 0 ||
 	    check_form(target, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
 		       "tag", err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (strcmp(tag->volume, target->volume) != 0)
 		return fl_fail(err, FL_INVALID,
 			       "a tag of '%s' can't point into another volume ('%s')", tag->volume,
@@ -89,7 +89,7 @@ int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *t
 	if (gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, target, 1, CLAIM_HEAD, &claim, err) < 0 ||
 	    check_free(engine, &claim.targets[0].volume, tag->tag, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tag_target(engine, tag->tag, &claim.targets[0], ret, err);
 }
 
@@ -113,7 +113,7 @@ int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *
 
 	if (check_form(tag, FORM_TAG, "untag", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, tag, 1, CLAIM_SHAPE, &claim, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	untagging.target = &claim.targets[0];
 	return catalog_write_deletion(engine, delete_tag, &untagging, err);
 }

@@ -44,7 +44,7 @@ static int add_branch(void *arg, const struct branch_row *row, struct fl_error *
 	struct trash_scan *scan = arg;
 
 	if (tx_volume_get(scan->tx, &row->volume, &volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!volume.destroyed)
 		add_item(scan, &row->uuid, false, row->destroyed, volume.name, row->name);
 	return 0;
@@ -63,12 +63,12 @@ static int load_trash(struct engine *engine, struct trash_list *ret, struct fl_e
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	scan.tx = tx;
 	if (tx_volume_each_destroyed(tx, add_volume, &scan, err) < 0 ||
 	    each_destroyed_branch(tx, add_branch, &scan, err) < 0) {
 		trash_list_done(&scan.list);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	if (scan.list.count > 1)
 		qsort(scan.list.items, scan.list.count, sizeof(*scan.list.items), compare_items);
@@ -81,7 +81,7 @@ int engine_trash(struct engine *engine, struct trash_list *ret, struct fl_error 
 	own_gate struct engine *inside = NULL;
 
 	if (gate_enter(engine, &inside, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return load_trash(engine, ret, err);
 }
 
@@ -165,7 +165,7 @@ static int volume_of(struct tx *tx, const struct trash_item *item, struct uuid *
 	if (item->volume)
 		return 0;
 	if (tx_branch_get(tx, &item->uuid, &branch, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = branch.volume;
 	return 0;
 }
@@ -177,7 +177,7 @@ static int read_load(struct engine *engine, const struct uuid *volume, struct lo
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    tx_volume_get(tx, volume, &load->volume, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return tx_branch_each(tx, volume, true, collect_branch, load, err);
 }
 
@@ -189,11 +189,11 @@ static int take_load(struct engine *engine, const struct trash_item *item, bool 
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 || volume_of(tx, item, &want.uuid, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	tx_end(take_ptr(tx));
 	lock_take(&engine->locks, &want, 1, &load.locks);
 	if (read_load(engine, &want.uuid, &load, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (load.count == 0)
 		return fl_fail(err, FL_NOT_FOUND, "'%s' is no longer in the trash", item->ref);
 	*ret = load;
@@ -209,7 +209,7 @@ static int write_restored(struct tx *tx, void *arg, struct fl_error *err)
 
 	for (size_t i = 0; i < load->count; i++)
 		if (tx_branch_update(tx, &load->branches[i], err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return load->item.volume ? tx_volume_update(tx, &load->volume, err) : 0;
 }
 
@@ -218,7 +218,7 @@ static int restore_heads(struct engine *engine, const struct load *load, struct 
 	for (size_t i = 0; i < load->count; i++)
 		if (driver_of(engine)->head_restore(engine->pool, &load->branches[i].retired,
 						    &load->branches[i].uuid, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return driver_of(engine)->sync(engine->pool, err);
 }
 
@@ -259,7 +259,7 @@ static int check_name_free(struct engine *engine, const struct load *load, const
 	int r;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	r = load->item.volume ? tx_volume_find(tx, volume, &other, err)
 			      : tx_branch_find(tx, &load->volume.uuid, branch, &row, err);
 	if (r == -FL_NOT_FOUND)
@@ -297,12 +297,12 @@ static int restore_load(struct engine *engine, struct load *load, const char *as
 	before.branches = branches;
 	if (restore_heads(engine, &before, err) < 0) {
 		retire_again(engine, &before);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	mark_restored(load, as);
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_restored, load, err) < 0) {
 		retire_again(engine, &before);
-		return -(int)err->code;
+		return fl_failed(err);
 	}
 	link_restored(engine, load);
 	return 0;
@@ -314,7 +314,7 @@ static int pick_item(struct engine *engine, const char *item, struct trash_item 
 	own(trash_list_done) struct trash_list list = { 0 };
 
 	if (load_trash(engine, &list, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return find_item(&list, item, ret, err);
 }
 
@@ -329,13 +329,13 @@ int engine_trash_restore(struct engine *engine, const char *item, const char *as
 
 	if (gate_enter(engine, &inside, err) < 0 || pick_item(engine, item, &found, err) < 0 ||
 	    (as && name_check(found.volume ? "volume" : "branch", as, err) < 0))
-		return -(int)err->code;
+		return fl_failed(err);
 	names[0] = as ? as : found.ref;
 	if (found.volume)
 		lock_take_names(&engine->locks, names, 1, &locks);
 	if (take_load(engine, &found, false, &load, err) < 0 ||
 	    check_name_free(engine, &load, as, err) < 0 || restore_load(engine, &load, as, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = found;
 	if (found.volume)
 		snprintf(ret->ref, sizeof(ret->ref), "%s", load.volume.name);
@@ -451,12 +451,12 @@ static int forget_children(struct tx *tx, const struct branch_row *branch, struc
 	const struct position none = { 0 };
 
 	if (family_load(tx, &branch->volume, &family, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < family.count; i++)
 		if (uuid_equal(&family.lines[i].parent.branch, &branch->uuid) &&
 		    !uuid_equal(&family.lines[i].branch, &branch->uuid) &&
 		    tx_line_repoint(tx, &family.lines[i].parent, &none, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	return 0;
 }
 
@@ -471,12 +471,12 @@ static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
 
 		if (delete_branch_intend(tx, branch, add_intent(emptying), err) < 0 ||
 		    delete_retired(emptying, tx, branch, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		if (load->item.volume)
 			continue;
 		if (delete_stashes(tx, branch, err) < 0 || forget_children(tx, branch, err) < 0 ||
 		    tx_branch_delete(tx, &branch->uuid, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	}
 	return load->item.volume ? tx_volume_delete(tx, &load->volume.uuid, err) : 0;
 }
@@ -509,10 +509,10 @@ int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_co
 	uint64_t count = 0;
 
 	if (gate_enter(engine, &inside, err) < 0 || load_trash(engine, &list, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (item) {
 		if (find_item(&list, item, &found, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 		*ret_count = 1;
 		return empty_item(engine, &found, err);
 	}
@@ -535,13 +535,13 @@ int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
 
 	*ret_next = TRASH_KEEP;
 	if (load_trash(engine, &list, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	for (size_t i = 0; i < list.count; i++) {
 		int64_t left = list.items[i].expires - now;
 
 		if (left <= 0 && empty_item(engine, &list.items[i], err) < 0 &&
 		    err->code != FL_NOT_FOUND)
-			return -(int)err->code;
+			return fl_failed(err);
 		if (left > 0 && left < *ret_next)
 			*ret_next = left;
 	}

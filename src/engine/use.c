@@ -45,7 +45,7 @@ int find_holders(struct engine *engine, const struct tree *trees, size_t count, 
 	text_add_format(&beside, "%s/.heads", engine->mount_root);
 	query.beside = text_get(&beside);
 	if (query.count > 0 && holders_find(&query, add_holder, &holders, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	*ret = holders;
 	return 0;
 }
@@ -57,7 +57,7 @@ int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count
 	struct holders holders;
 
 	if (find_holders(engine, trees, count, &holders, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (holders.count == 0)
 		return 0;
 	for (size_t i = 0; i < holders.count && i < 3; i++)

@@ -71,7 +71,7 @@ static int explain_connect(const char *socket, struct fl_error *err)
 		return fl_hint(err, "do it as root or as a member of the group flocker: "
 				    "usermod -aG flocker USER, then log in anew");
 	}
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 static int connect_client(struct fl_client *client, struct fl_error *err)
@@ -155,7 +155,7 @@ static int fail_answer(struct fl_client *client, const struct http_answer *answe
 		fl_object(err, "%s", object);
 	snprintf(client->operation, sizeof(client->operation), "%s",
 		 string_or_empty(error, "operation"));
-	return -(int)err->code;
+	return fl_failed(err);
 }
 
 int fl_client_send(struct fl_client *client, const char *method, const char *target,

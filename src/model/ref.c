@@ -302,7 +302,7 @@ static int parse_path(const char *text, char **ret, struct fl_error *err)
 
 	while ((component = strsep(&rest, "/")))
 		if (add_component(&path, component, err) < 0)
-			return -(int)err->code;
+			return fl_failed(err);
 	if (path.length >= REF_PATH)
 		return fl_fail(err, FL_INVALID, "its path has %zu bytes, %d are allowed",
 			       path.length, REF_PATH - 1);
@@ -489,6 +489,6 @@ int ref_check_snapshot_name(const char *name, struct fl_error *err)
 	if (r < 0 || kind == POINT_NAME)
 		return r;
 	fl_fail(err, FL_INVALID, "'%s' cannot be a snapshot's name: in @{%s} it means %s", name,
-		name, meanings[kind]);
+		name, meanings[kind] ? meanings[kind] : "something else");
 	return fl_hint(err, "put a word before it, for example 'at-%s'", name);
 }

@@ -137,7 +137,7 @@ int bench_run(const char *const argv[], struct fl_error *err)
 	own(spawn_result_done) struct spawn_result result = { 0 };
 
 	if (spawn_run(argv, 60 * CLOCK_SECOND, &result, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (result.status != 0)
 		return fl_fail(err, FL_SYSTEM, "%s: %s", argv[0], text_get(&result.err));
 	return 0;
@@ -181,7 +181,7 @@ int bench_disk(const char *name, uint64_t size, char path[static 32], struct fl_
 	if (control < 0)
 		return fl_fail_errno(err, "/dev/loop-control");
 	if (make_file(file, size, &fd, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (attach(control, fd, path) < 0)
 		return fl_fail_errno(err, "a loop device for %s", file);
 	return 0;
@@ -231,7 +231,7 @@ static int prepare_directory(struct pool_spec *spec, struct fl_error *err)
 	snprintf(spec->path, sizeof(spec->path), "%s/pool", mount_point);
 	spec->kind = POOL_DIRECTORY;
 	if (bench_disk("disk", DISK, disk, err) < 0 || bench_run(mkfs, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (mkdir(mount_point, 0700) < 0 || mount(disk, mount_point, "btrfs", 0, NULL) < 0 ||
 	    mkdir(spec->path, 0700) < 0)
 		return fl_fail_errno(err, "%s", spec->path);
@@ -246,7 +246,7 @@ static int write_file(struct pool *pool, const struct tree *tree, const char *pa
 	own_fd int dir = -1, fd = -1;
 
 	if (pool->driver->tree_open(pool, tree, &dir, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (!contents)
 		return unlinkat(dir, path, 0) < 0 ? fl_fail_errno(err, "%s", path) : 0;
 	fd = openat(dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -264,7 +264,7 @@ static int read_file(struct pool *pool, const struct tree *tree, const char *pat
 	ssize_t n;
 
 	if (pool->driver->tree_open(pool, tree, &dir, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return fl_fail_errno(err, "%s", path);
@@ -366,7 +366,7 @@ int bench_reopen(struct pool **ret, struct fl_error *err)
 {
 	bench_close();
 	if (bench.driver->open(&bench.spec, &bench.inner, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	bench.outer = bench.trace ? trace_wrap(bench.inner) : bench.inner;
 	*ret = bench.outer;
 	return 0;
@@ -375,7 +375,7 @@ int bench_reopen(struct pool **ret, struct fl_error *err)
 int bench_fresh(struct pool **ret, struct fl_error *err)
 {
 	if (bench_place(err) < 0 || bench.driver->create(&bench.spec, &bench.identity, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	return bench_reopen(ret, err);
 }
 

@@ -418,7 +418,7 @@ static int delete_it(void *arg, const struct tree *tree, const struct tree_info 
 	struct tree_info same;
 
 	if (call(pool, tree_info, tree, &same, err) < 0)
-		return -(int)err->code;
+		return fl_failed(err);
 	if (same.id != info->id)
 		return fl_fail(err, FL_CORRUPT, "list and tree_info disagree");
 	return call(pool, tree_delete, tree, err);
