@@ -21,6 +21,7 @@
 
 int64_t clock_now(void);       /* wall clock */
 int64_t clock_monotonic(void); /* for deadlines and durations */
+int64_t clock_boot(void);      /* since the machine was started, sleep included */
 
 /* RFC 3339 in UTC with nine digits: 2026-11-20T10:00:00.000000000Z */
 char *clock_format(int64_t time, char text[static CLOCK_TEXT]);

@@ -72,9 +72,11 @@ enum fl_code fl_code_parse(const char *name);
  */
 static inline int fl_failed(const struct fl_error *err)
 {
-	if (err->code == FL_OK)
+	int code = -(int)err->code;
+
+	if (code >= 0)
 		abort();
-	return -(int)err->code;
+	return code;
 }
 
 /*

@@ -11,15 +11,18 @@
 
 /*
  * Replacing a file or a symbolic link in one step needs a second name beside
- * it: NAME.new, in the same directory, so that the rename stays within one
- * file system.  What a crash left under that name is removed first, and the
- * new one is made with O_EXCL: nobody can have put a link there in between.
+ * it: .NAME.new, in the same directory, so that the rename stays within one
+ * file system.  The dot in front keeps it apart from every name that a user
+ * can give: those begin with a letter or a digit.  What a crash left under it
+ * is removed first, and the new one is made with O_EXCL: nobody can have put a
+ * link there in between.
  */
-#define REPLACEMENT ".new"
 
 static int replacement_name(const char *path, char name[static PATH_MAX], struct fl_error *err)
 {
-	int length = snprintf(name, PATH_MAX, "%s" REPLACEMENT, path);
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	int length = snprintf(name, PATH_MAX, "%.*s.%s.new", (int)(base - path), path, base);
 
 	if (length < 0 || length >= PATH_MAX)
 		return fl_fail(err, FL_INVALID, "path '%.100s...' is too long", path);

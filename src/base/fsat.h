@@ -50,7 +50,7 @@ must_check int fsat_unlink(int dir, const char *path, struct fl_error *err);
 must_check int fsat_rmdir(int dir, const char *path, struct fl_error *err);
 /* Removes `path` and everything below it, on its own file system only.  Missing is success. */
 must_check int fsat_remove_tree(int dir, const char *path, struct fl_error *err);
-/* A symbolic link; one that is there already is replaced in one step. */
+/* A symbolic link; one that is there already is replaced in one step, by way of .NAME.new. */
 must_check int fsat_symlink(const char *target, int dir, const char *path, struct fl_error *err);
 must_check int fsat_stat(int dir, const char *path, struct stat *ret, struct fl_error *err);
 
@@ -69,8 +69,8 @@ must_check int fsat_read(int dir, const char *path, size_t limit, struct text *r
 /*
  * Replaces a file in one step: a temporary name beside it, written, synced when
  * `durable`, renamed over it, directory synced when `durable`.  A crash leaves
- * the old contents or the new; at worst also a file NAME.new, which the next
- * write replaces.
+ * the old contents or the new; at worst also a file .NAME.new beside it, which
+ * the next write replaces.
  */
 must_check int fsat_write(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 			  bool durable, struct fl_error *err);

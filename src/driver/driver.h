@@ -265,7 +265,7 @@ struct driver {
 	/* --- what the engine keeps in the pool ----------------------------- */
 
 	/*
-	 * Replaces the facts of `branch` (made on first use), up to 1 MiB.
+	 * Replaces the facts of `branch` (made on first use), up to 16 MiB.
 	 * Atomic; durable after sync().
 	 */
 	int (*facts_write)(struct pool *pool, const struct uuid *branch, const char *text,

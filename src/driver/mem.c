@@ -16,7 +16,7 @@
 
 #define SIZE_DEFAULT (UINT64_C(64) << 20)
 #define SIZE_LEAST (UINT64_C(1) << 20)
-#define FACTS_LIMIT (1 << 20)
+#define FACTS_LIMIT (16 << 20)
 
 struct mem_pool {
 	struct pool pool;

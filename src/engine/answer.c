@@ -57,27 +57,42 @@ int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row 
 	return fl_failed(err);
 }
 
-static int tip_of(struct tx *tx, const struct branch_row *branch, uint64_t *ret,
-		  struct fl_error *err)
+/* The newest snapshot that exists in an ancestry; `*ret` 0 when there is none. */
+static int newest_in(struct tx *tx, const struct family *family, const struct position *position,
+		     bool itself, uint64_t *ret, struct fl_error *err)
 {
-	own_family struct family family = { 0 };
-	own_snapshot_row struct snapshot_row row = { 0 };
-	struct position tip;
+	own_free struct stretch *stretches = NULL;
+	size_t count;
 
 	*ret = 0;
-	if (family_load(tx, &branch->volume, &family, err) < 0 ||
-	    family_head(tx, &family, &branch->uuid, &tip, err) < 0)
-		return fl_failed(err);
-	if (position_is_none(&tip))
-		return 0;
-	if (tx_snapshot_get(tx, &tip, &row, err) < 0)
-		return fl_failed(err);
-	*ret = row.id;
+	family_ancestry(family, position, &stretches, &count);
+	for (size_t i = 0; i < count; i++) {
+		own_snapshot_row struct snapshot_row row = { 0 };
+		int r = tx_snapshot_nth(tx, &stretches[i], i == 0 && !itself ? 1 : 0, &row, NULL,
+					err);
+
+		if (r == 0)
+			*ret = row.id;
+		if (r != -FL_NOT_FOUND)
+			return r;
+	}
 	return 0;
 }
 
-int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
-		  const struct branch_row *row, struct branch *ret, struct fl_error *err)
+static int tip_of(struct tx *tx, const struct family *family, const struct branch_row *branch,
+		  uint64_t *ret, struct fl_error *err)
+{
+	struct position tip;
+
+	*ret = 0;
+	if (family_head(tx, family, &branch->uuid, &tip, err) < 0)
+		return fl_failed(err);
+	return position_is_none(&tip) ? 0 : newest_in(tx, family, &tip, true, ret, err);
+}
+
+int answer_branch_of(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+		     const struct family *family, const struct branch_row *row, struct branch *ret,
+		     struct fl_error *err)
 {
 	*ret = (struct branch){
 		.uuid = row->uuid,
@@ -86,7 +101,7 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 		.origin = row->origin,
 		.created = row->created,
 	};
-	if (tip_of(tx, row, &ret->tip, err) < 0 ||
+	if (tip_of(tx, family, row, &ret->tip, err) < 0 ||
 	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0)
 		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);
@@ -95,6 +110,16 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 	if (row->mounted && (driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE))
 		ret->path = link_path(engine, volume->name, row->name);
 	return 0;
+}
+
+int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+		  const struct branch_row *row, struct branch *ret, struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+
+	if (family_load(tx, &row->volume, &family, err) < 0)
+		return fl_failed(err);
+	return answer_branch_of(engine, tx, volume, &family, row, ret, err);
 }
 
 static int add_tag_name(void *arg, const struct tag_row *row, struct fl_error *err)
@@ -111,23 +136,10 @@ static int parent_of(struct tx *tx, const struct volume_row *volume,
 		     const struct position *position, uint64_t *ret, struct fl_error *err)
 {
 	own_family struct family family = { 0 };
-	own_free struct stretch *stretches = NULL;
-	size_t count;
 
-	*ret = 0;
 	if (family_load(tx, &volume->uuid, &family, err) < 0)
 		return fl_failed(err);
-	family_ancestry(&family, position, &stretches, &count);
-	for (size_t i = 0; i < count; i++) {
-		own_snapshot_row struct snapshot_row row = { 0 };
-		int r = tx_snapshot_nth(tx, &stretches[i], i == 0 ? 1 : 0, &row, NULL, err);
-
-		if (r == 0)
-			*ret = row.id;
-		if (r != -FL_NOT_FOUND)
-			return r;
-	}
-	return 0;
+	return newest_in(tx, &family, position, false, ret, err);
 }
 
 static int fill_names(struct engine *engine, struct tx *tx, const struct volume_row *volume,

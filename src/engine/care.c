@@ -64,7 +64,7 @@ static bool take_flag(struct engine *engine, bool *flag)
 	return set;
 }
 
-static int64_t care_for_facts(struct engine *engine)
+static int64_t care_for_durability(struct engine *engine)
 {
 	struct fl_error err;
 
@@ -72,8 +72,9 @@ static int64_t care_for_facts(struct engine *engine)
 		note_facts_unwritten(engine, &err);
 		return PASS_AFTER_ERROR;
 	}
-	if (take_flag(engine, &engine->unsynced) &&
-	    driver_of(engine)->sync(engine->pool, &err) < 0) {
+	if (!take_flag(engine, &engine->unsynced))
+		return PASS_IDLE;
+	if (driver_of(engine)->sync(engine->pool, &err) < 0 || intents_forget(engine, &err) < 0) {
 		log_warning("the pool could not be synced", "error=%s", err.text);
 		return PASS_AFTER_ERROR;
 	}
@@ -198,7 +199,8 @@ static int64_t care_for_host(struct engine *engine)
 int64_t engine_care(struct engine *engine)
 {
 	static int64_t (*const cares[])(struct engine * engine) = {
-		care_for_host, care_for_facts, care_for_retired, care_for_trash, care_for_reserve,
+		care_for_host,	care_for_durability, care_for_retired,
+		care_for_trash, care_for_reserve,
 	};
 	own_gate struct engine *inside = NULL;
 	int64_t next = PASS_IDLE;

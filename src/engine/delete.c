@@ -7,18 +7,51 @@
 #include "base/text.h"
 #include "engine/internal.h"
 
-static int forget(struct tx *tx, void *arg, struct fl_error *err)
+void intent_carried_out(struct engine *engine, const struct uuid *operation)
 {
-	return tx_intent_delete(tx, arg, err);
+	pthread_mutex_lock(&engine->care_mutex);
+	engine->carried_out = xrealloc(engine->carried_out, engine->carried_out_count + 1,
+				       sizeof(*engine->carried_out));
+	engine->carried_out[engine->carried_out_count++] = *operation;
+	pthread_mutex_unlock(&engine->care_mutex);
+	sync_soon(engine);
 }
 
-int intent_forget(struct engine *engine, const struct uuid *operation, struct fl_error *err)
-{
-	struct uuid copy = *operation;
+struct forgetting {
+	struct uuid *operations;
+	size_t count;
+};
 
-	sync_soon(engine);
+static int forget(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct forgetting *forgetting = arg;
+
+	for (size_t i = 0; i < forgetting->count; i++)
+		if (tx_intent_delete(tx, &forgetting->operations[i], err) < 0 &&
+		    err->code != FL_NOT_FOUND)
+			return fl_failed(err);
+	return 0;
+}
+
+static struct forgetting take_carried_out(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+	struct forgetting forgetting = { take_ptr(engine->carried_out), engine->carried_out_count };
+
+	engine->carried_out_count = 0;
+	return forgetting;
+}
+
+int intents_forget(struct engine *engine, struct fl_error *err)
+{
+	struct forgetting forgetting = take_carried_out(engine);
+	int r = 0;
+
 	/* Lazily: carrying out a deletion twice is harmless. */
-	return catalog_write(engine->catalog, CATALOG_LAZY, forget, &copy, err);
+	if (forgetting.count > 0)
+		r = catalog_write(engine->catalog, CATALOG_LAZY, forget, &forgetting, err);
+	free(forgetting.operations);
+	return r;
 }
 
 /* The body: the branch and the place of its head in retired/. */
@@ -84,5 +117,6 @@ int delete_branch_finish(struct engine *engine, const struct intent_row *intent,
 		r = driver->tree_delete(engine->pool, &trees[i], err);
 	if (r < 0 || driver->facts_delete(engine->pool, &deletion.branch, err) < 0)
 		return fl_failed(err);
-	return intent_forget(engine, &intent->operation, err);
+	intent_carried_out(engine, &intent->operation);
+	return 0;
 }

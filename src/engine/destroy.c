@@ -31,14 +31,20 @@ static int collect_branch(void *arg, const struct branch_row *row, struct fl_err
 	return 0;
 }
 
+/* Heads, and of a volume the snapshots that are mounted. */
 static int refuse_if_used(struct engine *engine, const struct doom *doom, const char *name,
 			  struct fl_error *err)
 {
-	own_free struct tree *heads = xcalloc(doom->count, sizeof(*heads));
+	own_free struct tree *trees = NULL;
+	size_t count = 0;
 
+	if (doom->volume &&
+	    linked_snapshots(engine, doom->target->volume.name, &trees, &count, err) < 0)
+		return fl_failed(err);
+	trees = xrealloc(trees, count + doom->count, sizeof(*trees));
 	for (size_t i = 0; i < doom->count; i++)
-		heads[i] = tree_head(&doom->branches[i].uuid);
-	return refuse_if_held(engine, heads, doom->count, name, err);
+		trees[count++] = tree_head(&doom->branches[i].uuid);
+	return refuse_if_held(engine, trees, count, name, err);
 }
 
 /* --- what hangs on a branch --------------------------------------------------- */
@@ -90,14 +96,13 @@ static int add_children(struct tx *tx, struct dependants *dependants, struct fl_
 	return 0;
 }
 
-static int refuse_if_needed(struct engine *engine, const struct target *target, const char *name,
-			    struct fl_error *err)
+int refuse_if_needed(struct tx *tx, const struct branch_row *branch, const char *name,
+		     struct fl_error *err)
 {
-	own(dependants_done) struct dependants dependants = { .branch = &target->branch };
-	own_tx struct tx *tx = NULL;
+	own(dependants_done) struct dependants dependants = { .branch = branch };
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 || add_children(tx, &dependants, err) < 0 ||
-	    tx_tag_each(tx, &target->volume.uuid, NULL, add_if_tag, &dependants, err) < 0)
+	if (add_children(tx, &dependants, err) < 0 ||
+	    tx_tag_each(tx, &branch->volume, NULL, add_if_tag, &dependants, err) < 0)
 		return fl_failed(err);
 	if (dependants.count == 0)
 		return 0;
@@ -105,6 +110,16 @@ static int refuse_if_needed(struct engine *engine, const struct target *target, 
 		text_get(&dependants.text), dependants.count > 5 ? " and others" : "");
 	fl_object(err, "%s", name);
 	return fl_hint(err, "destroy those first (flocker destroy, flocker untag)");
+}
+
+static int refuse_branch_if_needed(struct engine *engine, const struct branch_row *branch,
+				   const char *name, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	return refuse_if_needed(tx, branch, name, err);
 }
 
 /* --- into the trash -------------------------------------------------------------- */
@@ -202,7 +217,7 @@ static int destroy_branch(struct engine *engine, struct target *target, struct t
 		return fl_hint(err, "to destroy all of it: flocker destroy %s",
 			       target->volume.name);
 	}
-	if (refuse_if_needed(engine, target, name, err) < 0)
+	if (refuse_branch_if_needed(engine, &target->branch, name, err) < 0)
 		return fl_failed(err);
 	return run_doom(engine, &doom, name, ret, err);
 }
@@ -344,7 +359,8 @@ int delete_snapshot_finish(struct engine *engine, const struct intent_row *inten
 	if (parse_snapshot_intent(intent, &tree, err) < 0 ||
 	    driver_of(engine)->tree_delete(engine->pool, &tree, err) < 0)
 		return fl_failed(err);
-	return intent_forget(engine, &intent->operation, err);
+	intent_carried_out(engine, &intent->operation);
+	return 0;
 }
 
 static int delete_snapshot(struct engine *engine, const struct snapshot_row *row,

@@ -39,6 +39,7 @@ static void engine_free(struct engine *engine)
 	pthread_mutex_destroy(&engine->care_mutex);
 	own_fdp(&engine->state_fd);
 	own_fdp(&engine->root_fd);
+	free(engine->carried_out);
 	free(engine->state);
 	free(engine->mount_root);
 	free(engine->name);
@@ -57,6 +58,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->name = xstrdup(options->name);
 	engine->host = xstrdup(options->host);
 	engine->instance = options->instance;
+	engine->opened = clock_now();
+	engine->opened_boot = clock_boot();
 	init_gate(&engine->gate);
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	lock_table_init(&engine->locks);

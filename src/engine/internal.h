@@ -21,6 +21,7 @@ struct engine {
 	char *name;
 	char *host;
 	struct uuid instance;
+	int64_t opened, opened_boot; /* wall clock and boot clock when the engine was opened */
 	int state_fd;
 	int root_fd; /* of mount_root */
 
@@ -40,7 +41,9 @@ struct engine {
 	pthread_mutex_t care_mutex; /* of what follows */
 	void (*care_wake)(void *arg);
 	void *care_arg;
-	bool unsynced;	       /* facts were written or trees deleted, and no sync has followed */
+	bool unsynced; /* facts were written or trees deleted, and no sync has followed */
+	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
+	size_t carried_out_count;
 	bool facts_unwritten;  /* some facts could not be written: all are compared again */
 	struct fl_error alarm; /* a trouble that stops no reader: the host is full */
 };
@@ -78,6 +81,8 @@ void target_done(struct target *target);
 
 must_check int resolve(struct engine *engine, struct tx *tx, const struct ref *ref,
 		       struct target *ret, struct fl_error *err);
+/* The volume that a reference lies in. */
+struct ref ref_of_volume(const struct ref *ref);
 /* In a read transaction of its own. */
 must_check int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
 			   struct fl_error *err);
@@ -156,6 +161,11 @@ must_check int answer_volume(struct engine *engine, struct tx *tx, const struct 
 must_check int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
 			     const struct branch_row *row, struct branch *ret,
 			     struct fl_error *err);
+/* The same, for many branches of one volume: with its lines loaded. */
+must_check int answer_branch_of(struct engine *engine, struct tx *tx,
+				const struct volume_row *volume, const struct family *family,
+				const struct branch_row *row, struct branch *ret,
+				struct fl_error *err);
 must_check int answer_snapshot(struct engine *engine, struct tx *tx,
 			       const struct volume_row *volume, const struct snapshot_row *row,
 			       struct snapshot *ret, struct fl_error *err);
@@ -223,6 +233,9 @@ must_check int link_snapshot(struct engine *engine, const char *volume,
 must_check int unlink_snapshot(struct engine *engine, const char *volume, uint64_t id,
 			       struct fl_error *err);
 bool snapshot_is_linked(struct engine *engine, const char *volume, uint64_t id);
+/* The trees of all that are; `*ret` is heap. */
+must_check int linked_snapshots(struct engine *engine, const char *volume, struct tree **ret,
+				size_t *ret_count, struct fl_error *err);
 /* Is any snapshot of the volume? */
 bool any_snapshot_is_linked(struct engine *engine, const char *volume);
 must_check int links_rename_volume(struct engine *engine, const char *from, const char *to,
@@ -254,14 +267,20 @@ must_check int delete_branch_finish(struct engine *engine, const struct intent_r
 				    struct fl_error *err);
 must_check int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
 				     struct fl_error *err);
+/* In a transaction: FL_BUSY when tags or living branches need snapshots of the branch; says which.
+ */
+must_check int refuse_if_needed(struct tx *tx, const struct branch_row *branch, const char *name,
+				struct fl_error *err);
 /* Whichever of these the intent's verb names. */
 must_check int intent_finish(struct engine *engine, const struct intent_row *intent,
 			     struct fl_error *err);
 /* Finishes or undoes a rollback that a crash interrupted. */
 must_check int rollback_finish(struct engine *engine, const struct intent_row *intent,
 			       struct fl_error *err);
-must_check int intent_forget(struct engine *engine, const struct uuid *operation,
-			     struct fl_error *err);
+/* What the intent said is done in the pool: it is forgotten when that is durable (engine_care). */
+void intent_carried_out(struct engine *engine, const struct uuid *operation);
+/* Forgets those; after a sync of the pool. */
+must_check int intents_forget(struct engine *engine, struct fl_error *err);
 
 /* Empties what has been in the trash for long enough; `*ret_next`: nanoseconds until the next is
  * due. */

@@ -175,6 +175,51 @@ bool any_snapshot_is_linked(struct engine *engine, const char *volume)
 	return faccessat(engine->root_fd, path, F_OK, 0) == 0;
 }
 
+struct linked {
+	struct tx *tx;
+	struct tree *trees;
+	size_t count;
+};
+
+static int add_linked(void *arg, const char *name, unsigned char type, uint64_t inode,
+		      struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row row = { 0 };
+	struct linked *linked = arg;
+	int r = tx_snapshot_get_id(linked->tx, strtoull(name, NULL, 16), &row, err);
+
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	linked->trees = xrealloc(linked->trees, linked->count + 1, sizeof(*linked->trees));
+	linked->trees[linked->count++] = snapshot_tree(&row);
+	return 0;
+}
+
+int linked_snapshots(struct engine *engine, const char *volume, struct tree **ret,
+		     size_t *ret_count, struct fl_error *err)
+{
+	struct linked linked = { 0 };
+	own_tx struct tx *tx = NULL;
+	own_fd int dir = -1;
+	char path[LINK_PATH];
+
+	*ret = NULL;
+	*ret_count = 0;
+	snprintf(path, sizeof(path), ".at/%s", volume);
+	if (fsat_open_dir(engine->root_fd, path, &dir, err) < 0)
+		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	linked.tx = tx;
+	if (fsat_each(dir, add_linked, &linked, err) < 0) {
+		free(linked.trees);
+		return fl_failed(err);
+	}
+	*ret = linked.trees;
+	*ret_count = linked.count;
+	return 0;
+}
+
 static int rename_if_there(struct engine *engine, const char *from, const char *to,
 			   struct fl_error *err)
 {

@@ -457,7 +457,10 @@ int engine_pool_recover(struct engine *engine, struct recovery *ret, struct fl_e
 	return fl_hint(err, "the pool is untouched; when the cause is gone: flocker pool recover");
 }
 
-/* Under the new name first: a crash after it finds a pool of ours without a catalogue. */
+/*
+ * The pool's own word comes last: a crash before it leaves a pool of the former
+ * instance, and taking it over is begun anew.
+ */
 static int take_over(struct engine *engine, const struct pool_spec *spec, struct recovery *ret,
 		     struct fl_error *err)
 {
@@ -468,11 +471,12 @@ static int take_over(struct engine *engine, const struct pool_spec *spec, struct
 	identity = engine->pool->identity;
 	engine->former = identity.instance;
 	identity.instance = engine->instance;
-	if (driver_of(engine)->identify(engine->pool, &identity, err) < 0 ||
+	if (new_catalog(engine, err) < 0 || rebuild(engine, ret, err) < 0 ||
+	    driver_of(engine)->identify(engine->pool, &identity, err) < 0 ||
 	    save_spec(engine, spec, err) < 0)
 		return fl_failed(err);
 	engine->pool->identity = identity;
-	return rebuild_catalog(engine, ret, err);
+	return start(engine, err);
 }
 
 int engine_pool_adopt(struct engine *engine, const struct pool_spec *wanted, struct recovery *ret,

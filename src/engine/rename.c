@@ -142,6 +142,7 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 	own_claim struct claim claim = { 0 };
 	struct renaming renaming = { .tag = ref->tag, .name = name };
 	const char *names[] = { ref->volume, name };
+	struct ref claimed = ref->kind == REF_TAG ? ref_of_volume(ref) : *ref;
 
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG, "rename", err) < 0 ||
 	    check_name(ref, name, err) < 0 || gate_enter(engine, &inside, err) < 0)
@@ -149,7 +150,7 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 	/* Of branches and tags the volume's own lock is enough. */
 	if (ref->kind == REF_VOLUME)
 		lock_take_names(&engine->locks, names, array_size(names), &locks);
-	if (claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
+	if (claim_take(engine, &claimed, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	renaming.target = &claim.targets[0];
 	if (ref->kind == REF_VOLUME)

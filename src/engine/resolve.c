@@ -29,7 +29,10 @@ void family_done(struct family *family)
 
 int family_load(struct tx *tx, const struct uuid *volume, struct family *ret, struct fl_error *err)
 {
-	return tx_line_list(tx, volume, &ret->lines, &ret->count, err);
+	if (tx_line_list(tx, volume, &ret->lines, &ret->count, err) < 0)
+		return fl_failed(err);
+	lineage_sort(ret->lines, ret->count);
+	return 0;
 }
 
 int family_head(struct tx *tx, const struct family *family, const struct uuid *branch,
@@ -470,6 +473,14 @@ int resolve(struct engine *engine, struct tx *tx, const struct ref *ref, struct 
 	*ret = target;
 	target = (struct target){ 0 };
 	return 0;
+}
+
+struct ref ref_of_volume(const struct ref *ref)
+{
+	struct ref volume = { .kind = REF_VOLUME };
+
+	memcpy(volume.volume, ref->volume, NAME_TEXT);
+	return volume;
 }
 
 int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,

@@ -17,6 +17,7 @@ struct release {
 	struct retired_row row;
 	struct snapshot_row final;  /* id 0: nothing was written after the swap */
 	struct intent_row deletion; /* of the tree */
+	bool adopted;		    /* the final snapshot has its row already */
 };
 
 struct release_list {
@@ -33,6 +34,16 @@ static int collect(void *arg, const struct retired_row *row, struct fl_error *er
 	return 0;
 }
 
+/* After a crash between the final snapshot and this commit the start has adopted it. */
+static int insert_final(struct tx *tx, struct release *release, struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row there = { 0 };
+	int r = tx_snapshot_get(tx, &release->final.position, &there, err);
+
+	release->adopted = r == 0;
+	return r == -FL_NOT_FOUND ? tx_snapshot_insert(tx, &release->final, err) : r;
+}
+
 static int write_release(struct tx *tx, void *arg, struct fl_error *err)
 {
 	struct release *release = arg;
@@ -40,7 +51,7 @@ static int write_release(struct tx *tx, void *arg, struct fl_error *err)
 	int r;
 
 	if (release->final.id) {
-		if (tx_snapshot_insert(tx, &release->final, err) < 0)
+		if (insert_final(tx, release, err) < 0)
 			return fl_failed(err);
 		r = tx_stash_find(tx, &release->row.volume, release->row.stash, &stash, err);
 		if (r < 0 && r != -FL_NOT_FOUND)
@@ -88,7 +99,8 @@ int delete_retired_finish(struct engine *engine, const struct intent_row *intent
 
 	if (driver_of(engine)->tree_delete(engine->pool, &retired, err) < 0)
 		return fl_failed(err);
-	return intent_forget(engine, &intent->operation, err);
+	intent_carried_out(engine, &intent->operation);
+	return 0;
 }
 
 static int release_head(struct engine *engine, const struct retired_row *row, struct fl_error *err)
@@ -120,7 +132,7 @@ static int release_head(struct engine *engine, const struct retired_row *row, st
 		return fl_failed(err);
 	/* Durable: once the tree is gone, the row must not come back. */
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_release, &release, err) < 0) {
-		if (release.final.id)
+		if (release.final.id && !release.adopted)
 			snapshot_abort(engine, &release.final);
 		return fl_failed(err);
 	}

@@ -194,11 +194,20 @@ static int head_is_old(struct engine *engine, const struct swap *swap, bool *ret
 	return 0;
 }
 
+/* Where the clone goes when a swap is undone; known again after a crash. */
+static struct uuid clone_place(const struct swap *swap)
+{
+	struct uuid place = swap->operation;
+
+	place.bytes[0] ^= 0xff;
+	return place;
+}
+
 /* The old head is retired: it becomes the head again, and the clone goes. */
 static int swap_back(struct engine *engine, const struct swap *swap, struct fl_error *err)
 {
 	const struct driver *driver = driver_of(engine);
-	struct uuid other = uuid_new();
+	struct uuid other = clone_place(swap);
 	struct tree target = snapshot_tree(&swap->target), clone = tree_retired(&other);
 
 	/* Completes a swap that failed half-way, so that the old head surely is retired. */
@@ -210,27 +219,42 @@ static int swap_back(struct engine *engine, const struct swap *swap, struct fl_e
 	return driver->tree_delete(engine->pool, &clone, err);
 }
 
+struct attempt {
+	const struct swap *swap;
+	bool kept; /* S: somebody saw it meanwhile and tagged it, or branched from it */
+};
+
 static int delete_attempt(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct swap *swap = arg;
+	struct attempt *attempt = arg;
+	const struct position *taken = &attempt->swap->taken.position;
+	unsigned pins;
 
-	if (tx_snapshot_delete(tx, &swap->taken.position, err) < 0)
+	if (tx_snapshot_pins(tx, taken, &pins, err) < 0)
 		return fl_failed(err);
-	return tx_intent_delete(tx, &swap->operation, err);
+	attempt->kept = (pins & ~(unsigned)PIN_TIP) != 0;
+	if (!attempt->kept && tx_snapshot_delete(tx, taken, err) < 0)
+		return fl_failed(err);
+	return tx_intent_delete(tx, &attempt->swap->operation, err);
 }
 
 /* As if it had never been asked for.  `old`: the head has not been swapped. */
 static int undo(struct engine *engine, struct swap *swap, bool old, struct fl_error *err)
 {
 	struct tree staging = tree_staging(&swap->operation);
+	struct uuid place = clone_place(swap);
+	struct tree clone = tree_retired(&place);
+	struct attempt attempt = { .swap = swap };
 
 	if (!old && swap_back(engine, swap, err) < 0)
 		return fl_failed(err);
 	if (driver_of(engine)->tree_delete(engine->pool, &staging, err) < 0 ||
+	    driver_of(engine)->tree_delete(engine->pool, &clone, err) < 0 ||
 	    driver_of(engine)->sync(engine->pool, err) < 0 ||
-	    catalog_write(engine->catalog, CATALOG_LAZY, delete_attempt, swap, err) < 0)
+	    catalog_write_deletion(engine, delete_attempt, &attempt, err) < 0)
 		return fl_failed(err);
-	snapshot_abort(engine, &swap->taken);
+	if (!attempt.kept)
+		snapshot_abort(engine, &swap->taken);
 	facts_refresh(engine, &swap->branch.uuid);
 	return 0;
 }
@@ -334,7 +358,7 @@ int engine_rollback(struct engine *engine, const struct ref *branch, const struc
 
 /* The branch that the stash was put aside from, as a reference. */
 static int stash_branch(struct engine *engine, const struct ref *stash, struct ref *ret,
-			struct fl_error *err)
+			struct uuid *ret_branch, struct fl_error *err)
 {
 	own_target struct target target = { 0 };
 	own_tx struct tx *tx = NULL;
@@ -353,6 +377,7 @@ static int stash_branch(struct engine *engine, const struct ref *stash, struct r
 			err, "flocker stash restore stash/%u@%s --as NEW makes a new branch of it",
 			stash->stash, stash->volume);
 	}
+	*ret_branch = row.branch;
 	*ret = (struct ref){ .kind = REF_BRANCH };
 	memcpy(ret->volume, stash->volume, NAME_TEXT);
 	memcpy(ret->branch, branch.name, NAME_TEXT);
@@ -365,12 +390,17 @@ int engine_stash_restore(struct engine *engine, const struct ref *stash, struct 
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
 	struct ref refs[2] = { { 0 }, *stash };
+	struct uuid branch;
 
 	if (check_form(stash, FORM_STASH, "stash restore", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 ||
-	    stash_branch(engine, stash, &refs[0], err) < 0 ||
+	    stash_branch(engine, stash, &refs[0], &branch, err) < 0 ||
 	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
 		return fl_failed(err);
+	if (!uuid_equal(&claim.targets[0].branch.uuid, &branch))
+		return fl_fail(err, FL_BUSY,
+			       "the branch of stash %u was renamed just now; try again",
+			       stash->stash);
 	return roll_back(engine, &claim, ret, err);
 }
 
@@ -392,12 +422,26 @@ static int load_swap(struct engine *engine, const struct intent_row *intent, str
 	return tx_snapshot_get(tx, &target, &swap->target, err);
 }
 
+/* A crash in swap_back() may have left no head: the old one is where the swap retired it. */
+static int head_put_back(struct engine *engine, const struct swap *swap, struct fl_error *err)
+{
+	struct tree head = tree_head(&swap->branch.uuid);
+	struct tree_info info;
+	int r = driver_of(engine)->tree_info(engine->pool, &head, &info, err);
+
+	if (r != -FL_NOT_FOUND)
+		return r;
+	return driver_of(engine)->head_restore(engine->pool, &swap->operation, &swap->branch.uuid,
+					       err);
+}
+
 int rollback_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
 {
 	own(swap_done) struct swap swap = { 0 };
 	bool old = false;
 
-	if (load_swap(engine, intent, &swap, err) < 0 || head_is_old(engine, &swap, &old, err) < 0)
+	if (load_swap(engine, intent, &swap, err) < 0 || head_put_back(engine, &swap, err) < 0 ||
+	    head_is_old(engine, &swap, &old, err) < 0)
 		return fl_failed(err);
 	log_info(old ? "undoing an interrupted rollback" : "finishing an interrupted rollback",
 		 "volume=%s branch=%s", swap.volume.name, swap.branch.name);

@@ -190,6 +190,8 @@ static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct
 
 static int check_options(const struct snapshot_options *options, struct fl_error *err)
 {
+	if (options->message && check_message(options->message, err) < 0)
+		return fl_failed(err);
 	return options->name ? ref_check_snapshot_name(options->name, err) : 0;
 }
 

@@ -22,10 +22,11 @@ int engine_stash_drop(struct engine *engine, const struct ref *stash, struct fl_
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
 	struct dropping dropping = { .number = stash->stash };
+	struct ref volume = ref_of_volume(stash);
 
 	if (check_form(stash, FORM_STASH, "stash drop", err) < 0 ||
 	    gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, stash, 1, CLAIM_SHAPE, &claim, err) < 0)
+	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	dropping.volume = &claim.targets[0].volume.uuid;
 	return catalog_write_deletion(engine, delete_stash, &dropping, err);

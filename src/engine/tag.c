@@ -110,9 +110,12 @@ int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
 	struct untagging untagging = { .name = tag->tag };
+	struct ref volume = ref_of_volume(tag);
 
+	/* Of the volume, not of the snapshot: a tag whose snapshot is lost can still be taken away.
+	 */
 	if (check_form(tag, FORM_TAG, "untag", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, tag, 1, CLAIM_SHAPE, &claim, err) < 0)
+	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	untagging.target = &claim.targets[0];
 	return catalog_write_deletion(engine, delete_tag, &untagging, err);

@@ -181,6 +181,15 @@ static int read_load(struct engine *engine, const struct uuid *volume, struct lo
 	return tx_branch_each(tx, volume, true, collect_branch, load, err);
 }
 
+/* The item was picked without locks: it may have been restored since, or destroyed once more. */
+static bool is_still_there(const struct load *load)
+{
+	if (load->item.volume)
+		return load->volume.destroyed == load->item.destroyed;
+	return load->volume.destroyed == 0 && load->count == 1 &&
+	       load->branches[0].destroyed == load->item.destroyed;
+}
+
 static int take_load(struct engine *engine, const struct trash_item *item, bool whole,
 		     struct load *ret, struct fl_error *err)
 {
@@ -194,7 +203,7 @@ static int take_load(struct engine *engine, const struct trash_item *item, bool 
 	lock_take(&engine->locks, &want, 1, &load.locks);
 	if (read_load(engine, &want.uuid, &load, err) < 0)
 		return fl_failed(err);
-	if (load.count == 0)
+	if (!is_still_there(&load))
 		return fl_fail(err, FL_NOT_FOUND, "'%s' is no longer in the trash", item->ref);
 	*ret = load;
 	load = (struct load){ 0 };
@@ -466,6 +475,8 @@ static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
 	const struct load *load = emptying->load;
 
 	emptying_done(emptying); /* of an attempt before this one that found no space */
+	if (!load->item.volume && refuse_if_needed(tx, &load->branches[0], load->item.ref, err) < 0)
+		return fl_failed(err);
 	for (size_t i = 0; i < load->count; i++) {
 		const struct branch_row *branch = &load->branches[i];
 
@@ -519,8 +530,8 @@ int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_co
 	for (size_t i = 0; i < list.count; i++) {
 		int r = empty_item(engine, &list.items[i], err);
 
-		/* Somebody else has restored or emptied it meanwhile. */
-		if (r < 0 && r != -FL_NOT_FOUND)
+		/* Somebody has restored or emptied it meanwhile, or something began to need it. */
+		if (r < 0 && r != -FL_NOT_FOUND && r != -FL_BUSY)
 			return r;
 		count += r == 0;
 	}
@@ -528,10 +539,14 @@ int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_co
 	return 0;
 }
 
+/*
+ * Age is counted on the clock that began with the engine and goes on as the
+ * machine runs: a wall clock that jumps ahead empties nothing.
+ */
 int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
 {
 	own(trash_list_done) struct trash_list list = { 0 };
-	int64_t now = clock_now();
+	int64_t now = engine->opened + (clock_boot() - engine->opened_boot);
 
 	*ret_next = TRASH_KEEP;
 	if (load_trash(engine, &list, err) < 0)
@@ -540,7 +555,7 @@ int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
 		int64_t left = list.items[i].expires - now;
 
 		if (left <= 0 && empty_item(engine, &list.items[i], err) < 0 &&
-		    err->code != FL_NOT_FOUND)
+		    err->code != FL_NOT_FOUND && err->code != FL_BUSY)
 			return fl_failed(err);
 		if (left > 0 && left < *ret_next)
 			*ret_next = left;

@@ -8,15 +8,13 @@
 
 /*
  * A walk goes from a position to its line, from there to the line's parent, and
- * so on to the root.  The lines come in any order, and after thousands of
- * rollbacks there are thousands of them, so a walk first sorts a copy by
- * (branch, start) and then finds each line by halving.
+ * so on to the root.  After thousands of rollbacks there are thousands
+ * of lines, so they are kept sorted and each is found by halving.
  */
 struct walk {
-	struct line *lines; /* sorted */
-	size_t count;
-	struct position at; /* where the next stretch ends */
-	size_t steps;	    /* lines passed: more than `count` would be a cycle */
+	const struct lineage *lineage;
+	struct position at; /* what is next */
+	size_t steps;	    /* taken: more than there are lines is a cycle */
 };
 
 bool position_is_none(const struct position *position)
@@ -27,21 +25,6 @@ bool position_is_none(const struct position *position)
 bool position_equal(const struct position *a, const struct position *b)
 {
 	return a->time == b->time && uuid_equal(&a->branch, &b->branch);
-}
-
-const struct line *lineage_find(const struct lineage *lineage, const struct uuid *branch,
-				int64_t time)
-{
-	const struct line *found = NULL;
-
-	for (size_t i = 0; i < lineage->count; i++) {
-		const struct line *line = &lineage->lines[i];
-
-		if (line->start <= time && uuid_equal(&line->branch, branch) &&
-		    (!found || line->start > found->start))
-			found = line;
-	}
-	return found;
 }
 
 /* Does `line` stand before (branch, time) or at it? */
@@ -61,41 +44,29 @@ static int compare_lines(const void *a, const void *b)
 	return at_or_before(y, &x->branch, x->start) ? 0 : -1;
 }
 
-static void walk_done(struct walk *walk)
+void lineage_sort(struct line *lines, size_t count)
 {
-	free(walk->lines);
+	if (count > 1)
+		qsort(lines, count, sizeof(*lines), compare_lines);
 }
 
-#define own_walk own(walk_done)
-
-static struct walk walk_begin(const struct lineage *lineage, const struct position *from)
+/* The last line at or before (branch, time), if it is one of the branch's. */
+const struct line *lineage_find(const struct lineage *lineage, const struct uuid *branch,
+				int64_t time)
 {
-	struct walk walk = { .count = lineage->count, .at = *from };
-
-	walk.lines = xcalloc(lineage->count, sizeof(*walk.lines));
-	if (lineage->count > 0) {
-		memcpy(walk.lines, lineage->lines, lineage->count * sizeof(*walk.lines));
-		qsort(walk.lines, walk.count, sizeof(*walk.lines), compare_lines);
-	}
-	return walk;
-}
-
-/* lineage_find() in the sorted copy: the last line at or before (branch, time). */
-static const struct line *walk_find(const struct walk *walk, const struct position *position)
-{
-	size_t low = 0, high = walk->count;
+	size_t low = 0, high = lineage->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (at_or_before(&walk->lines[middle], &position->branch, position->time))
+		if (at_or_before(&lineage->lines[middle], branch, time))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low == 0 || !uuid_equal(&walk->lines[low - 1].branch, &position->branch))
+	if (low == 0 || !uuid_equal(&lineage->lines[low - 1].branch, branch))
 		return NULL;
-	return &walk->lines[low - 1];
+	return &lineage->lines[low - 1];
 }
 
 /* The next older stretch, or false at the root. */
@@ -103,9 +74,9 @@ static bool walk_next(struct walk *walk, struct stretch *ret)
 {
 	const struct line *line;
 
-	if (position_is_none(&walk->at) || walk->steps == walk->count)
+	if (position_is_none(&walk->at) || walk->steps == walk->lineage->count)
 		return false;
-	line = walk_find(walk, &walk->at);
+	line = lineage_find(walk->lineage, &walk->at.branch, walk->at.time);
 	if (!line)
 		return false;
 	*ret = (struct stretch){ line->branch, line->start, walk->at.time };
@@ -117,7 +88,7 @@ static bool walk_next(struct walk *walk, struct stretch *ret)
 size_t lineage_ancestry(const struct lineage *lineage, const struct position *position,
 			struct stretch *ret, size_t limit)
 {
-	own_walk struct walk walk = walk_begin(lineage, position);
+	struct walk walk = { .lineage = lineage, .at = *position };
 	struct stretch stretch;
 	size_t n = 0;
 
@@ -144,7 +115,7 @@ struct position lineage_head_parent(const struct lineage *lineage, const struct 
 bool lineage_is_ancestor(const struct lineage *lineage, const struct position *position,
 			 const struct position *of)
 {
-	own_walk struct walk walk = walk_begin(lineage, of);
+	struct walk walk = { .lineage = lineage, .at = *of };
 	struct stretch stretch;
 
 	while (walk_next(&walk, &stretch))

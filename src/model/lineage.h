@@ -44,8 +44,8 @@ struct line {
 };
 
 /*
- * The lines of all branches of a volume (and what they came from), in any
- * order but with unique (branch, start).
+ * The lines of all branches of a volume (and what they came from), with unique
+ * (branch, start), as lineage_sort() puts them: by branch, then start.
  */
 struct lineage {
 	const struct line *lines;
@@ -58,6 +58,8 @@ struct stretch {
 	int64_t from; /* the line's start; no snapshot need exist there */
 	int64_t to;
 };
+
+void lineage_sort(struct line *lines, size_t count);
 
 bool position_is_none(const struct position *position);
 bool position_equal(const struct position *a, const struct position *b);

@@ -33,7 +33,11 @@ struct tree {
 
 static struct lineage lineage_of(const struct tree *tree)
 {
-	return (struct lineage){ tree->lines, tree->line_count };
+	static struct line sorted[LINES];
+
+	memcpy(sorted, tree->lines, sizeof(sorted));
+	lineage_sort(sorted, (size_t)tree->line_count);
+	return (struct lineage){ sorted, (size_t)tree->line_count };
 }
 
 static struct position position_of(const struct tree *tree, int node)
@@ -290,14 +294,14 @@ static const struct uuid A = { { 0xa } }, B = { { 0xb } }, C = { { 0xc } };
 
 static void lines_are_found_by_time(void)
 {
-	const struct line lines[] = { { A, 10, { A, 5 } }, { B, 1, { A, 3 } }, { A, 1, NOWHERE } };
+	const struct line lines[] = { { A, 1, NOWHERE }, { A, 10, { A, 5 } }, { B, 1, { A, 3 } } };
 	const struct lineage lineage = { lines, 3 };
 	const struct lineage empty = { NULL, 0 };
 
-	check(lineage_find(&lineage, &A, 9) == &lines[2]);
-	check(lineage_find(&lineage, &A, 10) == &lines[0]);
-	check(lineage_find(&lineage, &A, INT64_MAX) == &lines[0]);
-	check(lineage_find(&lineage, &B, 1) == &lines[1]);
+	check(lineage_find(&lineage, &A, 9) == &lines[0]);
+	check(lineage_find(&lineage, &A, 10) == &lines[1]);
+	check(lineage_find(&lineage, &A, INT64_MAX) == &lines[1]);
+	check(lineage_find(&lineage, &B, 1) == &lines[2]);
 	check(!lineage_find(&lineage, &A, 0));
 	check(!lineage_find(&lineage, &C, 10));
 	check(!lineage_find(&empty, &A, 10));
@@ -305,7 +309,7 @@ static void lines_are_found_by_time(void)
 
 static void a_line_holds_its_own_start(void)
 {
-	const struct line lines[] = { { A, 10, { A, 5 } }, { A, 1, NOWHERE } };
+	const struct line lines[] = { { A, 1, NOWHERE }, { A, 10, { A, 5 } } };
 	const struct lineage lineage = { lines, 2 };
 	const struct position first = { A, 10 }, before = { A, 5 };
 	struct position parent = lineage_head_parent(&lineage, &A, 10);
@@ -319,7 +323,7 @@ static void a_line_holds_its_own_start(void)
 
 static void an_ancestry_is_counted_beyond_its_room(void)
 {
-	const struct line lines[] = { { A, 10, { A, 5 } }, { B, 1, { A, 12 } }, { A, 1, NOWHERE } };
+	const struct line lines[] = { { A, 1, NOWHERE }, { A, 10, { A, 5 } }, { B, 1, { A, 12 } } };
 	const struct lineage lineage = { lines, 3 };
 	struct stretch stretches[3] = { { .to = 0 } };
 
@@ -379,9 +383,9 @@ static void long_chains_are_walked_whole(void)
 	struct lineage lineage = { lines, DEPTH };
 	struct position tip = { A, 10 * DEPTH };
 
-	lines[DEPTH - 1] = (struct line){ A, 1, NOWHERE };
+	lines[0] = (struct line){ A, 1, NOWHERE };
 	for (int64_t i = 1; i < DEPTH; i++)
-		lines[DEPTH - 1 - i] = (struct line){ A, 10 * i, { A, 10 * i - 5 } };
+		lines[i] = (struct line){ A, 10 * i, { A, 10 * i - 5 } };
 	check(lineage_ancestry(&lineage, &tip, stretches, DEPTH) == DEPTH);
 	check(stretches[DEPTH - 1].from == 1 && stretches[DEPTH - 1].to == 5);
 	check(lineage_is_ancestor(&lineage, &(struct position){ A, 3 }, &tip));

@@ -9,11 +9,12 @@
 /* What the engine keeps in the pool: facts beside the snapshots, files beside the layout. */
 
 #define FACTS "facts"
-#define FACTS_LIMIT (1024 * 1024)
+#define FACTS_LEFT ".facts.new" /* what a crash leaves of fsat_write() */
+#define FACTS_LIMIT (16 * 1024 * 1024)
 #define FILE_NAME_LENGTH 32
 #define FILE_LIMIT (1024ul * 1024 * 1024)
 
-#define BRANCH_PATH (sizeof("snaps//" FACTS ".new") + UUID_TEXT)
+#define BRANCH_PATH (sizeof("snaps//" FACTS_LEFT) + UUID_TEXT)
 
 static const char *branch_path(const struct uuid *branch, const char *file,
 			       char path[static BRANCH_PATH])
@@ -53,7 +54,7 @@ int btrfs_facts_read(struct pool *pool, const struct uuid *branch, struct text *
 /* "facts", or what a crash left of writing them; everything else is a snapshot. */
 static bool is_facts(const char *name)
 {
-	return strncmp(name, FACTS, strlen(FACTS)) == 0;
+	return strcmp(name, FACTS) == 0 || strcmp(name, FACTS_LEFT) == 0;
 }
 
 struct contents {
@@ -122,7 +123,7 @@ int btrfs_facts_list(struct pool *pool,
 
 int btrfs_facts_delete(struct pool *pool, const struct uuid *branch, struct fl_error *err)
 {
-	static const char *const files[] = { "/" FACTS ".new", "/" FACTS };
+	static const char *const files[] = { "/" FACTS_LEFT, "/" FACTS };
 	int root = btrfs_pool(pool)->root;
 	struct contents contents;
 	char path[BRANCH_PATH];
