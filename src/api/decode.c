@@ -312,6 +312,9 @@ static int decode_body(const struct http_request *request, uint32_t set, struct 
 
 		if (number < 0)
 			return fail_unknown("member", name, set, err);
+		/* Only the query can have given it: a body holds no member twice. */
+		if (input->given & 1u << number)
+			return fl_fail(err, FL_INVALID, "'%s' is given twice", name);
 		input->given |= 1u << number;
 		r = take_json(&fields[number], value, input, err);
 		if (r < 0)

@@ -1,6 +1,5 @@
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -46,24 +45,46 @@ static struct tm split_time(int64_t time, int *nanoseconds)
 	return tm;
 }
 
-char *clock_format(int64_t time, char text[static CLOCK_TEXT])
+/*
+ * Numbers as so many digits, each followed by a separator, or by nothing where
+ * that is NUL.  By hand: lists have thousands of times.
+ */
+static char *put_number(char *p, int value, int digits, char separator)
+{
+	for (int i = digits - 1; i >= 0; i--, value /= 10)
+		p[i] = (char)('0' + value % 10);
+	p += digits;
+	if (separator)
+		*p++ = separator;
+	return p;
+}
+
+static char *put_time(int64_t time, char between_days, char between_hours,
+		      char text[static CLOCK_TEXT])
 {
 	int nanoseconds;
 	struct tm tm = split_time(time, &nanoseconds);
-	size_t n = strftime(text, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	char *p = text;
 
-	snprintf(text + n, CLOCK_TEXT - n, ".%09dZ", nanoseconds);
+	p = put_number(p, tm.tm_year + 1900, 4, between_days);
+	p = put_number(p, tm.tm_mon + 1, 2, between_days);
+	p = put_number(p, tm.tm_mday, 2, 'T');
+	p = put_number(p, tm.tm_hour, 2, between_hours);
+	p = put_number(p, tm.tm_min, 2, between_hours);
+	p = put_number(p, tm.tm_sec, 2, '.');
+	p = put_number(p, nanoseconds, 9, 'Z');
+	*p = '\0';
 	return text;
+}
+
+char *clock_format(int64_t time, char text[static CLOCK_TEXT])
+{
+	return put_time(time, '-', ':', text);
 }
 
 char *clock_format_storage(int64_t time, char text[static CLOCK_TEXT])
 {
-	int nanoseconds;
-	struct tm tm = split_time(time, &nanoseconds);
-	size_t n = strftime(text, CLOCK_TEXT, "%Y%m%dT%H%M%S", &tm);
-
-	snprintf(text + n, CLOCK_TEXT - n, ".%09dZ", nanoseconds);
-	return text;
+	return put_time(time, '\0', '\0', text);
 }
 
 /* Takes between `least` and `most` digits at *p; -1 when there are fewer. */

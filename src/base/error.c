@@ -78,7 +78,7 @@ void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code c
 	}
 }
 
-int fl_wrap(struct fl_error *err, const char *fmt, ...)
+void fl_add_wrap(struct fl_error *err, const char *fmt, ...)
 {
 	char inner[sizeof(err->text)];
 	va_list ap;
@@ -90,10 +90,9 @@ int fl_wrap(struct fl_error *err, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(err->text);
 	snprintf(err->text + n, sizeof(err->text) - n, ": %.*s", (int)sizeof(inner) - 1, inner);
-	return fl_failed(err);
 }
 
-int fl_hint(struct fl_error *err, const char *fmt, ...)
+void fl_add_hint(struct fl_error *err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -102,10 +101,9 @@ int fl_hint(struct fl_error *err, const char *fmt, ...)
 		vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 		va_end(ap);
 	}
-	return fl_failed(err);
 }
 
-int fl_object(struct fl_error *err, const char *fmt, ...)
+void fl_add_object(struct fl_error *err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -114,5 +112,4 @@ int fl_object(struct fl_error *err, const char *fmt, ...)
 		vsnprintf(err->object, sizeof(err->object), fmt, ap);
 		va_end(ap);
 	}
-	return fl_failed(err);
 }

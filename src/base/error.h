@@ -87,14 +87,17 @@ void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code c
 	       const char *fmt, ...) __attribute__((cold, nonnull, format(printf, 6, 7)));
 
 /* Puts "what was being done: " in front of the text; returns the negative code. */
-int fl_wrap(struct fl_error *err, const char *fmt, ...)
+#define fl_wrap(err, ...) (fl_add_wrap(err, __VA_ARGS__), fl_failed(err))
+void fl_add_wrap(struct fl_error *err, const char *fmt, ...)
 	__attribute__((cold, nonnull, format(printf, 2, 3)));
 
 /* Says what the user can do next, unless a hint is there already; returns the negative code. */
-int fl_hint(struct fl_error *err, const char *fmt, ...)
+#define fl_hint(err, ...) (fl_add_hint(err, __VA_ARGS__), fl_failed(err))
+void fl_add_hint(struct fl_error *err, const char *fmt, ...)
 	__attribute__((cold, nonnull, format(printf, 2, 3)));
 
 /* Names the object that the error is about, unless one is named already; returns the negative code.
  */
-int fl_object(struct fl_error *err, const char *fmt, ...)
+#define fl_object(err, ...) (fl_add_object(err, __VA_ARGS__), fl_failed(err))
+void fl_add_object(struct fl_error *err, const char *fmt, ...)
 	__attribute__((cold, nonnull, format(printf, 2, 3)));

@@ -57,15 +57,26 @@ static void add_escaped(struct text *out, unsigned char c)
 		text_add_format(out, "\\u%04x", c);
 }
 
+/* Most bytes of most strings: printable ASCII that needs no escape. */
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void add_quoted(struct text *out, const char *value)
 {
 	const unsigned char *s = (const unsigned char *)value, *plain = s;
 
 	text_add(out, "\"", 1);
-	while (*s) {
-		size_t n = sequence_length(s);
+	for (;;) {
+		size_t n;
 
-		if (n > 0 && *s >= 0x20 && *s != '"' && *s != '\\' && *s != 0x7f) {
+		while (is_plain(*s))
+			s++;
+		if (*s == '\0')
+			break;
+		n = sequence_length(s);
+		if (n > 1) {
 			s += n;
 			continue;
 		}

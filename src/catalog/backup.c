@@ -38,7 +38,7 @@ enum {
 
 /* Those that are referred to before those that refer. */
 static const char *const tables[] = {
-	"setting", "volume", "branch", "line", "note", "tag", "stash",
+	"setting", "volume", "branch", "line", "note", "tag", "stash", "retired", "intent",
 };
 
 struct backup {
@@ -331,7 +331,7 @@ static int write_whole(struct backup *backup, struct fl_error *err)
 {
 	own(connection_close) struct connection beside = {};
 	own_text struct text whole = {};
-	uint64_t generation;
+	uint64_t generation = 0;
 
 	if (open_beside(backup->catalog, &beside, err) < 0 ||
 	    begin_whole(backup, &beside, &generation, err) < 0 ||

@@ -5,14 +5,16 @@
  *
  * A log of changesets (SQLite's session extension), one record per durable
  * write: what only the catalogue knows, namely settings, volumes, branches,
- * lines, tags, stashes, notes of snapshots (name, message, metadata).  Rows of
- * snapshots without notes are not in it: the pool tells them, and there may be
- * a million.  The catalogue hands each record to a sink (the pool's
- * file_append), after the commit and before the writer is answered, so the
- * cost of a write does not depend on how much there is.  When the log has
- * grown to several times what a fresh one would be, it is written anew in one
- * piece (file_write) by a background thread, which blocks no writer for longer
- * than the sink takes for that piece.
+ * lines, tags, stashes, notes of snapshots (name, message, metadata), and what
+ * was under way: retired heads and intents.  Of these it may hold one that has
+ * been carried out already, where that was written lazily.  Rows of snapshots
+ * without notes are not in it: the pool tells them, and there may be a million.
+ * The catalogue hands each record to a sink (the pool's file_append), after the
+ * commit and before the writer is answered, so the cost of a write does not
+ * depend on how much there is.  When the log has grown to several times what a
+ * fresh one would be, it is written anew in one piece (file_write) by a
+ * background thread, which blocks no writer for longer than the sink takes for
+ * that piece.
  *
  * A changeset names a row by its primary key.  The keys of these tables are
  * therefore such as mean the same in every catalogue: UUIDs, names, positions,

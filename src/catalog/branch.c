@@ -192,33 +192,91 @@ int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err)
 	return r;
 }
 
-int tx_line_list(struct tx *tx, const struct uuid *volume, struct line **ret, size_t *ret_count,
-		 struct fl_error *err)
+static struct line read_line(struct query *q)
+{
+	return (struct line){
+		.branch = query_uuid(q, 0),
+		.start = query_int(q, 1),
+		.parent = query_position(q, 2),
+	};
+}
+
+static int list_lines(struct tx *tx, enum sql sql, const struct uuid *of, struct line **ret,
+		      size_t *ret_count, struct fl_error *err)
 {
 	own_query struct query q = {};
 	own_free struct line *lines = NULL;
 	size_t count = 0, capacity = 0;
 	int r;
 
-	if (query_begin(&q, tx, SQL_LINE_LIST, err) < 0)
+	if (query_begin(&q, tx, sql, err) < 0)
 		return fl_failed(err);
-	query_bind_uuid(&q, 1, volume);
+	query_bind_uuid(&q, 1, of);
 	while ((r = query_step(&q, err)) > 0) {
 		if (count == capacity) {
 			capacity = capacity ? 2 * capacity : 8;
 			lines = xrealloc(lines, capacity, sizeof(*lines));
 		}
-		lines[count++] = (struct line){
-			.branch = query_uuid(&q, 0),
-			.start = query_int(&q, 1),
-			.parent = query_position(&q, 2),
-		};
+		lines[count++] = read_line(&q);
 	}
 	if (r < 0)
 		return r;
 	*ret = take_ptr(lines);
 	*ret_count = count;
 	return 0;
+}
+
+int tx_line_list(struct tx *tx, const struct uuid *volume, struct line **ret, size_t *ret_count,
+		 struct fl_error *err)
+{
+	return list_lines(tx, SQL_LINE_LIST, volume, ret, ret_count, err);
+}
+
+int tx_line_list_branch(struct tx *tx, const struct uuid *branch, struct line **ret,
+			size_t *ret_count, struct fl_error *err)
+{
+	return list_lines(tx, SQL_LINE_LIST_BRANCH, branch, ret, ret_count, err);
+}
+
+int tx_line_at(struct tx *tx, const struct uuid *branch, int64_t time, struct line *ret,
+	       struct fl_error *err)
+{
+	own_query struct query q = {};
+	int r;
+
+	if (query_begin(&q, tx, SQL_LINE_AT, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, branch);
+	query_bind_int(&q, 2, time);
+	r = query_step(&q, err);
+	if (r == 0)
+		return fl_fail(err, FL_NOT_FOUND, "no line of the branch holds that time");
+	if (r < 0)
+		return r;
+	*ret = read_line(&q);
+	return 0;
+}
+
+int tx_line_children(struct tx *tx, const struct stretch *stretch,
+		     int (*each)(void *arg, const struct line *line, struct fl_error *err),
+		     void *arg, struct fl_error *err)
+{
+	own_query struct query q = {};
+	int r;
+
+	if (query_begin(&q, tx, SQL_LINE_CHILDREN, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, &stretch->branch);
+	query_bind_int(&q, 2, stretch->from);
+	query_bind_int(&q, 3, stretch->to);
+	while ((r = query_step(&q, err)) > 0) {
+		struct line line = read_line(&q);
+
+		r = each(arg, &line, err);
+		if (r < 0)
+			return r;
+	}
+	return r;
 }
 
 int tx_line_repoint(struct tx *tx, const struct position *from, const struct position *to,

@@ -45,8 +45,7 @@
 
 enum {
 	WRITER_CACHE = 1024, /* KiB */
-	READER_CACHE = 512,
-	READERS_KEPT = 4,
+	READER_CACHE = 256,
 	READER_WAIT_MS = 20,
 	CHECKPOINT_PAGES = 1000,
 };
@@ -238,7 +237,11 @@ void catalog_close(struct catalog *catalog)
 
 int catalog_put_aside(const char *path, struct fl_error *err)
 {
-	static const char *const suffixes[] = { "-wal", "-shm", "" };
+	/*
+	 * The database first: a log without a database is never read, but a
+	 * database without its log would be, and would lack what was acknowledged.
+	 */
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
 	char time[CLOCK_TEXT];
 
 	clock_format_storage(clock_now(), time);

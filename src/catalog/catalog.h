@@ -6,7 +6,8 @@
  * It is the index of the pool, never its truth: storage names and facts in the
  * pool carry identity, order and parents, so that a lost catalogue loses no
  * data.  What only users know (tags, stashes, metadata, names and messages of
- * snapshots) is in the backup, too (backup.h).
+ * snapshots) and what is under way (retired heads, intents) is in the backup,
+ * too (backup.h).
  *
  * Transactions.  Reading: tx_begin() gives a consistent view on one of a few
  * read connections; any number at once.  Writing: catalog_write() runs a
@@ -62,7 +63,11 @@ void catalog_close(struct catalog *catalog);
 /* How many durable writes the catalogue has seen since it was made; kept in it. */
 uint64_t catalog_generation(struct catalog *catalog);
 
-/* Removes the files of a (closed) catalogue at `path`, keeping them as PATH.lost-TIME. */
+/*
+ * Removes the files of a (closed) catalogue at `path`, keeping them as
+ * PATH.lost-TIME.  Repeatable: stopped halfway it leaves the whole catalogue at
+ * `path`, or none and parts of its log, which nobody reads.
+ */
 must_check int catalog_put_aside(const char *path, struct fl_error *err);
 
 must_check int tx_begin(struct catalog *catalog, struct tx **ret, struct fl_error *err);
@@ -165,6 +170,17 @@ must_check int tx_line_insert(struct tx *tx, const struct line *line, struct fl_
 /* All lines of all branches of a volume, destroyed branches included; `*ret` is heap. */
 must_check int tx_line_list(struct tx *tx, const struct uuid *volume, struct line **ret,
 			    size_t *ret_count, struct fl_error *err);
+/* Those of one branch, oldest first. */
+must_check int tx_line_list_branch(struct tx *tx, const struct uuid *branch, struct line **ret,
+				   size_t *ret_count, struct fl_error *err);
+/* The line of `branch` that `time` lies in: the one with the greatest start <= `time`. */
+must_check int tx_line_at(struct tx *tx, const struct uuid *branch, int64_t time, struct line *ret,
+			  struct fl_error *err);
+/* The lines, of any branch, whose parent lies in the stretch. */
+must_check int tx_line_children(struct tx *tx, const struct stretch *stretch,
+				int (*each)(void *arg, const struct line *line,
+					    struct fl_error *err),
+				void *arg, struct fl_error *err);
 /* Lines that began from `from` begin from `to` (or from nothing, when that is none). */
 must_check int tx_line_repoint(struct tx *tx, const struct position *from,
 			       const struct position *to, struct fl_error *err);

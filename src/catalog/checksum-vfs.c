@@ -266,8 +266,11 @@ static sqlite3_vfs vfs = {
 
 static void register_vfs(void)
 {
-	sqlite3_vfs *system = sqlite3_vfs_find(NULL);
+	sqlite3_vfs *system;
 
+	/* Before anything else: its counters are one lock that all connections share. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	system = sqlite3_vfs_find(NULL);
 	vfs.pAppData = system;
 	vfs.mxPathname = system->mxPathname;
 	vfs.szOsFile = (int)sizeof(struct checked_file) + system->szOsFile;

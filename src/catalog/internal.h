@@ -8,6 +8,8 @@
 #include "catalog/schema.h"
 #include "catalog/statement.h"
 
+enum { READERS_KEPT = 16 }; /* connections for reading that stay open */
+
 struct backup;
 struct request;
 

@@ -9,11 +9,14 @@
 /*
  * Two kinds of tables.
  *
- * What only users know (setting, volume, branch, line, note, tag, stash) has
- * keys that mean something outside this file: UUIDs, names, positions.  These
- * tables travel in the backup (backup.h), row by row, and must fit into any
- * other catalogue.  They refer to snapshots by position and without a foreign
- * key, because they may be restored before the snapshots are found.
+ * What only users know (setting, volume, branch, line, note, tag, stash) and
+ * what is under way (retired, intent) has keys that mean something outside this
+ * file: UUIDs, names, positions.  These tables travel in the backup (backup.h),
+ * row by row, and must fit into any other catalogue.  They refer to snapshots
+ * by position and without a foreign key, because they may be restored before
+ * the snapshots are found.  The number of an intent is one more than the
+ * greatest there is, so that the order of those that wait is the same wherever
+ * they are restored.
  *
  * The rest is this catalogue's own.  `snapshot` can have a million rows, so it
  * is narrow: the branch is a small number (branch_number), the instance and
@@ -107,6 +110,23 @@ static const char version_1[] =
 	") STRICT, WITHOUT ROWID;\n"
 	"CREATE INDEX stash_tip ON stash (tip_branch, tip_time);\n"
 
+	"CREATE TABLE retired (\n"
+	"	operation BLOB PRIMARY KEY NOT NULL,\n"
+	"	volume BLOB NOT NULL,\n"
+	"	branch BLOB NOT NULL,\n"
+	"	stash INTEGER NOT NULL,\n"
+	"	tip_branch BLOB,\n"
+	"	tip_time INTEGER\n"
+	") STRICT, WITHOUT ROWID;\n"
+
+	"CREATE TABLE intent (\n"
+	"	operation BLOB PRIMARY KEY NOT NULL,\n"
+	"	number INTEGER NOT NULL,\n"
+	"	verb TEXT NOT NULL,\n"
+	"	body TEXT NOT NULL\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE INDEX intent_order ON intent (number);\n"
+
 	"CREATE TABLE branch_number (\n"
 	"	number INTEGER PRIMARY KEY,\n"
 	"	uuid BLOB NOT NULL UNIQUE REFERENCES branch\n"
@@ -129,23 +149,7 @@ static const char version_1[] =
 	"	noted INTEGER NOT NULL,\n"
 	"	PRIMARY KEY (branch, time)\n"
 	") STRICT, WITHOUT ROWID;\n"
-	"CREATE UNIQUE INDEX snapshot_id ON snapshot (id);\n"
-
-	"CREATE TABLE retired (\n"
-	"	operation BLOB PRIMARY KEY NOT NULL,\n"
-	"	volume BLOB NOT NULL,\n"
-	"	branch BLOB NOT NULL,\n"
-	"	stash INTEGER NOT NULL,\n"
-	"	tip_branch BLOB,\n"
-	"	tip_time INTEGER\n"
-	") STRICT, WITHOUT ROWID;\n"
-
-	"CREATE TABLE intent (\n"
-	"	number INTEGER PRIMARY KEY AUTOINCREMENT,\n"
-	"	operation BLOB NOT NULL UNIQUE,\n"
-	"	verb TEXT NOT NULL,\n"
-	"	body TEXT NOT NULL\n"
-	") STRICT;\n";
+	"CREATE UNIQUE INDEX snapshot_id ON snapshot (id);\n";
 
 static const char *const steps[] = {
 	version_1,

@@ -1,5 +1,6 @@
 #include "catalog/statement.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,13 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_LINE_LIST] = "SELECT l.branch, l.start, l.parent_branch, l.parent_time "
 			  "FROM branch b CROSS JOIN line l ON l.branch = b.uuid "
 			  "WHERE b.volume = ?1",
+	[SQL_LINE_LIST_BRANCH] = "SELECT branch, start, parent_branch, parent_time "
+				 "FROM line WHERE branch = ?1 ORDER BY start",
+	[SQL_LINE_AT] = "SELECT branch, start, parent_branch, parent_time "
+			"FROM line WHERE branch = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1",
+	[SQL_LINE_CHILDREN] =
+		"SELECT branch, start, parent_branch, parent_time "
+		"FROM line WHERE parent_branch = ?1 AND parent_time BETWEEN ?2 AND ?3",
 	[SQL_LINE_REPOINT] = "UPDATE line SET parent_branch = ?3, parent_time = ?4 "
 			     "WHERE parent_branch = ?1 AND parent_time = ?2",
 
@@ -184,7 +192,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_RETIRED_EACH] = "SELECT operation, volume, branch, stash, tip_branch, tip_time "
 			     "FROM retired ORDER BY operation",
 
-	[SQL_INTENT_INSERT] = "INSERT INTO intent (operation, verb, body) VALUES (?1, ?2, ?3)",
+	[SQL_INTENT_INSERT] = "INSERT INTO intent (operation, number, verb, body) VALUES "
+			      "(?1, (SELECT coalesce(max(number), 0) + 1 FROM intent), ?2, ?3)",
 	[SQL_INTENT_DELETE] = "DELETE FROM intent WHERE operation = ?1",
 	[SQL_INTENT_EACH] = "SELECT operation, verb, body FROM intent ORDER BY number",
 };
@@ -365,6 +374,7 @@ int query_step(struct query *query, struct fl_error *err)
 {
 	int result = query->failed;
 
+	assert(query->connection); /* begun */
 	if (result == SQLITE_OK)
 		result = sqlite3_step(query->statement);
 	if (result == SQLITE_ROW)

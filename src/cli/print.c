@@ -389,7 +389,7 @@ void table_flush(struct table *table)
 			continue;
 		}
 		add_cell(table, at, cell, table->columns[at].paint, &out);
-		at = (at + 1) % columns;
+		at = at + 1 == columns ? 0 : at + 1;
 	}
 	fwrite(text_get(&out), 1, out.length, stdout);
 	text_clear(&table->cells);

@@ -1,12 +1,13 @@
 #include "container/holders.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <linux/capability.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -14,184 +15,469 @@
 #include "base/text.h"
 
 /*
- * One pass over /proc.  Descriptors and directories are compared by stat()
+ * One pass over /proc.  Descriptors and directories are compared by statx()
  * through their magic links, which shows the subvolume's own device.  The
  * device in a line of `maps` is the whole file system's, so it only selects the
- * lines that are then looked at through map_files.  Mount tables are read once
- * for each mount namespace.
+ * processes whose map_files are then looked at.  Mount tables are read once for
+ * each mount namespace and root directory (a table leaves out what the root
+ * directory does not reach).
+ *
+ * Threads can have descriptors, directories and a mount namespace of their own,
+ * and a process lives on when its first thread, which /proc/PID shows, has
+ * ended.  So every thread is looked at, but for what kcmp() calls the same as
+ * what was looked at already.  Where kcmp() is missing or refused all count as
+ * different: more work, the same answer.
+ *
+ * Nothing is taken for unused because it could not be read: see forgive().
  */
 
-#define MOUNT_TABLE (4 * 1024 * 1024)
 #define WHAT 512
-#define NAMESPACES 256
+#define VIEWS 256
+#define BUFFER (64 * 1024)
+
+/* A mount namespace, seen from a root directory. */
+struct view {
+	uint64_t namespace, mount, device, root;
+};
+
+/* Parts of a thread, which it may share with others. */
+enum part { DIRECTORIES, FILES, MAPPINGS, MOUNTS, PARTS };
 
 struct search {
 	const struct holders_query *query;
+	int (*each)(void *arg, pid_t pid, const char *command, const char *what,
+		    struct fl_error *err);
+	void *arg;
 	int proc;
-	char device[32]; /* "0:45 " of the file system, as mountinfo and maps show it; "" = none
-			    known */
-	ino_t seen[NAMESPACES];
-	size_t seen_count;
-	char what[WHAT]; /* of the present process; "" = it holds nothing */
+	dev_t device; /* of the file system, as mountinfo and maps show it; 0: not known */
+	struct view views[VIEWS];
+	size_t view_count;
+	bool may_look;	     /* whoever is still hidden, is so from every root like us */
+	pid_t pid;	     /* the present process */
+	pid_t looked[PARTS]; /* the last of its threads whose part was looked at */
+	bool mapped;	     /* it maps something of the file system */
+	char what[WHAT];     /* how it holds a tree; "" = it holds none */
+	char buffer[BUFFER]; /* for each_line() */
 };
 
-static bool matches(const struct search *search, int dir, const char *path)
-{
-	struct stat st;
+/* --- what the kernel shows ---------------------------------------------------- */
 
-	if (fstatat(dir, path, &st, 0) < 0)
-		return false;
+/*
+ * Asks for nothing but the device, from memory: a server of a network or FUSE
+ * file system that does not answer cannot hold us up, and FUSE then refuses
+ * nobody.
+ */
+static int look(int dir, const char *path, struct statx *ret)
+{
+	return statx(dir, path, AT_STATX_DONT_SYNC, 0, ret);
+}
+
+static bool is_tree(const struct search *search, dev_t device)
+{
 	for (size_t i = 0; i < search->query->count; i++)
-		if (search->query->trees[i].device && search->query->trees[i].device == st.st_dev)
+		if (device && search->query->trees[i].device == device)
 			return true;
 	return false;
 }
 
-static void note_link(struct search *search, int dir, const char *link)
+/* Does the link lead into one of the trees? */
+static int leads_into(const struct search *search, int dir, const char *link, bool *ret,
+		      struct fl_error *err)
 {
-	ssize_t n = readlinkat(dir, link, search->what, sizeof(search->what) - 1);
+	struct statx st;
 
-	snprintf(search->what + (n > 0 ? n : 0), sizeof(search->what) - (size_t)(n > 0 ? n : 0),
-		 "%s", n > 0 ? "" : "an open file");
-}
-
-static bool uses_directory(struct search *search, int process)
-{
-	if (matches(search, process, "cwd"))
-		snprintf(search->what, sizeof(search->what), "working directory");
-	else if (matches(search, process, "root"))
-		snprintf(search->what, sizeof(search->what), "root directory");
-	return search->what[0] != '\0';
-}
-
-/* Any entry of fd/ or map_files/ that lies in one of the trees. */
-static bool uses_entry(struct search *search, int process, const char *directory)
-{
-	int fd = openat(process, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	if (!dir)
-		return false;
-	while (!search->what[0] && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && matches(search, fd, entry->d_name))
-			note_link(search, fd, entry->d_name);
-	closedir(dir);
-	return search->what[0] != '\0';
-}
-
-static bool read_proc(int process, const char *name, struct text *ret)
-{
-	struct fl_error ignored; /* the process has ended, or the kernel hides it */
-
-	return fsat_read(process, name, MOUNT_TABLE, ret, &ignored) == 0;
-}
-
-/* Does the process map anything of the file system at all?  Then its map_files are worth a look. */
-static bool uses_mapping(struct search *search, int process)
-{
-	own_text struct text maps = { 0 };
-
-	if (!search->query->mappings || !read_proc(process, "maps", &maps))
-		return false;
-	for (size_t i = 0; i < search->query->count; i++) {
-		char tree[32];
-		dev_t device = search->query->trees[i].device;
-
-		snprintf(tree, sizeof(tree), " %02x:%02x ", major(device), minor(device));
-		if (device && (strstr(text_get(&maps), tree) ||
-			       (search->device[0] && strstr(text_get(&maps), search->device))))
-			return uses_entry(search, process, "map_files");
+	*ret = false;
+	if (look(dir, link, &st) < 0) {
+		if (errno == EACCES || errno == EPERM || errno == ENOMEM)
+			return fl_fail_errno(err, "cannot look at '%s'", link);
+		return 0; /* closed meanwhile, or its server is dead: then it is no file of ours */
 	}
-	return false;
+	*ret = is_tree(search, makedev(st.stx_dev_major, st.stx_dev_minor));
+	return 0;
 }
 
-static bool namespace_is_new(struct search *search, int process)
+static void close_file(FILE **file)
 {
+	if (*file)
+		fclose(*file);
+}
+
+/* Calls `each` with every line of a file, however large, until it answers true. */
+static int each_line(struct search *search, int dir, const char *path,
+		     bool (*each)(void *arg, const char *line), void *arg, struct fl_error *err)
+{
+	own(close_file) FILE *file = NULL;
+	own_free char *line = NULL;
+	own_fd int fd = -1;
+	size_t size = 0;
+
+	if (fsat_open(dir, path, O_RDONLY, 0, &fd, err) < 0)
+		return fl_failed(err);
+	file = fdopen(fd, "r");
+	if (!file)
+		return fl_fail_errno(err, "cannot read '%s'", path);
+	take_fd(fd);
+	setvbuf(file, search->buffer, _IOFBF, sizeof(search->buffer));
+	while (getline(&line, &size, file) > 0)
+		if (each(arg, line))
+			return 0;
+	return feof(file) ? 0 : fl_fail_errno(err, "cannot read '%s'", path);
+}
+
+/* The "MAJOR:MINOR" after `skip` fields of a line; 0 when there is none. */
+static dev_t device_in(const char *line, int skip, int base)
+{
+	unsigned long major, minor;
+	char *end;
+
+	for (; line && skip > 0; skip--) {
+		line = strchr(line, ' ');
+		line = line ? line + 1 : NULL;
+	}
+	if (!line)
+		return 0;
+	major = strtoul(line, &end, base);
+	if (*end != ':')
+		return 0;
+	minor = strtoul(end + 1, NULL, base);
+	return makedev((unsigned)major, (unsigned)minor);
+}
+
+/* --- one part of one thread ----------------------------------------------------- */
+
+static int look_at_directories(struct search *search, int thread, struct fl_error *err)
+{
+	static const char *const links[][2] = { { "cwd", "working directory" },
+						{ "root", "root directory" } };
+
+	for (size_t i = 0; i < array_size(links); i++) {
+		bool found;
+
+		if (leads_into(search, thread, links[i][0], &found, err) < 0)
+			return fl_failed(err);
+		if (found) {
+			snprintf(search->what, sizeof(search->what), "%s", links[i][1]);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+struct entries {
+	struct search *search;
+	int dir;
+};
+
+static int look_at_entry(void *arg, const char *name, unsigned char type, uint64_t inode,
+			 struct fl_error *err)
+{
+	const struct entries *entries = arg;
+	struct search *search = entries->search;
+	bool found;
+	ssize_t n;
+
+	if (search->what[0])
+		return 0;
+	if (leads_into(search, entries->dir, name, &found, err) < 0)
+		return fl_failed(err);
+	if (!found)
+		return 0;
+	n = readlinkat(entries->dir, name, search->what, sizeof(search->what) - 1);
+	if (n > 0)
+		search->what[n] = '\0';
+	else
+		snprintf(search->what, sizeof(search->what), "an open file");
+	return 0;
+}
+
+/* All entries of fd or map_files. */
+static int look_into(struct search *search, int thread, const char *directory, struct fl_error *err)
+{
+	own_fd int dir = -1;
+	struct entries entries = { .search = search };
+
+	if (fsat_open_dir(thread, directory, &dir, err) < 0)
+		return fl_failed(err);
+	entries.dir = dir;
+	return fsat_each(dir, look_at_entry, &entries, err);
+}
+
+static int look_at_files(struct search *search, int thread, struct fl_error *err)
+{
+	return look_into(search, thread, "fd", err);
+}
+
+/* "7f3a1000-7f3a2000 r--p 00000000 00:2d 257 /path" */
+static bool note_mapping(void *arg, const char *line)
+{
+	struct search *search = arg;
+	dev_t device = device_in(line, 3, 16);
+
+	search->mapped = device && (device == search->device || is_tree(search, device));
+	return search->mapped;
+}
+
+/* Without the file system's device every mapping may be one of a tree. */
+static int look_at_mappings(struct search *search, int thread, struct fl_error *err)
+{
+	if (!search->query->mappings)
+		return 0;
+	search->mapped = !search->device;
+	if (!search->mapped && each_line(search, thread, "maps", note_mapping, search, err) < 0)
+		return fl_failed(err);
+	return search->mapped ? look_into(search, thread, "map_files", err) : 0;
+}
+
+static int view_get(int thread, struct view *ret, struct fl_error *err)
+{
+	struct view view = { 0 };
+	struct statx root;
 	struct stat st;
 
-	if (fstatat(process, "ns/mnt", &st, 0) < 0)
-		return false;
-	for (size_t i = 0; i < search->seen_count; i++)
-		if (search->seen[i] == st.st_ino)
+	if (fstatat(thread, "ns/mnt", &st, 0) < 0)
+		return fl_fail_errno(err, "cannot look at 'ns/mnt'");
+	view.namespace = st.st_ino;
+	if (look(thread, "root", &root) == 0) {
+		view.mount = root.stx_mnt_id;
+		view.device = makedev(root.stx_dev_major, root.stx_dev_minor);
+		view.root = root.stx_ino;
+	}
+	*ret = view;
+	return 0;
+}
+
+static bool view_is_new(const struct search *search, const struct view *view)
+{
+	for (size_t i = 0; i < search->view_count; i++)
+		if (memcmp(&search->views[i], view, sizeof(*view)) == 0)
 			return false;
-	/* A full table costs repeated work, never an answer. */
-	if (search->seen_count < NAMESPACES)
-		search->seen[search->seen_count++] = st.st_ino;
 	return true;
 }
 
-/* Is this line of mountinfo a mount of the tree?  "36 35 0:45 /heads/x /mnt/x rw - btrfs ...
- * rw,subvolid=257,..." */
-static bool line_is_mount(const struct search *search, const char *line,
-			  const struct held_tree *tree)
+/* Is `option` one of those that the comma-separated `options`, up to the end of the line, hold? */
+static bool has_option(const char *options, const char *option)
 {
-	const char *found = tree->mount[0] && search->device[0] ? strstr(line, tree->mount) : NULL;
+	size_t length = strlen(option);
 
-	return found && !isalnum((unsigned char)found[strlen(tree->mount)]);
-}
+	while (*options && *options != '\n') {
+		size_t n = strcspn(options, ",\n");
 
-static void note_mount(struct search *search, const char *line)
-{
-	char where[WHAT - 16] = "";
-
-	sscanf(line, "%*d %*d %*s %*s %495s", where);
-	snprintf(search->what, sizeof(search->what), "mounted at %s", where);
-}
-
-static bool mounts_tree(struct search *search, int process)
-{
-	own_text struct text table = { 0 };
-	char device[32];
-	char *save = NULL;
-
-	if (!namespace_is_new(search, process) || !read_proc(process, "mountinfo", &table))
-		return false;
-	for (char *line = strtok_r(table.bytes, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		if (sscanf(line, "%*d %*d %31s", device) != 1 ||
-		    strcmp(device, search->device) != 0)
-			continue;
-		for (size_t i = 0; i < search->query->count; i++)
-			if (line_is_mount(search, line, &search->query->trees[i])) {
-				note_mount(search, line);
-				return true;
-			}
+		if (n == length && strncmp(options, option, n) == 0)
+			return true;
+		options += n + (options[n] == ',');
 	}
 	return false;
 }
 
-static void read_command(int process, char command[static 32])
+/* "36 35 0:45 /heads/x /mnt/x rw shared:7 - btrfs /dev/sdb rw,subvolid=257,subvol=/heads/x" */
+static bool note_mount(void *arg, const char *line)
+{
+	struct search *search = arg;
+	const char *options = strrchr(line, ' ');
+	char where[WHAT - 16] = "";
+	bool found = false;
+
+	if (!options || device_in(line, 2, 10) != search->device)
+		return false;
+	for (size_t i = 0; !found && i < search->query->count; i++) {
+		const char *mount = search->query->trees[i].mount;
+
+		found = mount[0] && has_option(options + 1, mount);
+	}
+	if (!found)
+		return false;
+	sscanf(line, "%*d %*d %*s %*s %495s", where);
+	snprintf(search->what, sizeof(search->what), "mounted at %s", where);
+	return true;
+}
+
+static int look_at_mounts(struct search *search, int thread, struct fl_error *err)
+{
+	struct view view;
+
+	if (!search->device)
+		return 0;
+	if (view_get(thread, &view, err) < 0)
+		return fl_failed(err);
+	if (!view_is_new(search, &view))
+		return 0;
+	if (each_line(search, thread, "mountinfo", note_mount, search, err) < 0)
+		return fl_failed(err);
+	/* A full table costs repeated work, never an answer. */
+	if (search->view_count < VIEWS)
+		search->views[search->view_count++] = view;
+	return 0;
+}
+
+/* --- processes ------------------------------------------------------------------- */
+
+static const struct {
+	int shared; /* what kcmp() compares.  Who shares directories shares the mount namespace. */
+	int (*look)(struct search *search, int thread, struct fl_error *err);
+} parts[PARTS] = {
+	[DIRECTORIES] = { KCMP_FS, look_at_directories },
+	[FILES] = { KCMP_FILES, look_at_files },
+	[MAPPINGS] = { KCMP_VM, look_at_mappings },
+	[MOUNTS] = { KCMP_FS, look_at_mounts },
+};
+
+/*
+ * A look that failed is no harm when the thread has ended, or when the whole
+ * thread is hidden: another user's when we are not root, or one that refuses all
+ * who have the right to look (a container's keeper, by a security module or from
+ * an outer user namespace), of which more attempts would tell no more.  The
+ * kernel says EACCES also of a thread that ends while one of its links is
+ * followed.
+ */
+static int forgive(const struct search *search, pid_t thread, struct fl_error *err)
+{
+	char stat[32], cwd[32], target[8];
+
+	snprintf(stat, sizeof(stat), "%d/stat", (int)thread);
+	snprintf(cwd, sizeof(cwd), "%d/cwd", (int)thread);
+	if (err->sys == ENOENT || err->sys == ESRCH || err->sys == EINVAL)
+		return 0;
+	if (err->sys != EACCES && err->sys != EPERM)
+		return fl_failed(err);
+	if (geteuid() != 0 || faccessat(search->proc, stat, F_OK, 0) < 0)
+		return 0;
+	if (search->may_look && readlinkat(search->proc, cwd, target, sizeof(target)) < 0)
+		return 0;
+	return fl_hint(err, "flockerd needs the capability CAP_SYS_PTRACE to see who uses a tree");
+}
+
+static bool shares(pid_t a, pid_t b, int what)
+{
+	return syscall(SYS_kcmp, a, b, what, 0, 0) == 0;
+}
+
+static bool is_looked_at(const struct search *search, pid_t thread, enum part part)
+{
+	return search->looked[part] && (shares(search->pid, thread, parts[part].shared) ||
+					shares(search->looked[part], thread, parts[part].shared));
+}
+
+static int look_at_thread(void *arg, const char *name, unsigned char type, uint64_t inode,
+			  struct fl_error *err)
+{
+	struct search *search = arg;
+	pid_t number = (pid_t)strtol(name, NULL, 10);
+	own_fd int thread = -1;
+
+	for (enum part part = 0; part < PARTS && !search->what[0]; part++) {
+		if (is_looked_at(search, number, part))
+			continue;
+		/* Not listed there, but found: and only there it has map_files. */
+		if (thread < 0 && fsat_open_dir(search->proc, name, &thread, err) < 0)
+			return forgive(search, number, err);
+		search->looked[part] = number;
+		if (parts[part].look(search, thread, err) < 0 && forgive(search, number, err) < 0)
+			return fl_failed(err);
+	}
+	return 0;
+}
+
+static int look_at_threads(struct search *search, const char *process, struct fl_error *err)
+{
+	own_fd int tasks = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "%.20s/task", process);
+	if (fsat_open_dir(search->proc, path, &tasks, err) < 0)
+		return forgive(search, search->pid, err);
+	if (fsat_each(tasks, look_at_thread, search, err) < 0)
+		return forgive(search, search->pid, err);
+	return 0;
+}
+
+static void read_command(struct search *search, const char *process, char command[static 32])
 {
 	own_text struct text text = { 0 };
+	struct fl_error ignored; /* the process has ended */
+	char path[32];
 
-	if (read_proc(process, "comm", &text))
+	snprintf(path, sizeof(path), "%.20s/comm", process);
+	if (fsat_read(search->proc, path, 256, &text, &ignored) == 0)
 		snprintf(command, 32, "%.*s", (int)strcspn(text_get(&text), "\n"), text_get(&text));
 	else
 		snprintf(command, 32, "?");
 }
 
-/* The device number that mountinfo shows for the file system of `beside`. */
-static void find_device(struct search *search)
+static int look_at_process(void *arg, const char *name, unsigned char type, uint64_t inode,
+			   struct fl_error *err)
 {
-	own_text struct text table = { 0 };
-	char device[32], where[4096];
-	char *save = NULL;
+	struct search *search = arg;
+	char command[32];
 
-	if (!search->query->beside || !read_proc(search->proc, "self/mountinfo", &table))
-		return;
-	for (char *line = strtok_r(table.bytes, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save))
-		if (sscanf(line, "%*d %*d %31s %*s %4095s", device, where) == 2 &&
-		    strcmp(where, search->query->beside) == 0)
-			snprintf(search->device, sizeof(search->device), "%s", device);
+	if (!isdigit((unsigned char)name[0]))
+		return 0;
+	search->pid = (pid_t)strtol(name, NULL, 10);
+	if (search->pid == getpid())
+		return 0;
+	search->what[0] = '\0';
+	memset(search->looked, 0, sizeof(search->looked));
+	if (look_at_threads(search, name, err) < 0)
+		return fl_wrap(err, "looking at process %d", (int)search->pid);
+	if (!search->what[0])
+		return 0;
+	read_command(search, name, command);
+	return search->each(search->arg, search->pid, command, search->what, err);
 }
 
-static bool process_holds(struct search *search, int process)
+/* --- the file system ---------------------------------------------------------------- */
+
+struct mount_search {
+	uint64_t mount;
+	dev_t device;
+};
+
+static bool note_device(void *arg, const char *line)
 {
-	search->what[0] = '\0';
-	return uses_directory(search, process) || uses_entry(search, process, "fd") ||
-	       uses_mapping(search, process) || mounts_tree(search, process);
+	struct mount_search *wanted = arg;
+
+	if (strtoull(line, NULL, 10) != wanted->mount)
+		return false;
+	wanted->device = device_in(line, 2, 10);
+	return true;
+}
+
+/*
+ * The device that mountinfo shows for the file system of `beside`, which on
+ * Btrfs no stat() shows.  By the mount's number: its path is told with escapes,
+ * and other mounts may lie beneath.
+ */
+static int find_device(struct search *search, struct fl_error *err)
+{
+	const char *beside = search->query->beside;
+	struct mount_search wanted = { 0 };
+	struct statx st;
+
+	if (!beside)
+		return 0;
+	if (statx(AT_FDCWD, beside, AT_NO_AUTOMOUNT, STATX_MNT_ID, &st) < 0)
+		return errno == ENOENT ? 0 : fl_fail_errno(err, "cannot look at '%s'", beside);
+	if (!(st.stx_mask & STATX_MNT_ID) || !(st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT))
+		return fl_fail(err, FL_UNSUPPORTED, "this kernel does not tell mounts apart");
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return 0;
+	wanted.mount = st.stx_mnt_id;
+	if (each_line(search, search->proc, "thread-self/mountinfo", note_device, &wanted, err) < 0)
+		return fl_failed(err);
+	if (!wanted.device)
+		return fl_fail(err, FL_SYSTEM, "the mount at '%s' is not in the mount table",
+			       beside);
+	search->device = wanted.device;
+	return 0;
+}
+
+static bool may_look(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &header, sets) < 0)
+		return false;
+	return sets[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE);
 }
 
 int holders_find(const struct holders_query *query,
@@ -201,30 +487,15 @@ int holders_find(const struct holders_query *query,
 {
 	own_free struct search *search = xcalloc(1, sizeof(*search));
 	own_fd int proc = -1;
-	struct dirent *entry;
-	DIR *dir;
-	int r = 0;
 
 	if (fsat_open_dir(AT_FDCWD, "/proc", &proc, err) < 0)
 		return fl_wrap(err, "looking for processes");
 	search->query = query;
+	search->each = each;
+	search->arg = arg;
 	search->proc = proc;
-	find_device(search);
-	dir = fdopendir(dup(proc));
-	while (dir && r == 0 && (entry = readdir(dir))) {
-		own_fd int process = -1;
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		char command[32];
-		struct fl_error gone;
-
-		if (pid <= 0 || pid == getpid() ||
-		    fsat_open_dir(proc, entry->d_name, &process, &gone) < 0 ||
-		    !process_holds(search, process))
-			continue;
-		read_command(process, command);
-		r = each(arg, pid, command, search->what, err);
-	}
-	if (dir)
-		closedir(dir);
-	return r;
+	search->may_look = may_look();
+	if (find_device(search, err) < 0)
+		return fl_wrap(err, "looking for mounts");
+	return fsat_each(proc, look_at_process, search, err);
 }

@@ -3,7 +3,8 @@
 /*
  * Who uses a tree, decided from what the kernel knows and never from counting
  * calls: descriptors, working and root directories, programs and mappings of
- * all processes, and mounts of the tree in all mount namespaces.
+ * all processes and their threads, and mounts of the tree in all mount
+ * namespaces.
  *
  * A tree is told by the device number of its files (each Btrfs subvolume and
  * each ZFS dataset has its own) and, for mounts, by an option that mountinfo
@@ -27,15 +28,23 @@ struct held_tree {
 struct holders_query {
 	const struct held_tree *trees;
 	size_t count;
-	const char
-		*beside; /* a mount point of the same file system; mounts of others don't count */
-	bool mappings;	 /* look at mappings and programs too: slower (about 0.1 ms per process) */
+	/*
+	 * A mount point of the same file system: mounts of others do not count.
+	 * NULL, or no mount point (nothing is exposed): mounts are not looked at.
+	 */
+	const char *beside;
+	/* Look at mappings and programs too: slower, about 0.1 ms per process. */
+	bool mappings;
 };
 
 /*
  * Calls `each` once for every process that uses one of the trees; `what` says
  * how.  Stops at a negative answer and returns it.  Processes that end
- * meanwhile are passed over.
+ * meanwhile are passed over, and those that the kernel hides: other users' when
+ * not root, and those that refuse even root with CAP_SYS_PTRACE.  What could not
+ * be looked at for another reason (FL_DENIED for root without CAP_SYS_PTRACE,
+ * FL_SYSTEM when out of descriptors or memory) fails the call: its silence never
+ * means "unused".
  */
 must_check int holders_find(const struct holders_query *query,
 			    int (*each)(void *arg, pid_t pid, const char *command, const char *what,

@@ -58,14 +58,15 @@ int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row 
 }
 
 /* The newest snapshot that exists in an ancestry; `*ret` 0 when there is none. */
-static int newest_in(struct tx *tx, const struct family *family, const struct position *position,
-		     bool itself, uint64_t *ret, struct fl_error *err)
+static int newest_in(struct tx *tx, const struct position *position, bool itself, uint64_t *ret,
+		     struct fl_error *err)
 {
 	own_free struct stretch *stretches = NULL;
 	size_t count;
 
 	*ret = 0;
-	family_ancestry(family, position, &stretches, &count);
+	if (past_of(tx, position, &stretches, &count, err) < 0)
+		return fl_failed(err);
 	for (size_t i = 0; i < count; i++) {
 		own_snapshot_row struct snapshot_row row = { 0 };
 		int r = tx_snapshot_nth(tx, &stretches[i], i == 0 && !itself ? 1 : 0, &row, NULL,
@@ -79,20 +80,18 @@ static int newest_in(struct tx *tx, const struct family *family, const struct po
 	return 0;
 }
 
-static int tip_of(struct tx *tx, const struct family *family, const struct branch_row *branch,
-		  uint64_t *ret, struct fl_error *err)
+static int tip_of(struct tx *tx, const struct branch_row *branch, uint64_t *ret,
+		  struct fl_error *err)
 {
 	struct position tip;
 
-	*ret = 0;
-	if (family_head(tx, family, &branch->uuid, &tip, err) < 0)
+	if (head_position(tx, &branch->uuid, &tip, err) < 0)
 		return fl_failed(err);
-	return position_is_none(&tip) ? 0 : newest_in(tx, family, &tip, true, ret, err);
+	return newest_in(tx, &tip, true, ret, err);
 }
 
-int answer_branch_of(struct engine *engine, struct tx *tx, const struct volume_row *volume,
-		     const struct family *family, const struct branch_row *row, struct branch *ret,
-		     struct fl_error *err)
+int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
+		  const struct branch_row *row, struct branch *ret, struct fl_error *err)
 {
 	*ret = (struct branch){
 		.uuid = row->uuid,
@@ -101,7 +100,7 @@ int answer_branch_of(struct engine *engine, struct tx *tx, const struct volume_r
 		.origin = row->origin,
 		.created = row->created,
 	};
-	if (tip_of(tx, family, row, &ret->tip, err) < 0 ||
+	if (tip_of(tx, row, &ret->tip, err) < 0 ||
 	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0)
 		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);
@@ -112,16 +111,6 @@ int answer_branch_of(struct engine *engine, struct tx *tx, const struct volume_r
 	return 0;
 }
 
-int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
-		  const struct branch_row *row, struct branch *ret, struct fl_error *err)
-{
-	own_family struct family family = { 0 };
-
-	if (family_load(tx, &row->volume, &family, err) < 0)
-		return fl_failed(err);
-	return answer_branch_of(engine, tx, volume, &family, row, ret, err);
-}
-
 static int add_tag_name(void *arg, const struct tag_row *row, struct fl_error *err)
 {
 	struct snapshot *snapshot = arg;
@@ -129,17 +118,6 @@ static int add_tag_name(void *arg, const struct tag_row *row, struct fl_error *e
 	snapshot->tags = xrealloc(snapshot->tags, snapshot->tag_count + 1, sizeof(*snapshot->tags));
 	memcpy(snapshot->tags[snapshot->tag_count++], row->name, NAME_TEXT);
 	return 0;
-}
-
-/* The snapshot before it: in its own line, or where that began. */
-static int parent_of(struct tx *tx, const struct volume_row *volume,
-		     const struct position *position, uint64_t *ret, struct fl_error *err)
-{
-	own_family struct family family = { 0 };
-
-	if (family_load(tx, &volume->uuid, &family, err) < 0)
-		return fl_failed(err);
-	return newest_in(tx, &family, position, false, ret, err);
 }
 
 static int fill_names(struct engine *engine, struct tx *tx, const struct volume_row *volume,
@@ -172,7 +150,7 @@ int answer_snapshot(struct engine *engine, struct tx *tx, const struct volume_ro
 	memcpy(snapshot.name, row->name, NAME_TEXT);
 	metadata_copy(&row->metadata, &snapshot.metadata);
 	if (fill_names(engine, tx, volume, row, &snapshot, err) < 0 ||
-	    parent_of(tx, volume, &row->position, &snapshot.parent, err) < 0 ||
+	    newest_in(tx, &row->position, false, &snapshot.parent, err) < 0 ||
 	    tx_tag_each(tx, &volume->uuid, &row->position, add_tag_name, &snapshot, err) < 0 ||
 	    tx_snapshot_pins(tx, &row->position, &snapshot.pins, err) < 0) {
 		snapshot_done(&snapshot);

@@ -13,6 +13,7 @@
 #define PASS_IDLE (10 * CLOCK_MINUTE)
 #define PASS_AFTER_ERROR (30 * CLOCK_SECOND)
 #define PASS_HELD (2 * CLOCK_SECOND)   /* while replaced heads are still in use */
+#define PASS_SYNC (1 * CLOCK_SECOND)   /* so that the syncs of many verbs are one */
 #define PASS_SPARSE (1 * CLOCK_SECOND) /* while a pool may outgrow its host */
 
 /*
@@ -41,9 +42,24 @@ void sync_soon(struct engine *engine)
 {
 	own_lock(guard, &engine->care_mutex);
 
-	engine->unsynced = true;
+	if (engine->sync_due == 0)
+		engine->sync_due = clock_boot() + PASS_SYNC;
 	if (engine->care_wake)
 		engine->care_wake(engine->care_arg);
+}
+
+/* How long until a sync is due; 0: now, and it counts as done; -1: none is wanted. */
+static int64_t take_sync(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+	int64_t left = engine->sync_due - clock_boot();
+
+	if (engine->sync_due == 0)
+		return -1;
+	if (left > 0)
+		return left;
+	engine->sync_due = 0;
+	return 0;
 }
 
 void note_facts_unwritten(struct engine *engine, const struct fl_error *why)
@@ -67,17 +83,25 @@ static bool take_flag(struct engine *engine, bool *flag)
 static int64_t care_for_durability(struct engine *engine)
 {
 	struct fl_error err;
+	size_t forgot;
+	int64_t left;
 
 	if (take_flag(engine, &engine->facts_unwritten) && facts_refresh_all(engine, &err) < 0) {
 		note_facts_unwritten(engine, &err);
 		return PASS_AFTER_ERROR;
 	}
-	if (!take_flag(engine, &engine->unsynced))
-		return PASS_IDLE;
-	if (driver_of(engine)->sync(engine->pool, &err) < 0 || intents_forget(engine, &err) < 0) {
+	left = take_sync(engine);
+	if (left != 0)
+		return left < 0 ? PASS_IDLE : left;
+	if (driver_of(engine)->sync(engine->pool, &err) < 0 ||
+	    intents_forget(engine, &forgot, &err) < 0) {
 		log_warning("the pool could not be synced", "error=%s", err.text);
 		return PASS_AFTER_ERROR;
 	}
+	/* The file system cleans up behind a deletion, and gives the space back with one more sync.
+	 */
+	if (forgot > 0)
+		sync_soon(engine);
 	return PASS_IDLE;
 }
 

@@ -42,7 +42,7 @@ static struct forgetting take_carried_out(struct engine *engine)
 	return forgetting;
 }
 
-int intents_forget(struct engine *engine, struct fl_error *err)
+int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err)
 {
 	struct forgetting forgetting = take_carried_out(engine);
 	int r = 0;
@@ -51,6 +51,7 @@ int intents_forget(struct engine *engine, struct fl_error *err)
 	if (forgetting.count > 0)
 		r = catalog_write(engine->catalog, CATALOG_LAZY, forget, &forgetting, err);
 	free(forgetting.operations);
+	*ret_count = forgetting.count;
 	return r;
 }
 

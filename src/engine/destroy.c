@@ -50,6 +50,7 @@ static int refuse_if_used(struct engine *engine, const struct doom *doom, const 
 /* --- what hangs on a branch --------------------------------------------------- */
 
 struct dependants {
+	struct tx *tx;
 	const struct branch_row *branch;
 	struct text text;
 	size_t count;
@@ -76,32 +77,27 @@ static int add_if_tag(void *arg, const struct tag_row *row, struct fl_error *err
 	return 0;
 }
 
-static int add_children(struct tx *tx, struct dependants *dependants, struct fl_error *err)
+static int add_child(void *arg, const struct line *line, struct fl_error *err)
 {
-	own_family struct family family = { 0 };
+	struct dependants *dependants = arg;
+	struct branch_row child;
 
-	if (family_load(tx, &dependants->branch->volume, &family, err) < 0)
+	if (uuid_equal(&line->branch, &dependants->branch->uuid))
+		return 0;
+	if (tx_branch_get(dependants->tx, &line->branch, &child, err) < 0)
 		return fl_failed(err);
-	for (size_t i = 0; i < family.count; i++) {
-		struct branch_row child;
-
-		if (!uuid_equal(&family.lines[i].parent.branch, &dependants->branch->uuid) ||
-		    uuid_equal(&family.lines[i].branch, &dependants->branch->uuid))
-			continue;
-		if (tx_branch_get(tx, &family.lines[i].branch, &child, err) < 0)
-			return fl_failed(err);
-		if (!child.destroyed)
-			add_dependant(dependants, "branch ", child.name);
-	}
+	if (!child.destroyed)
+		add_dependant(dependants, "branch ", child.name);
 	return 0;
 }
 
 int refuse_if_needed(struct tx *tx, const struct branch_row *branch, const char *name,
 		     struct fl_error *err)
 {
-	own(dependants_done) struct dependants dependants = { .branch = branch };
+	own(dependants_done) struct dependants dependants = { .tx = tx, .branch = branch };
+	const struct stretch all = { branch->uuid, 1, INT64_MAX };
 
-	if (add_children(tx, &dependants, err) < 0 ||
+	if (tx_line_children(tx, &all, add_child, &dependants, err) < 0 ||
 	    tx_tag_each(tx, &branch->volume, NULL, add_if_tag, &dependants, err) < 0)
 		return fl_failed(err);
 	if (dependants.count == 0)
@@ -225,6 +221,7 @@ static int destroy_branch(struct engine *engine, struct target *target, struct t
 /* --- snapshots ---------------------------------------------------------------------- */
 
 struct pins {
+	struct tx *tx;
 	const struct position *position;
 	struct text text;
 	size_t count;
@@ -264,28 +261,27 @@ static int add_stash_pin(void *arg, const struct stash_row *row, struct fl_error
 	return 0;
 }
 
-/* Lines that began from it, and heads that go on from it. */
-static int add_line_pins(struct tx *tx, const struct uuid *volume, struct pins *pins,
-			 struct fl_error *err)
+/* A line that began from it. */
+static int add_line_pin(void *arg, const struct line *line, struct fl_error *err)
 {
-	own_family struct family family = { 0 };
+	struct pins *pins = arg;
+	struct branch_row branch;
 
-	if (family_load(tx, volume, &family, err) < 0)
+	if (tx_branch_get(pins->tx, &line->branch, &branch, err) < 0)
 		return fl_failed(err);
-	for (size_t i = 0; i < family.count; i++) {
-		const struct line *line = &family.lines[i];
-		struct branch_row branch;
-		struct position tip;
+	add_pin(pins, "branch %s %s from it", branch.name, line->start == 1 ? "began" : "went on");
+	return 0;
+}
 
-		if (tx_branch_get(tx, &line->branch, &branch, err) < 0 ||
-		    family_head(tx, &family, &line->branch, &tip, err) < 0)
-			return fl_failed(err);
-		if (position_equal(&line->parent, pins->position))
-			add_pin(pins, "branch %s %s from it", branch.name,
-				line->start == 1 ? "began" : "went on");
-		else if (line->start == 1 && position_equal(&tip, pins->position))
-			add_pin(pins, "branch %s goes on from it", branch.name);
-	}
+/* The head of its own branch; heads of others that go on from it began there. */
+static int add_tip_pin(struct pins *pins, const struct branch_row *branch, struct fl_error *err)
+{
+	struct position tip;
+
+	if (head_position(pins->tx, &branch->uuid, &tip, err) < 0)
+		return fl_failed(err);
+	if (position_equal(&tip, pins->position))
+		add_pin(pins, "branch %s goes on from it", branch->name);
 	return 0;
 }
 
@@ -293,12 +289,17 @@ static int find_pins(struct engine *engine, const struct target *target, struct 
 		     struct fl_error *err)
 {
 	const struct uuid *volume = &target->volume.uuid;
+	const struct position *at = pins->position;
+	const struct stretch here = { at->branch, at->time, at->time };
 	own_tx struct tx *tx = NULL;
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_tag_each(tx, volume, pins->position, add_tag_pin, pins, err) < 0 ||
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	pins->tx = tx;
+	if (tx_tag_each(tx, volume, at, add_tag_pin, pins, err) < 0 ||
 	    tx_stash_each(tx, volume, add_stash_pin, pins, err) < 0 ||
-	    add_line_pins(tx, volume, pins, err) < 0)
+	    tx_line_children(tx, &here, add_line_pin, pins, err) < 0 ||
+	    add_tip_pin(pins, &target->branch, err) < 0)
 		return fl_failed(err);
 	if (snapshot_is_linked(engine, target->volume.name, target->snapshot.id))
 		add_pin(pins, "it is mounted");

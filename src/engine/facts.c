@@ -91,11 +91,12 @@ static int encode(struct engine *engine, struct tx *tx, const struct volume_row 
 		  const struct branch_row *branch, const struct line *add, struct text *out,
 		  struct fl_error *err)
 {
-	own_family struct family family = { 0 };
+	own_free struct line *lines = NULL;
+	size_t count;
 	char instance[NAME_TEXT];
 	struct json json;
 
-	if (family_load(tx, &volume->uuid, &family, err) < 0)
+	if (tx_line_list_branch(tx, &branch->uuid, &lines, &count, err) < 0)
 		return fl_failed(err);
 	answer_instance(engine, tx, &branch->instance, instance);
 	json_init(&json, out);
@@ -104,9 +105,8 @@ static int encode(struct engine *engine, struct tx *tx, const struct volume_row 
 	add_volume(&json, volume);
 	add_branch(&json, branch, instance);
 	json_put_array(&json, "lines");
-	for (size_t i = 0; i < family.count; i++)
-		if (uuid_equal(&family.lines[i].branch, &branch->uuid))
-			add_line(&json, &family.lines[i]);
+	for (size_t i = 0; i < count; i++)
+		add_line(&json, &lines[i]);
 	if (add)
 		add_line(&json, add);
 	json_end(&json);

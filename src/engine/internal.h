@@ -41,7 +41,7 @@ struct engine {
 	pthread_mutex_t care_mutex; /* of what follows */
 	void (*care_wake)(void *arg);
 	void *care_arg;
-	bool unsynced; /* facts were written or trees deleted, and no sync has followed */
+	int64_t sync_due; /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
 	size_t carried_out_count;
 	bool facts_unwritten;  /* some facts could not be written: all are compared again */
@@ -127,27 +127,14 @@ void claim_drop(struct claim *claim);
 
 #define own_locks own(lock_drop)
 
-/* --- lineage of a volume, loaded (resolve.c) ------------------------------------ */
+/* --- pasts (resolve.c) ---------------------------------------------------------- */
 
-struct family {
-	struct line *lines;
-	size_t count;
-};
-void family_done(struct family *family);
-#define own_family own(family_done)
-must_check int family_load(struct tx *tx, const struct uuid *volume, struct family *ret,
-			   struct fl_error *err);
-static inline struct lineage family_lineage(const struct family *family)
-{
-	return (struct lineage){ family->lines, family->count };
-}
 /* The position that the branch's head continues from, or none. */
-must_check int family_head(struct tx *tx, const struct family *family, const struct uuid *branch,
-			   struct position *ret, struct fl_error *err);
-/* The stretches of a position's ancestry; `*ret` is heap. */
-void family_ancestry(const struct family *family, const struct position *position,
-		     struct stretch **ret, size_t *ret_count);
-
+must_check int head_position(struct tx *tx, const struct uuid *branch, struct position *ret,
+			     struct fl_error *err);
+/* The stretches of a position's ancestry, newest first; `*ret` is heap. */
+must_check int past_of(struct tx *tx, const struct position *position, struct stretch **ret,
+		       size_t *ret_count, struct fl_error *err);
 /* Every branch in the trash: on its own, or with its volume. */
 must_check int each_destroyed_branch(struct tx *tx,
 				     int (*each)(void *arg, const struct branch_row *row,
@@ -161,11 +148,6 @@ must_check int answer_volume(struct engine *engine, struct tx *tx, const struct 
 must_check int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
 			     const struct branch_row *row, struct branch *ret,
 			     struct fl_error *err);
-/* The same, for many branches of one volume: with its lines loaded. */
-must_check int answer_branch_of(struct engine *engine, struct tx *tx,
-				const struct volume_row *volume, const struct family *family,
-				const struct branch_row *row, struct branch *ret,
-				struct fl_error *err);
 must_check int answer_snapshot(struct engine *engine, struct tx *tx,
 			       const struct volume_row *volume, const struct snapshot_row *row,
 			       struct snapshot *ret, struct fl_error *err);
@@ -274,13 +256,17 @@ must_check int refuse_if_needed(struct tx *tx, const struct branch_row *branch, 
 /* Whichever of these the intent's verb names. */
 must_check int intent_finish(struct engine *engine, const struct intent_row *intent,
 			     struct fl_error *err);
+/* All that the catalogue notes.  One that can't be found or read is logged and kept. */
+must_check int finish_intents(struct engine *engine, struct fl_error *err);
+/* The same for deletions alone: they need no other row. */
+must_check int finish_deletions(struct engine *engine, struct fl_error *err);
 /* Finishes or undoes a rollback that a crash interrupted. */
 must_check int rollback_finish(struct engine *engine, const struct intent_row *intent,
 			       struct fl_error *err);
 /* What the intent said is done in the pool: it is forgotten when that is durable (engine_care). */
 void intent_carried_out(struct engine *engine, const struct uuid *operation);
-/* Forgets those; after a sync of the pool. */
-must_check int intents_forget(struct engine *engine, struct fl_error *err);
+/* Forgets those, after a sync of the pool; `*ret_count`: how many. */
+must_check int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err);
 
 /* Empties what has been in the trash for long enough; `*ret_next`: nanoseconds until the next is
  * due. */

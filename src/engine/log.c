@@ -22,7 +22,6 @@ struct page {
 	struct engine *engine;
 	struct tx *tx;
 	const struct target *target;
-	struct family family;
 	struct mark *marks; /* sorted by position */
 	size_t mark_count;
 	size_t limit;
@@ -36,7 +35,6 @@ struct page {
 
 static void page_done(struct page *page)
 {
-	family_done(&page->family);
 	free(page->marks);
 	snapshot_list_done(&page->list);
 }
@@ -78,34 +76,46 @@ static int compare_marks(const void *a, const void *b)
 	return order ? order : strcmp(x->tag, y->tag);
 }
 
-/* Lines that end without a snapshot of their own: their parent is the tip of a head. */
-static int mark_lines(struct page *page, struct fl_error *err)
+/* Something began from a snapshot of the stretch; its head goes on from there if it has none of its
+ * own. */
+static int mark_child(void *arg, const struct line *line, struct fl_error *err)
 {
-	for (size_t i = 0; i < page->family.count; i++) {
-		const struct line *line = &page->family.lines[i];
-		struct position tip;
+	struct page *page = arg;
+	struct position tip;
 
-		if (!position_is_none(&line->parent))
-			add_mark(page, &line->parent, PIN_BRANCH);
-		if (line->start != 1)
-			continue;
-		if (family_head(page->tx, &page->family, &line->branch, &tip, err) < 0)
-			return fl_failed(err);
-		if (!position_is_none(&tip))
-			add_mark(page, &tip, PIN_TIP);
-	}
+	add_mark(page, &line->parent, PIN_BRANCH);
+	if (head_position(page->tx, &line->branch, &tip, err) < 0)
+		return fl_failed(err);
+	if (position_equal(&tip, &line->parent))
+		add_mark(page, &tip, PIN_TIP);
 	return 0;
 }
 
-static int load_marks(struct page *page, struct fl_error *err)
+static int mark_stretch(struct page *page, const struct stretch *stretch, struct fl_error *err)
+{
+	struct position tip;
+
+	if (tx_line_children(page->tx, stretch, mark_child, page, err) < 0 ||
+	    head_position(page->tx, &stretch->branch, &tip, err) < 0)
+		return fl_failed(err);
+	if (!position_is_none(&tip))
+		add_mark(page, &tip, PIN_TIP);
+	return 0;
+}
+
+static int load_marks(struct page *page, const struct stretch *stretches, size_t count,
+		      struct fl_error *err)
 {
 	const struct uuid *volume = &page->target->volume.uuid;
 
-	if (family_load(page->tx, volume, &page->family, err) < 0 || mark_lines(page, err) < 0 ||
-	    tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
+	for (size_t i = 0; i < count; i++)
+		if (mark_stretch(page, &stretches[i], err) < 0)
+			return fl_failed(err);
+	if (tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
 	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
 		return fl_failed(err);
-	qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
+	if (page->mark_count > 1)
+		qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
 	return 0;
 }
 
@@ -192,7 +202,7 @@ static int add_stretch(struct page *page, const struct stretch *stretch, struct 
 static int start_of(struct page *page, struct position *ret, struct fl_error *err)
 {
 	if (!page->target->is_snapshot)
-		return family_head(page->tx, &page->family, &page->target->branch.uuid, ret, err);
+		return head_position(page->tx, &page->target->branch.uuid, ret, err);
 	*ret = page->target->snapshot.position;
 	return 0;
 }
@@ -241,10 +251,10 @@ static int load_page(struct page *page, uint64_t after, struct fl_error *err)
 	size_t count, first;
 
 	page->any_linked = any_snapshot_is_linked(page->engine, page->target->volume.name);
-	if (load_marks(page, err) < 0 || start_of(page, &start, err) < 0)
-		return fl_failed(err);
-	family_ancestry(&page->family, &start, &stretches, &count);
-	if (skip_shown(page, after, stretches, count, &first, err) < 0)
+	if (start_of(page, &start, err) < 0 ||
+	    past_of(page->tx, &start, &stretches, &count, err) < 0 ||
+	    skip_shown(page, after, stretches, count, &first, err) < 0 ||
+	    load_marks(page, stretches + first, count - first, err) < 0)
 		return fl_failed(err);
 	return fill_page(page, stretches, count, first, err);
 }

@@ -465,17 +465,19 @@ static int take_over(struct engine *engine, const struct pool_spec *spec, struct
 		     struct fl_error *err)
 {
 	struct pool_identity identity;
+	struct pool *pool;
 
-	if (open_pool(spec, &engine->pool, err) < 0)
+	if (open_pool(spec, &pool, err) < 0)
 		return fl_failed(err);
-	identity = engine->pool->identity;
+	engine->pool = pool;
+	identity = pool->identity;
 	engine->former = identity.instance;
 	identity.instance = engine->instance;
 	if (new_catalog(engine, err) < 0 || rebuild(engine, ret, err) < 0 ||
 	    driver_of(engine)->identify(engine->pool, &identity, err) < 0 ||
 	    save_spec(engine, spec, err) < 0)
 		return fl_failed(err);
-	engine->pool->identity = identity;
+	pool->identity = identity;
 	return start(engine, err);
 }
 

@@ -10,7 +10,6 @@ struct listing {
 	struct engine *engine;
 	struct tx *tx;
 	struct volume_row volume;    /* of the branches; read again when it changes */
-	struct family family;	     /* its lines */
 	const struct volume_row *of; /* of the tags and stashes */
 	void *list;
 };
@@ -18,7 +17,6 @@ struct listing {
 static void listing_done(struct listing *listing)
 {
 	volume_row_done(&listing->volume);
-	family_done(&listing->family);
 }
 
 static int add_volume(void *arg, const struct volume_row *row, struct fl_error *err)
@@ -78,14 +76,13 @@ static int add_branch(void *arg, const struct branch_row *row, struct fl_error *
 	struct listing *listing = arg;
 
 	if (!uuid_equal(&row->volume, &listing->volume.uuid)) {
-		listing_done(listing);
+		volume_row_done(&listing->volume);
 		listing->volume = (struct volume_row){ 0 };
-		if (tx_volume_get(listing->tx, &row->volume, &listing->volume, err) < 0 ||
-		    family_load(listing->tx, &row->volume, &listing->family, err) < 0)
+		if (tx_volume_get(listing->tx, &row->volume, &listing->volume, err) < 0)
 			return fl_failed(err);
 	}
-	return answer_branch_of(listing->engine, listing->tx, &listing->volume, &listing->family,
-				row, branch_list_add(listing->list), err);
+	return answer_branch(listing->engine, listing->tx, &listing->volume, row,
+			     branch_list_add(listing->list), err);
 }
 
 int engine_branches(struct engine *engine, const struct ref *volume, struct branch_list *ret,

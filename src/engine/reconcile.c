@@ -1,11 +1,11 @@
 /*
  * Reconciliation: at start the catalogue and the pool are made to agree.
  *
- * First the intents: each is finished or undone.  Then every tree in the pool
- * is held against the catalogue, as a stream, so that memory does not grow with
- * the number of snapshots:
+ * First the intents: each is finished or undone (intent.c).  Then every tree in
+ * the pool is held against the catalogue, as a stream, so that memory does not
+ * grow with the number of snapshots:
  *
- *	staging		swept
+ *	staging		swept, unless a rollback that could not be finished needs it
  *	snapshot	without a row: adopted (a crash came between the two)
  *	head		without a row: its branch is adopted from its facts;
  *			of a destroyed branch: retired, as the row says
@@ -13,7 +13,9 @@
  *			data is deleted on a guess
  *
  * If fewer snapshots were seen than there are rows, the rows whose tree is
- * missing are looked for and dropped, loudly.
+ * missing are looked for and dropped, loudly.  A branch of ours whose head was
+ * not seen gets a new one from its newest snapshot, loudly too: without a head
+ * every verb on it would fail.
  */
 
 #include <string.h>
@@ -21,66 +23,36 @@
 #include "base/text.h"
 #include "engine/internal.h"
 
-/* --- intents ------------------------------------------------------------------ */
+/* --- comparing ------------------------------------------------------------------ */
 
-static const struct {
-	const char *verb;
-	int (*finish)(struct engine *engine, const struct intent_row *intent, struct fl_error *err);
-} finishers[] = {
-	{ "rollback", rollback_finish },
-	{ "delete-snapshot", delete_snapshot_finish },
-	{ "delete-branch", delete_branch_finish },
-	{ "delete-retired", delete_retired_finish },
-};
-
-struct intents {
-	struct intent_row *rows;
+/* Filled, sorted, then asked. */
+struct uuid_set {
+	struct uuid *items;
 	size_t count;
 };
 
-static int collect_intent(void *arg, const struct intent_row *row, struct fl_error *err)
+static void set_add(struct uuid_set *set, const struct uuid *uuid)
 {
-	struct intents *intents = arg;
-	struct intent_row *copy;
-
-	intents->rows = xrealloc(intents->rows, intents->count + 1, sizeof(*intents->rows));
-	copy = &intents->rows[intents->count++];
-	*copy = *row;
-	copy->body = xstrdup(row->body);
-	return 0;
+	set->items = xrealloc(set->items, set->count + 1, sizeof(*set->items));
+	set->items[set->count++] = *uuid;
 }
 
-static void intents_done(struct intents *intents)
+static int compare_uuids(const void *a, const void *b)
 {
-	for (size_t i = 0; i < intents->count; i++)
-		intent_row_done(&intents->rows[i]);
-	free(intents->rows);
+	return memcmp(a, b, sizeof(struct uuid));
 }
 
-int intent_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
+static void set_sort(struct uuid_set *set)
 {
-	for (size_t i = 0; i < array_size(finishers); i++)
-		if (strcmp(finishers[i].verb, intent->verb) == 0)
-			return finishers[i].finish(engine, intent, err);
-	return fl_fail(err, FL_CORRUPT, "the catalogue notes an unknown intent '%s'", intent->verb);
+	if (set->count > 1)
+		qsort(set->items, set->count, sizeof(*set->items), compare_uuids);
 }
 
-static int finish_intents(struct engine *engine, struct fl_error *err)
+static bool set_has(const struct uuid_set *set, const struct uuid *uuid)
 {
-	own(intents_done) struct intents intents = { 0 };
-	own_tx struct tx *tx = NULL;
-
-	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_intent_each(tx, collect_intent, &intents, err) < 0)
-		return fl_failed(err);
-	tx_end(take_ptr(tx));
-	for (size_t i = 0; i < intents.count; i++)
-		if (intent_finish(engine, &intents.rows[i], err) < 0)
-			return fl_wrap(err, "finishing an interrupted %s", intents.rows[i].verb);
-	return 0;
+	return set->count > 0 &&
+	       bsearch(uuid, set->items, set->count, sizeof(*set->items), compare_uuids);
 }
-
-/* --- comparing ------------------------------------------------------------------ */
 
 struct comparison {
 	struct engine *engine;
@@ -88,14 +60,15 @@ struct comparison {
 	uint64_t matched; /* snapshots with a row */
 	struct tree *odd; /* trees that need something done; heap */
 	size_t count;
-	struct uuid *retired; /* that rows know of; heap */
-	size_t retired_count;
+	struct uuid_set known; /* operations whose trees rows and intents know of */
+	struct uuid_set heads; /* branches that have one */
 };
 
 static void comparison_done(struct comparison *comparison)
 {
 	free(comparison->odd);
-	free(comparison->retired);
+	free(comparison->known.items);
+	free(comparison->heads.items);
 }
 
 static void note_odd(struct comparison *comparison, const struct tree *tree)
@@ -105,31 +78,23 @@ static void note_odd(struct comparison *comparison, const struct tree *tree)
 	comparison->odd[comparison->count++] = *tree;
 }
 
-static void know_retired(struct comparison *comparison, const struct uuid *operation)
-{
-	comparison->retired = xrealloc(comparison->retired, comparison->retired_count + 1,
-				       sizeof(*comparison->retired));
-	comparison->retired[comparison->retired_count++] = *operation;
-}
-
 static int know_held(void *arg, const struct retired_row *row, struct fl_error *err)
 {
-	know_retired(arg, &row->operation);
+	set_add(arg, &row->operation);
 	return 0;
 }
 
 static int know_destroyed(void *arg, const struct branch_row *row, struct fl_error *err)
 {
-	know_retired(arg, &row->retired);
+	set_add(arg, &row->retired);
 	return 0;
 }
 
-static bool is_known_retired(const struct comparison *comparison, const struct uuid *operation)
+/* One that stays could not be carried out: a replaced head may be in its trees. */
+static int know_intended(void *arg, const struct intent_row *row, struct fl_error *err)
 {
-	for (size_t i = 0; i < comparison->retired_count; i++)
-		if (uuid_equal(&comparison->retired[i], operation))
-			return true;
-	return false;
+	set_add(arg, &row->operation);
+	return 0;
 }
 
 static int compare_snapshot(struct comparison *comparison, const struct tree *tree,
@@ -152,6 +117,7 @@ static int compare_head(struct comparison *comparison, const struct tree *tree,
 	struct branch_row row;
 	int r = tx_branch_get(comparison->tx, &tree->uuid, &row, err);
 
+	set_add(&comparison->heads, &tree->uuid);
 	if (r == -FL_NOT_FOUND || (r == 0 && row.destroyed))
 		note_odd(comparison, tree);
 	return r == -FL_NOT_FOUND ? 0 : r;
@@ -168,13 +134,11 @@ static int compare_tree(void *arg, const struct tree *tree, const struct tree_in
 	case TREE_HEAD:
 		return compare_head(comparison, tree, err);
 	case TREE_RETIRED:
-		if (!is_known_retired(comparison, &tree->uuid))
-			note_odd(comparison, tree);
-		return 0;
 	case TREE_STAGING:
 		break;
 	}
-	note_odd(comparison, tree);
+	if (!set_has(&comparison->known, &tree->uuid))
+		note_odd(comparison, tree);
 	return 0;
 }
 
@@ -183,11 +147,16 @@ static int compare(struct engine *engine, struct comparison *comparison, struct 
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_retired_each(tx, know_held, comparison, err) < 0 ||
-	    each_destroyed_branch(tx, know_destroyed, comparison, err) < 0)
+	    tx_retired_each(tx, know_held, &comparison->known, err) < 0 ||
+	    tx_intent_each(tx, know_intended, &comparison->known, err) < 0 ||
+	    each_destroyed_branch(tx, know_destroyed, &comparison->known, err) < 0)
 		return fl_failed(err);
+	set_sort(&comparison->known);
 	comparison->tx = tx;
-	return driver_of(engine)->list(engine->pool, compare_tree, comparison, err);
+	if (driver_of(engine)->list(engine->pool, compare_tree, comparison, err) < 0)
+		return fl_failed(err);
+	set_sort(&comparison->heads);
+	return 0;
 }
 
 /* --- adopting --------------------------------------------------------------------- */
@@ -404,6 +373,80 @@ static int count_rows(struct engine *engine, uint64_t *ret, struct fl_error *err
 	return tx_snapshot_count(tx, ret, err);
 }
 
+/* --- branches without a head ------------------------------------------------------- */
+
+struct headless {
+	struct engine *engine;
+	const struct uuid_set *heads;
+	struct branch_row *branches;
+	size_t count;
+};
+
+static int note_headless(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct headless *headless = arg;
+
+	if (!uuid_equal(&row->instance, &headless->engine->instance) ||
+	    set_has(headless->heads, &row->uuid))
+		return 0;
+	headless->branches = xrealloc(headless->branches, headless->count + 1,
+				      sizeof(*headless->branches));
+	headless->branches[headless->count++] = *row;
+	return 0;
+}
+
+/* From the snapshot that the head went on from; empty where there was none. */
+static int make_head(struct engine *engine, struct tx *tx, const struct branch_row *branch,
+		     struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row tip = { 0 };
+	struct position position;
+	struct tree tree;
+
+	if (head_position(tx, &branch->uuid, &position, err) < 0)
+		return fl_failed(err);
+	if (position_is_none(&position))
+		return driver_of(engine)->head_create(engine->pool, &branch->uuid, err);
+	if (tx_snapshot_get(tx, &position, &tip, err) < 0)
+		return fl_failed(err);
+	tree = snapshot_tree(&tip);
+	return driver_of(engine)->head_clone(engine->pool, &branch->uuid, &tree, err);
+}
+
+/* One that can't be made keeps none of the other branches from being served. */
+static void replace_head(struct engine *engine, struct tx *tx, const struct branch_row *branch)
+{
+	own_volume_row struct volume_row volume = { 0 };
+	struct fl_error err;
+
+	if (tx_volume_get(tx, &branch->volume, &volume, &err) == 0 &&
+	    make_head(engine, tx, branch, &err) == 0)
+		log_error("a branch had no head in the pool; it has a new one, made from its "
+			  "newest snapshot: what was written after that is lost",
+			  "volume=%s branch=%s", volume.name, branch->name);
+	else
+		log_error("a branch has no head in the pool, and none could be made",
+			  "volume=%s branch=%s error=%s", volume.name, branch->name, err.text);
+}
+
+static int replace_heads(struct engine *engine, const struct uuid_set *heads, struct fl_error *err)
+{
+	struct headless headless = { .engine = engine, .heads = heads };
+	own_free struct branch_row *branches = NULL;
+	own_tx struct tx *tx = NULL;
+	int r;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	r = tx_branch_each(tx, NULL, false, note_headless, &headless, err);
+	branches = headless.branches;
+	for (size_t i = 0; r == 0 && i < headless.count; i++)
+		replace_head(engine, tx, &branches[i]);
+	if (r < 0 || headless.count == 0)
+		return r;
+	return driver_of(engine)->sync(engine->pool, err);
+}
+
 /* --- facts without anything ----------------------------------------------------------------- */
 
 struct orphan_scan {
@@ -470,6 +513,8 @@ int reconcile(struct engine *engine, struct fl_error *err)
 		if (settle_tree(engine, &comparison.odd[i], err) < 0)
 			return fl_failed(err);
 	if (comparison.matched < rows && drop_missing(engine, err) < 0)
+		return fl_failed(err);
+	if (replace_heads(engine, &comparison.heads, err) < 0)
 		return fl_failed(err);
 	return sweep_orphans(engine, err);
 }

@@ -1,9 +1,13 @@
 /*
  * Recovery: a catalogue made anew from the pool.
  *
- *	1. the backup: all that users wrote
- *	2. the facts of every branch: what the backup lacks, or all, without one
- *	3. every snapshot, by its storage name, in the order of its time
+ *	1. the backup: all that users wrote, and what was under way
+ *	2. deletions that were under way: what users destroyed must not come back
+ *	3. the facts of every branch: what the backup lacks, or all, without one
+ *	4. every snapshot, by its storage name, in the order of its time
+ *
+ * Rollbacks that were under way are finished or undone after that, as at every
+ * start (reconcile.c): they need all of it.
  *
  * A branch that left snapshots or a head but no readable facts becomes the
  * trunk of a volume called recovered-<uuid>: nothing that the pool holds is
@@ -11,6 +15,7 @@
  * former instance become this one's, with the next epoch.
  */
 
+#include <jansson.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -18,6 +23,7 @@
 #include "engine/internal.h"
 
 #define BACKUP_FILE "catalog.backup"
+#define SNAPSHOTS_AT_ONCE 10000 /* in one transaction: what it changes waits in memory */
 
 static int restore_backup(struct engine *engine, struct recovery *recovery, struct fl_error *err)
 {
@@ -40,11 +46,56 @@ static int restore_backup(struct engine *engine, struct recovery *recovery, stru
 
 /* --- branches from facts -------------------------------------------------------- */
 
-static bool has_line(const struct family *family, const struct line *line)
+/* What the snapshot was that a rollback took before its swap; none: it can't be read. */
+static struct position position_before_swap(const struct intent_row *intent)
 {
-	for (size_t i = 0; i < family->count; i++)
-		if (family->lines[i].start == line->start &&
-		    uuid_equal(&family->lines[i].branch, &line->branch))
+	json_error_t where;
+	json_t *root = json_loads(intent->body, JSON_REJECT_DUPLICATES, &where);
+	struct position position = { 0 };
+	const char *branch;
+	json_int_t time;
+	struct fl_error err;
+
+	if (root &&
+	    json_unpack(root, "{s:{s:s, s:I}}", "taken", "branch", &branch, "time", &time) == 0 &&
+	    uuid_parse(branch, &position.branch, &err) == 0)
+		position.time = time;
+	json_decref(root);
+	return position;
+}
+
+struct rollbacks {
+	struct position *before; /* of each that is under way */
+	size_t count;
+};
+
+static int collect_rollback(void *arg, const struct intent_row *intent, struct fl_error *err)
+{
+	struct rollbacks *rollbacks = arg;
+
+	if (strcmp(intent->verb, "rollback") != 0)
+		return 0;
+	rollbacks->before = xrealloc(rollbacks->before, rollbacks->count + 1,
+				     sizeof(*rollbacks->before));
+	rollbacks->before[rollbacks->count++] = position_before_swap(intent);
+	return 0;
+}
+
+static void rollbacks_done(struct rollbacks *rollbacks)
+{
+	free(rollbacks->before);
+}
+
+/*
+ * Facts get the line of a rollback before the catalogue does, and it may yet be
+ * undone: whoever finishes it writes the line.  It is the only one of its
+ * branch that begins after what was taken.
+ */
+static bool is_under_way(const struct rollbacks *rollbacks, const struct line *line)
+{
+	for (size_t i = 0; i < rollbacks->count; i++)
+		if (uuid_equal(&rollbacks->before[i].branch, &line->branch) &&
+		    line->start > rollbacks->before[i].time)
 			return true;
 	return false;
 }
@@ -78,13 +129,13 @@ static int insert_branch(struct tx *tx, struct facts *facts, struct fl_error *er
 
 static int insert_lines(struct tx *tx, const struct facts *facts, struct fl_error *err)
 {
-	own_family struct family family = { 0 };
+	own(rollbacks_done) struct rollbacks rollbacks = { 0 };
 
-	if (family_load(tx, &facts->branch.volume, &family, err) < 0)
+	if (tx_intent_each(tx, collect_rollback, &rollbacks, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < facts->line_count; i++)
-		if (!has_line(&family, &facts->lines[i]) &&
-		    tx_line_insert(tx, &facts->lines[i], err) < 0)
+		if (!is_under_way(&rollbacks, &facts->lines[i]) &&
+		    tx_line_insert(tx, &facts->lines[i], err) < 0 && err->code != FL_EXISTS)
 			return fl_failed(err);
 	return 0;
 }
@@ -136,18 +187,16 @@ static void invent_facts(struct engine *engine, const struct uuid *branch, struc
 	ret->line_count = 1;
 }
 
-static int recover_branch(struct engine *engine, const struct uuid *branch, struct fl_error *err)
+static int find_facts(struct engine *engine, const struct uuid *branch, struct facts *ret,
+		      struct fl_error *err)
 {
-	own_facts struct facts facts = { 0 };
-	int r = facts_load(engine, branch, &facts, err);
+	int r = facts_load(engine, branch, ret, err);
 
-	if (r == -FL_NOT_FOUND || r == -FL_CORRUPT) {
-		log_warning("a branch has lost its facts", "reason=%s", err->text);
-		invent_facts(engine, branch, &facts);
-	} else if (r < 0) {
+	if (r != -FL_NOT_FOUND && r != -FL_CORRUPT)
 		return r;
-	}
-	return catalog_write(engine->catalog, CATALOG_LAZY, insert_facts, &facts, err);
+	log_warning("a branch has lost its facts", "reason=%s", err->text);
+	invent_facts(engine, branch, ret);
+	return 0;
 }
 
 /* --- what the pool holds ------------------------------------------------------------ */
@@ -218,41 +267,99 @@ static int load_holdings(struct engine *engine, struct holdings *ret, struct fl_
 	return 0;
 }
 
-static int recover_branches(struct engine *engine, const struct holdings *holdings,
-			    struct fl_error *err)
+/* --- branches --------------------------------------------------------------------------- */
+
+struct records {
+	struct facts *facts;
+	size_t count;
+};
+
+static void records_done(struct records *records)
 {
+	for (size_t i = 0; i < records->count; i++)
+		facts_done(&records->facts[i]);
+	free(records->facts);
+}
+
+static int load_records(struct engine *engine, const struct holdings *holdings, struct records *ret,
+			struct fl_error *err)
+{
+	ret->facts = xcalloc(holdings->branch_count, sizeof(*ret->facts));
 	for (size_t i = 0; i < holdings->branch_count; i++) {
 		if (i > 0 && uuid_equal(&holdings->branches[i], &holdings->branches[i - 1]))
 			continue;
-		if (recover_branch(engine, &holdings->branches[i], err) < 0)
+		if (find_facts(engine, &holdings->branches[i], &ret->facts[ret->count], err) < 0)
+			return fl_failed(err);
+		ret->count++;
+	}
+	return 0;
+}
+
+static int insert_records(struct engine *engine, const struct records *records, bool trunks,
+			  struct fl_error *err)
+{
+	for (size_t i = 0; i < records->count; i++) {
+		struct facts *facts = &records->facts[i];
+
+		if ((strcmp(facts->branch.name, TRUNK) == 0) == trunks &&
+		    catalog_write(engine->catalog, CATALOG_LAZY, insert_facts, facts, err) < 0)
 			return fl_failed(err);
 	}
 	return 0;
 }
 
+/* Whoever comes first says what the volume is, and only its trunk is sure to know. */
+static int recover_branches(struct engine *engine, const struct holdings *holdings,
+			    struct fl_error *err)
+{
+	own(records_done) struct records records = { 0 };
+
+	if (load_records(engine, holdings, &records, err) < 0 ||
+	    insert_records(engine, &records, true, err) < 0)
+		return fl_failed(err);
+	return insert_records(engine, &records, false, err);
+}
+
+/* --- snapshots -------------------------------------------------------------------------- */
+
 struct insertion {
 	struct engine *engine;
 	const struct holdings *holdings;
+	size_t next;	   /* the first that is not inserted yet */
+	uint64_t sequence; /* of the one before */
 };
 
-/* One transaction for all: they are in the order in which they were taken. */
-static int insert_snapshots(struct tx *tx, void *arg, struct fl_error *err)
+/* Those of a branch are in the order in which they were taken. */
+static int insert_some(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct insertion *insertion = arg;
-	uint64_t sequence = 0;
+	struct insertion *insertion = arg;
+	size_t end = insertion->next + SNAPSHOTS_AT_ONCE;
 
-	for (size_t i = 0; i < insertion->holdings->snapshot_count; i++) {
-		const struct tree *tree = &insertion->holdings->snapshots[i];
-		bool same = i > 0 && uuid_equal(&tree->uuid, &tree[-1].uuid);
+	if (end > insertion->holdings->snapshot_count)
+		end = insertion->holdings->snapshot_count;
+	for (; insertion->next < end; insertion->next++) {
+		const struct tree *tree = &insertion->holdings->snapshots[insertion->next];
+		bool same = insertion->next > 0 && uuid_equal(&tree->uuid, &tree[-1].uuid);
 		struct snapshot_row row = { .storage = tree->snapshot, .reason = REASON_RECOVERED };
 
-		row.sequence = sequence = same ? sequence + 1 : 1;
+		row.sequence = insertion->sequence = same ? insertion->sequence + 1 : 1;
 		row.position = (struct position){ tree->uuid, tree->snapshot.time };
 		row.id = snapname_id(&row.storage);
 		snprintf(row.host, sizeof(row.host), "%s", insertion->engine->host);
 		if (tx_snapshot_insert(tx, &row, err) < 0)
 			return fl_failed(err);
 	}
+	return 0;
+}
+
+static int insert_snapshots(struct engine *engine, const struct holdings *holdings,
+			    struct fl_error *err)
+{
+	struct insertion insertion = { .engine = engine, .holdings = holdings };
+
+	while (insertion.next < holdings->snapshot_count)
+		if (catalog_write(engine->catalog, CATALOG_LAZY, insert_some, &insertion, err) < 0)
+			return fl_failed(err);
 	return 0;
 }
 
@@ -386,13 +493,12 @@ static int count_all(struct engine *engine, struct recovery *recovery, struct fl
 int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
 {
 	own(holdings_done) struct holdings holdings = { 0 };
-	struct insertion insertion = { engine, &holdings };
 	struct recovery recovery = { 0 };
 
-	if (restore_backup(engine, &recovery, err) < 0 ||
+	if (restore_backup(engine, &recovery, err) < 0 || finish_deletions(engine, err) < 0 ||
 	    load_holdings(engine, &holdings, err) < 0 ||
 	    recover_branches(engine, &holdings, err) < 0 ||
-	    catalog_write(engine->catalog, CATALOG_LAZY, insert_snapshots, &insertion, err) < 0)
+	    insert_snapshots(engine, &holdings, err) < 0)
 		return fl_failed(err);
 	if (!uuid_is_none(&engine->former) &&
 	    catalog_write(engine->catalog, CATALOG_LAZY, take_former, engine, err) < 0)

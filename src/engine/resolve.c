@@ -2,9 +2,10 @@
  * From references to rows.
  *
  * A branch's past is the ancestry of what its head continues from: stretches of
- * lines, newest first (model/lineage.h).  "latest", "-3" and times walk these;
- * names and ids are looked up in the catalogue, since a person who types one
- * means that snapshot, also when a rollback has left it beside the line.
+ * lines, newest first (model/lineage.h).  Only the lines that it goes through
+ * are read, so it costs the same however many branches the volume has.  "latest", "-3" and times
+ * walk these; names and ids are looked up in the catalogue, since a person who types one means that
+ * snapshot, also when a rollback has left it beside the line.
  */
 
 #include <string.h>
@@ -21,40 +22,70 @@ void target_done(struct target *target)
 	*target = (struct target){ 0 };
 }
 
-void family_done(struct family *family)
+struct family { /* the lines of a past */
+	struct line *lines;
+	size_t count;
+};
+
+static void family_done(struct family *family)
 {
 	free(family->lines);
-	*family = (struct family){ 0 };
 }
+#define own_family own(family_done)
 
-int family_load(struct tx *tx, const struct uuid *volume, struct family *ret, struct fl_error *err)
+int head_position(struct tx *tx, const struct uuid *branch, struct position *ret,
+		  struct fl_error *err)
 {
-	if (tx_line_list(tx, volume, &ret->lines, &ret->count, err) < 0)
-		return fl_failed(err);
-	lineage_sort(ret->lines, ret->count);
-	return 0;
-}
-
-int family_head(struct tx *tx, const struct family *family, const struct uuid *branch,
-		struct position *ret, struct fl_error *err)
-{
-	struct lineage lineage = family_lineage(family);
+	struct lineage lineage = { .count = 1 };
+	struct line last;
 	int64_t newest;
+	int r = tx_line_at(tx, branch, INT64_MAX, &last, err);
 
+	*ret = (struct position){ 0 };
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
 	if (tx_snapshot_floor(tx, branch, INT64_MAX, &newest, err) < 0)
 		return fl_failed(err);
+	lineage.lines = &last;
 	*ret = lineage_head_parent(&lineage, branch, newest);
 	return 0;
 }
 
-void family_ancestry(const struct family *family, const struct position *position,
-		     struct stretch **ret, size_t *ret_count)
+/* Parents are older than what began from them; a catalogue that says otherwise is not followed. */
+static int load_past(struct tx *tx, struct position at, struct family *family, struct fl_error *err)
 {
-	struct lineage lineage = family_lineage(family);
-	size_t count = lineage_ancestry(&lineage, position, NULL, 0);
+	while (!position_is_none(&at)) {
+		struct line *line;
+		int r;
 
-	*ret = xcalloc(count, sizeof(**ret));
-	*ret_count = lineage_ancestry(&lineage, position, *ret, count);
+		family->lines = xrealloc(family->lines, family->count + 1, sizeof(*family->lines));
+		line = &family->lines[family->count];
+		r = tx_line_at(tx, &at.branch, at.time, line, err);
+		if (r < 0)
+			return r == -FL_NOT_FOUND ? 0 : r;
+		family->count++;
+		if (line->parent.time >= at.time)
+			return 0;
+		at = line->parent;
+	}
+	return 0;
+}
+
+int past_of(struct tx *tx, const struct position *position, struct stretch **ret, size_t *ret_count,
+	    struct fl_error *err)
+{
+	own_family struct family family = { 0 };
+	struct lineage lineage;
+
+	*ret = NULL;
+	*ret_count = 0;
+	if (load_past(tx, *position, &family, err) < 0)
+		return fl_failed(err);
+	lineage_sort(family.lines, family.count);
+	lineage = (struct lineage){ family.lines, family.count };
+	*ret = xcalloc(family.count, sizeof(**ret));
+	*ret_count = lineage_ancestry(&lineage, position, *ret, family.count);
+	return 0;
 }
 
 struct destroyed_walk {
@@ -161,16 +192,13 @@ static void past_done(struct past *past)
 static int past_load(struct tx *tx, const struct target *target, struct past *ret,
 		     struct fl_error *err)
 {
-	own_family struct family family = { 0 };
 	struct position head;
 
 	*ret = (struct past){ .tx = tx, .target = target };
 	target_format(target, ret->branch);
-	if (family_load(tx, &target->volume.uuid, &family, err) < 0 ||
-	    family_head(tx, &family, &target->branch.uuid, &head, err) < 0)
+	if (head_position(tx, &target->branch.uuid, &head, err) < 0)
 		return fl_failed(err);
-	family_ancestry(&family, &head, &ret->stretches, &ret->count);
-	return 0;
+	return past_of(tx, &head, &ret->stretches, &ret->count, err);
 }
 
 static int find_back(const struct past *past, uint64_t back, struct snapshot_row *ret,

@@ -453,20 +453,36 @@ static int delete_retired(struct emptying *emptying, struct tx *tx, const struct
 	return r;
 }
 
+struct children {
+	struct position *parents;
+	size_t count;
+};
+
+static int collect_parent(void *arg, const struct line *line, struct fl_error *err)
+{
+	struct children *children = arg;
+
+	if (uuid_equal(&line->branch, &line->parent.branch))
+		return 0;
+	children->parents = xrealloc(children->parents, children->count + 1,
+				     sizeof(*children->parents));
+	children->parents[children->count++] = line->parent;
+	return 0;
+}
+
 /* What had begun from it in the trash begins from nothing. */
 static int forget_children(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
 {
-	own_family struct family family = { 0 };
+	const struct stretch all = { branch->uuid, 1, INT64_MAX };
 	const struct position none = { 0 };
+	struct children children = { 0 };
+	own_free struct position *parents = NULL;
+	int r = tx_line_children(tx, &all, collect_parent, &children, err);
 
-	if (family_load(tx, &branch->volume, &family, err) < 0)
-		return fl_failed(err);
-	for (size_t i = 0; i < family.count; i++)
-		if (uuid_equal(&family.lines[i].parent.branch, &branch->uuid) &&
-		    !uuid_equal(&family.lines[i].branch, &branch->uuid) &&
-		    tx_line_repoint(tx, &family.lines[i].parent, &none, err) < 0)
-			return fl_failed(err);
-	return 0;
+	parents = children.parents;
+	for (size_t i = 0; r == 0 && i < children.count; i++)
+		r = tx_line_repoint(tx, &parents[i], &none, err);
+	return r;
 }
 
 static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fsat.h"
+#include "base/log.h"
 
 #define FILE_NAME "flockerd.lock"
 
@@ -40,7 +41,7 @@ int single_lock(const char *run, int *ret_fd, struct fl_error *err)
 	/* A full disk can leave the pid out: the lock holds all the same. */
 	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) < 0)
-		n = 0;
+		log_debug("the lock names no process", "run=%s", run);
 	*ret_fd = take_fd(fd);
 	return 0;
 }

@@ -54,14 +54,14 @@ int http_connect(struct http *http, const char *socket_path, struct fl_error *er
 			       "the socket's path has more than %zu bytes: '%.60s...'",
 			       sizeof(address.sun_path) - 1, socket_path);
 	memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
-	buffer = malloc(HTTP_HEADER_MAX);
-	if (!buffer)
-		return fail_memory(HTTP_HEADER_MAX, err);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fl_fail_errno(err, "making a socket");
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return fl_fail_errno(err, "connecting to '%s'", socket_path);
+	buffer = malloc(HTTP_HEADER_MAX);
+	if (!buffer)
+		return fail_memory(HTTP_HEADER_MAX, err);
 	*http = (struct http){ .fd = take_fd(fd), .buffer = take_ptr(buffer) };
 	return 0;
 }

@@ -1,6 +1,5 @@
 #include "model/snapname.h"
 
-#include <inttypes.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +57,8 @@ uint64_t snapname_id(const struct snapname *name)
 
 char *snapid_format(uint64_t id, char text[static SNAPID_TEXT])
 {
-	snprintf(text, SNAPID_TEXT, "%016" PRIx64, id);
+	for (int i = SNAPID_TEXT - 2; i >= 0; i--, id >>= 4)
+		text[i] = "0123456789abcdef"[id & 15];
+	text[SNAPID_TEXT - 1] = '\0';
 	return text;
 }

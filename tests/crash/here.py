@@ -7,6 +7,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scenario"))
 
+import cleanup  # noqa: E402 - found by the line above
+import tap  # noqa: E402
+
 
 def looked_into(host):
     """What lies in the folders of a stopped host's pool: {"staging": [names], ...}."""
@@ -22,3 +25,5 @@ def looked_into(host):
         return found
     finally:
         subprocess.run(["umount", point], check=True)
+        # The kernel lets go of the loop device a moment later.
+        tap.wait_until(lambda: not cleanup.loops_under(host.directory), "the loop device is gone")

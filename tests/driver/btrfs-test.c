@@ -326,6 +326,35 @@ static void a_stranger_in_the_pool_is_no_tree(void)
 	CHECK_LISTS(pool, &head);
 }
 
+static int deny_branch(void *arg, const struct uuid *branch, struct fl_error *err)
+{
+	return fl_fail(err, FL_DENIED, "no branch is wanted");
+}
+
+/* A crash while facts were written: what it left is neither facts nor a snapshot, and goes. */
+static void facts_that_were_half_written_do_not_stay(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new();
+	struct tree head = tree_head(&branch), first = snapshot_number(&branch, 1);
+	own_fd int dir = -1, left = -1;
+
+	check_ok(call(pool, head_create, &branch, &err));
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	check_ok(call(pool, tree_open, &first, &dir, &err));
+	left = openat(dir, "../.facts.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	check(left >= 0);
+	own_fdp(&dir);
+	dir = -1;
+	check_ok(call(pool, tree_delete, &first, &err));
+	check_ok(call(pool, facts_list, deny_branch, NULL, &err));
+	check_ok(call(pool, facts_delete, &branch, &err));
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	check_ok(call(pool, tree_open, &first, &dir, &err));
+	check(faccessat(dir, "../.facts.new", F_OK, 0) < 0 && errno == ENOENT);
+}
+
 int main(int argc, char **argv)
 {
 	return suite_main(argc, argv, 0,
@@ -343,6 +372,7 @@ int main(int argc, char **argv)
 				  CHECK(a_directory_on_another_file_system_is_unsupported),
 				  CHECK(what_a_snapshot_would_leave_out_is_refused_and_named),
 				  CHECK(a_stranger_in_the_pool_is_no_tree),
+				  CHECK(facts_that_were_half_written_do_not_stay),
 				  CHECK_END,
 			  });
 }

@@ -1,10 +1,14 @@
 #include "tests/engine/fixture.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fsat.h"
 #include "base/text.h"
+
+#define PREFIX "flocker-engine-test."
 
 static void open_engine(struct fixture *fixture)
 {
@@ -20,6 +24,26 @@ static void open_engine(struct fixture *fixture)
 	check_ok(engine_open(&options, &fixture->engine, &err));
 }
 
+/* Directories are called after their process: those of processes that died are left-overs. */
+static int sweep_leftover(void *arg, const char *name, unsigned char type, uint64_t inode,
+			  struct fl_error *err)
+{
+	long pid;
+
+	if (sscanf(name, PREFIX "%ld.", &pid) != 1 || kill((pid_t)pid, 0) == 0)
+		return 0;
+	return fsat_remove_tree(*(const int *)arg, name, err);
+}
+
+static void sweep_leftovers(void)
+{
+	struct fl_error err;
+	own_fd int tmp = -1;
+
+	check_ok(fsat_open_dir(AT_FDCWD, "/tmp", &tmp, &err));
+	check_ok(fsat_each(tmp, sweep_leftover, &tmp, &err));
+}
+
 void fixture_begin(struct fixture *fixture)
 {
 	struct pool_spec spec = { .driver = "mem", .kind = POOL_MEMORY, .path = "test" };
@@ -27,8 +51,10 @@ void fixture_begin(struct fixture *fixture)
 
 	log_set_level(getenv("FLOCKER_TEST_LOG") ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
 	mem_reset();
-	*fixture = (struct fixture){ .directory = "/tmp/flocker-engine-test.XXXXXX",
-				     .instance = uuid_new() };
+	sweep_leftovers();
+	*fixture = (struct fixture){ .instance = uuid_new() };
+	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/" PREFIX "%d.XXXXXX",
+		 (int)getpid());
 	check(mkdtemp(fixture->directory));
 	open_engine(fixture);
 	check_ok(engine_pool_create(fixture->engine, &spec, &err));

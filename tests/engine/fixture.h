@@ -11,7 +11,7 @@
 #include "tests/check.h"
 
 struct fixture {
-	char directory[64];
+	char directory[96];
 	struct uuid instance;
 	struct engine *engine;
 };

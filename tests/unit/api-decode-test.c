@@ -153,6 +153,28 @@ static void queries_are_checked(void)
 	}
 }
 
+static void what_the_query_gave_is_not_given_again(void)
+{
+	static const struct {
+		const char *query[3];
+		const char *body, *text;
+	} cases[] = {
+		{ { "ref", "mydata", NULL }, "{\"ref\":\"other\"}", "'ref' is given twice" },
+		{ { "limit", "1", NULL }, "{\"limit\":2}", "'limit' is given twice" },
+		{ { "after", "a", NULL }, "{\"after\":\"b\"}", "'after' is given twice" },
+	};
+	struct accepts accepts = { .query = IN_REF | IN_LIMIT | IN_AFTER, .forms = FORM_ANY };
+	struct input input = { 0 };
+
+	accepts.body = accepts.query;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct http_request request = request_of(cases[i].query, cases[i].body);
+
+		check_code(FL_INVALID, input_decode(&request, &accepts, &input, &err));
+		check_string(cases[i].text, err.text);
+	}
+}
+
 static void a_resource_takes_its_own_references_only(void)
 {
 	static const struct {
@@ -224,6 +246,7 @@ int main(int argc, char **argv)
 				  CHECK(what_is_not_an_object_is_refused),
 				  CHECK(what_is_required_is_named),
 				  CHECK(queries_are_checked),
+				  CHECK(what_the_query_gave_is_not_given_again),
 				  CHECK(a_resource_takes_its_own_references_only),
 				  CHECK(paths_fit_nowhere),
 				  CHECK(a_refused_request_is_not_looked_at),

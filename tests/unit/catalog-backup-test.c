@@ -121,6 +121,24 @@ static int describe_branch(void *arg, const struct branch_row *row, struct fl_er
 	return 0;
 }
 
+static int describe_retired(void *arg, const struct retired_row *row, struct fl_error *e)
+{
+	char uuid[UUID_TEXT];
+
+	text_add_format(described, "retired %s %u %lld\n", uuid_format(&row->operation, uuid),
+			row->stash, (long long)row->snapshot.time);
+	return 0;
+}
+
+static int describe_intent(void *arg, const struct intent_row *row, struct fl_error *e)
+{
+	char uuid[UUID_TEXT];
+
+	text_add_format(described, "intent %s %s %s\n", uuid_format(&row->operation, uuid),
+			row->verb, row->body);
+	return 0;
+}
+
 static int by_start(const void *a, const void *b)
 {
 	const struct line *x = a, *y = b;
@@ -169,6 +187,8 @@ static void describe(struct catalog *catalog, struct text *ret)
 	check_ok(tx_volume_each(describing, "", SIZE_MAX, describe_volume, NULL, &err));
 	check_ok(tx_volume_each_destroyed(describing, describe_volume, NULL, &err));
 	check_ok(tx_snapshot_each_all(describing, &none, SIZE_MAX, describe_snapshot, NULL, &err));
+	check_ok(tx_retired_each(describing, describe_retired, NULL, &err));
+	check_ok(tx_intent_each(describing, describe_intent, NULL, &err));
 	if (tx_setting_get(describing, "name", &value, &err) == 0)
 		text_add_format(ret, "name %s\n", text_get(&value));
 	text_done(&value);
@@ -232,6 +252,32 @@ static void check_same(struct catalog *a, struct catalog *b)
 	check(strcmp(text_get(&one), text_get(&two)) == 0);
 }
 
+/* An intent whose key sorts by the letter, made in the order of the calls. */
+static int intend(struct tx *tx, char letter, struct fl_error *e)
+{
+	struct intent_row row = { .operation = { { (uint8_t)letter } }, .verb = "delete-snapshot" };
+	char body[] = { letter, '\0' };
+
+	row.body = body;
+	return tx_intent_insert(tx, &row, e);
+}
+
+static int do_what_is_under_way(struct tx *tx, void *arg, struct fl_error *e)
+{
+	struct retired_row held = { .operation = uuid_new(),
+				    .volume = fixture_volume,
+				    .branch = fixture_trunk,
+				    .stash = 2,
+				    .snapshot = { fixture_trunk, 50 } };
+	struct retired_row released = held;
+
+	released.operation = uuid_new();
+	if (tx_retired_insert(tx, &held, e) < 0 || tx_retired_insert(tx, &released, e) < 0 ||
+	    tx_retired_delete(tx, &released.operation, e) < 0)
+		return -(int)e->code;
+	return intend(tx, 'z', e) < 0 || intend(tx, 'm', e) < 0 ? -(int)e->code : 0;
+}
+
 static int do_everything(struct tx *tx, void *arg, struct fl_error *e)
 {
 	own_volume_row struct volume_row volume = {};
@@ -256,7 +302,7 @@ static int do_everything(struct tx *tx, void *arg, struct fl_error *e)
 	    tx_branch_insert(tx, &branch, e) < 0 || tx_branch_insert(tx, &doomed, e) < 0 ||
 	    tx_line_insert(tx, &line, e) < 0 || tx_branch_delete(tx, &gone, e) < 0 ||
 	    tx_tag_insert(tx, &tag, e) < 0 || tx_stash_insert(tx, &stash, e) < 0 ||
-	    tx_snapshot_insert(tx, &named, e) < 0)
+	    tx_snapshot_insert(tx, &named, e) < 0 || do_what_is_under_way(tx, NULL, e) < 0)
 		return -(int)e->code;
 	return tx_setting_set(tx, "name", "host", e);
 }
@@ -349,6 +395,50 @@ static void only_durable_writes_are_appended(void)
 	write_last(catalog);
 	check(log.appended == 1);
 	catalog_close(catalog);
+	text_done(&log.bytes);
+}
+
+static int finish_first(struct tx *tx, void *arg, struct fl_error *e)
+{
+	struct uuid operation = { { 'z' } };
+
+	return tx_intent_delete(tx, &operation, e);
+}
+
+static int intend_another(struct tx *tx, void *arg, struct fl_error *e)
+{
+	return intend(tx, *(const char *)arg, e);
+}
+
+/* Made, carried out lazily, made again: the order of those that wait is that of their making. */
+static void intents_come_back_in_their_order(void)
+{
+	static char letters[] = "ba";
+	struct catalog *first = fixture_open("intents"), *second;
+	own_text struct text text = {};
+	struct log log;
+	bool complete;
+
+	start(first, &log);
+	check_ok(catalog_write(first, CATALOG_DURABLE, do_what_is_under_way, NULL, &err));
+	check_ok(catalog_write(first, CATALOG_LAZY, finish_first, NULL, &err));
+	second = restored("intents-early", first, &log, 0, &complete);
+	describe(second, &text);
+	check(strstr(text_get(&text), "delete-snapshot z"));
+	catalog_close(second);
+	check_ok(catalog_write(first, CATALOG_DURABLE, intend_another, &letters[0], &err));
+	second = restored("intents-late", first, &log, 0, &complete);
+	check_same(first, second);
+	check_ok(catalog_write(second, CATALOG_DURABLE, intend_another, &letters[1], &err));
+	text_clear(&text);
+	describe(second, &text);
+	check(!strstr(text_get(&text), "delete-snapshot z"));
+	check(strstr(text_get(&text), "delete-snapshot m") <
+	      strstr(text_get(&text), "delete-snapshot b"));
+	check(strstr(text_get(&text), "delete-snapshot b") <
+	      strstr(text_get(&text), "delete-snapshot a"));
+	catalog_close(second);
+	catalog_close(first);
 	text_done(&log.bytes);
 }
 
@@ -500,6 +590,7 @@ int main(int argc, char **argv)
 			  (struct check[]){
 				  CHECK(a_backup_brings_everything_back),
 				  CHECK(only_durable_writes_are_appended),
+				  CHECK(intents_come_back_in_their_order),
 				  CHECK(damage_ends_the_backup_there),
 				  CHECK(a_log_that_grew_is_written_anew),
 				  CHECK(a_sink_that_fails_is_tried_again),

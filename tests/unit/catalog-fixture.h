@@ -50,6 +50,7 @@ static void fixture_remove_files(void)
 
 static void fixture_end(void)
 {
+	umount2(fixture_path("half"), MNT_DETACH);
 	umount2(fixture_path("full"), MNT_DETACH);
 	rmdir(fixture_path("full"));
 	fixture_remove_files();

@@ -107,7 +107,7 @@ static void a_migration_that_fails_changes_nothing(void)
 static void many_can_read_at_once(void)
 {
 	struct catalog *catalog = fixture_open("readers");
-	struct tx *tx[10];
+	struct tx *tx[READERS_KEPT + 6];
 	int64_t four = 4;
 	uint64_t count;
 
@@ -123,7 +123,7 @@ static void many_can_read_at_once(void)
 		tx_end(tx[i]);
 	}
 	check(count_snapshots(catalog) == 4);
-	check(catalog->reader_count == 4);
+	check(catalog->reader_count == READERS_KEPT);
 	catalog_close(catalog);
 }
 
@@ -279,6 +279,36 @@ static void what_was_acknowledged_survives_a_kill(void)
 				     &count);
 	check(count > 8);
 	check_ok(catalog_open(fixture_path("killed"), false, &catalog, &err));
+	check_ok(tx_begin(catalog, &tx, &err));
+	for (size_t i = 0; i < count; i++) {
+		struct position at = { fixture_trunk, times[i] };
+
+		check_ok(tx_snapshot_get(tx, &at, &row, &err));
+	}
+	tx_end(tx);
+	catalog_close(catalog);
+}
+
+/* A mount on the database stops its rename; its log must then be where it was. */
+static void putting_aside_leaves_no_database_without_its_log(void)
+{
+	static int64_t times[4096];
+	const char *path = fixture_path("half");
+	struct catalog *catalog = fixture_open("half");
+	struct snapshot_row row;
+	struct tx *tx;
+	size_t count = 0;
+	int r;
+
+	catalog_close(catalog);
+	if (geteuid() != 0)
+		return;
+	kill_a_writer(path, 1, 20, times, &count);
+	check(count > 20 && mount(path, path, NULL, MS_BIND, NULL) == 0);
+	r = catalog_put_aside(path, &err);
+	check(umount2(path, MNT_DETACH) == 0);
+	check_code(FL_BUSY, r);
+	check_ok(catalog_open(path, false, &catalog, &err));
 	check_ok(tx_begin(catalog, &tx, &err));
 	for (size_t i = 0; i < count; i++) {
 		struct position at = { fixture_trunk, times[i] };
@@ -488,6 +518,7 @@ int main(int argc, char **argv)
 				  CHECK(many_can_read_at_once),
 				  CHECK(writers_share_commits_but_not_failures),
 				  CHECK(what_was_acknowledged_survives_a_kill),
+				  CHECK(putting_aside_leaves_no_database_without_its_log),
 				  CHECK(no_flipped_bit_is_overlooked),
 				  CHECK(a_cut_file_is_not_overlooked),
 				  CHECK(misplaced_pages_are_not_overlooked),

@@ -151,12 +151,31 @@ static void a_file_is_replaced_whole(void)
 	check_contents("file", "short");
 	check_ok(fsat_stat(dir, "file", &st, &err));
 	check((st.st_mode & 07777) == 0600);
-	check(!exists("file.new"));
+	check(!exists(".file.new"));
 	check_ok(fsat_write(dir, "file", "", 0, 0600, false, &err));
 	check_contents("file", "");
 	check_ok(fsat_mkdir(dir, "d", 0755, &err));
 	check_ok(fsat_write(dir, "d/deep", "x", 1, 0600, true, &err));
 	check_contents("d/deep", "x");
+	check(!exists("d/.deep.new"));
+}
+
+/* "file.new" may be a branch: nothing but what its own writer does reaches it. */
+static void a_name_that_ends_in_new_is_a_name_like_others(void)
+{
+	struct fl_error err = { 0 };
+
+	begin();
+	check_ok(fsat_mkdir(dir, "d", 0755, &err));
+	put("file.new", "kept");
+	put("d/file.new", "kept");
+	check_ok(fsat_symlink("kept", dir, "d/link.new", &err));
+	put("file", "x");
+	put("d/file", "x");
+	check_ok(fsat_symlink("x", dir, "d/link", &err));
+	check_contents("file.new", "kept");
+	check_contents("d/file.new", "kept");
+	check(exists("d/link.new"));
 }
 
 static void a_replacement_that_fails_leaves_the_old_one(void)
@@ -167,7 +186,7 @@ static void a_replacement_that_fails_leaves_the_old_one(void)
 	check_ok(fsat_mkdir_parents(dir, "target/full", 0755, &err));
 	check(fsat_write(dir, "target", "x", 1, 0600, false, &err) < 0);
 	check(exists("target/full"));
-	check(!exists("target.new"));
+	check(!exists(".target.new"));
 }
 
 static void what_a_crash_left_is_replaced(void)
@@ -176,13 +195,14 @@ static void what_a_crash_left_is_replaced(void)
 
 	begin();
 	put("secret", "kept");
-	check_ok(fsat_symlink("secret", dir, "file.new", &err));
+	check_ok(fsat_symlink("secret", dir, ".file.new", &err));
 	put("file", "new");
+	check(!exists(".file.new"));
 	check_contents("file", "new");
 	check_contents("secret", "kept"); /* the link was not written through */
 	check_ok(fsat_symlink("one", dir, "link", &err));
 	check_ok(fsat_symlink("two", dir, "link", &err));
-	check(!exists("link.new"));
+	check(!exists(".link.new"));
 }
 
 static void reading_is_bounded(void)
@@ -305,6 +325,7 @@ int main(int argc, char **argv)
 				    CHECK(directories_may_be_there_already),
 				    CHECK(names_change_places),
 				    CHECK(a_file_is_replaced_whole),
+				    CHECK(a_name_that_ends_in_new_is_a_name_like_others),
 				    CHECK(a_replacement_that_fails_leaves_the_old_one),
 				    CHECK(what_a_crash_left_is_replaced),
 				    CHECK(reading_is_bounded),

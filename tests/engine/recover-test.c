@@ -1,0 +1,566 @@
+/*
+ * A catalogue that is lost, old, or at odds with the pool: what a recovery and
+ * a start make of it.
+ */
+
+#include "tests/engine/fixture.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/fsat.h"
+#include "base/text.h"
+
+static struct fixture fixture;
+static struct fl_error err;
+
+/* --- verbs --------------------------------------------------------------------- */
+
+static void create(const char *name, const char *from)
+{
+	struct ref ref = from ? reference(from) : (struct ref){ 0 };
+	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
+	struct volume volume = { 0 };
+
+	check_ok(engine_create(fixture.engine, &options, &volume, &err));
+	volume_done(&volume);
+}
+
+static void snap(const char *branch, const char *name, const char *message)
+{
+	const struct snapshot_options options = { .name = name,
+						  .message = message,
+						  .reason = REASON_USER };
+	struct snapshot_list list = { 0 };
+	struct ref ref = reference(branch);
+
+	write_head(&fixture, branch, name);
+	check_ok(engine_snapshot(fixture.engine, &ref, 1, &options, &list, &err));
+	snapshot_list_done(&list);
+}
+
+static void make_branch(const char *name, const char *from)
+{
+	struct ref ref = reference(name), source = reference(from);
+	struct branch branch = { 0 };
+
+	check_ok(engine_branch(fixture.engine, &ref, &source, &branch, &err));
+	branch_done(&branch);
+}
+
+static void make_tag(const char *name, const char *target)
+{
+	struct ref tag = reference(name), at = reference(target);
+	struct tag made = { 0 };
+
+	check_ok(engine_tag(fixture.engine, &tag, &at, &made, &err));
+}
+
+static int roll_back(const char *branch, const char *target)
+{
+	struct ref ref = reference(branch), to = reference(target);
+	struct rollback rollback = { 0 };
+	int r = engine_rollback(fixture.engine, &ref, &to, &rollback, &err);
+
+	rollback_done(&rollback);
+	return r;
+}
+
+static void destroy(const char *text)
+{
+	struct ref ref = reference(text);
+
+	check_ok(engine_destroy(fixture.engine, &ref, NULL, &err));
+}
+
+static void rename_to(const char *text, const char *name)
+{
+	struct ref ref = reference(text);
+
+	check_ok(engine_rename(fixture.engine, &ref, name, &err));
+}
+
+static void set_metadata(const char *text, const char *key, const char *value)
+{
+	own(metadata_done) struct metadata metadata = { 0 };
+	struct set_options options = { .description = "of people", .metadata = &metadata };
+	struct ref ref = reference(text);
+	struct volume volume = { 0 };
+
+	check_ok(metadata_set(&metadata, key, value, &err));
+	check_ok(engine_set_volume(fixture.engine, &ref, &options, &volume, &err));
+	volume_done(&volume);
+}
+
+/* --- a world, and its end --------------------------------------------------------- */
+
+/* Something of everything; the caretaker has passed. */
+static void begin(void)
+{
+	fixture_begin(&fixture);
+	create("data", NULL);
+	snap("data", "a", "the first");
+	snap("data", "b", NULL);
+	snap("data", "c", NULL);
+	make_branch("data/test", "data@{b}");
+	snap("data/test", "d", NULL);
+	make_branch("data/gone", "data@{a}");
+	snap("data/gone", "e", NULL);
+	make_tag("v1@data", "data@{b}");
+	check_ok(roll_back("data", "data@{a}"));
+	snap("data", "f", NULL);
+	check_ok(roll_back("data", "v1@data"));
+	snap("data", "g", "the last");
+	destroy("data/gone");
+	create("copy", "v1@data");
+	snap("copy", "h", NULL);
+	create("empty", NULL);
+	create("away", NULL);
+	destroy("away");
+	set_metadata("data", "color", "blue");
+	rename_to("data", "base");
+	write_head(&fixture, "base", "not in a snapshot");
+	engine_care(fixture.engine);
+}
+
+static int remove_catalog_file(void *arg, const char *name, struct fl_error *failure)
+{
+	int directory = *(const int *)arg;
+
+	if (strncmp(name, "catalog.db", strlen("catalog.db")) != 0)
+		return 0;
+	return fsat_unlink(directory, name, failure);
+}
+
+static void remove_catalog(void)
+{
+	own_fd int directory = -1;
+
+	check_ok(fsat_open_dir(AT_FDCWD, fixture.directory, &directory, &err));
+	check_ok(fsat_each(directory, remove_catalog_file, &directory, &err));
+}
+
+static void lose_catalog(void)
+{
+	struct volume_list list = { 0 };
+
+	engine_close(fixture.engine);
+	fixture.engine = NULL;
+	remove_catalog();
+	fixture_restart(&fixture);
+	check_code(FL_CORRUPT, engine_volumes(fixture.engine, "", 1, &list, &err));
+}
+
+static void lose_backup(void)
+{
+	struct pool *pool = fixture.engine->pool;
+
+	check_ok(pool->driver->file_write(pool, "catalog.backup", "", 0, &err));
+}
+
+static struct recovery recover(void)
+{
+	struct recovery recovery = { 0 };
+
+	check_ok(engine_pool_recover(fixture.engine, &recovery, &err));
+	return recovery;
+}
+
+/* The state as it is, and again after a restart, must be the one wanted. */
+static void check_state(const char *wanted, const char *when)
+{
+	own_free char *found = describe(&fixture), *again = NULL;
+
+	check_same_state(wanted, found, when);
+	fixture_restart(&fixture);
+	again = describe(&fixture);
+	check_same_state(found, again, "after a restart");
+}
+
+/* Cuts out of a state what only the backup knows: tags, stashes, and names, messages and pins of
+ * snapshots. */
+static char *without_notes(const char *state)
+{
+	struct text out = { 0 };
+
+	for (const char *line = state; *line; line += strcspn(line, "\n") + 1) {
+		size_t length = strcspn(line, "\n");
+		const char *name = memmem(line, length, " name=", 6);
+
+		if (strncmp(line, " tag ", 5) == 0 || strncmp(line, " stash ", 7) == 0)
+			continue;
+		text_add(&out, line, name ? (size_t)(name - line) : length);
+		text_add_string(&out, "\n");
+	}
+	return text_take(&out);
+}
+
+/* --- drivers that stop in the middle --------------------------------------------- */
+
+static struct driver broken;
+static const struct driver *whole;
+
+static int no_sync(struct pool *pool, struct fl_error *failure)
+{
+	return fl_fail(failure, FL_SYSTEM, "broken");
+}
+
+static int no_swap(struct pool *pool, const struct uuid *branch, const struct tree *from,
+		   const struct uuid *operation, struct fl_error *failure)
+{
+	return fl_fail(failure, FL_SYSTEM, "broken");
+}
+
+static int no_retire(struct pool *pool, const struct uuid *branch, const struct uuid *operation,
+		     struct fl_error *failure)
+{
+	return fl_fail(failure, FL_SYSTEM, "broken");
+}
+
+static int no_delete(struct pool *pool, const struct tree *tree, struct fl_error *failure)
+{
+	return fl_fail(failure, FL_SYSTEM, "broken");
+}
+
+static struct driver *break_driver(void)
+{
+	whole = fixture.engine->pool->driver;
+	broken = *whole;
+	fixture.engine->pool->driver = &broken;
+	return &broken;
+}
+
+static void mend_driver(void)
+{
+	fixture.engine->pool->driver = whole;
+}
+
+/* --- a lost catalogue --------------------------------------------------------------- */
+
+static void the_backup_brings_everything_back(void)
+{
+	own_free char *before = NULL;
+	struct recovery recovery;
+
+	begin();
+	before = describe(&fixture);
+	lose_catalog();
+	recovery = recover();
+	check(recovery.backup_used && recovery.backup_complete);
+	check(recovery.volumes == 3 && recovery.branches == 4);
+	check(recovery.tags == 1 && recovery.stashes == 2);
+	check_state(before, "after a recovery");
+	fixture_end(&fixture);
+}
+
+static void the_pool_tells_the_rest(void)
+{
+	own_free char *before = NULL, *after = NULL, *wanted = NULL, *found = NULL;
+	struct recovery recovery;
+
+	begin();
+	before = describe(&fixture);
+	wanted = without_notes(before);
+	lose_catalog();
+	lose_backup();
+	recovery = recover();
+	check(!recovery.backup_complete && recovery.volumes == 3 && recovery.tags == 0);
+	after = describe(&fixture);
+	found = without_notes(after);
+	check_same_state(wanted, found, "after a recovery without backup");
+	check(!strstr(after, " tag ") && !strstr(after, " stash "));
+	fixture_end(&fixture);
+}
+
+/* Other branches know the volume as it was when they changed last. */
+static void the_trunk_says_what_its_volume_is(void)
+{
+	char name[REF_SHORT];
+
+	fixture_begin(&fixture);
+	create("old", NULL);
+	snap("old", "a", NULL);
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "old/b%d", i);
+		make_branch(name, "old@{a}");
+	}
+	rename_to("old", "new");
+	set_metadata("new", "color", "red");
+	lose_catalog();
+	lose_backup();
+	check(recover().branches == 41);
+	check_head(&fixture, "new", "a");
+	check_head(&fixture, "new/b39", "a");
+	fixture_end(&fixture);
+}
+
+/* --- what was under way ---------------------------------------------------------------- */
+
+static int write_late(void *arg, const struct tree *tree, const struct tree_info *info,
+		      struct fl_error *failure)
+{
+	struct tree *ret = arg;
+
+	if (tree->kind == TREE_RETIRED)
+		*ret = *tree;
+	return 0;
+}
+
+/* As a process does that had the head open. */
+static void write_replaced_head(const char *contents)
+{
+	struct pool *pool = fixture.engine->pool;
+	struct tree retired = { .kind = TREE_HEAD };
+
+	check_ok(pool->driver->list(pool, write_late, &retired, &err));
+	check(retired.kind == TREE_RETIRED);
+	check_ok(mem_write(pool, &retired, "f", contents, &err));
+}
+
+static void late_writes_reach_their_stash(void)
+{
+	fixture_begin(&fixture);
+	create("data", NULL);
+	snap("data", "a", NULL);
+	snap("data", "b", NULL);
+	check_ok(roll_back("data", "data@{a}"));
+	write_replaced_head("late");
+	lose_catalog();
+	recover();
+	check_contents(&fixture, "stash/1@data", "b");
+	engine_care(fixture.engine);
+	check_contents(&fixture, "stash/1@data", "late");
+	check_head(&fixture, "data", "a");
+	fixture_end(&fixture);
+}
+
+/* Swapped, in the facts, and then nothing works any more, undoing it neither. */
+static void a_rollback_that_was_swapped_is_finished(void)
+{
+	own_free char *after = NULL;
+	struct driver *driver;
+
+	begin();
+	driver = break_driver();
+	driver->sync = no_sync;
+	driver->head_retire = no_retire;
+	check_code(FL_SYSTEM, roll_back("base", "base@{a}"));
+	mend_driver();
+	lose_catalog();
+	check(recover().stashes == 3);
+	check_head(&fixture, "base", "a");
+	check_contents(&fixture, "base@{latest}", "a");
+	check_contents(&fixture, "stash/3@base", "not in a snapshot");
+	engine_care(fixture.engine);
+	after = describe(&fixture);
+	check(strstr(after, "staging=0 retired=2\n")); /* the trash */
+	check_state(after, "after a recovery");
+	lose_catalog();
+	recover();
+	check_state(after, "after another recovery");
+	fixture_end(&fixture);
+}
+
+static void check_undone(void (*stop)(struct driver *driver))
+{
+	own_free char *before = NULL;
+
+	begin();
+	before = describe(&fixture);
+	stop(break_driver());
+	check_code(FL_SYSTEM, roll_back("base", "base@{a}"));
+	mend_driver();
+	lose_catalog();
+	recover();
+	engine_care(fixture.engine);
+	check_state(before, "after a recovery");
+	fixture_end(&fixture);
+}
+
+static void stop_before_swap(struct driver *driver)
+{
+	driver->head_swap = no_swap;
+	driver->sync = no_sync;
+}
+
+/* The facts have the new line, the head is the old one again. */
+static void stop_in_undo(struct driver *driver)
+{
+	driver->sync = no_sync;
+}
+
+static void a_rollback_that_was_not_swapped_is_undone(void)
+{
+	check_undone(stop_before_swap);
+	check_undone(stop_in_undo);
+}
+
+static void what_was_destroyed_does_not_come_back(void)
+{
+	own_free char *before = NULL, *unclean = NULL;
+	uint64_t count;
+
+	begin();
+	snap("base", "doomed", NULL);
+	snap("base", "kept", NULL);
+	unclean = describe(&fixture);
+	break_driver()->tree_delete = no_delete;
+	destroy("base@{doomed}");
+	check_ok(engine_trash_empty(fixture.engine, NULL, &count, &err));
+	check(count == 2);
+	mend_driver();
+	lose_catalog();
+	recover();
+	before = describe(&fixture);
+	check(strstr(unclean, "name=doomed") && strstr(unclean, "trash away"));
+	check(!strstr(before, "doomed") && !strstr(before, "trash"));
+	check(strstr(before, "heads=4") && strstr(before, "retired=0"));
+	check_state(before, "after a recovery");
+	fixture_end(&fixture);
+}
+
+/* --- an old catalogue --------------------------------------------------------------------- */
+
+static void copy_catalog(const char *from, const char *to)
+{
+	own_text struct text bytes = { 0 };
+	own_fd int directory = -1;
+
+	check_ok(fsat_open_dir(AT_FDCWD, fixture.directory, &directory, &err));
+	check_ok(fsat_read(directory, from, 64 << 20, &bytes, &err));
+	check_ok(fsat_write(directory, to, text_get(&bytes), bytes.length, 0600, true, &err));
+}
+
+static void an_old_catalogue_is_refused(void)
+{
+	struct volume_list list = { 0 };
+	own_free char *newest = NULL;
+
+	begin();
+	engine_close(fixture.engine);
+	fixture.engine = NULL;
+	copy_catalog("catalog.db", "old");
+	fixture_restart(&fixture);
+	make_tag("v2@base", "base@{g}");
+	snap("base", "i", NULL);
+	newest = describe(&fixture);
+	engine_close(fixture.engine);
+	fixture.engine = NULL;
+	remove_catalog();
+	copy_catalog("old", "catalog.db");
+	fixture_restart(&fixture);
+	check_code(FL_CORRUPT, engine_volumes(fixture.engine, "", 1, &list, &err));
+	check(strstr(err.text, "older than its backup"));
+	check(recover().tags == 2);
+	check_state(newest, "after a recovery");
+	fixture_end(&fixture);
+}
+
+/* --- at odds with the pool ------------------------------------------------------------------- */
+
+static int insert_intents(struct tx *tx, void *arg, struct fl_error *failure)
+{
+	static char unknown
+		[] = "{}",
+	 lost[] = "{\"head\":1,"
+		  "\"taken\":{\"branch\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"time\":5},"
+		  "\"target\":{\"branch\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"time\":4}}";
+	struct intent_row strange = { uuid_new(), "strange", unknown };
+	struct intent_row rollback = { *(const struct uuid *)arg, "rollback", lost };
+	struct intent_row damaged = { uuid_new(), "delete-branch", unknown };
+
+	if (tx_intent_insert(tx, &strange, failure) < 0 ||
+	    tx_intent_insert(tx, &rollback, failure) < 0)
+		return fl_failed(failure);
+	return tx_intent_insert(tx, &damaged, failure);
+}
+
+static int count_intent(void *arg, const struct intent_row *row, struct fl_error *failure)
+{
+	(*(size_t *)arg)++;
+	return 0;
+}
+
+static size_t count_intents(void)
+{
+	own_tx struct tx *tx = NULL;
+	size_t count = 0;
+
+	check_ok(tx_begin(fixture.engine->catalog, &tx, &err));
+	check_ok(tx_intent_each(tx, count_intent, &count, &err));
+	return count;
+}
+
+static struct tree head_of(const char *branch)
+{
+	own_target struct target target = { 0 };
+	struct ref ref = reference(branch);
+
+	check_ok(resolve_now(fixture.engine, &ref, &target, &err));
+	return tree_head(&target.branch.uuid);
+}
+
+/* They stay, with the tree that one of them may need, and the volumes are served. */
+static void intents_that_fail_stop_nobody(void)
+{
+	struct uuid operation = uuid_new();
+	struct tree retired = tree_retired(&operation);
+	own_free char *before = NULL;
+	struct pool *pool;
+
+	begin();
+	before = describe(&fixture);
+	check_ok(catalog_write(fixture.engine->catalog, CATALOG_DURABLE, insert_intents, &operation,
+			       &err));
+	check_state(before, "after a start with intents that fail");
+	check(count_intents() == 3);
+	lose_catalog();
+	recover();
+	check_state(before, "after a recovery with intents that fail");
+	check(count_intents() == 3);
+	pool = fixture.engine->pool;
+	check_ok(pool->driver->tree_delete(pool, &retired, &err));
+	fixture_end(&fixture);
+}
+
+static void a_lost_head_is_made_anew(void)
+{
+	static const char *const branches[] = { "base", "base/test", "copy", "empty" };
+	struct pool *pool;
+
+	begin();
+	make_branch("base/fresh", "v1@base");
+	write_head(&fixture, "base/fresh", "not in a snapshot");
+	pool = fixture.engine->pool;
+	for (size_t i = 0; i < array_size(branches); i++) {
+		struct tree head = head_of(branches[i]);
+
+		check_ok(pool->driver->tree_delete(pool, &head, &err));
+	}
+	fixture_restart(&fixture);
+	check_head(&fixture, "base", "g");
+	check_head(&fixture, "base/test", "d");
+	check_head(&fixture, "copy", "h");
+	check_head(&fixture, "base/fresh", "not in a snapshot");
+	write_head(&fixture, "empty", "one");
+	snap("base", "j", NULL);
+	fixture_end(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(the_backup_brings_everything_back),
+				  CHECK(the_pool_tells_the_rest),
+				  CHECK(the_trunk_says_what_its_volume_is),
+				  CHECK(late_writes_reach_their_stash),
+				  CHECK(a_rollback_that_was_swapped_is_finished),
+				  CHECK(a_rollback_that_was_not_swapped_is_undone),
+				  CHECK(what_was_destroyed_does_not_come_back),
+				  CHECK(an_old_catalogue_is_refused),
+				  CHECK(intents_that_fail_stop_nobody),
+				  CHECK(a_lost_head_is_made_anew),
+				  CHECK_END,
+			  });
+}
