@@ -1,0 +1,212 @@
+/*
+ * A catalogue and a pool that are at odds: what a start makes of them.
+ */
+
+#include "tests/engine/fixture.h"
+
+#include "base/text.h"
+
+static struct fixture fixture;
+static struct fl_error err;
+
+static void create(const char *name, const char *from)
+{
+	struct ref ref = from ? reference(from) : (struct ref){ 0 };
+	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
+	struct volume volume = { 0 };
+
+	check_ok(engine_create(fixture.engine, &options, &volume, &err));
+	volume_done(&volume);
+}
+
+static void snap(const char *branch, const char *name, const char *message)
+{
+	const struct snapshot_options options = { .name = name,
+						  .message = message,
+						  .reason = REASON_USER };
+	struct snapshot_list list = { 0 };
+	struct ref ref = reference(branch);
+
+	write_head(&fixture, branch, name);
+	check_ok(engine_snapshot(fixture.engine, &ref, 1, &options, &list, &err));
+	snapshot_list_done(&list);
+}
+
+static void make_branch(const char *name, const char *from)
+{
+	struct ref ref = reference(name), source = reference(from);
+	struct branch branch = { 0 };
+
+	check_ok(engine_branch(fixture.engine, &ref, &source, &branch, &err));
+	branch_done(&branch);
+}
+
+static struct tree head_of(const char *branch)
+{
+	own_target struct target target = { 0 };
+	struct ref ref = reference(branch);
+
+	check_ok(resolve_now(fixture.engine, &ref, &target, &err));
+	return tree_head(&target.branch.uuid);
+}
+
+/* Two volumes, one with a branch. */
+static void begin(void)
+{
+	fixture_begin(&fixture);
+	create("data", NULL);
+	snap("data", "a", NULL);
+	make_branch("data/test", "data@{a}");
+	snap("data/test", "b", NULL);
+	make_branch("data/fresh", "data@{a}");
+	create("empty", NULL);
+}
+
+/* The state after a restart must be the one wanted. */
+static void check_restart(const char *wanted)
+{
+	own_free char *found = NULL;
+
+	fixture_restart(&fixture);
+	found = describe(&fixture);
+	check_same_state(wanted, found, "after a restart");
+}
+
+static struct driver broken;
+static const struct driver *whole;
+
+static struct driver *break_driver(void)
+{
+	whole = fixture.engine->pool->driver;
+	broken = *whole;
+	fixture.engine->pool->driver = &broken;
+	return &broken;
+}
+
+static void mend_driver(void)
+{
+	fixture.engine->pool->driver = whole;
+}
+
+static int insert_intents(struct tx *tx, void *arg, struct fl_error *failure)
+{
+	static char unknown
+		[] = "{}",
+	 lost[] = "{\"head\":1,"
+		  "\"taken\":{\"branch\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"time\":5},"
+		  "\"target\":{\"branch\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"time\":4}}";
+	struct intent_row strange = { uuid_new(), "strange", unknown };
+	struct intent_row rollback = { *(const struct uuid *)arg, "rollback", lost };
+	struct intent_row damaged = { uuid_new(), "delete-branch", unknown };
+
+	if (tx_intent_insert(tx, &strange, failure) < 0 ||
+	    tx_intent_insert(tx, &rollback, failure) < 0)
+		return fl_failed(failure);
+	return tx_intent_insert(tx, &damaged, failure);
+}
+
+static int count_intent(void *arg, const struct intent_row *row, struct fl_error *failure)
+{
+	*(size_t *)arg += strcmp(row->verb, "delete-retired") != 0;
+	return 0;
+}
+
+static size_t count_intents(void)
+{
+	own_tx struct tx *tx = NULL;
+	size_t count = 0;
+
+	check_ok(tx_begin(fixture.engine->catalog, &tx, &err));
+	check_ok(tx_intent_each(tx, count_intent, &count, &err));
+	return count;
+}
+
+static void intents_that_fail_stop_nobody(void)
+{
+	struct uuid operation = uuid_new();
+	own_free char *before = NULL;
+
+	begin();
+	before = describe(&fixture);
+	check_ok(catalog_write(fixture.engine->catalog, CATALOG_DURABLE, insert_intents, &operation,
+			       &err));
+	check_restart(before);
+	check(count_intents() == 3);
+	fixture_end(&fixture);
+}
+
+/* Two trees in staging: one whose rollback could not be finished, one of nobody. */
+static struct tree staged[2];
+static size_t swept[2];
+
+static int list_staged(struct pool *pool,
+		       int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
+				   struct fl_error *failure),
+		       void *arg, struct fl_error *failure)
+{
+	struct tree_info info = { 0 };
+
+	for (size_t i = 0; i < array_size(staged); i++)
+		if (each(arg, &staged[i], &info, failure) < 0)
+			return fl_failed(failure);
+	return whole->list(pool, each, arg, failure);
+}
+
+static int delete_staged(struct pool *pool, const struct tree *tree, struct fl_error *failure)
+{
+	for (size_t i = 0; i < array_size(staged); i++)
+		swept[i] += uuid_equal(&tree->uuid, &staged[i].uuid);
+	return whole->tree_delete(pool, tree, failure);
+}
+
+static void what_a_rollback_may_need_is_not_swept(void)
+{
+	struct uuid operation = uuid_new(), other = uuid_new();
+	struct driver *driver;
+
+	begin();
+	check_ok(catalog_write(fixture.engine->catalog, CATALOG_DURABLE, insert_intents, &operation,
+			       &err));
+	staged[0] = tree_staging(&operation);
+	staged[1] = tree_staging(&other);
+	driver = break_driver();
+	driver->list = list_staged;
+	driver->tree_delete = delete_staged;
+	check_ok(reconcile(fixture.engine, &err));
+	mend_driver();
+	check(swept[0] == 0 && swept[1] == 1);
+	fixture_end(&fixture);
+}
+
+static void a_lost_head_is_made_anew(void)
+{
+	static const char *const branches[] = { "data/test", "data/fresh", "empty" };
+	struct pool *pool;
+
+	begin();
+	pool = fixture.engine->pool;
+	write_head(&fixture, "data", "not in a snapshot");
+	for (size_t i = 0; i < array_size(branches); i++) {
+		struct tree head = head_of(branches[i]);
+
+		check_ok(pool->driver->tree_delete(pool, &head, &err));
+	}
+	fixture_restart(&fixture);
+	check_head(&fixture, "data", "not in a snapshot");
+	check_head(&fixture, "data/test", "b");
+	check_head(&fixture, "data/fresh", "a");
+	snap("empty", "one", NULL);
+	check_head(&fixture, "empty", "one");
+	fixture_end(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(intents_that_fail_stop_nobody),
+				  CHECK(what_a_rollback_may_need_is_not_swept),
+				  CHECK(a_lost_head_is_made_anew),
+				  CHECK_END,
+			  });
+}
