@@ -55,7 +55,7 @@ static enum fl_code code_of_errno(int sys)
 }
 
 void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
-	       const char *fmt, ...)
+		const char *fmt, ...)
 {
 	va_list ap;
 	size_t n;

@@ -84,7 +84,7 @@ static inline int fl_failed(const struct fl_error *err)
  * for and its description ends the text.
  */
 void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
-	       const char *fmt, ...) __attribute__((cold, nonnull, format(printf, 6, 7)));
+		const char *fmt, ...) __attribute__((cold, nonnull, format(printf, 6, 7)));
 
 /* Puts "what was being done: " in front of the text; returns the negative code. */
 #define fl_wrap(err, ...) (fl_add_wrap(err, __VA_ARGS__), fl_failed(err))

@@ -155,6 +155,19 @@ int tx_branch_each(struct tx *tx, const struct uuid *volume, bool destroyed,
 	return r;
 }
 
+int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret, struct fl_error *err)
+{
+	own_query struct query q = {};
+
+	if (query_begin(&q, tx, SQL_BRANCH_COUNT, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, instance);
+	if (query_step(&q, err) < 0)
+		return fl_failed(err);
+	*ret = (uint64_t)query_int(&q, 0);
+	return 0;
+}
+
 int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
 			struct fl_error *err)
 {

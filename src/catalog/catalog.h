@@ -163,6 +163,9 @@ must_check int tx_branch_each(struct tx *tx, const struct uuid *volume, bool des
 			      void *arg, struct fl_error *err);
 must_check int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
 				   struct fl_error *err);
+/* How many living branches of an instance there are. */
+must_check int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret,
+			       struct fl_error *err);
 
 /* --- lines (model/lineage.h) ---------------------------------------------- */
 

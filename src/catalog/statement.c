@@ -81,6 +81,7 @@ static const char *const texts[SQL_COUNT] = {
 				" FROM volume v CROSS JOIN branch b ON b.volume = v.uuid "
 				"WHERE v.destroyed = 0 AND (b.destroyed <> 0) = ?1 "
 				"ORDER BY v.name, b.name <> 'trunk', b.name, b.uuid",
+	[SQL_BRANCH_COUNT] = "SELECT count(*) FROM branch WHERE instance = ?1 AND destroyed = 0",
 	[SQL_BRANCH_SNAPSHOTS] =
 		"SELECT count(*) FROM snapshot "
 		"WHERE branch = (SELECT number FROM branch_number WHERE uuid = ?1)",

@@ -23,6 +23,7 @@
 #define SPEC_LIMIT (16 * 1024)
 #define CATALOG_FILE "catalog.db"
 #define BACKUP_FILE "catalog.backup"
+#define REBUILDING_FILE "rebuilding" /* there while the catalogue is not whole */
 #define MEBIBYTE (UINT64_C(1) << 20)
 
 /* --- where it is -------------------------------------------------------------- */
@@ -194,6 +195,13 @@ static int start(struct engine *engine, struct fl_error *err)
 static int open_catalog(struct engine *engine, struct catalog **ret, struct fl_error *err)
 {
 	own_free char *path = catalog_path(engine);
+	struct stat st;
+
+	if (fsat_stat(engine->state_fd, REBUILDING_FILE, &st, err) == 0)
+		return fl_fail(err, FL_CORRUPT, "the catalogue %s was not rebuilt to its end",
+			       path);
+	if (err->code != FL_NOT_FOUND)
+		return fl_failed(err);
 
 	if (catalog_open(path, false, ret, err) == 0)
 		return 0;
@@ -430,11 +438,20 @@ int engine_pool_grow(struct engine *engine, uint64_t size, struct pool_report *r
 
 /* --- recover, adopt --------------------------------------------------------------------------- */
 
+/* A new catalogue with what the pool tells; one that a crash left half-made is not opened. */
+static int rebuild_whole(struct engine *engine, struct recovery *ret, struct fl_error *err)
+{
+	if (fsat_write(engine->state_fd, REBUILDING_FILE, "", 0, 0600, true, err) < 0 ||
+	    new_catalog(engine, err) < 0 || rebuild(engine, ret, err) < 0)
+		return fl_failed(err);
+	return fsat_unlink(engine->state_fd, REBUILDING_FILE, err);
+}
+
 static int rebuild_catalog(struct engine *engine, struct recovery *ret, struct fl_error *err)
 {
 	if (engine->catalog)
 		close_catalog(engine);
-	if (new_catalog(engine, err) < 0 || rebuild(engine, ret, err) < 0)
+	if (rebuild_whole(engine, ret, err) < 0)
 		return fl_failed(err);
 	return start(engine, err);
 }
@@ -473,7 +490,7 @@ static int take_over(struct engine *engine, const struct pool_spec *spec, struct
 	identity = pool->identity;
 	engine->former = identity.instance;
 	identity.instance = engine->instance;
-	if (new_catalog(engine, err) < 0 || rebuild(engine, ret, err) < 0 ||
+	if (rebuild_whole(engine, ret, err) < 0 ||
 	    driver_of(engine)->identify(engine->pool, &identity, err) < 0 ||
 	    save_spec(engine, spec, err) < 0)
 		return fl_failed(err);

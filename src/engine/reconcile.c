@@ -62,6 +62,8 @@ struct comparison {
 	size_t count;
 	struct uuid_set known; /* operations whose trees rows and intents know of */
 	struct uuid_set heads; /* branches that have one */
+	uint64_t living;       /* of those, branches of ours */
+	uint64_t wanted;       /* branches of ours that should have one */
 };
 
 static void comparison_done(struct comparison *comparison)
@@ -118,6 +120,8 @@ static int compare_head(struct comparison *comparison, const struct tree *tree,
 	int r = tx_branch_get(comparison->tx, &tree->uuid, &row, err);
 
 	set_add(&comparison->heads, &tree->uuid);
+	comparison->living += r == 0 && !row.destroyed &&
+			      uuid_equal(&row.instance, &comparison->engine->instance);
 	if (r == -FL_NOT_FOUND || (r == 0 && row.destroyed))
 		note_odd(comparison, tree);
 	return r == -FL_NOT_FOUND ? 0 : r;
@@ -156,7 +160,7 @@ static int compare(struct engine *engine, struct comparison *comparison, struct 
 	if (driver_of(engine)->list(engine->pool, compare_tree, comparison, err) < 0)
 		return fl_failed(err);
 	set_sort(&comparison->heads);
-	return 0;
+	return tx_branch_count(tx, &engine->instance, &comparison->wanted, err);
 }
 
 /* --- adopting --------------------------------------------------------------------- */
@@ -514,7 +518,8 @@ int reconcile(struct engine *engine, struct fl_error *err)
 			return fl_failed(err);
 	if (comparison.matched < rows && drop_missing(engine, err) < 0)
 		return fl_failed(err);
-	if (replace_heads(engine, &comparison.heads, err) < 0)
+	if (comparison.living < comparison.wanted &&
+	    replace_heads(engine, &comparison.heads, err) < 0)
 		return fl_failed(err);
 	return sweep_orphans(engine, err);
 }

@@ -125,9 +125,12 @@ static int release_head(struct engine *engine, const struct retired_row *row, st
 	/* Where the stash was dropped and the snapshot destroyed, nobody wants what came after it.
 	 */
 	before = snapshot_tree(&taken);
-	if (r == 0 &&
-	    driver_of(engine)->changed_since(engine->pool, &retired, &before, &changed, err) < 0)
-		return fl_failed(err);
+	if (r == 0)
+		r = driver_of(engine)->changed_since(engine->pool, &retired, &before, &changed,
+						     err);
+	/* Nor is there anything to keep of a head that is not there. */
+	if (r < 0 && r != -FL_NOT_FOUND)
+		return r;
 	if (changed && take_final(engine, &release, &retired, err) < 0)
 		return fl_failed(err);
 	/* Durable: once the tree is gone, the row must not come back. */

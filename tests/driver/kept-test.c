@@ -47,18 +47,18 @@ static void facts_are_replaced(void)
 	CHECK_LISTS(pool, NULL); /* facts are no tree */
 }
 
-static void facts_reach_a_mebibyte_and_no_further(void)
+static void facts_reach_their_limit_and_no_further(void)
 {
 	struct fl_error err = { 0 };
 	struct pool *pool = fresh();
 	struct uuid branch = uuid_new();
-	static char big[(1 << 20) + 2];
+	static char big[(16 << 20) + 2];
 	int r;
 
 	memset(big, 'f', sizeof(big) - 1);
 	r = call(pool, facts_write, &branch, big, &err);
 	check_code(FL_INVALID, r);
-	big[1 << 20] = '\0';
+	big[16 << 20] = '\0';
 	check_ok(call(pool, facts_write, &branch, big, &err));
 	check_facts(pool, &branch, big);
 }
@@ -209,7 +209,7 @@ int main(int argc, char **argv)
 	return suite_main(argc, argv, 0,
 			  (struct check[]){
 				  CHECK(facts_are_replaced),
-				  CHECK(facts_reach_a_mebibyte_and_no_further),
+				  CHECK(facts_reach_their_limit_and_no_further),
 				  CHECK(branches_with_facts_or_snapshots_are_listed),
 				  CHECK(a_list_of_branches_stops_when_told),
 				  CHECK(facts_stay_while_there_are_snapshots),

@@ -496,6 +496,28 @@ static void an_old_catalogue_is_refused(void)
 	fixture_end(&fixture);
 }
 
+/* --- a recovery that was killed ------------------------------------------------------------- */
+
+static void a_half_made_catalogue_is_refused(void)
+{
+	struct volume_list list = { 0 };
+	own_free char *before = NULL;
+	own_fd int directory = -1;
+
+	begin();
+	before = describe(&fixture);
+	engine_close(fixture.engine);
+	fixture.engine = NULL;
+	check_ok(fsat_open_dir(AT_FDCWD, fixture.directory, &directory, &err));
+	check_ok(fsat_write(directory, "rebuilding", "", 0, 0600, true, &err));
+	fixture_restart(&fixture);
+	check_code(FL_CORRUPT, engine_volumes(fixture.engine, "", 1, &list, &err));
+	check(strstr(err.hint, "flocker pool recover"));
+	recover();
+	check_state(before, "after a recovery");
+	fixture_end(&fixture);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -509,6 +531,7 @@ int main(int argc, char **argv)
 				  CHECK(a_rollback_that_was_not_swapped_is_undone),
 				  CHECK(what_was_destroyed_does_not_come_back),
 				  CHECK(an_old_catalogue_is_refused),
+				  CHECK(a_half_made_catalogue_is_refused),
 				  CHECK_END,
 			  });
 }
