@@ -66,31 +66,47 @@ void note_facts_unwritten(struct engine *engine, const struct fl_error *why)
 {
 	own_lock(guard, &engine->care_mutex);
 
-	log_warning("facts could not be written; they will be tried again", "error=%s", why->text);
-	engine->facts_unwritten = true;
+	if (engine->facts_failures++ == 0)
+		log_warning("facts could not be written; they will be tried again", "error=%s",
+			    why->text);
 }
 
-/* Takes the flag, so that what is noted while it is worked on is not lost. */
-static bool take_flag(struct engine *engine, bool *flag)
+static uint64_t count_facts_failures(struct engine *engine)
 {
 	own_lock(guard, &engine->care_mutex);
-	bool set = *flag;
 
-	*flag = false;
-	return set;
+	return engine->facts_failures;
+}
+
+/* Unless there was another one while all were compared. */
+static void clear_facts_failures(struct engine *engine, uint64_t seen)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->facts_failures == seen)
+		engine->facts_failures = 0;
+}
+
+/* On a full pool they wait for the space that deletions and a sync bring. */
+static int64_t care_for_facts(struct engine *engine)
+{
+	uint64_t failures = count_facts_failures(engine);
+	struct fl_error err;
+
+	if (failures == 0)
+		return PASS_IDLE;
+	if (facts_refresh_all(engine, &err) < 0)
+		return PASS_AFTER_ERROR;
+	clear_facts_failures(engine, failures);
+	return PASS_IDLE;
 }
 
 static int64_t care_for_durability(struct engine *engine)
 {
+	int64_t left = take_sync(engine);
 	struct fl_error err;
 	size_t forgot;
-	int64_t left;
 
-	if (take_flag(engine, &engine->facts_unwritten) && facts_refresh_all(engine, &err) < 0) {
-		note_facts_unwritten(engine, &err);
-		return PASS_AFTER_ERROR;
-	}
-	left = take_sync(engine);
 	if (left != 0)
 		return left < 0 ? PASS_IDLE : left;
 	if (driver_of(engine)->sync(engine->pool, &err) < 0 ||
@@ -223,8 +239,8 @@ static int64_t care_for_host(struct engine *engine)
 int64_t engine_care(struct engine *engine)
 {
 	static int64_t (*const cares[])(struct engine * engine) = {
-		care_for_host,	care_for_durability, care_for_retired,
-		care_for_trash, care_for_reserve,
+		care_for_host,	  care_for_durability, care_for_facts,
+		care_for_retired, care_for_trash,      care_for_reserve,
 	};
 	own_gate struct engine *inside = NULL;
 	int64_t next = PASS_IDLE;

@@ -44,8 +44,9 @@ struct engine {
 	int64_t sync_due; /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
 	size_t carried_out_count;
-	bool facts_unwritten;  /* some facts could not be written: all are compared again */
-	struct fl_error alarm; /* a trouble that stops no reader: the host is full */
+	uint64_t facts_failures; /* to write facts, since all of them were right: they are compared
+				    again */
+	struct fl_error alarm;	 /* a trouble that stops no reader: the host is full */
 };
 
 /* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise.

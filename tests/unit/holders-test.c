@@ -493,13 +493,14 @@ static void a_mount_point_without_a_device_is_an_error(void)
 /* The elder of the namespace sees none of its mounts. */
 static void hold_mount_behind_a_chroot(void)
 {
-	pid_t younger;
+	pid_t elder = getpid(), younger;
 
 	own_namespace();
 	mount_tree();
 	younger = fork();
 	if (younger == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		must(getppid() == elder); /* it may have died before */
 		for (;;)
 			pause();
 	}
