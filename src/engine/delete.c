@@ -33,6 +33,13 @@ static int forget(struct tx *tx, void *arg, struct fl_error *err)
 	return 0;
 }
 
+static size_t count_carried_out(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	return engine->carried_out_count;
+}
+
 static struct forgetting take_carried_out(struct engine *engine)
 {
 	own_lock(guard, &engine->care_mutex);
@@ -40,6 +47,17 @@ static struct forgetting take_carried_out(struct engine *engine)
 
 	engine->carried_out_count = 0;
 	return forgetting;
+}
+
+int intents_settle(struct engine *engine, struct fl_error *err)
+{
+	size_t count;
+
+	if (count_carried_out(engine) == 0)
+		return 0;
+	if (driver_of(engine)->sync(engine->pool, err) < 0)
+		return fl_failed(err);
+	return intents_forget(engine, &count, err);
 }
 
 int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err)

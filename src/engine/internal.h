@@ -266,6 +266,8 @@ must_check int rollback_finish(struct engine *engine, const struct intent_row *i
 			       struct fl_error *err);
 /* What the intent said is done in the pool: it is forgotten when that is durable (engine_care). */
 void intent_carried_out(struct engine *engine, const struct uuid *operation);
+/* Syncs the pool and forgets them, if there are any: at the start and at the end. */
+must_check int intents_settle(struct engine *engine, struct fl_error *err);
 /* Forgets those, after a sync of the pool; `*ret_count`: how many. */
 must_check int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err);
 

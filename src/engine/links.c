@@ -96,6 +96,15 @@ int link_check(struct engine *engine, const char *volume, const char *branch, st
 	return check_directory(engine, volume, err);
 }
 
+/* Most links are right already when the daemon starts. */
+static bool link_is(struct engine *engine, const char *path, const char *target)
+{
+	char found[LINK_PATH];
+	ssize_t length = readlinkat(engine->root_fd, path, found, sizeof(found));
+
+	return length == (ssize_t)strlen(target) && memcmp(found, target, (size_t)length) == 0;
+}
+
 int link_branch(struct engine *engine, const char *volume, const struct branch_row *branch,
 		struct fl_error *err)
 {
@@ -108,6 +117,8 @@ int link_branch(struct engine *engine, const char *volume, const struct branch_r
 	text_add_string(&target, "../");
 	driver_of(engine)->locate(engine->pool, &head, &target);
 	snprintf(path, sizeof(path), "%s/%s", volume, branch->name);
+	if (link_is(engine, path, text_get(&target)))
+		return 0;
 	if (fsat_mkdir(engine->root_fd, volume, LINK_MODE, err) < 0)
 		return fl_failed(err);
 	return fsat_symlink(text_get(&target), engine->root_fd, path, err);

@@ -263,6 +263,9 @@ void engine_pool_close(struct engine *engine)
 {
 	struct fl_error err;
 
+	if (engine->catalog && intents_settle(engine, &err) < 0)
+		log_warning("what was deleted is deleted once more at the next start", "reason=%s",
+			    err.text);
 	if (engine->catalog)
 		close_catalog(engine);
 	if (!engine->pool)

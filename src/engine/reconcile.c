@@ -508,8 +508,8 @@ int reconcile(struct engine *engine, struct fl_error *err)
 	own(comparison_done) struct comparison comparison = { .engine = engine };
 	uint64_t rows;
 
-	if (finish_intents(engine, err) < 0 || compare(engine, &comparison, err) < 0 ||
-	    count_rows(engine, &rows, err) < 0)
+	if (finish_intents(engine, err) < 0 || intents_settle(engine, err) < 0 ||
+	    compare(engine, &comparison, err) < 0 || count_rows(engine, &rows, err) < 0)
 		return fl_failed(err);
 	if (comparison.count > 1)
 		qsort(comparison.odd, comparison.count, sizeof(*comparison.odd), compare_odd);
