@@ -5,42 +5,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 void json_init(struct json *json, struct text *out)
 {
 	*json = (struct json){ .out = out };
-}
-
-/* The length of the well-formed UTF-8 sequence at `s` (Unicode 15, table 3-7), or 0. */
-static size_t sequence_length(const unsigned char *s)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return n;
 }
 
 static void add_escaped(struct text *out, unsigned char c)
@@ -75,7 +44,7 @@ static void add_quoted(struct text *out, const char *value)
 			s++;
 		if (*s == '\0')
 			break;
-		n = sequence_length(s);
+		n = utf8_length((const char *)s);
 		if (n > 1) {
 			s += n;
 			continue;

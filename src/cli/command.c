@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 /*
  * Options may stand anywhere, also before the command, and a command has one

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 struct printing printing;
 

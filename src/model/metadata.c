@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "model/name.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 void metadata_done(struct metadata *metadata)
 {

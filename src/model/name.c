@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 /* ASCII only, whatever the locale: names travel between hosts. */
 static bool is_letter_or_digit(char c)

@@ -1,7 +1,7 @@
 #include <regex.h>
 
 #include "model/name.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 #include "tests/check.h"
 #include "tests/unit/random.h"
 

@@ -1,7 +1,7 @@
 #include <stdint.h>
 
 #include "base/own.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 #include "tests/check.h"
 
 /* Every code point by the definition of UTF-8. */
