@@ -233,9 +233,13 @@ char *snapshot_link_path(struct engine *engine, const char *volume, uint64_t id)
 
 /* --- who uses a tree (use.c) --------------------------------------------------------------- */
 
-/* The processes that hold any of these trees.  Trees that are missing are held by nobody. */
+/*
+ * The processes that hold any of these trees.  Trees that are missing are held
+ * by nobody.  Without `mappings` those are left out that only map files, in half
+ * the time: for telling, never for deciding.
+ */
 must_check int find_holders(struct engine *engine, const struct tree *trees, size_t count,
-			    struct holders *ret, struct fl_error *err);
+			    bool mappings, struct holders *ret, struct fl_error *err);
 /* FL_BUSY naming the object and the processes, if there are any. */
 must_check int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
 			      const char *object, struct fl_error *err);

@@ -2,8 +2,8 @@
  * The log: an ancestry, page by page.
  *
  * A page costs what it prints: its stretches are keyset ranges in the
- * catalogue, and what is the same for all its rows (lines, tags, stashes, tips)
- * is read once and looked up by position.
+ * catalogue, and what points at its rows (lines, tags, stashes, tips) is read
+ * once for all of them and looked up by position.
  */
 
 #include <string.h>
@@ -103,22 +103,6 @@ static int mark_stretch(struct page *page, const struct stretch *stretch, struct
 	return 0;
 }
 
-static int load_marks(struct page *page, const struct stretch *stretches, size_t count,
-		      struct fl_error *err)
-{
-	const struct uuid *volume = &page->target->volume.uuid;
-
-	for (size_t i = 0; i < count; i++)
-		if (mark_stretch(page, &stretches[i], err) < 0)
-			return fl_failed(err);
-	if (tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
-	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
-		return fl_failed(err);
-	if (page->mark_count > 1)
-		qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
-	return 0;
-}
-
 /* The index of the first mark at or after the position. */
 static size_t first_mark(const struct page *page, const struct position *position)
 {
@@ -182,20 +166,53 @@ static int add_row(void *arg, const struct snapshot_row *row, struct fl_error *e
 	memcpy(snapshot->branch, page->branch.name, NAME_TEXT);
 	metadata_copy(&row->metadata, &snapshot->metadata);
 	name_instance(page, row, snapshot);
-	apply_marks(page, &row->position, snapshot);
 	if (page->any_linked &&
 	    snapshot_is_linked(page->engine, page->target->volume.name, row->id))
 		snapshot->pins |= PIN_MOUNT;
 	return 0;
 }
 
+/* Marks what points at the rows that have just been added, and no more of the stretch. */
+static int mark_rows(struct page *page, const struct stretch *stretch, size_t first,
+		     struct fl_error *err)
+{
+	struct stretch shown = *stretch;
+
+	if (first == page->list.count)
+		return 0;
+	shown.to = page->list.items[first].time;
+	shown.from = page->list.items[page->list.count - 1].time;
+	return mark_stretch(page, &shown, err);
+}
+
 static int add_stretch(struct page *page, const struct stretch *stretch, struct fl_error *err)
 {
+	size_t first = page->list.count;
+
 	if (tx_branch_get(page->tx, &stretch->branch, &page->branch, err) < 0)
 		return fl_failed(err);
 	page->began = !uuid_equal(&stretch->branch, &page->target->branch.uuid);
-	return tx_snapshot_each(page->tx, stretch, page->limit - page->list.count, add_row, page,
-				err);
+	if (tx_snapshot_each(page->tx, stretch, page->limit - first, add_row, page, err) < 0)
+		return fl_failed(err);
+	return mark_rows(page, stretch, first, err);
+}
+
+static int apply_all_marks(struct page *page, struct fl_error *err)
+{
+	const struct uuid *volume = &page->target->volume.uuid;
+
+	if (tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
+	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
+		return fl_failed(err);
+	if (page->mark_count > 1)
+		qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
+	for (size_t i = 0; i < page->list.count; i++) {
+		struct snapshot *snapshot = &page->list.items[i];
+		struct position position = { snapshot->branch_uuid, snapshot->time };
+
+		apply_marks(page, &position, snapshot);
+	}
+	return 0;
 }
 
 /* Where the ancestry begins: the snapshot itself, or what the head continues from. */
@@ -254,9 +271,9 @@ static int load_page(struct page *page, uint64_t after, struct fl_error *err)
 	if (start_of(page, &start, err) < 0 ||
 	    past_of(page->tx, &start, &stretches, &count, err) < 0 ||
 	    skip_shown(page, after, stretches, count, &first, err) < 0 ||
-	    load_marks(page, stretches + first, count - first, err) < 0)
+	    fill_page(page, stretches, count, first, err) < 0)
 		return fl_failed(err);
-	return fill_page(page, stretches, count, first, err);
+	return apply_all_marks(page, err);
 }
 
 int engine_log(struct engine *engine, const struct ref *ref, uint64_t after, size_t limit,

@@ -175,7 +175,7 @@ static int try_release(struct engine *engine, const struct retired_row *row, boo
 	struct holders holders;
 	bool still;
 
-	if (find_holders(engine, &retired, 1, &holders, err) < 0)
+	if (find_holders(engine, &retired, 1, true, &holders, err) < 0)
 		return fl_failed(err);
 	*ret_held = holders.count > 0;
 	if (*ret_held)

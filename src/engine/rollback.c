@@ -313,7 +313,7 @@ static int answer(struct engine *engine, const struct swap *swap, struct rollbac
 		return fl_failed(err);
 	}
 	/* The rollback is done; that nobody can say who holds the old head does not undo it. */
-	if (find_holders(engine, &retired, 1, &rollback.holders, &unknown) < 0)
+	if (find_holders(engine, &retired, 1, false, &rollback.holders, &unknown) < 0)
 		log_warning("the users of a replaced head can't be told", "error=%s", unknown.text);
 	rollback.stash.held = rollback.holders.count > 0;
 	*ret = rollback;

@@ -24,13 +24,13 @@ static int add_holder(void *arg, pid_t pid, const char *command, const char *wha
 	return 0;
 }
 
-int find_holders(struct engine *engine, const struct tree *trees, size_t count, struct holders *ret,
-		 struct fl_error *err)
+int find_holders(struct engine *engine, const struct tree *trees, size_t count, bool mappings,
+		 struct holders *ret, struct fl_error *err)
 {
 	own_free struct held_tree *held = xcalloc(count, sizeof(*held));
 	own_free struct tree_info *infos = xcalloc(count, sizeof(*infos));
 	own_text struct text beside = { 0 };
-	struct holders_query query = { .trees = held, .mappings = true };
+	struct holders_query query = { .trees = held, .mappings = mappings };
 	struct holders holders = { 0 };
 
 	for (size_t i = 0; i < count; i++) {
@@ -56,7 +56,7 @@ int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count
 	own_text struct text who = { 0 };
 	struct holders holders;
 
-	if (find_holders(engine, trees, count, &holders, err) < 0)
+	if (find_holders(engine, trees, count, true, &holders, err) < 0)
 		return fl_failed(err);
 	if (holders.count == 0)
 		return 0;
