@@ -228,6 +228,45 @@ static void a_tag_keeps_a_branch_in_the_trash(void)
 	fixture_end(&fixture);
 }
 
+/* Two ids with eight digits in common do not happen by themselves: the rows are made here. */
+static int insert_twins(struct tx *tx, void *arg, struct fl_error *error)
+{
+	const struct uuid *branch = arg;
+
+	for (int i = 0; i < 2; i++) {
+		struct snapshot_row row = { .sequence = 10 + (uint64_t)i, .reason = REASON_USER };
+
+		row.storage = (struct snapname){ fixture.instance, clock_now() };
+		row.position = (struct position){ *branch, row.storage.time };
+		row.id = UINT64_C(0xabcdef1200000000) + (uint64_t)i;
+		if (tx_snapshot_insert(tx, &row, error) < 0)
+			return fl_failed(error);
+	}
+	return 0;
+}
+
+static void an_ambiguous_id_lists_its_candidates(void)
+{
+	own_target struct target target = { 0 };
+	struct snapshot snapshot = { 0 };
+	struct ref ref;
+
+	begin();
+	ref = reference("data");
+	check_ok(resolve_now(fixture.engine, &ref, &target, &err));
+	check_ok(catalog_write(fixture.engine->catalog, CATALOG_LAZY, insert_twins,
+			       &target.branch.uuid, &err));
+	ref = reference("data@{abcdef12}");
+	check_code(FL_INVALID, engine_snapshot_show(fixture.engine, &ref, &snapshot, &err));
+	check(strstr(err.text, "abcdef1200000000") && strstr(err.text, "abcdef1200000001"));
+	check_string("type more digits", err.hint);
+	ref = reference("data@{abcdef1200000001}");
+	check_ok(engine_snapshot_show(fixture.engine, &ref, &snapshot, &err));
+	check(snapshot.id == UINT64_C(0xabcdef1200000001));
+	snapshot_done(&snapshot);
+	fixture_end(&fixture);
+}
+
 static void references_that_do_not_fit_say_what_fits(void)
 {
 	const struct snapshot_options options = { .reason = REASON_USER };
@@ -254,5 +293,6 @@ int main(int argc, char **argv)
 				  CHECK(points_are_counted_along_the_past),
 				  CHECK(going_back_loses_nothing), CHECK(what_is_needed_stays),
 				  CHECK(a_tag_keeps_a_branch_in_the_trash),
+				  CHECK(an_ambiguous_id_lists_its_candidates),
 				  CHECK(references_that_do_not_fit_say_what_fits), CHECK_END });
 }
