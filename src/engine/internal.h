@@ -82,6 +82,9 @@ void target_done(struct target *target);
 
 must_check int resolve(struct engine *engine, struct tx *tx, const struct ref *ref,
 		       struct target *ret, struct fl_error *err);
+/* The one wording for each: FL_NOT_FOUND and where to look. */
+must_check int fail_no_tag(const char *volume, const char *tag, struct fl_error *err);
+must_check int fail_no_stash(const char *volume, uint32_t number, struct fl_error *err);
 /* The volume that a reference lies in. */
 struct ref ref_of_volume(const struct ref *ref);
 /* In a read transaction of its own. */

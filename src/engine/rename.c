@@ -157,5 +157,7 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 		return rename_volume(engine, &renaming, err);
 	if (ref->kind == REF_BRANCH)
 		return rename_branch(engine, &renaming, err);
-	return catalog_write(engine->catalog, CATALOG_DURABLE, write_tag, &renaming, err);
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_tag, &renaming, err) == 0)
+		return 0;
+	return err->code == FL_NOT_FOUND ? fail_no_tag(ref->volume, ref->tag, err) : fl_failed(err);
 }

@@ -348,9 +348,11 @@ static int find_id(const struct past *past, const char *digits, struct snapshot_
 	if (tx_snapshot_each_id(past->tx, &past->target->volume.uuid, low, high, CANDIDATES,
 				add_candidate, &candidates, err) < 0)
 		return fl_failed(err);
-	if (candidates.count == 0)
-		return fl_fail(err, FL_NOT_FOUND, "no snapshot of %s has an id beginning with %s",
-			       past->target->volume.name, digits);
+	if (candidates.count == 0) {
+		fl_fail(err, FL_NOT_FOUND, "no snapshot of %s has an id beginning with %s",
+			past->target->volume.name, digits);
+		return fl_hint(err, "flocker log %s lists them", past->branch);
+	}
 	if (candidates.count > 1) {
 		fl_fail(err, FL_INVALID, "%s is the beginning of several ids: %s", digits,
 			text_get(&candidates.text));
@@ -443,6 +445,18 @@ static int resolve_position(struct tx *tx, const struct position *position, stru
 	return 0;
 }
 
+int fail_no_tag(const char *volume, const char *tag, struct fl_error *err)
+{
+	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no tag called '%s'", volume, tag);
+	return fl_hint(err, "flocker tags %s lists them", volume);
+}
+
+int fail_no_stash(const char *volume, uint32_t number, struct fl_error *err)
+{
+	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no stash %u", volume, number);
+	return fl_hint(err, "flocker stash list %s shows them", volume);
+}
+
 static int resolve_tag(struct tx *tx, const struct ref *ref, struct target *target,
 		       struct fl_error *err)
 {
@@ -452,9 +466,7 @@ static int resolve_tag(struct tx *tx, const struct ref *ref, struct target *targ
 		return resolve_position(tx, &tag.snapshot, target, err);
 	if (err->code != FL_NOT_FOUND)
 		return fl_failed(err);
-	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no tag called '%s'", target->volume.name,
-		ref->tag);
-	return fl_hint(err, "flocker tags %s lists them", target->volume.name);
+	return fail_no_tag(target->volume.name, ref->tag, err);
 }
 
 static int resolve_stash(struct tx *tx, const struct ref *ref, struct target *target,
@@ -466,8 +478,7 @@ static int resolve_stash(struct tx *tx, const struct ref *ref, struct target *ta
 		return resolve_position(tx, &stash.snapshot, target, err);
 	if (err->code != FL_NOT_FOUND)
 		return fl_failed(err);
-	fl_fail(err, FL_NOT_FOUND, "volume '%s' has no stash %u", target->volume.name, ref->stash);
-	return fl_hint(err, "flocker stash list %s shows them", target->volume.name);
+	return fail_no_stash(target->volume.name, ref->stash, err);
 }
 
 static int resolve_kind(struct tx *tx, const struct ref *ref, struct target *target,

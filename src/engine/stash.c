@@ -29,5 +29,8 @@ int engine_stash_drop(struct engine *engine, const struct ref *stash, struct fl_
 	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	dropping.volume = &claim.targets[0].volume.uuid;
-	return catalog_write_deletion(engine, delete_stash, &dropping, err);
+	if (catalog_write_deletion(engine, delete_stash, &dropping, err) == 0)
+		return 0;
+	return err->code == FL_NOT_FOUND ? fail_no_stash(stash->volume, stash->stash, err)
+					 : fl_failed(err);
 }

@@ -118,5 +118,7 @@ int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *
 	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	untagging.target = &claim.targets[0];
-	return catalog_write_deletion(engine, delete_tag, &untagging, err);
+	if (catalog_write_deletion(engine, delete_tag, &untagging, err) == 0)
+		return 0;
+	return err->code == FL_NOT_FOUND ? fail_no_tag(tag->volume, tag->tag, err) : fl_failed(err);
 }
