@@ -178,11 +178,11 @@ int btrfs_grow(struct pool *pool, uint64_t size, struct fl_error *err)
 	if (rc < 0)
 		return rc;
 	size = size == 0 ? room : size;
-	size -= size % 4096;
-	if (size < devices.size)
+	if (size - size % 4096 < devices.size)
 		return fl_fail(err, FL_INVALID,
 			       "the pool has %" PRIu64 " bytes: it cannot shrink to %" PRIu64,
 			       devices.size, size);
+	size -= size % 4096;
 	if (size > room && pool->spec.kind == POOL_DEVICE)
 		return fl_fail(err, FL_INVALID, "device '%s' has only %" PRIu64 " bytes",
 			       pool->spec.path, room);
