@@ -36,6 +36,7 @@ static void engine_free(struct engine *engine)
 	engine_pool_close(engine);
 	lock_table_done(&engine->locks);
 	pthread_rwlock_destroy(&engine->gate);
+	pthread_mutex_destroy(&engine->reserve_mutex);
 	pthread_mutex_destroy(&engine->care_mutex);
 	own_fdp(&engine->state_fd);
 	own_fdp(&engine->root_fd);
@@ -61,6 +62,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->opened = clock_now();
 	engine->opened_boot = clock_boot();
 	init_gate(&engine->gate);
+	pthread_mutex_init(&engine->reserve_mutex, NULL);
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	lock_table_init(&engine->locks);
 	if (open_directories(engine, err) < 0)

@@ -38,6 +38,8 @@ struct engine {
 
 	struct lock_table locks;
 
+	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
+
 	pthread_mutex_t care_mutex; /* of what follows */
 	void (*care_wake)(void *arg);
 	void *care_arg;

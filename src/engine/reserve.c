@@ -3,7 +3,8 @@
  *
  * A file of a few MiB lies beside the catalogue for nothing but this.  When a
  * deletion can't be written for want of space the file goes and the write is
- * tried again; the caretaker makes it anew when there is space.
+ * tried again; the caretaker makes it anew when there is space.  The two take
+ * turns: a reserve made anew in between would leave the write nothing.
  */
 
 #include <fcntl.h>
@@ -18,6 +19,7 @@ int reserve_fill(struct engine *engine, struct fl_error *err)
 {
 	own_fd int fd = -1;
 	struct stat st;
+	own_lock(turn, &engine->reserve_mutex);
 
 	if (fsat_open(engine->state_fd, RESERVE_FILE, O_RDWR | O_CREAT, 0600, &fd, err) < 0)
 		return fl_failed(err);
@@ -32,17 +34,24 @@ int reserve_fill(struct engine *engine, struct fl_error *err)
 		       engine->state);
 }
 
+static int write_with_reserve(struct engine *engine, catalog_fn fn, void *arg, struct fl_error *err)
+{
+	own_lock(turn, &engine->reserve_mutex);
+
+	log_warning("the catalogue's file system is full: a deletion takes its reserve", "state=%s",
+		    engine->state);
+	if (fsat_unlink(engine->state_fd, RESERVE_FILE, err) < 0)
+		return fl_failed(err);
+	return catalog_write(engine->catalog, CATALOG_DURABLE, fn, arg, err);
+}
+
 int catalog_write_deletion(struct engine *engine, catalog_fn fn, void *arg, struct fl_error *err)
 {
-	struct fl_error stays;
 	int r = catalog_write(engine->catalog, CATALOG_DURABLE, fn, arg, err);
 
 	if (r != -FL_NO_SPACE)
 		return r;
-	log_warning("the catalogue's file system is full: a deletion takes its reserve", "state=%s",
-		    engine->state);
-	if (fsat_unlink(engine->state_fd, RESERVE_FILE, &stays) < 0)
-		return r;
+	r = write_with_reserve(engine, fn, arg, err);
 	care_soon(engine);
-	return catalog_write(engine->catalog, CATALOG_DURABLE, fn, arg, err);
+	return r;
 }
