@@ -28,7 +28,7 @@ struct field {
 #member, type, offsetof(struct input, member) \
 	}
 
-/* By number of the bit in enum input_bit. */
+/* By number of the bit in IN_.... */
 static const struct field fields[INPUT_COUNT] = {
 	FIELD(ref, TYPE_REF),
 	FIELD(refs, TYPE_REFS),
@@ -235,26 +235,26 @@ static int take_text(const struct field *field, const char *text, struct input *
 }
 
 /* The number of the input called `name` in `set`; -1 when there is none. */
-static int find_field(const char *name, uint32_t set)
+static int find_field(const char *name, uint64_t set)
 {
 	for (unsigned i = 0; i < INPUT_COUNT; i++)
-		if (set & 1u << i && strcmp(fields[i].name, name) == 0)
+		if (set & UINT64_C(1) << i && strcmp(fields[i].name, name) == 0)
 			return (int)i;
 	return -1;
 }
 
-static int fail_unknown(const char *what, const char *name, uint32_t set, struct fl_error *err)
+static int fail_unknown(const char *what, const char *name, uint64_t set, struct fl_error *err)
 {
 	own_text struct text known = { 0 };
 
 	for (unsigned i = 0; i < INPUT_COUNT; i++)
-		if (set & 1u << i)
+		if (set & UINT64_C(1) << i)
 			text_add_format(&known, "%s%s", known.length ? ", " : "", fields[i].name);
 	fl_fail(err, FL_INVALID, "%s '%.60s' is not known here", what, name);
 	return known.length ? fl_hint(err, "known are: %s", known.bytes) : -FL_INVALID;
 }
 
-static int decode_query(const struct http_request *request, uint32_t set, struct input *input,
+static int decode_query(const struct http_request *request, uint64_t set, struct input *input,
 			struct fl_error *err)
 {
 	for (size_t i = 0; i < request->parameter_count; i++) {
@@ -264,10 +264,10 @@ static int decode_query(const struct http_request *request, uint32_t set, struct
 
 		if (number < 0)
 			return fail_unknown("query parameter", parameter->name, set, err);
-		if (input->given & 1u << number)
+		if (input->given & UINT64_C(1) << number)
 			return fl_fail(err, FL_INVALID, "query parameter '%s' is given twice",
 				       parameter->name);
-		input->given |= 1u << number;
+		input->given |= UINT64_C(1) << number;
 		r = take_text(&fields[number], parameter->value, input, err);
 		if (r < 0)
 			return r;
@@ -293,7 +293,7 @@ static int parse_body(const struct http_request *request, json_t **ret, struct f
 }
 
 /* No body is the same as an object without members. */
-static int decode_body(const struct http_request *request, uint32_t set, struct input *input,
+static int decode_body(const struct http_request *request, uint64_t set, struct input *input,
 		       struct fl_error *err)
 {
 	json_t *body = NULL, *value;
@@ -313,9 +313,9 @@ static int decode_body(const struct http_request *request, uint32_t set, struct 
 		if (number < 0)
 			return fail_unknown("member", name, set, err);
 		/* Only the query can have given it: a body holds no member twice. */
-		if (input->given & 1u << number)
+		if (input->given & UINT64_C(1) << number)
 			return fl_fail(err, FL_INVALID, "'%s' is given twice", name);
-		input->given |= 1u << number;
+		input->given |= UINT64_C(1) << number;
 		r = take_json(&fields[number], value, input, err);
 		if (r < 0)
 			return r;
@@ -323,15 +323,15 @@ static int decode_body(const struct http_request *request, uint32_t set, struct 
 	return 0;
 }
 
-static int check_required(const struct accepts *accepts, uint32_t given, struct fl_error *err)
+static int check_required(const struct accepts *accepts, uint64_t given, struct fl_error *err)
 {
-	uint32_t missing = accepts->required & ~given;
-	unsigned number = (unsigned)__builtin_ctz(missing | 1u << 31);
+	uint64_t missing = accepts->required & ~given;
+	unsigned number = (unsigned)__builtin_ctzll(missing | UINT64_C(1) << 63);
 
 	if (!missing)
 		return 0;
 	return fl_fail(err, FL_INVALID, "%s '%s' is missing",
-		       accepts->query & 1u << number ? "query parameter" : "member",
+		       accepts->query & UINT64_C(1) << number ? "query parameter" : "member",
 		       fields[number].name);
 }
 
@@ -367,7 +367,7 @@ static int check_form(const struct ref *ref, unsigned forms, struct fl_error *er
 	if (!ref || form_of(ref) & forms)
 		return 0;
 	for (unsigned i = 0; i < array_size(form_names); i++)
-		if (forms & 1u << i)
+		if (forms & UINT64_C(1) << i)
 			text_add_format(&wanted, "%s%s", wanted.length ? " or " : "",
 					form_names[i]);
 	ref_format(ref, &text);

@@ -15,30 +15,29 @@
 #include "model/metadata.h"
 #include "model/ref.h"
 
-enum input_bit {
-	IN_REF = 1 << 0,
-	IN_REFS = 1 << 1,
-	IN_FROM = 1 << 2,
-	IN_TO = 1 << 3,
-	IN_TARGET = 1 << 4,
-	IN_NAME = 1 << 5,
-	IN_DESCRIPTION = 1 << 6,
-	IN_MOUNT_PATH = 1 << 7,
-	IN_MESSAGE = 1 << 8,
-	IN_METADATA = 1 << 9,
-	IN_UNSET = 1 << 10,
-	IN_KIND = 1 << 11,
-	IN_PATH = 1 << 12,
-	IN_SIZE = 1 << 13,
-	IN_SPARSE = 1 << 14,
-	IN_COMPRESS = 1 << 15,
-	IN_FORCE = 1 << 16,
-	IN_DRIVER = 1 << 17,
-	IN_ITEM = 1 << 18,
-	IN_AS = 1 << 19,
-	IN_AFTER = 1 << 20,
-	IN_LIMIT = 1 << 21,
-};
+/* Sets of inputs: bits. */
+#define IN_REF (UINT64_C(1) << 0)
+#define IN_REFS (UINT64_C(1) << 1)
+#define IN_FROM (UINT64_C(1) << 2)
+#define IN_TO (UINT64_C(1) << 3)
+#define IN_TARGET (UINT64_C(1) << 4)
+#define IN_NAME (UINT64_C(1) << 5)
+#define IN_DESCRIPTION (UINT64_C(1) << 6)
+#define IN_MOUNT_PATH (UINT64_C(1) << 7)
+#define IN_MESSAGE (UINT64_C(1) << 8)
+#define IN_METADATA (UINT64_C(1) << 9)
+#define IN_UNSET (UINT64_C(1) << 10)
+#define IN_KIND (UINT64_C(1) << 11)
+#define IN_PATH (UINT64_C(1) << 12)
+#define IN_SIZE (UINT64_C(1) << 13)
+#define IN_SPARSE (UINT64_C(1) << 14)
+#define IN_COMPRESS (UINT64_C(1) << 15)
+#define IN_FORCE (UINT64_C(1) << 16)
+#define IN_DRIVER (UINT64_C(1) << 17)
+#define IN_ITEM (UINT64_C(1) << 18)
+#define IN_AS (UINT64_C(1) << 19)
+#define IN_AFTER (UINT64_C(1) << 20)
+#define IN_LIMIT (UINT64_C(1) << 21)
 #define INPUT_COUNT 22
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
@@ -53,11 +52,11 @@ enum ref_form {
 	FORM_ANY = FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
 };
 
-/* What a route takes: sets of enum input_bit. */
+/* What a route takes: sets of inputs. */
 struct accepts {
-	uint32_t query;
-	uint32_t body;
-	uint32_t required; /* of both */
+	uint64_t query;
+	uint64_t body;
+	uint64_t required; /* of both */
 	unsigned forms;	   /* enum ref_form: what `ref` may be */
 };
 
@@ -73,7 +72,7 @@ struct string_array {
 
 /* A thing that was not given is NULL, 0 or false; `given` tells it from an empty one. */
 struct input {
-	uint32_t given; /* enum input_bit */
+	uint64_t given; /* IN_... */
 	void *document; /* the parsed body, which the strings below lie in */
 	struct ref *ref, *from, *to, *target;
 	struct ref_array refs;

@@ -110,7 +110,7 @@ static int set_volume(struct call *call, struct fl_error *err)
 /* Renaming and setting are two verbs; done in one request, one could fail after the other. */
 int patch_volume(struct call *call, struct fl_error *err)
 {
-	uint32_t set = call->input->given & ~(uint32_t)(IN_REF | IN_NAME);
+	uint64_t set = call->input->given & ~(IN_REF | IN_NAME);
 
 	if (!call->input->name && !set)
 		return fl_fail(err, FL_INVALID, "the body says nothing to change");

@@ -62,11 +62,24 @@ static void a_catalogue_can_be_put_aside(void)
 	catalog_close(catalog);
 }
 
+/* The migrations of this program, and more of a program to come. */
+static struct migrations with_more(const char *steps[static 64], const char *first,
+				   const char *second)
+{
+	int count = schema.count;
+
+	memcpy(steps, schema.steps, (size_t)count * sizeof(*steps));
+	steps[count++] = first;
+	if (second)
+		steps[count++] = second;
+	return (struct migrations){ steps, count };
+}
+
 static void older_is_migrated_and_newer_refused(void)
 {
-	static const char more[] = "ALTER TABLE volume ADD COLUMN more TEXT";
-	const char *steps[] = { schema.steps[0], more };
-	const struct migrations newer = { steps, 2 };
+	const char *steps[64];
+	const struct migrations newer = with_more(steps, "ALTER TABLE volume ADD COLUMN more TEXT",
+						  NULL);
 	const char *path = fixture_path("migrated");
 	char before[300];
 	struct catalog *catalog = fixture_open("migrated");
@@ -74,7 +87,7 @@ static void older_is_migrated_and_newer_refused(void)
 
 	check_ok(catalog_write(catalog, CATALOG_LAZY, fixture_snapshots, &three, &err));
 	catalog_close(catalog);
-	snprintf(before, sizeof(before), "%s.before-1", path);
+	snprintf(before, sizeof(before), "%s.before-%d", path, schema.count);
 	fclose(fopen(before, "w"));
 	check_ok(catalog_open_at(path, false, &newer, &catalog, &err));
 	check(count_snapshots(catalog) == 3);
@@ -90,10 +103,9 @@ static void older_is_migrated_and_newer_refused(void)
 
 static void a_migration_that_fails_changes_nothing(void)
 {
-	static const char good[] = "ALTER TABLE volume ADD COLUMN more TEXT";
-	static const char bad[] = "ALTER TABLE nobody ADD COLUMN more TEXT";
-	const char *steps[] = { schema.steps[0], good, bad };
-	const struct migrations newer = { steps, 3 };
+	const char *steps[64];
+	const struct migrations newer = with_more(steps, "ALTER TABLE volume ADD COLUMN more TEXT",
+						  "ALTER TABLE nobody ADD COLUMN more TEXT");
 	struct catalog *catalog = fixture_open("unmigrated");
 
 	catalog_close(catalog);
