@@ -225,6 +225,33 @@ int fsat_symlink(const char *target, int dir, const char *path, struct fl_error 
 	return 0;
 }
 
+int fsat_check_private(int dir, const char *path, struct fl_error *err)
+{
+	own_fd int fd = -1;
+	struct stat st;
+
+	if (fsat_stat(dir, path, &st, err) < 0)
+		return fl_failed(err);
+	if (st.st_uid != geteuid() && st.st_uid != 0) {
+		fl_fail(err, FL_DENIED, "'%s' belongs to the user %u", path, (unsigned)st.st_uid);
+		return fl_hint(err, "chown %u '%s', if what is in it can be trusted",
+			       (unsigned)geteuid(), path);
+	}
+	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+		fl_fail(err, FL_DENIED, "others may write to '%s': its mode is %04o", path,
+			(unsigned)st.st_mode & 07777);
+		return fl_hint(err, "chmod 0700 '%s', if what is in it can be trusted", path);
+	}
+	/* A file without a name: what rights and mount options say is not all that can be wrong. */
+	fd = openat(dir, path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 && errno != EOPNOTSUPP && errno != ENOSPC && errno != EDQUOT) {
+		fl_fail_errno(err, "'%s' cannot be written", path);
+		return fl_hint(err,
+			       "mount its file system read-write, or mend what is wrong there");
+	}
+	return 0;
+}
+
 int fsat_stat(int dir, const char *path, struct stat *ret, struct fl_error *err)
 {
 	if (fstatat(dir, path, ret, AT_SYMLINK_NOFOLLOW) < 0)

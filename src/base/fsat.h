@@ -52,6 +52,12 @@ must_check int fsat_rmdir(int dir, const char *path, struct fl_error *err);
 must_check int fsat_remove_tree(int dir, const char *path, struct fl_error *err);
 /* A symbolic link; one that is there already is replaced in one step, by way of .NAME.new. */
 must_check int fsat_symlink(const char *target, int dir, const char *path, struct fl_error *err);
+/*
+ * A directory to keep state in: this process can write to it, and nobody but
+ * its user and root can.  FL_DENIED says whose it is or who may write, and how
+ * to mend it; a read-only file system is FL_SYSTEM.
+ */
+must_check int fsat_check_private(int dir, const char *path, struct fl_error *err);
 must_check int fsat_stat(int dir, const char *path, struct stat *ret, struct fl_error *err);
 
 /* Calls `each` for every entry but "." and ".."; stops at its first negative answer and returns it.

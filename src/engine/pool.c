@@ -215,16 +215,24 @@ static void close_catalog(struct engine *engine)
 	catalog_close(take_ptr(engine->catalog));
 }
 
+/* Only damage is mended by that: a full disk or a lack of memory is not. */
+static int hint_rebuild(struct fl_error *err)
+{
+	if (err->code != FL_CORRUPT)
+		return fl_failed(err);
+	return fl_hint(err, "rebuild it from the pool: flocker pool recover");
+}
+
 /* The second step: leaves engine->catalog set, or NULL and the error. */
 static int start_catalog(struct engine *engine, struct fl_error *err)
 {
 	struct catalog *catalog;
 
 	if (open_catalog(engine, &catalog, err) < 0)
-		return fl_hint(err, "rebuild it from the pool: flocker pool recover");
+		return hint_rebuild(err);
 	if (check_catalog(engine, catalog, err) < 0) {
 		catalog_close(catalog);
-		return fl_hint(err, "rebuild it from the pool: flocker pool recover");
+		return hint_rebuild(err);
 	}
 	engine->catalog = catalog;
 	if (check_generation(engine, err) == 0 && start(engine, err) == 0)

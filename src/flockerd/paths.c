@@ -73,6 +73,9 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	/* The catalogue names everything that the volumes hold: it is nobody else's to read. */
 	if (r == 0)
 		r = make_directory(paths->state, 0700, err);
+	/* Better no start than one that can keep nothing, or that believes what others wrote. */
+	if (r == 0 && fsat_check_private(AT_FDCWD, paths->state, err) < 0)
+		r = fl_wrap(err, "the state directory");
 	if (r == 0)
 		r = make_directory(paths->run, 0755, err);
 	if (r == 0)
