@@ -104,7 +104,7 @@ def host_on_tmpfs(size):
     """A host whose state directory has a file system of its own."""
     host = Host()
     os.makedirs(f"{host.root}/lib")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", f"{host.root}/lib"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=700,size={size}", "tmpfs", f"{host.root}/lib"], check=True)
     host.start()
     return host
 
