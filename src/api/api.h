@@ -11,6 +11,7 @@
 
 struct api {
 	struct engine *engine;
+	struct config *config;
 	const char *host; /* name of the host */
 };
 

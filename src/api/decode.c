@@ -52,6 +52,8 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(as, TYPE_STRING),
 	FIELD(after, TYPE_STRING),
 	FIELD(limit, TYPE_NUMBER),
+	FIELD(key, TYPE_STRING),
+	FIELD(value, TYPE_STRING),
 };
 
 static const char *const type_names[] = {

@@ -38,7 +38,9 @@
 #define IN_AS (UINT64_C(1) << 19)
 #define IN_AFTER (UINT64_C(1) << 20)
 #define IN_LIMIT (UINT64_C(1) << 21)
-#define INPUT_COUNT 22
+#define IN_KEY (UINT64_C(1) << 22)
+#define IN_VALUE (UINT64_C(1) << 23)
+#define INPUT_COUNT 24
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -77,7 +79,7 @@ struct input {
 	struct ref *ref, *from, *to, *target;
 	struct ref_array refs;
 	const char *name, *description, *mount_path, *message;
-	const char *kind, *path, *driver, *item, *as, *after;
+	const char *kind, *path, *driver, *item, *as, *after, *key, *value;
 	struct metadata metadata;
 	struct string_array unset;
 	uint64_t size, limit;

@@ -229,6 +229,21 @@ void encode_pool(struct json *json, const char *key, const struct pool_report *p
 	json_end(json);
 }
 
+void encode_setting(struct json *json, const char *key, const struct config_setting *setting)
+{
+	json_put_object(json, key);
+	json_put_string(json, "key", setting->row->name);
+	json_put_string(json, "value", setting->value);
+	json_put_string(json, "default", setting->initial);
+	json_put_string(json, "override", setting->override);
+	json_put_bool(json, "set", setting->set);
+	json_put_bool(json, "restart", setting->row->restart);
+	json_put_bool(json, "pending", setting->pending);
+	json_put_string(json, "type", config_type_names[setting->row->type]);
+	json_put_string(json, "description", setting->row->description);
+	json_end(json);
+}
+
 void encode_recovery(struct json *json, const char *key, const struct recovery *recovery)
 {
 	json_put_object(json, key);

@@ -6,6 +6,7 @@
  */
 
 #include "base/json.h"
+#include "config/config.h"
 #include "engine/engine.h"
 
 void encode_volume(struct json *json, const char *key, const struct volume *volume);
@@ -15,6 +16,7 @@ void encode_tag(struct json *json, const char *key, const struct tag *tag);
 void encode_stash(struct json *json, const char *key, const struct stash *stash);
 void encode_trash_item(struct json *json, const char *key, const struct trash_item *item);
 void encode_rollback(struct json *json, const char *key, const struct rollback *rollback);
+void encode_setting(struct json *json, const char *key, const struct config_setting *setting);
 void encode_pool(struct json *json, const char *key, const struct pool_report *pool);
 void encode_recovery(struct json *json, const char *key, const struct recovery *recovery);
 

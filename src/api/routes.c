@@ -106,6 +106,15 @@ const struct route routes[] = {
 	  "Take a volume or a branch out of the trash" },
 	{ "POST", "/v1/trash/empty", 200, post_trash_empty, { .body = IN_ITEM },
 	  "Destroy for good what is in the trash" },
+
+	{ "GET", "/v1/config", 200, get_config, {}, "List the settings" },
+	{ "GET", "/v1/setting", 200, get_setting, { .query = IN_KEY, .required = IN_KEY },
+	  "Show a setting" },
+	{ "PATCH", "/v1/setting", 200, patch_setting,
+	  { .query = IN_KEY, .body = IN_VALUE, .required = IN_KEY | IN_VALUE },
+	  "Change a setting" },
+	{ "DELETE", "/v1/setting", 200, delete_setting, { .query = IN_KEY, .required = IN_KEY },
+	  "Give a setting its default again" },
 	{},
 };
 /* clang-format on */

@@ -86,3 +86,9 @@ must_check int delete_mount(struct call *call, struct fl_error *err);
 must_check int get_trash(struct call *call, struct fl_error *err);
 must_check int post_trash_restore(struct call *call, struct fl_error *err);
 must_check int post_trash_empty(struct call *call, struct fl_error *err);
+
+/* config.c */
+must_check int get_config(struct call *call, struct fl_error *err);
+must_check int get_setting(struct call *call, struct fl_error *err);
+must_check int patch_setting(struct call *call, struct fl_error *err);
+must_check int delete_setting(struct call *call, struct fl_error *err);

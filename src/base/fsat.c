@@ -317,16 +317,10 @@ int fsat_is_empty(int dir, bool *ret, struct fl_error *err)
 	return 0;
 }
 
-int fsat_read(int dir, const char *path, size_t limit, struct text *ret, struct fl_error *err)
+int fsat_read_fd(int fd, const char *path, size_t limit, struct text *ret, struct fl_error *err)
 {
 	own_text struct text text = { 0 };
-	own_fd int fd = -1;
-	int rc;
 
-	/* Without O_NONBLOCK somebody's FIFO of that name would hold us up for ever. */
-	rc = fsat_open(dir, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd, err);
-	if (rc < 0)
-		return rc;
 	for (;;) {
 		size_t room = 64 * 1024;
 		char *end = text_reserve(&text, room);
@@ -346,6 +340,16 @@ int fsat_read(int dir, const char *path, size_t limit, struct text *ret, struct 
 	*ret = text;
 	text = (struct text){ 0 };
 	return 0;
+}
+
+int fsat_read(int dir, const char *path, size_t limit, struct text *ret, struct fl_error *err)
+{
+	own_fd int fd = -1;
+
+	/* Without O_NONBLOCK somebody's FIFO of that name would hold us up for ever. */
+	if (fsat_open(dir, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd, err) < 0)
+		return fl_failed(err);
+	return fsat_read_fd(fd, path, limit, ret, err);
 }
 
 static int write_all(int fd, const char *path, const char *bytes, size_t length,

@@ -72,6 +72,9 @@ must_check int fsat_is_empty(int dir, bool *ret, struct fl_error *err);
  * FL_INVALID. */
 must_check int fsat_read(int dir, const char *path, size_t limit, struct text *ret,
 			 struct fl_error *err);
+/* The same of a file that is open; `path` is for messages. */
+must_check int fsat_read_fd(int fd, const char *path, size_t limit, struct text *ret,
+			    struct fl_error *err);
 /*
  * Replaces a file in one step: a temporary name beside it, written, synced when
  * `durable`, renamed over it, directory synced when `durable`.  A crash leaves

@@ -1,17 +1,17 @@
 #include "base/log.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/own.h"
 
 #define LINE 2048
 
-static enum log_level threshold = LOG_LEVEL_INFO;
+static _Atomic enum log_level threshold = LOG_LEVEL_INFO;
 static __thread const char *request;
 
 void log_set_level(enum log_level level)
@@ -29,19 +29,21 @@ const char *log_get_request(void)
 	return request;
 }
 
-static const char *level_name(enum log_level level)
+static const char *const level_names[] = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+};
+
+bool log_level_parse(const char *name, enum log_level *ret)
 {
-	switch (level) {
-	case LOG_LEVEL_ERROR:
-		return "error";
-	case LOG_LEVEL_WARNING:
-		return "warning";
-	case LOG_LEVEL_INFO:
-		return "info";
-	case LOG_LEVEL_DEBUG:
-		break;
-	}
-	return "debug";
+	for (size_t i = 0; i < array_size(level_names); i++)
+		if (level_names[i] && strcmp(level_names[i], name) == 0) {
+			*ret = (enum log_level)i;
+			return true;
+		}
+	return false;
 }
 
 static int add_prefix(char line[static LINE], enum log_level level)
@@ -50,7 +52,7 @@ static int add_prefix(char line[static LINE], enum log_level level)
 
 	if (getenv("JOURNAL_STREAM"))
 		return snprintf(line, LINE, "<%d>", (int)level);
-	return snprintf(line, LINE, "%s %s ", clock_format(clock_now(), now), level_name(level));
+	return snprintf(line, LINE, "%s %s ", clock_format(clock_now(), now), level_names[level]);
 }
 
 /* Names and texts from outside may hold anything; a line stays one line. */

@@ -10,6 +10,8 @@
  *	log_info("pool opened", "driver=%s size=%" PRIu64, name, size);
  */
 
+#include <stdbool.h>
+
 enum log_level {
 	LOG_LEVEL_ERROR = 3,
 	LOG_LEVEL_WARNING = 4,
@@ -18,6 +20,9 @@ enum log_level {
 };
 
 void log_set_level(enum log_level level);
+
+/* "error", "warning", "info" or "debug"; false for any other name. */
+bool log_level_parse(const char *name, enum log_level *ret);
 
 /* The id that every line of this thread carries as request=..., or NULL.  Borrowed. */
 void log_set_request(const char *id);

@@ -103,3 +103,32 @@ void *xrealloc(void *p, size_t count, size_t size)
 		abort();
 	return q;
 }
+
+/* Optimal string alignment. */
+size_t text_distance(const char *a, const char *b)
+{
+	size_t rows[3][WORD_TEXT], n = strlen(a), m = strlen(b);
+
+	if (n >= WORD_TEXT || m >= WORD_TEXT)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= m; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *older = rows[(i + 1) % 3];
+
+		now[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = before[j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (before[j] + 1 < best)
+				best = before[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    older[j - 2] + 1 < best)
+				best = older[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return rows[n % 3][m];
+}

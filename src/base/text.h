@@ -39,3 +39,7 @@ char *text_take(struct text *text);
 char *xstrdup(const char *string);
 void *xcalloc(size_t count, size_t size) __attribute__((alloc_size(1, 2), malloc));
 void *xrealloc(void *p, size_t count, size_t size) must_check;
+
+/* How many slips apart two short words are; SIZE_MAX when one is longer than WORD_TEXT - 1. */
+#define WORD_TEXT 64
+size_t text_distance(const char *a, const char *b);

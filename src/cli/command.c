@@ -14,8 +14,6 @@
  * that knows the option says), then all of them with that command's options.
  */
 
-#define WORD_TEXT 64
-
 void invocation_done(struct invocation *in)
 {
 	fl_client_close(in->client);
@@ -116,35 +114,6 @@ static const char *skip_options(int argc, char **argv, int *at)
 	return NULL;
 }
 
-/* Optimal string alignment, for words that are short: how many slips apart two words are. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t rows[3][WORD_TEXT], n = strlen(a), m = strlen(b);
-
-	if (n >= WORD_TEXT || m >= WORD_TEXT)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= m; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= n; i++) {
-		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *older = rows[(i + 1) % 3];
-
-		now[0] = i;
-		for (size_t j = 1; j <= m; j++) {
-			size_t best = before[j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (before[j] + 1 < best)
-				best = before[j] + 1;
-			if (now[j - 1] + 1 < best)
-				best = now[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    older[j - 2] + 1 < best)
-				best = older[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return rows[n % 3][m];
-}
-
 /* The command nearest to what was typed, if it is near enough to be meant. */
 static const char *nearest_command(const char *typed)
 {
@@ -153,8 +122,8 @@ static const char *nearest_command(const char *typed)
 
 	for (const struct command *c = commands; c->name; c++) {
 		const char *second = strchr(c->name, ' ');
-		size_t d = distance(typed, c->name);
-		size_t alone = second ? distance(typed, second + 1) + 1 : SIZE_MAX;
+		size_t d = text_distance(typed, c->name);
+		size_t alone = second ? text_distance(typed, second + 1) + 1 : SIZE_MAX;
 
 		if (alone < d)
 			d = alone;

@@ -109,6 +109,7 @@ static const struct option help_options[] = {
 #define GROUP_BRANCH "Branches"
 #define GROUP_BACK "Going back"
 #define GROUP_TRASH "Removing"
+#define GROUP_CONFIG "Configuration"
 #define GROUP_OTHER "Other"
 
 const struct command commands[] = {
@@ -201,6 +202,16 @@ const struct command commands[] = {
 	  verb_trash_restore },
 	{ "trash empty", GROUP_TRASH, "[ITEM]", "remove one item for good, or all", NULL, NULL, 0,
 	  1, verb_trash_empty },
+
+	{ "config list", GROUP_CONFIG, "", "list all settings of the daemon", NULL, NULL, 0, 0,
+	  verb_config_list },
+	{ "config get", GROUP_CONFIG, "KEY", "print the value of a setting", NULL, NULL, 1, 1,
+	  verb_config_get },
+	{ "config set", GROUP_CONFIG, "KEY VALUE", "change a setting",
+	  "It counts at once; where it needs a restart of the daemon, the command says so.", NULL,
+	  2, 2, verb_config_set },
+	{ "config unset", GROUP_CONFIG, "KEY", "give a setting its default again", NULL, NULL, 1, 1,
+	  verb_config_unset },
 
 	{ "version", GROUP_OTHER, "", "print the versions of command and daemon", NULL, NULL, 0, 0,
 	  verb_version },

@@ -60,3 +60,9 @@ must_check int verb_trash_empty(struct invocation *in, struct fl_error *err);
 /* mount.c */
 must_check int verb_mount(struct invocation *in, struct fl_error *err);
 must_check int verb_unmount(struct invocation *in, struct fl_error *err);
+
+/* config.c */
+must_check int verb_config_list(struct invocation *in, struct fl_error *err);
+must_check int verb_config_get(struct invocation *in, struct fl_error *err);
+must_check int verb_config_set(struct invocation *in, struct fl_error *err);
+must_check int verb_config_unset(struct invocation *in, struct fl_error *err);

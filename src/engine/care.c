@@ -38,6 +38,11 @@ void care_soon(struct engine *engine)
 		engine->care_wake(engine->care_arg);
 }
 
+void engine_care_soon(struct engine *engine)
+{
+	care_soon(engine);
+}
+
 void sync_soon(struct engine *engine)
 {
 	own_lock(guard, &engine->care_mutex);

@@ -155,13 +155,14 @@ static void retire_heads(struct engine *engine, const struct doom *doom)
 		unlink_volume(engine, doom->target->volume.name);
 }
 
-static void fill_item(const struct doom *doom, const char *name, struct trash_item *ret)
+static void fill_item(const struct engine *engine, const struct doom *doom, const char *name,
+		      struct trash_item *ret)
 {
 	*ret = (struct trash_item){
 		.uuid = doom->volume ? doom->target->volume.uuid : doom->branches[0].uuid,
 		.volume = doom->volume,
 		.destroyed = doom->now,
-		.expires = doom->now + TRASH_KEEP,
+		.expires = doom->now + config_duration(engine->config, CONFIG_TRASH_KEEP),
 	};
 	snprintf(ret->ref, sizeof(ret->ref), "%s", name);
 }
@@ -175,7 +176,7 @@ static int run_doom(struct engine *engine, struct doom *doom, const char *name,
 		return fl_failed(err);
 	retire_heads(engine, doom);
 	if (ret)
-		fill_item(doom, name, ret);
+		fill_item(engine, doom, name, ret);
 	care_soon(engine);
 	return 0;
 }

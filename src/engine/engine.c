@@ -58,6 +58,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->mount_root = xstrdup(options->mount_root);
 	engine->name = xstrdup(options->name);
 	engine->host = xstrdup(options->host);
+	engine->config = options->config;
 	engine->instance = options->instance;
 	engine->opened = clock_now();
 	engine->opened_boot = clock_boot();

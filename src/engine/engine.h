@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "config/config.h"
 #include "driver/driver.h"
 #include "model/nouns.h"
 #include "model/ref.h"
@@ -33,8 +34,9 @@ struct engine_options {
 	const char *state;	/* directory of catalog.db and pool.json; exists */
 	const char *mount_root; /* directory under which branches appear; exists */
 	struct uuid instance;
-	const char *name; /* of the instance */
-	const char *host; /* name of the host */
+	const char *name;	     /* of the instance */
+	const char *host;	     /* name of the host */
+	const struct config *config; /* borrowed, outlives the engine; NULL: defaults */
 };
 
 /*
@@ -228,8 +230,6 @@ must_check int engine_unmount(struct engine *engine, const struct ref *ref, stru
 
 /* --- destroy and the trash (destroy.c, trash.c) --------------------------------- */
 
-#define TRASH_KEEP (7 * CLOCK_DAY)
-
 /*
  * A volume or a branch (but trunk) goes to the trash; a snapshot or a tag is
  * gone.  FL_BUSY while in use or pinned: says by what.  `ret` (may be NULL) is
@@ -249,9 +249,11 @@ must_check int engine_trash_empty(struct engine *engine, const char *item, uint6
 
 /*
  * One pass: lets go of replaced heads that nobody holds any more, empties what
- * has been in the trash for TRASH_KEEP, makes facts durable, watches the space
+ * has been in the trash for the setting trash.keep, makes facts durable, watches the space
  * below a sparse pool.  Returns the nanoseconds until the next pass is wanted.
  */
 int64_t engine_care(struct engine *engine);
+/* A pass is wanted at once: a setting that it goes by has changed. */
+void engine_care_soon(struct engine *engine);
 /* Called (from any thread) when a pass is wanted at once.  One hook; NULL: none. */
 void engine_on_care(struct engine *engine, void (*wake)(void *arg), void *arg);

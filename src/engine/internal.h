@@ -20,6 +20,7 @@ struct engine {
 	char *mount_root;
 	char *name;
 	char *host;
+	const struct config *config; /* NULL: defaults */
 	struct uuid instance;
 	int64_t opened, opened_boot; /* wall clock and boot clock when the engine was opened */
 	int state_fd;

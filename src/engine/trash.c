@@ -15,6 +15,7 @@
 struct trash_scan {
 	struct engine *engine;
 	struct tx *tx;
+	int64_t keep; /* ns */
 	struct trash_list list;
 };
 
@@ -26,7 +27,7 @@ static void add_item(struct trash_scan *scan, const struct uuid *uuid, bool volu
 	item->uuid = *uuid;
 	item->volume = volume;
 	item->destroyed = destroyed;
-	item->expires = destroyed + TRASH_KEEP;
+	item->expires = destroyed + scan->keep;
 	snprintf(item->ref, sizeof(item->ref), "%s%s%s", volume_name, branch_name ? "/" : "",
 		 branch_name ? branch_name : "");
 }
@@ -59,7 +60,10 @@ static int compare_items(const void *a, const void *b)
 
 static int load_trash(struct engine *engine, struct trash_list *ret, struct fl_error *err)
 {
-	struct trash_scan scan = { .engine = engine };
+	struct trash_scan scan = {
+		.engine = engine,
+		.keep = config_duration(engine->config, CONFIG_TRASH_KEEP),
+	};
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
@@ -564,7 +568,7 @@ int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
 	own(trash_list_done) struct trash_list list = { 0 };
 	int64_t now = engine->opened + (clock_boot() - engine->opened_boot);
 
-	*ret_next = TRASH_KEEP;
+	*ret_next = CLOCK_DAY;
 	if (load_trash(engine, &list, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < list.count; i++) {

@@ -64,8 +64,7 @@ static int load_uuid(int config, struct uuid *ret, struct fl_error *err)
 	return r < 0 ? fl_hint(err, "put it back from a copy") : 0;
 }
 
-int instance_name(const char *name, const char *root, struct instance *instance,
-		  struct fl_error *err)
+int instance_default_name(const char *root, struct instance *instance, struct fl_error *err)
 {
 	const char *slash = root ? strrchr(root, '/') : NULL;
 	const char *last = slash ? slash + 1 : "";
@@ -75,10 +74,6 @@ int instance_name(const char *name, const char *root, struct instance *instance,
 		return fl_fail_errno(err, "the host's name");
 	host[sizeof(host) - 1] = '\0';
 	name_sanitize(host, instance->host);
-	if (name) {
-		snprintf(instance->name, sizeof(instance->name), "%s", name);
-		return name_check("instance", name, err);
-	}
 	snprintf(full, sizeof(full), "%s%s%s", host, last[0] ? "-" : "", last);
 	name_sanitize(full, instance->name);
 	return 0;

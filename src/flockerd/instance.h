@@ -17,11 +17,11 @@ struct instance {
 };
 
 /*
- * The name that was asked for (NULL: that of the host, followed by the last
- * part of `root` unless that is NULL), and the host's.
+ * The host's name, and the instance's where nothing sets another: that of the
+ * host, followed by the last part of `root` unless that is NULL.
  */
-must_check int instance_name(const char *name, const char *root, struct instance *instance,
-			     struct fl_error *err);
+must_check int instance_default_name(const char *root, struct instance *instance,
+				     struct fl_error *err);
 
 /* The UUID in the directory `config`, made there if there is none. */
 must_check int instance_load(const char *config, struct instance *instance, struct fl_error *err);

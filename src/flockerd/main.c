@@ -2,12 +2,13 @@
  * flockerd: one instance of Flocker.
  *
  * It starts in the order in which things depend on each other: directories,
- * the lock that makes it the only daemon here, identity, engine, caretaker,
- * socket, server.  It ends in the reverse order, and a step that fails undoes
+ * the lock that makes it the only daemon here, configuration, identity, engine,
+ * caretaker, socket, server.  It ends in the reverse order, and a step that fails undoes
  * those before it.  Signals are blocked in every thread; the main thread waits
  * for one and does nothing else.
  */
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 
 #include "api/api.h"
 #include "base/clock.h"
+#include "base/fsat.h"
 #include "base/log.h"
 #include "flockerd/instance.h"
 #include "flockerd/notify.h"
@@ -25,12 +27,10 @@
 #include "flockerd/socket.h"
 #include "sched/caretaker.h"
 
-#define CONNECTIONS 512
-#define TIMEOUT_SECONDS 30
-
 struct daemon {
 	struct paths paths;
 	struct instance instance;
+	struct config *config;
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
@@ -79,6 +79,7 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.instance = daemon->instance.uuid,
 		.name = daemon->instance.name,
 		.host = daemon->instance.host,
+		.config = daemon->config,
 	};
 	int r = engine_open(&options, &daemon->engine, err);
 
@@ -90,8 +91,9 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 static int open_server(struct daemon *daemon, struct fl_error *err)
 {
 	struct http_options options = {
-		.connections = CONNECTIONS,
-		.timeout_seconds = TIMEOUT_SECONDS,
+		.connections = (unsigned)config_number(daemon->config, CONFIG_HTTP_CONNECTIONS),
+		.timeout_seconds = (unsigned)(config_duration(daemon->config, CONFIG_HTTP_TIMEOUT) /
+					      CLOCK_SECOND),
 		.handle = api_handle,
 		.arg = &daemon->api,
 	};
@@ -100,7 +102,11 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
 	if (r < 0)
 		return r;
 	daemon->bound = true;
-	daemon->api = (struct api){ .engine = daemon->engine, .host = daemon->instance.host };
+	daemon->api = (struct api){
+		.engine = daemon->engine,
+		.config = daemon->config,
+		.host = daemon->instance.host,
+	};
 	options.listen_fd = daemon->listen;
 	r = http_server_open(&options, &daemon->server, err);
 	if (r < 0)
@@ -109,13 +115,66 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
 	return 0;
 }
 
-/* Whatever is wrong with the identity ends the program with status 1 (DESIGN section 13). */
-static int open_instance(const struct options *options, struct daemon *daemon, struct fl_error *err)
+static void use_log_level(const struct config *config)
 {
-	int r = instance_name(options->name, daemon->paths.root, &daemon->instance, err);
+	own_free char *name = config_string(config, CONFIG_LOG_LEVEL);
+	enum log_level level;
 
-	if (r < 0)
-		return r;
+	if (log_level_parse(name, &level))
+		log_set_level(level);
+}
+
+/* Settings are read where they are used; these two have to be carried there. */
+static void setting_changed(void *arg, enum config_key key)
+{
+	const struct daemon *daemon = arg;
+
+	if (key == CONFIG_LOG_LEVEL)
+		use_log_level(daemon->config);
+	if (key == CONFIG_TRASH_KEEP)
+		engine_care_soon(daemon->engine);
+}
+
+/* What the command line says is stronger than the file. */
+static int use_options(const struct options *options, struct config *config, struct fl_error *err)
+{
+	const struct {
+		enum config_key key;
+		const char *value;
+	} overrides[] = {
+		{ CONFIG_INSTANCE_NAME, options->name },
+		{ CONFIG_LOG_LEVEL, options->log_level },
+	};
+
+	for (size_t i = 0; i < array_size(overrides); i++)
+		if (overrides[i].value &&
+		    config_override(config, overrides[i].key, overrides[i].value, err) < 0)
+			return fl_failed(err);
+	return 0;
+}
+
+static int open_config(const struct options *options, struct daemon *daemon, struct fl_error *err)
+{
+	struct instance *instance = &daemon->instance;
+	own_free char *name = NULL;
+	own_fd int dir = -1;
+
+	if (instance_default_name(daemon->paths.root, instance, err) < 0 ||
+	    fsat_open_dir(AT_FDCWD, daemon->paths.config, &dir, err) < 0 ||
+	    config_open(dir, daemon->paths.config, &daemon->config, err) < 0)
+		return fl_failed(err);
+	config_default(daemon->config, CONFIG_INSTANCE_NAME, instance->name);
+	if (use_options(options, daemon->config, err) < 0)
+		return fl_failed(err);
+	use_log_level(daemon->config);
+	name = config_string(daemon->config, CONFIG_INSTANCE_NAME);
+	snprintf(instance->name, sizeof(instance->name), "%s", name);
+	return 0;
+}
+
+/* Whatever is wrong with the identity ends the program with status 1 (DESIGN section 13). */
+static int open_instance(struct daemon *daemon, struct fl_error *err)
+{
 	if (instance_load(daemon->paths.config, &daemon->instance, err) == 0)
 		return 0;
 	err->code = FL_SYSTEM;
@@ -129,9 +188,13 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 	if (r == 0)
 		r = single_lock(daemon->paths.run, &daemon->lock, err);
 	if (r == 0)
-		r = open_instance(options, daemon, err);
+		r = open_config(options, daemon, err);
+	if (r == 0)
+		r = open_instance(daemon, err);
 	if (r == 0)
 		r = open_engine(daemon, err);
+	if (r == 0)
+		config_on_change(daemon->config, setting_changed, daemon);
 	if (r == 0)
 		r = open_server(daemon, err);
 	return r;
@@ -145,6 +208,7 @@ static void daemon_close(struct daemon *daemon)
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);
+	config_close(daemon->config);
 	own_fdp(&daemon->listen);
 	own_fdp(&daemon->lock);
 	paths_done(&daemon->paths);
@@ -201,7 +265,6 @@ static int run(const struct options *options)
 	sigset_t signals;
 	int number, status;
 
-	log_set_level(options->log_level);
 	limit_memory();
 	raise_descriptors();
 	block_signals(&signals);

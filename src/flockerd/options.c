@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
+
 struct option {
 	const char *name;
 	const char *value; /* what stands for the value in the help; NULL: it takes none */
@@ -46,36 +48,17 @@ static int fail_usage(struct fl_error *err, const char *what, const char *argume
 	return fl_hint(err, "flockerd --help lists the options");
 }
 
-static int parse_level(const char *name, enum log_level *ret, struct fl_error *err)
-{
-	static const struct {
-		const char *name;
-		enum log_level level;
-	} levels[] = {
-		{ "error", LOG_LEVEL_ERROR },
-		{ "warning", LOG_LEVEL_WARNING },
-		{ "info", LOG_LEVEL_INFO },
-		{ "debug", LOG_LEVEL_DEBUG },
-	};
-
-	for (size_t i = 0; i < array_size(levels); i++)
-		if (strcmp(levels[i].name, name) == 0) {
-			*ret = levels[i].level;
-			return 0;
-		}
-	return fail_usage(err, "there is no log level", name);
-}
-
 static int take_value(const struct option *option, const char *value, struct options *options,
 		      struct fl_error *err)
 {
-	void *place = (char *)options + option->offset;
+	const char **place = (const char **)((char *)options + option->offset);
+	enum log_level level;
 
 	if (!value[0])
 		return fail_usage(err, "the value is empty: option", option->name);
-	if (place == &options->log_level)
-		return parse_level(value, &options->log_level, err);
-	*(const char **)place = value;
+	if (place == &options->log_level && !log_level_parse(value, &level))
+		return fail_usage(err, "there is no log level", value);
+	*place = value;
 	return 0;
 }
 
@@ -103,7 +86,7 @@ static int parse_one(int argc, char **argv, int *i, struct options *options, str
 
 int options_parse(int argc, char **argv, struct options *ret, struct fl_error *err)
 {
-	struct options options = { .log_level = LOG_LEVEL_INFO };
+	struct options options = { 0 };
 	int r;
 
 	for (int i = 1; i < argc; i++) {

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/own.h"
 
 struct options { /* strings are argv's; NULL = not given */
@@ -13,7 +12,7 @@ struct options { /* strings are argv's; NULL = not given */
 	const char *socket;
 	const char *name;
 	const char *mount_root;
-	enum log_level log_level;
+	const char *log_level; /* a good one */
 	bool version;
 	bool help;
 };

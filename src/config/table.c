@@ -1,0 +1,145 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "model/name.h"
+
+static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
+
+const struct config_row config_rows[CONFIG_KEYS] = {
+	[CONFIG_INSTANCE_NAME] = {
+		.name = "instance.name",
+		.type = CONFIG_NAME,
+		.restart = true,
+		.description = "the instance's name for people",
+	},
+	[CONFIG_LOG_LEVEL] = {
+		.name = "log.level",
+		.type = CONFIG_CHOICE,
+		.initial = "info",
+		.bounds = "error, warning, info or debug",
+		.choices = levels,
+		.description = "the least important lines that are logged",
+	},
+	[CONFIG_TRASH_KEEP] = {
+		.name = "trash.keep",
+		.type = CONFIG_DURATION,
+		.initial = "7d",
+		.least = 0,
+		.most = 3650 * CLOCK_DAY,
+		.bounds = "0s to 3650d",
+		.description = "how long the trash keeps what was destroyed",
+	},
+	[CONFIG_HTTP_CONNECTIONS] = {
+		.name = "http.connections",
+		.type = CONFIG_NUMBER,
+		.restart = true,
+		.initial = "512",
+		.least = 1,
+		.most = 4096,
+		.bounds = "1 to 4096",
+		.description = "clients that are served at a time; others wait",
+	},
+	[CONFIG_HTTP_TIMEOUT] = {
+		.name = "http.timeout",
+		.type = CONFIG_DURATION,
+		.restart = true,
+		.initial = "30s",
+		.least = CLOCK_SECOND,
+		.most = CLOCK_HOUR,
+		.bounds = "1s to 1h",
+		.description = "after which a silent connection is closed",
+	},
+};
+
+const char *const config_type_names[CONFIG_TYPES] = {
+	[CONFIG_NAME] = "name",
+	[CONFIG_DURATION] = "duration",
+	[CONFIG_NUMBER] = "number",
+	[CONFIG_CHOICE] = "choice",
+};
+
+static int fail_value(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	char shown[NAME_SHOWN];
+
+	fl_fail(err, FL_INVALID, "'%s' is not a value of %s", name_show(value, shown), row->name);
+	return fl_hint(err, "it takes %s", row->bounds);
+}
+
+static int check_name(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	return name_check("instance", value, err);
+}
+
+static int check_duration(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	int64_t duration;
+
+	if (clock_parse_duration(value, &duration, err) < 0)
+		return fl_wrap(err, "%s", row->name);
+	if (duration < row->least || duration > row->most)
+		return fail_value(row, value, err);
+	return 0;
+}
+
+static int check_number(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	size_t length = strlen(value);
+	long long number;
+
+	if (length == 0 || length > 18 || strspn(value, "0123456789") != length)
+		return fail_value(row, value, err);
+	number = strtoll(value, NULL, 10);
+	if (number < row->least || number > row->most)
+		return fail_value(row, value, err);
+	return 0;
+}
+
+static int check_choice(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	for (const char *const *choice = row->choices; *choice; choice++)
+		if (strcmp(*choice, value) == 0)
+			return 0;
+	return fail_value(row, value, err);
+}
+
+int config_check(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	static int (*const checks[CONFIG_TYPES])(const struct config_row *, const char *,
+						 struct fl_error *) = {
+		[CONFIG_NAME] = check_name,
+		[CONFIG_DURATION] = check_duration,
+		[CONFIG_NUMBER] = check_number,
+		[CONFIG_CHOICE] = check_choice,
+	};
+
+	if (checks[row->type](row, value, err) < 0)
+		return fl_object(err, "%s", row->name);
+	return 0;
+}
+
+/* Always one: there is no harm in a hint that is far off, and mostly it is not. */
+static const char *nearest(const char *name)
+{
+	const char *best = config_rows[0].name;
+
+	for (size_t i = 1; i < CONFIG_KEYS; i++)
+		if (text_distance(name, config_rows[i].name) < text_distance(name, best))
+			best = config_rows[i].name;
+	return best;
+}
+
+int config_find(const char *name, enum config_key *ret, struct fl_error *err)
+{
+	char shown[NAME_SHOWN];
+
+	for (size_t i = 0; i < CONFIG_KEYS; i++)
+		if (strcmp(config_rows[i].name, name) == 0) {
+			*ret = (enum config_key)i;
+			return 0;
+		}
+	fl_fail(err, FL_NOT_FOUND, "there is no setting '%s'", name_show(name, shown));
+	return fl_hint(err, "did you mean '%s'? 'flocker config list' shows all", nearest(name));
+}
