@@ -84,9 +84,11 @@ FORWARD(head_retire,
 	 struct fl_error *err),
 	(inner, branch, operation, err), .changes = true, .uuid = branch)
 FORWARD(head_restore,
-	(struct pool * pool, const struct uuid *operation, const struct uuid *branch,
+	(struct pool * pool, const struct tree *from, const struct uuid *branch,
 	 struct fl_error *err),
-	(inner, operation, branch, err), .changes = true, .uuid = branch)
+	(inner, from, branch, err), .changes = true, .uuid = branch)
+FORWARD(staging_create, (struct pool * pool, const struct uuid *operation, struct fl_error *err),
+	(inner, operation, err), .changes = true, .uuid = operation)
 
 FORWARD(snapshot,
 	(struct pool * pool, const struct tree *source, const struct tree *target,
@@ -189,6 +191,7 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(head_swap, outer_head_swap);
 	REPLACE(head_retire, outer_head_retire);
 	REPLACE(head_restore, outer_head_restore);
+	REPLACE(staging_create, outer_staging_create);
 	REPLACE(snapshot, outer_snapshot);
 	REPLACE(tree_delete, outer_tree_delete);
 	REPLACE(tree_info, outer_tree_info);

@@ -60,6 +60,7 @@ static const struct entry {
 	ENTRY(head_swap, 0),
 	ENTRY(head_retire, 0),
 	ENTRY(head_restore, 0),
+	ENTRY(staging_create, 0),
 	ENTRY(snapshot, 0),
 	ENTRY(tree_delete, 0),
 	ENTRY(tree_info, 0),

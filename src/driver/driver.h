@@ -215,17 +215,26 @@ struct driver {
 	int (*head_retire)(struct pool *pool, const struct uuid *branch,
 			   const struct uuid *operation, struct fl_error *err);
 
-	/* retired/<operation> becomes the head of `branch`.  Atomic; durable after sync();
-	 * repeatable.  FL_EXISTS. */
-	int (*head_restore)(struct pool *pool, const struct uuid *operation,
-			    const struct uuid *branch, struct fl_error *err);
+	/*
+	 * The tree `from`, a retired one or one in staging that staging_create()
+	 * made, becomes the head of `branch`.  Atomic; durable after sync(), but
+	 * for what was written to the tree: after a power cut that is whole only
+	 * if a sync() came before this call.  Repeatable.  FL_EXISTS, FL_NOT_FOUND.
+	 */
+	int (*head_restore)(struct pool *pool, const struct tree *from, const struct uuid *branch,
+			    struct fl_error *err);
+
+	/* An empty, writable tree staging/<operation>, mode 0755.  FL_EXISTS. */
+	int (*staging_create)(struct pool *pool, const struct uuid *operation,
+			      struct fl_error *err);
 
 	/*
-	 * A read-only snapshot of `source` (a head or a retired tree) called
-	 * `target`.  Atomic and durable, with everything that was written
-	 * before the call.  FL_EXISTS, FL_NOT_FOUND.  FL_UNSUPPORTED when the
-	 * source holds something that a snapshot would leave out (a nested
-	 * subvolume): names it.
+	 * A read-only snapshot of `source` (any tree) called `target`: a
+	 * snapshot, or a tree in staging for a look that nobody else gets.
+	 * Atomic and durable, with everything that was written before the call.
+	 * FL_EXISTS, FL_NOT_FOUND.  FL_UNSUPPORTED when the source holds
+	 * something that a snapshot would leave out (a nested subvolume): names
+	 * it.
 	 */
 	int (*snapshot)(struct pool *pool, const struct tree *source, const struct tree *target,
 			struct fl_error *err);

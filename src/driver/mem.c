@@ -180,6 +180,13 @@ static int mem_head_create(struct pool *pool, const struct uuid *branch, struct 
 	return make_tree(pool, &head, NULL, err);
 }
 
+static int mem_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err)
+{
+	const struct tree staging = tree_staging(operation);
+
+	return make_tree(pool, &staging, NULL, err);
+}
+
 static int mem_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,
 			  struct fl_error *err)
 {
@@ -191,7 +198,7 @@ static int mem_head_clone(struct pool *pool, const struct uuid *branch, const st
 static int mem_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
 			struct fl_error *err)
 {
-	assert(target->kind == TREE_SNAPSHOT);
+	assert(target->kind == TREE_SNAPSHOT || target->kind == TREE_STAGING);
 	return make_tree(pool, target, source, err);
 }
 
@@ -241,12 +248,12 @@ static int mem_head_retire(struct pool *pool, const struct uuid *branch,
 	return rename_tree(pool, &head, &retired, err);
 }
 
-static int mem_head_restore(struct pool *pool, const struct uuid *operation,
-			    const struct uuid *branch, struct fl_error *err)
+static int mem_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
+			    struct fl_error *err)
 {
-	const struct tree head = tree_head(branch), retired = tree_retired(operation);
+	const struct tree head = tree_head(branch);
 
-	return rename_tree(pool, &retired, &head, err);
+	return rename_tree(pool, from, &head, err);
 }
 
 static int mem_tree_delete(struct pool *pool, const struct tree *name, struct fl_error *err)
@@ -503,6 +510,7 @@ const struct driver mem_driver = {
 	.head_swap = mem_head_swap,
 	.head_retire = mem_head_retire,
 	.head_restore = mem_head_restore,
+	.staging_create = mem_staging_create,
 	.snapshot = mem_snapshot,
 	.tree_delete = mem_tree_delete,
 	.tree_info = mem_tree_info,

@@ -209,12 +209,13 @@ static int swap_back(struct engine *engine, const struct swap *swap, struct fl_e
 	const struct driver *driver = driver_of(engine);
 	struct uuid other = clone_place(swap);
 	struct tree target = snapshot_tree(&swap->target), clone = tree_retired(&other);
+	struct tree old = tree_retired(&swap->operation);
 
 	/* Completes a swap that failed half-way, so that the old head surely is retired. */
 	if (driver->head_swap(engine->pool, &swap->branch.uuid, &target, &swap->operation, err) <
 		    0 ||
 	    driver->head_retire(engine->pool, &swap->branch.uuid, &other, err) < 0 ||
-	    driver->head_restore(engine->pool, &swap->operation, &swap->branch.uuid, err) < 0)
+	    driver->head_restore(engine->pool, &old, &swap->branch.uuid, err) < 0)
 		return fl_failed(err);
 	return driver->tree_delete(engine->pool, &clone, err);
 }
@@ -425,14 +426,13 @@ static int load_swap(struct engine *engine, const struct intent_row *intent, str
 /* A crash in swap_back() may have left no head: the old one is where the swap retired it. */
 static int head_put_back(struct engine *engine, const struct swap *swap, struct fl_error *err)
 {
-	struct tree head = tree_head(&swap->branch.uuid);
+	struct tree head = tree_head(&swap->branch.uuid), old = tree_retired(&swap->operation);
 	struct tree_info info;
 	int r = driver_of(engine)->tree_info(engine->pool, &head, &info, err);
 
 	if (r != -FL_NOT_FOUND)
 		return r;
-	return driver_of(engine)->head_restore(engine->pool, &swap->operation, &swap->branch.uuid,
-					       err);
+	return driver_of(engine)->head_restore(engine->pool, &old, &swap->branch.uuid, err);
 }
 
 int rollback_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)

@@ -228,10 +228,13 @@ static int write_restored(struct tx *tx, void *arg, struct fl_error *err)
 
 static int restore_heads(struct engine *engine, const struct load *load, struct fl_error *err)
 {
-	for (size_t i = 0; i < load->count; i++)
-		if (driver_of(engine)->head_restore(engine->pool, &load->branches[i].retired,
-						    &load->branches[i].uuid, err) < 0)
+	for (size_t i = 0; i < load->count; i++) {
+		struct tree retired = tree_retired(&load->branches[i].retired);
+
+		if (driver_of(engine)->head_restore(engine->pool, &retired, &load->branches[i].uuid,
+						    err) < 0)
 			return fl_failed(err);
+	}
 	return driver_of(engine)->sync(engine->pool, err);
 }
 

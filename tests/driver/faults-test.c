@@ -9,7 +9,7 @@
 
 #include "driver/decorators.h"
 
-static const struct uuid a = { { 0xa } }, b = { { 0xb } };
+static const struct uuid a = { { 0xa } }, b = { { 0xb } }, c = { { 0xc } };
 static const struct uuid swapping = { { 1 } }, retiring = { { 2 } };
 static struct tree head_a, head_b, first, second, swapped;
 
@@ -60,7 +60,21 @@ static int retire_head(struct pool *pool, struct fl_error *err)
 
 static int restore_head(struct pool *pool, struct fl_error *err)
 {
-	return call(pool, head_restore, &retiring, &a, err);
+	const struct tree retired = tree_retired(&retiring);
+
+	return call(pool, head_restore, &retired, &a, err);
+}
+
+static int create_staging(struct pool *pool, struct fl_error *err)
+{
+	return call(pool, staging_create, &swapping, err);
+}
+
+static int adopt_staging(struct pool *pool, struct fl_error *err)
+{
+	const struct tree staging = tree_staging(&swapping);
+
+	return call(pool, head_restore, &staging, &c, err);
 }
 
 static int clone_head(struct pool *pool, struct fl_error *err)
@@ -144,12 +158,14 @@ static const struct step {
 	int (*take)(struct pool *pool, struct fl_error *err);
 	bool once; /* a second call is FL_EXISTS */
 } steps[] = {
-	{ create_head, true }, { write_facts },	   { open_head },    { take_first, true },
-	{ take_second, true }, { ask_changed },	   { swap_head },    { write_backup },
-	{ append_journal },    { read_backup },	   { read_facts },   { stop_writing },
-	{ go_on_writing },     { delete_second },  { retire_head },  { restore_head },
-	{ clone_head, true },  { delete_swapped }, { delete_facts }, { identify },
-	{ ask_stats },	       { sync_all },
+	{ create_head, true }, { write_facts },	      { open_head },
+	{ take_first, true },  { take_second, true }, { ask_changed },
+	{ swap_head },	       { write_backup },      { append_journal },
+	{ read_backup },       { read_facts },	      { stop_writing },
+	{ go_on_writing },     { delete_second },     { retire_head },
+	{ restore_head },      { clone_head, true },  { create_staging, true },
+	{ adopt_staging },     { delete_swapped },    { delete_facts },
+	{ identify },	       { ask_stats },	      { sync_all },
 };
 #define STEPS array_size(steps)
 

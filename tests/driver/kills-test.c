@@ -42,7 +42,21 @@ static int retire_head(struct pool *pool, struct fl_error *err)
 
 static int restore_head(struct pool *pool, struct fl_error *err)
 {
-	return call(pool, head_restore, &operation, &a, err);
+	const struct tree retired = tree_retired(&operation);
+
+	return call(pool, head_restore, &retired, &a, err);
+}
+
+static int create_staging(struct pool *pool, struct fl_error *err)
+{
+	return call(pool, staging_create, &operation, err);
+}
+
+static int adopt_staging(struct pool *pool, struct fl_error *err)
+{
+	const struct tree staging = tree_staging(&operation);
+
+	return call(pool, head_restore, &staging, &b, err);
 }
 
 static int take_snapshot(struct pool *pool, struct fl_error *err)
@@ -92,6 +106,7 @@ static const struct verb {
 	{ "head_swap", swap_head, NULL, false },
 	{ "head_retire", retire_head, NULL, false },
 	{ "head_restore", restore_head, retire_head, false },
+	{ "head_restore, from staging", adopt_staging, create_staging, false },
 	{ "snapshot", take_snapshot, NULL, true },
 	{ "tree_delete", delete_snapshot, NULL, false },
 	{ "facts_write", write_facts, NULL, false },

@@ -209,6 +209,7 @@ static void a_retired_head_comes_back(void)
 	struct pool *pool = fresh();
 	struct uuid branch = uuid_new(), operation = uuid_new(), other = uuid_new();
 	struct tree head = tree_head(&branch), retired = tree_retired(&operation);
+	struct tree missing = tree_retired(&other);
 	uint64_t id;
 
 	check_ok(call(pool, head_create, &branch, &err));
@@ -219,13 +220,13 @@ static void a_retired_head_comes_back(void)
 	CHECK_LISTS(pool, &retired);
 	check_missing(pool, &head);
 	check_holds(pool, &retired, "file", "one");
-	check_ok(call(pool, head_restore, &operation, &branch, &err));
-	check_ok(call(pool, head_restore, &operation, &branch, &err));
+	check_ok(call(pool, head_restore, &retired, &branch, &err));
+	check_ok(call(pool, head_restore, &retired, &branch, &err));
 	CHECK_LISTS(pool, &head);
 	check(id_of(pool, &head) == id);
 	check_holds(pool, &head, "file", "one");
 	check_code(FL_NOT_FOUND, call(pool, head_retire, &other, &operation, &err));
-	check_code(FL_NOT_FOUND, call(pool, head_restore, &other, &other, &err));
+	check_code(FL_NOT_FOUND, call(pool, head_restore, &missing, &other, &err));
 	CHECK_LISTS(pool, &head);
 }
 
@@ -240,9 +241,89 @@ static void a_restore_never_replaces_a_head(void)
 	check_ok(call(pool, head_retire, &branch, &operation, &err));
 	check_ok(call(pool, head_create, &branch, &err));
 	write_to(&head, "file", "new");
-	check_code(FL_EXISTS, call(pool, head_restore, &operation, &branch, &err));
+	check_code(FL_EXISTS, call(pool, head_restore, &retired, &branch, &err));
 	check_holds(pool, &head, "file", "new");
 	CHECK_LISTS(pool, &head, &retired);
+}
+
+static void a_staging_tree_is_empty_and_becomes_a_head(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new(), operation = uuid_new();
+	struct tree head = tree_head(&branch), staging = tree_staging(&operation);
+	struct tree first = snapshot_number(&branch, 1);
+	struct stat st;
+	uint64_t id;
+	int fd = -1, r;
+
+	check_ok(call(pool, staging_create, &operation, &err));
+	check_code(FL_EXISTS, call(pool, staging_create, &operation, &err));
+	CHECK_LISTS(pool, &staging);
+	r = call(pool, tree_open, &staging, &fd, &err);
+	if (r != -FL_UNSUPPORTED) {
+		check_ok(r);
+		r = fstat(fd, &st);
+		close(fd);
+		check(r == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0755);
+	}
+	write_to(&staging, "file", "one");
+	id = id_of(pool, &staging);
+	check_ok(call(pool, head_restore, &staging, &branch, &err));
+	check_ok(call(pool, head_restore, &staging, &branch, &err));
+	CHECK_LISTS(pool, &head);
+	check(id_of(pool, &head) == id);
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	write_to(&head, "file", "two");
+	check_holds(pool, &first, "file", "one");
+	check_holds(pool, &head, "file", "two");
+}
+
+static void a_staging_tree_never_replaces_a_head(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new(), operation = uuid_new(), other = uuid_new();
+	struct tree head = tree_head(&branch), staging = tree_staging(&operation);
+	struct tree missing = tree_staging(&other);
+
+	check_ok(call(pool, head_create, &branch, &err));
+	write_to(&head, "file", "mine");
+	check_ok(call(pool, staging_create, &operation, &err));
+	check_code(FL_EXISTS, call(pool, head_restore, &staging, &branch, &err));
+	check_code(FL_NOT_FOUND, call(pool, head_restore, &missing, &other, &err));
+	check_holds(pool, &head, "file", "mine");
+	CHECK_LISTS(pool, &head, &staging);
+}
+
+/* What an export reads: of heads, snapshots and half-made trees, and of nobody else's business. */
+static void a_snapshot_into_staging_stands_still_and_goes(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new(), live = uuid_new(), old = uuid_new(), again = uuid_new();
+	struct tree head = tree_head(&branch), first = snapshot_number(&branch, 1);
+	struct tree of_head = tree_staging(&live), of_snapshot = tree_staging(&old);
+	struct tree of_staging = tree_staging(&again);
+
+	check_ok(call(pool, head_create, &branch, &err));
+	write_to(&head, "file", "one");
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	write_to(&head, "file", "two");
+	check_ok(call(pool, snapshot, &head, &of_head, &err));
+	check_ok(call(pool, snapshot, &first, &of_snapshot, &err));
+	check_ok(call(pool, snapshot, &of_head, &of_staging, &err));
+	check_code(FL_EXISTS, call(pool, snapshot, &first, &of_head, &err));
+	write_to(&head, "file", "three");
+	check_ok(call(pool, tree_delete, &first, &err));
+	check_holds(pool, &of_head, "file", "two");
+	check_holds(pool, &of_snapshot, "file", "one");
+	check_holds(pool, &of_staging, "file", "two");
+	CHECK_LISTS(pool, &head, &of_head, &of_snapshot, &of_staging);
+	check_ok(call(pool, tree_delete, &of_head, &err));
+	check_ok(call(pool, tree_delete, &of_snapshot, &err));
+	check_ok(call(pool, tree_delete, &of_staging, &err));
+	CHECK_LISTS(pool, &head);
 }
 
 static void every_kind_of_tree_is_deleted(void)
@@ -529,6 +610,9 @@ int main(int argc, char **argv)
 			CHECK(whoever_holds_the_old_head_keeps_it),
 			CHECK(a_retired_head_comes_back),
 			CHECK(a_restore_never_replaces_a_head),
+			CHECK(a_staging_tree_is_empty_and_becomes_a_head),
+			CHECK(a_staging_tree_never_replaces_a_head),
+			CHECK(a_snapshot_into_staging_stands_still_and_goes),
 			CHECK(every_kind_of_tree_is_deleted),
 			CHECK(what_is_missing_is_not_found),
 			CHECK(an_id_is_never_given_again),

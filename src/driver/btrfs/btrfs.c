@@ -25,6 +25,7 @@ const struct driver btrfs_driver = {
 	.head_swap = btrfs_head_swap,
 	.head_retire = btrfs_head_retire,
 	.head_restore = btrfs_head_restore,
+	.staging_create = btrfs_staging_create,
 	.snapshot = btrfs_snapshot,
 	.tree_delete = btrfs_tree_delete,
 	.tree_info = btrfs_tree_info,

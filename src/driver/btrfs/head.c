@@ -54,30 +54,44 @@ static int set_attributes(struct btrfs_pool *pool, const struct tree *tree, stru
 	return 0;
 }
 
-/* Made in staging under the branch's UUID and moved into its place when it is complete. */
-int btrfs_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err)
+int btrfs_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err)
 {
 	struct btrfs_pool *p = btrfs_pool(pool);
-	const struct tree half = tree_staging(branch), head = tree_head(branch);
+	const struct tree staging = tree_staging(operation);
 	char name[SNAPNAME_TEXT];
 	struct fl_error ignored;
 	own_fd int dir = -1;
 	int rc;
 
-	rc = tree_place(p, &half, true, &dir, name, err);
-	if (rc < 0)
-		return rc;
-	rc = subvol_delete(dir, name, err); /* left by a crash */
+	rc = tree_place(p, &staging, true, &dir, name, err);
 	if (rc < 0)
 		return rc;
 	rc = subvol_create(dir, name, err);
 	if (rc < 0)
 		return rc;
-	rc = set_attributes(p, &half, err);
-	if (rc == 0)
-		rc = move_new(p, &half, &head, err);
+	rc = set_attributes(p, &staging, err);
 	if (rc < 0)
 		(void)!subvol_delete(dir, name, &ignored);
+	return rc;
+}
+
+/* Made in staging under the branch's UUID and moved into its place when it is complete. */
+int btrfs_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+	const struct tree half = tree_staging(branch), head = tree_head(branch);
+	struct fl_error ignored;
+	int rc;
+
+	rc = btrfs_tree_delete(pool, &half, err); /* left by a crash */
+	if (rc < 0)
+		return rc;
+	rc = btrfs_staging_create(pool, branch, err);
+	if (rc < 0)
+		return rc;
+	rc = move_new(p, &half, &head, err);
+	if (rc < 0)
+		(void)!btrfs_tree_delete(pool, &half, &ignored);
 	return rc;
 }
 
@@ -197,10 +211,10 @@ int btrfs_head_retire(struct pool *pool, const struct uuid *branch, const struct
 	return move_once(btrfs_pool(pool), &head, &retired, err);
 }
 
-int btrfs_head_restore(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+int btrfs_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
 		       struct fl_error *err)
 {
-	const struct tree head = tree_head(branch), retired = tree_retired(operation);
+	const struct tree head = tree_head(branch);
 
-	return move_once(btrfs_pool(pool), &retired, &head, err);
+	return move_once(btrfs_pool(pool), from, &head, err);
 }

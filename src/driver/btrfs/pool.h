@@ -80,8 +80,9 @@ int btrfs_head_swap(struct pool *pool, const struct uuid *branch, const struct t
 		    const struct uuid *operation, struct fl_error *err);
 int btrfs_head_retire(struct pool *pool, const struct uuid *branch, const struct uuid *operation,
 		      struct fl_error *err);
-int btrfs_head_restore(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+int btrfs_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
 		       struct fl_error *err);
+int btrfs_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err);
 
 /* snapshot.c */
 int btrfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
