@@ -1,5 +1,6 @@
 #include "base/spawn.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
  * while, then the group is killed.  The exec of a missing program comes back
  * through a third pipe, which a successful exec closes.
  */
+#define FREE_FD (SPAWN_FDS + 1) /* from here on descriptors are in no child's way */
 #define ORPHAN_PATIENCE (CLOCK_SECOND / 2)
 
 struct child {
@@ -45,29 +47,54 @@ void spawn_result_done(struct spawn_result *result)
 	text_done(&result->err);
 }
 
+/*
+ * Puts the descriptors where the program finds them.  All that are given here are
+ * at FREE_FD or above, so none is overwritten before its turn.  `failure` goes
+ * right behind the last place, and nothing is left above it.
+ */
+static bool place_descriptors(const struct spawn_fd *fds, size_t count, int failure)
+{
+	bool placed[SPAWN_FDS] = { [2] = true };
+	int null = open("/dev/null", O_RDWR);
+
+	for (size_t i = 0; i < count; i++) {
+		placed[fds[i].to] = true;
+		if (dup2(fds[i].from, fds[i].to) < 0)
+			return false;
+	}
+	for (int fd = 0; fd < SPAWN_FDS; fd++) {
+		if (!placed[fd] && fd < 2 && dup2(null, fd) < 0)
+			return false;
+		if (!placed[fd] && fd > 2)
+			close(fd);
+	}
+	if (dup2(failure, SPAWN_FDS) < 0 || fcntl(SPAWN_FDS, F_SETFD, FD_CLOEXEC) < 0)
+		return false;
+	syscall(SYS_close_range, SPAWN_FDS + 1, ~0U, 0);
+	return true;
+}
+
 /* In the child, between fork and exec of a program with threads: only calls that are safe there. */
-static _Noreturn void run_child(const char *const argv[], int out, int err, int failure)
+static _Noreturn void run_child(const char *const argv[], const struct spawn_fd *fds, size_t count,
+				int failure)
 {
 	static const char *const environment[] = { "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
 						   NULL };
 	struct sigaction plain = { .sa_handler = SIG_DFL };
 	sigset_t none;
-	int null, sys;
+	int sys;
 
 	setpgid(0, 0);
 	for (int i = 1; i < NSIG; i++)
 		sigaction(i, &plain, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	null = open("/dev/null", O_RDONLY);
-	if (null >= 0 && dup2(null, 0) >= 0 && dup2(out, 1) >= 0 && dup2(err, 2) >= 0 &&
-	    dup2(failure, 3) >= 0 && fcntl(3, F_SETFD, FD_CLOEXEC) == 0) {
-		syscall(SYS_close_range, 4, ~0U, 0);
+	if (place_descriptors(fds, count, failure)) {
 		/* exec takes its vectors without const for history's sake and does not write to
 		 * them. */
 		execve(argv[0], (char *const *)(uintptr_t)argv,
 		       (char *const *)(uintptr_t)environment);
-		failure = 3;
+		failure = SPAWN_FDS;
 	}
 	sys = errno;
 	(void)!write(failure, &sys, sizeof(sys));
@@ -81,8 +108,8 @@ static int make_pipe(int *ret_out, int *ret_in, struct fl_error *err)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return fl_fail_errno(err, "cannot make a pipe");
-	*ret_out = fcntl(ends[0], F_DUPFD_CLOEXEC, 4);
-	*ret_in = fcntl(ends[1], F_DUPFD_CLOEXEC, 4);
+	*ret_out = fcntl(ends[0], F_DUPFD_CLOEXEC, FREE_FD);
+	*ret_in = fcntl(ends[1], F_DUPFD_CLOEXEC, FREE_FD);
 	close(ends[0]);
 	close(ends[1]);
 	if (*ret_out < 0 || *ret_in < 0)
@@ -99,12 +126,36 @@ static int reap(pid_t pid)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The fork itself; `fds` and `failure` are at FREE_FD or above. */
+static int start_child(const char *const argv[], const struct spawn_fd *fds, size_t count,
+		       int failure, struct spawned *ret, struct fl_error *err)
+{
+	struct spawned child = { .pid = fork() };
+	int rc;
+
+	if (child.pid < 0)
+		return fl_fail_errno(err, "cannot start '%s'", argv[0]);
+	if (child.pid == 0)
+		run_child(argv, fds, count, failure);
+	setpgid(child.pid, child.pid); /* here too: whoever is first */
+	child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
+	if (child.pidfd < 0) {
+		rc = fl_fail_errno(err, "cannot watch '%s'", argv[0]);
+		kill(child.pid, SIGKILL);
+		reap(child.pid);
+		return rc;
+	}
+	*ret = child;
+	return 0;
+}
+
 static int start(const char *const argv[], struct child *ret, struct fl_error *err)
 {
 	own(child_closep) struct child child = NO_CHILD;
 	own_fd int out = -1;
 	own_fd int error = -1;
 	own_fd int failure = -1;
+	struct spawned spawned;
 	int rc;
 
 	rc = make_pipe(&child.out, &out, err);
@@ -114,22 +165,13 @@ static int start(const char *const argv[], struct child *ret, struct fl_error *e
 		rc = make_pipe(&child.failure, &failure, err);
 	if (rc < 0)
 		return rc;
-	child.pid = fork();
-	if (child.pid < 0)
-		return fl_fail_errno(err, "cannot start '%s'", argv[0]);
-	if (child.pid == 0)
-		run_child(argv, out, error, failure);
-	setpgid(child.pid, child.pid); /* here too: whoever is first */
-	child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
-	if (child.pidfd < 0) {
-		rc = fl_fail_errno(err, "cannot watch '%s'", argv[0]);
-		kill(child.pid, SIGKILL);
-		reap(child.pid);
+	rc = start_child(argv, (struct spawn_fd[]){ { out, 1 }, { error, 2 } }, 2, failure,
+			 &spawned, err);
+	if (rc < 0)
 		return rc;
-	}
 	*ret = (struct child){
-		.pid = child.pid,
-		.pidfd = take_fd(child.pidfd),
+		.pid = spawned.pid,
+		.pidfd = spawned.pidfd,
 		.out = take_fd(child.out),
 		.err = take_fd(child.err),
 		.failure = take_fd(child.failure),
@@ -235,4 +277,85 @@ int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *re
 	*ret = result;
 	result = (struct spawn_result){ 0 };
 	return 0;
+}
+
+/* --- programs that work on descriptors ------------------------------------------- */
+
+static void close_all(const struct spawn_fd *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i].from);
+}
+
+/* Copies of all, at FREE_FD or above; none on failure. */
+static int lift(const struct spawn_fd *fds, size_t count, struct spawn_fd *ret,
+		struct fl_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		ret[i] = (struct spawn_fd){ fcntl(fds[i].from, F_DUPFD_CLOEXEC, FREE_FD),
+					    fds[i].to };
+		if (ret[i].from < 0) {
+			fl_fail_errno(err, "cannot pass on a descriptor");
+			close_all(ret, i);
+			return fl_failed(err);
+		}
+	}
+	return 0;
+}
+
+/* The pipe is at its end when the program runs; else it brings the errno of exec. */
+static int await_exec(const char *program, int failure, struct spawned *spawned,
+		      struct fl_error *err)
+{
+	int sys;
+
+	if (TEMP_FAILURE_RETRY(read(failure, &sys, sizeof(sys))) != sizeof(sys))
+		return 0;
+	spawned_done(spawned);
+	errno = sys;
+	return fl_fail_errno(err, "cannot run '%s'", program);
+}
+
+int spawn_start(const char *const argv[], const struct spawn_fd *fds, size_t count,
+		struct spawned *ret, struct fl_error *err)
+{
+	struct spawn_fd lifted[SPAWN_FDS] = { 0 };
+	struct spawned spawned = SPAWNED_NONE;
+	own_fd int result = -1;
+	own_fd int failure = -1;
+	int rc;
+
+	assert(count <= SPAWN_FDS);
+	if (make_pipe(&result, &failure, err) < 0 || lift(fds, count, lifted, err) < 0)
+		return fl_failed(err);
+	rc = start_child(argv, lifted, count, failure, &spawned, err);
+	close_all(lifted, count);
+	close(take_fd(failure)); /* or its end would never come */
+	if (rc == 0)
+		rc = await_exec(argv[0], result, &spawned, err);
+	if (rc == 0)
+		*ret = spawned;
+	return rc;
+}
+
+void spawn_kill(const struct spawned *spawned)
+{
+	if (spawned->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0);
+}
+
+void spawn_wait(struct spawned *spawned, int *ret_status)
+{
+	*ret_status = reap(spawned->pid);
+	spawned->pid = 0;
+}
+
+void spawned_done(struct spawned *spawned)
+{
+	if (spawned->pid > 0) {
+		spawn_kill(spawned);
+		reap(spawned->pid);
+	}
+	own_fdp(&spawned->pidfd);
+	*spawned = (struct spawned)SPAWNED_NONE;
 }

@@ -9,7 +9,9 @@
  * dropped.  At the deadline the child (its whole process group) is killed.
  */
 
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/own.h"
@@ -32,3 +34,38 @@ void spawn_result_done(struct spawn_result *result);
  */
 must_check int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *ret,
 			 struct fl_error *err);
+
+/* --- the second form: a program that works on descriptors, and takes as long as it takes --------
+ */
+
+#define SPAWN_FDS 8
+
+struct spawn_fd {
+	int from; /* of this process; borrowed, may be anything */
+	int to;	  /* what the program finds it as: below SPAWN_FDS, each once */
+};
+
+struct spawned {
+	pid_t pid; /* 0: none, or its end is known */
+	int pidfd; /* stays until spawned_done(), so that a late spawn_kill() hits nobody else */
+};
+
+#define SPAWNED_NONE        \
+	{                   \
+		.pidfd = -1 \
+	}
+
+/*
+ * Starts a program with these descriptors and no others: 0 and 1 are /dev/null
+ * where `fds` does not name them, 2 is this program's own.  Returns when it runs;
+ * one that can't be run fails here, as in spawn_run().
+ */
+must_check int spawn_start(const char *const argv[], const struct spawn_fd *fds, size_t count,
+			   struct spawned *ret, struct fl_error *err);
+/* Kills it.  From any thread, before and after its end, as long as spawned_done() was not called.
+ */
+void spawn_kill(const struct spawned *spawned);
+/* Blocks until it ended.  `*ret_status`: its exit status, or 128 + signal.  Once. */
+void spawn_wait(struct spawned *spawned, int *ret_status);
+/* Releases it; one that still runs is killed and waited for. */
+void spawned_done(struct spawned *spawned);

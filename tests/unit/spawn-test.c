@@ -108,6 +108,85 @@ static void what_it_left_behind_holds_nobody_up(void)
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* --- the second form ----------------------------------------------------------- */
+
+static void make_pipe(int ends[2])
+{
+	check(pipe2(ends, O_CLOEXEC) == 0);
+}
+
+static void a_program_gets_its_descriptors_and_no_others(void)
+{
+	const char *const argv[] = {
+		"/bin/sh", "-c",
+		"exec >&4; cat <&3; for i in /proc/self/fd/*; do echo ${i##*/}; done;"
+		" cat; exit 7",
+		NULL
+	};
+	struct spawned child = SPAWNED_NONE;
+	struct fl_error err = { 0 };
+	int in[2], out[2], status = -1, stray = open("/dev/null", O_RDONLY);
+	char got[256] = "";
+	ssize_t n;
+
+	make_pipe(in);
+	make_pipe(out);
+	check_ok(spawn_start(argv, (struct spawn_fd[]){ { in[0], 3 }, { out[1], 4 } }, 2, &child,
+			     &err));
+	close(in[0]);
+	close(out[1]);
+	check(write(in[1], "hello\n", 6) == 6);
+	close(in[1]);
+	spawn_wait(&child, &status);
+	n = read(out[0], got, sizeof(got) - 1);
+	close(out[0]);
+	close(stray);
+	spawned_done(&child);
+	check(status == 7 && n > 0);
+	/* 0 to 4, and the one that the listing needs. */
+	check_string("hello\n0\n1\n2\n3\n4\n5\n", got);
+}
+
+static void what_cannot_be_started_says_so_at_once(void)
+{
+	const char *const argv[] = { "/nowhere/program", NULL };
+	struct spawned child = SPAWNED_NONE;
+	struct fl_error err = { 0 };
+
+	check_code(FL_NOT_FOUND, spawn_start(argv, NULL, 0, &child, &err));
+	check(strstr(err.text, "/nowhere/program") != NULL);
+	check(child.pid == 0 && child.pidfd == -1);
+}
+
+static void a_kill_ends_it_and_a_late_one_harms_nobody(void)
+{
+	const char *const argv[] = { "/bin/sh", "-c", "exec sleep 1000", NULL };
+	struct spawned child = SPAWNED_NONE;
+	struct fl_error err = { 0 };
+	int status = -1;
+
+	check_ok(spawn_start(argv, NULL, 0, &child, &err));
+	spawn_kill(&child);
+	spawn_wait(&child, &status);
+	check(status == 128 + SIGKILL);
+	spawn_kill(&child);
+	spawned_done(&child);
+	spawn_kill(&child);
+}
+
+static void letting_go_of_one_that_runs_ends_it(void)
+{
+	const char *const argv[] = { "/bin/sh", "-c", "exec sleep 1000", NULL };
+	struct spawned child = SPAWNED_NONE;
+	struct fl_error err = { 0 };
+	pid_t pid;
+
+	check_ok(spawn_start(argv, NULL, 0, &child, &err));
+	pid = child.pid;
+	spawned_done(&child);
+	check(kill(pid, 0) < 0 && errno == ESRCH);
+}
+
 int main(int argc, char **argv)
 {
 	int status = check_main(argc, argv,
@@ -120,6 +199,10 @@ int main(int argc, char **argv)
 					CHECK(a_flood_is_read_and_bounded),
 					CHECK(the_deadline_ends_it),
 					CHECK(what_it_left_behind_holds_nobody_up),
+					CHECK(a_program_gets_its_descriptors_and_no_others),
+					CHECK(what_cannot_be_started_says_so_at_once),
+					CHECK(a_kill_ends_it_and_a_late_one_harms_nobody),
+					CHECK(letting_go_of_one_that_runs_ends_it),
 					CHECK_END,
 				});
 
