@@ -331,3 +331,24 @@ must_check int tx_intent_each(struct tx *tx,
 			      int (*each)(void *arg, const struct intent_row *row,
 					  struct fl_error *err),
 			      void *arg, struct fl_error *err);
+
+/* --- operations: what takes long; this catalogue's own, not in the backup --------- */
+
+/* FL_EXISTS when the id is taken. */
+must_check int tx_operation_insert(struct tx *tx, const struct operation *row,
+				   struct fl_error *err);
+/* Writes every column of the row with row->id. */
+must_check int tx_operation_update(struct tx *tx, const struct operation *row,
+				   struct fl_error *err);
+must_check int tx_operation_get(struct tx *tx, const struct uuid *id, struct operation *ret,
+				struct fl_error *err);
+/* Newest first, at most `limit`. */
+must_check int tx_operation_each(struct tx *tx, size_t limit,
+				 int (*each)(void *arg, const struct operation *row,
+					     struct fl_error *err),
+				 void *arg, struct fl_error *err);
+/* All that are running have failed at the time `ended`, with `why`. */
+must_check int tx_operation_interrupt(struct tx *tx, int64_t ended, const struct fl_error *why,
+				      struct fl_error *err);
+/* Forgets those that ended, but the newest `keep` of them. */
+must_check int tx_operation_prune(struct tx *tx, size_t keep, struct fl_error *err);

@@ -151,8 +151,31 @@ static const char version_1[] =
 	") STRICT, WITHOUT ROWID;\n"
 	"CREATE UNIQUE INDEX snapshot_id ON snapshot (id);\n";
 
+/*
+ * Operations: what takes long and can be looked at while it runs.  Of no use in
+ * another catalogue, so not in the backup.  `number` is the order in which they
+ * began.
+ */
+static const char version_2[] = "CREATE TABLE operation (\n"
+				"	number INTEGER PRIMARY KEY,\n"
+				"	id BLOB NOT NULL UNIQUE,\n"
+				"	verb TEXT NOT NULL,\n"
+				"	object TEXT NOT NULL,\n"
+				"	state TEXT NOT NULL,\n"
+				"	done INTEGER NOT NULL,\n"
+				"	total INTEGER NOT NULL,\n"
+				"	started INTEGER NOT NULL,\n"
+				"	ended INTEGER NOT NULL,\n"
+				"	error_code TEXT,\n"
+				"	error_text TEXT,\n"
+				"	error_hint TEXT\n"
+				") STRICT;\n"
+				"CREATE INDEX operation_running ON operation (number)\n"
+				"	WHERE state = 'running';\n";
+
 static const char *const steps[] = {
 	version_1,
+	version_2,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

@@ -17,7 +17,8 @@
  */
 
 static_assert(REASON_USER == 0 && REASON_BRANCH == 1 && REASON_TAG == 2 && REASON_ROLLBACK == 3 &&
-		      REASON_CHANGE == 4 && REASON_SCHEDULE == 5 && REASON_RECOVERED == 6,
+		      REASON_CHANGE == 4 && REASON_SCHEDULE == 5 && REASON_RECOVERED == 6 &&
+		      REASON_IMPORT == 7,
 	      "reasons are stored by number");
 
 static int64_t stored_id(uint64_t id)

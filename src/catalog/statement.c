@@ -14,6 +14,9 @@
 #define BRANCH                                                                               \
 	"b.uuid, b.volume, b.instance, b.name, b.origin_ref, b.origin_snapshot, b.created, " \
 	"b.destroyed, b.retired, b.mounted, b.last_sequence, b.last_time"
+#define OPERATION                                                                               \
+	"SELECT id, verb, object, state, done, total, started, ended, error_code, error_text, " \
+	"error_hint FROM operation "
 #define SNAPSHOT "SELECT n.uuid, s.time, s.id, s.sequence, s.reason, s.noted, t.instance, t.host "
 /* CROSS JOIN keeps SQLite to the order written: from what is given to what is looked up. */
 #define BY_BRANCH                                                            \
@@ -197,6 +200,22 @@ static const char *const texts[SQL_COUNT] = {
 			      "(?1, (SELECT coalesce(max(number), 0) + 1 FROM intent), ?2, ?3)",
 	[SQL_INTENT_DELETE] = "DELETE FROM intent WHERE operation = ?1",
 	[SQL_INTENT_EACH] = "SELECT operation, verb, body FROM intent ORDER BY number",
+
+	[SQL_OPERATION_INSERT] = "INSERT INTO operation (id, verb, object, state, done, total, "
+				 "started, ended, error_code, error_text, error_hint) "
+				 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[SQL_OPERATION_UPDATE] = "UPDATE operation SET verb = ?2, object = ?3, state = ?4, "
+				 "done = ?5, total = ?6, started = ?7, ended = ?8, "
+				 "error_code = ?9, error_text = ?10, error_hint = ?11 "
+				 "WHERE id = ?1",
+	[SQL_OPERATION_GET] = OPERATION "WHERE id = ?1",
+	[SQL_OPERATION_EACH] = OPERATION "ORDER BY number DESC LIMIT ?1",
+	[SQL_OPERATION_INTERRUPT] =
+		"UPDATE operation SET state = 'failed', ended = ?1, error_code = ?2, "
+		"error_text = ?3, error_hint = ?4 WHERE state = 'running'",
+	[SQL_OPERATION_PRUNE] = "DELETE FROM operation WHERE state <> 'running' AND number <= "
+				"(SELECT number FROM operation WHERE state <> 'running' "
+				"ORDER BY number DESC LIMIT 1 OFFSET ?1)",
 };
 
 /* --- errors ------------------------------------------------------------- */

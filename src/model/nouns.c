@@ -10,6 +10,14 @@ const char *const reason_names[REASON_MAX] = {
 	[REASON_CHANGE] = "change",
 	[REASON_SCHEDULE] = "schedule",
 	[REASON_RECOVERED] = "recovered",
+	[REASON_IMPORT] = "import",
+};
+
+const char *const operation_state_names[OPERATION_STATES] = {
+	[OPERATION_RUNNING] = "running",
+	[OPERATION_DONE] = "done",
+	[OPERATION_FAILED] = "failed",
+	[OPERATION_CANCELLED] = "cancelled",
 };
 
 const char *const pin_names[PIN_COUNT] = { "tag", "tip", "stash", "branch", "mount" };
@@ -85,6 +93,12 @@ struct trash_item *trash_list_add(struct trash_list *list)
 	return &list->items[list->count++];
 }
 
+struct operation *operation_list_add(struct operation_list *list)
+{
+	list->items = grow(list->items, list->count, sizeof(*list->items));
+	return &list->items[list->count++];
+}
+
 void volume_list_done(struct volume_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -125,4 +139,10 @@ void trash_list_done(struct trash_list *list)
 {
 	free(list->items);
 	*list = (struct trash_list){ 0 };
+}
+
+void operation_list_done(struct operation_list *list)
+{
+	free(list->items);
+	*list = (struct operation_list){ 0 };
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/uuid.h"
 #include "model/metadata.h"
 #include "model/name.h"
@@ -27,6 +28,7 @@ enum reason {
 	REASON_CHANGE,	  /* the contents had changed: "change" */
 	REASON_SCHEDULE,  /* a policy's interval: "schedule" */
 	REASON_RECOVERED, /* found in the pool, its reason unknown: "recovered" */
+	REASON_IMPORT,	  /* the beginning of a branch that was imported: "import" */
 	REASON_MAX,
 };
 extern const char *const reason_names[REASON_MAX];
@@ -125,6 +127,29 @@ struct trash_item {
 	int64_t expires; /* when it is emptied by itself */
 };
 
+enum operation_state {
+	OPERATION_RUNNING,   /* "running" */
+	OPERATION_DONE,	     /* "done" */
+	OPERATION_FAILED,    /* "failed" */
+	OPERATION_CANCELLED, /* "cancelled" */
+	OPERATION_STATES,
+};
+extern const char *const operation_state_names[OPERATION_STATES];
+
+/* Something that takes long: an import, an export.  Plain value. */
+struct operation {
+	struct uuid id;
+	char verb[16];		/* "import" */
+	char object[REF_SHORT]; /* the reference that it is about */
+	enum operation_state state;
+	uint64_t done_bytes;  /* of file contents */
+	uint64_t total_bytes; /* as its caller said; 0 = unknown */
+	int64_t started;
+	int64_t ended; /* 0: it runs */
+	struct fl_error
+		error; /* of one that failed; code, text and hint only, once it is recorded */
+};
+
 void volume_done(struct volume *volume);
 void branch_done(struct branch *branch);
 void snapshot_done(struct snapshot *snapshot);
@@ -155,12 +180,18 @@ struct trash_list {
 	size_t count;
 };
 
+struct operation_list {
+	struct operation *items;
+	size_t count;
+};
+
 void volume_list_done(struct volume_list *list);
 void branch_list_done(struct branch_list *list);
 void snapshot_list_done(struct snapshot_list *list);
 void tag_list_done(struct tag_list *list);
 void stash_list_done(struct stash_list *list);
 void trash_list_done(struct trash_list *list);
+void operation_list_done(struct operation_list *list);
 
 /*
  * Each adds a zeroed element at the end and returns it (valid until the next).
@@ -172,3 +203,4 @@ struct snapshot *snapshot_list_add(struct snapshot_list *list);
 struct tag *tag_list_add(struct tag_list *list);
 struct stash *stash_list_add(struct stash_list *list);
 struct trash_item *trash_list_add(struct trash_list *list);
+struct operation *operation_list_add(struct operation_list *list);
