@@ -5,6 +5,12 @@
  * commit.  No intent is needed: a head without a row whose facts are complete
  * is adopted at the next start (reconcile.c), one without facts is swept, so
  * that after a crash the branch either is there as asked or is not.
+ *
+ * Contents that were made in staging (import.c) become the head itself, by one
+ * rename.  They were synced before, so a head that is there is whole, and the
+ * rule above holds for it too: it may be adopted.  Its first snapshot comes after
+ * it: a snapshot without a head, which a crash in the other order would leave,
+ * would belong to nobody.  One that has no row yet is adopted with the head.
  */
 
 #include <string.h>
@@ -44,6 +50,11 @@ static int make_head(struct engine *engine, const struct birth *birth, struct fl
 {
 	const struct driver *driver = driver_of(engine);
 
+	if (birth->has_from && birth->from.kind == TREE_STAGING) {
+		if (driver->head_restore(engine->pool, &birth->from, &birth->branch.uuid, err) < 0)
+			return fl_failed(err);
+		return driver->sync(engine->pool, err);
+	}
 	if (birth->has_from)
 		return driver->head_clone(engine->pool, &birth->branch.uuid, &birth->from, err);
 	if (driver->head_create(engine->pool, &birth->branch.uuid, err) < 0)
@@ -61,9 +72,17 @@ static int make_in_pool(struct engine *engine, const struct birth *birth, struct
 	return make_head(engine, birth, err);
 }
 
+/* What goes into the catalogue. */
+struct rows {
+	const struct birth *birth;
+	bool has_first;
+	struct snapshot_row first; /* of contents that were made in staging */
+};
+
 static int insert_rows(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct birth *birth = arg;
+	const struct rows *rows = arg;
+	const struct birth *birth = rows->birth;
 
 	if (birth->new_volume && tx_volume_insert(tx, birth->volume, err) < 0)
 		return fl_failed(err);
@@ -71,12 +90,17 @@ static int insert_rows(struct tx *tx, void *arg, struct fl_error *err)
 		return fl_failed(err);
 	if (tx_branch_insert(tx, &birth->branch, err) < 0)
 		return fl_failed(err);
+	if (rows->has_first && tx_snapshot_insert(tx, &rows->first, err) < 0)
+		return fl_failed(err);
+	if (birth->operation && tx_operation_update(tx, birth->operation, err) < 0)
+		return fl_failed(err);
 	return tx_line_insert(tx, &birth->line, err);
 }
 
 /* What can't be taken back now is swept at the next start; the user sees the first error. */
-static void take_back(struct engine *engine, const struct birth *birth, bool linked)
+static void take_back(struct engine *engine, const struct rows *rows, bool linked)
 {
+	const struct birth *birth = rows->birth;
 	struct tree head = tree_head(&birth->branch.uuid);
 	struct fl_error err;
 
@@ -84,6 +108,8 @@ static void take_back(struct engine *engine, const struct birth *birth, bool lin
 		log_warning("a link stays behind", "error=%s", err.text);
 	if (linked && birth->new_volume)
 		unlink_volume(engine, birth->volume->name);
+	if (rows->has_first)
+		snapshot_abort(engine, &rows->first);
 	if (driver_of(engine)->tree_delete(engine->pool, &head, &err) < 0 ||
 	    driver_of(engine)->facts_delete(engine->pool, &birth->branch.uuid, &err) < 0)
 		log_warning("a half-made branch stays behind", "error=%s", err.text);
@@ -91,12 +117,25 @@ static void take_back(struct engine *engine, const struct birth *birth, bool lin
 		snapshot_abort(engine, birth->taken);
 }
 
+static int take_first(struct engine *engine, struct rows *rows, struct fl_error *err)
+{
+	const struct snapshot_options hidden = { .reason = REASON_IMPORT };
+	const struct birth *birth = rows->birth;
+
+	if (!birth->has_from || birth->from.kind != TREE_STAGING)
+		return 0;
+	if (snapshot_take(engine, &birth->branch, &hidden, &rows->first, err) < 0)
+		return fl_failed(err);
+	rows->has_first = true;
+	return 0;
+}
+
 int birth_run(struct engine *engine, const struct birth *birth, struct fl_error *err)
 {
 	bool linked = false;
-	struct birth rows = *birth;
+	struct rows rows = { .birth = birth };
 
-	if (make_in_pool(engine, birth, err) == 0) {
+	if (make_in_pool(engine, birth, err) == 0 && take_first(engine, &rows, err) == 0) {
 		linked = link_branch(engine, birth->volume->name, &birth->branch, err) == 0;
 		if (linked &&
 		    catalog_write(engine->catalog, CATALOG_DURABLE, insert_rows, &rows, err) == 0) {
@@ -104,6 +143,6 @@ int birth_run(struct engine *engine, const struct birth *birth, struct fl_error 
 			return 0;
 		}
 	}
-	take_back(engine, birth, linked);
+	take_back(engine, &rows, linked);
 	return fl_failed(err);
 }

@@ -6,7 +6,7 @@
 
 #include "engine/internal.h"
 
-static int check_free(struct engine *engine, const struct ref *ref, const struct volume_row *volume,
+int birth_branch_free(struct engine *engine, const struct volume_row *volume, const char *name,
 		      struct fl_error *err)
 {
 	own_tx struct tx *tx = NULL;
@@ -15,14 +15,13 @@ static int check_free(struct engine *engine, const struct ref *ref, const struct
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
-	r = tx_branch_find(tx, &volume->uuid, ref->branch, &row, err);
+	r = tx_branch_find(tx, &volume->uuid, name, &row, err);
 	if (r == -FL_NOT_FOUND)
-		return link_check(engine, volume->name, ref->branch, err);
+		return link_check(engine, volume->name, name, err);
 	if (r < 0)
 		return r;
-	fl_fail(err, FL_EXISTS, "volume '%s' has a branch called '%s' already", volume->name,
-		ref->branch);
-	return fl_object(err, "%s/%s", volume->name, ref->branch);
+	fl_fail(err, FL_EXISTS, "volume '%s' has a branch called '%s' already", volume->name, name);
+	return fl_object(err, "%s/%s", volume->name, name);
 }
 
 static int check_refs(struct engine *engine, const struct ref *ref, const struct ref *from,
@@ -79,7 +78,7 @@ int engine_branch(struct engine *engine, const struct ref *ref, const struct ref
 		return fl_failed(err);
 	lock_take_names(&engine->locks, names, 1, &locks);
 	if (claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
-	    check_free(engine, ref, &claim.targets[0].volume, err) < 0)
+	    birth_branch_free(engine, &claim.targets[0].volume, ref->branch, err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];
 	if (target->is_snapshot)

@@ -6,7 +6,7 @@
 
 #include "engine/internal.h"
 
-static int check_options(const struct create_options *options, struct fl_error *err)
+int check_create_options(const struct create_options *options, struct fl_error *err)
 {
 	if (name_check("volume", options->name, err) < 0)
 		return fl_failed(err);
@@ -21,7 +21,7 @@ static int check_options(const struct create_options *options, struct fl_error *
 	return 0;
 }
 
-static int check_free(struct engine *engine, const char *name, struct fl_error *err)
+int birth_volume_free(struct engine *engine, const char *name, struct fl_error *err)
 {
 	own_volume_row struct volume_row row = { 0 };
 	own_tx struct tx *tx = NULL;
@@ -38,7 +38,7 @@ static int check_free(struct engine *engine, const char *name, struct fl_error *
 	return fl_object(err, "%s", name);
 }
 
-static void fill_row(struct engine *engine, const struct create_options *options,
+void fill_volume_row(struct engine *engine, const struct create_options *options,
 		     struct volume_row *row)
 {
 	*row = (struct volume_row){
@@ -61,7 +61,7 @@ static int create_volume(struct engine *engine, const struct create_options *opt
 	own_tx struct tx *tx = NULL;
 	struct birth birth = { .volume = &row, .new_volume = true };
 
-	fill_row(engine, options, &row);
+	fill_volume_row(engine, options, &row);
 	birth.branch = birth_branch(engine, &row, TRUNK);
 	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
 	if (from)
@@ -96,10 +96,10 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	own_gate struct engine *inside = NULL;
 	own_locks struct lock_set name = { 0 };
 
-	if (check_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0)
+	if (check_create_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
 	lock_take_names(&engine->locks, &options->name, 1, &name);
-	if (check_free(engine, options->name, err) < 0)
+	if (birth_volume_free(engine, options->name, err) < 0)
 		return fl_failed(err);
 	if (options->from)
 		return create_from(engine, options, ret, err);

@@ -35,6 +35,7 @@ static void engine_free(struct engine *engine)
 		return;
 	engine_pool_close(engine);
 	lock_table_done(&engine->locks);
+	operation_table_done(&engine->operations);
 	pthread_rwlock_destroy(&engine->gate);
 	pthread_mutex_destroy(&engine->reserve_mutex);
 	pthread_mutex_destroy(&engine->care_mutex);
@@ -45,6 +46,7 @@ static void engine_free(struct engine *engine)
 	free(engine->mount_root);
 	free(engine->name);
 	free(engine->host);
+	free(engine->tree_program);
 	free(engine);
 }
 OWN_FREEP(engine, engine_free)
@@ -66,6 +68,9 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	pthread_mutex_init(&engine->reserve_mutex, NULL);
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	lock_table_init(&engine->locks);
+	operation_table_init(&engine->operations);
+	if (options->tree_program)
+		engine->tree_program = xstrdup(options->tree_program);
 	if (open_directories(engine, err) < 0)
 		return fl_failed(err);
 	engine_pool_open(engine);
@@ -77,6 +82,7 @@ void engine_close(struct engine *engine)
 {
 	if (!engine)
 		return;
+	operations_drain(engine);
 	/* Verbs that run hold the gate; none enters after this, since the caller has no more users.
 	 */
 	pthread_rwlock_wrlock(&engine->gate);

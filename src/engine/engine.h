@@ -36,6 +36,8 @@ struct engine_options {
 	struct uuid instance;
 	const char *name;	     /* of the instance */
 	const char *host;	     /* name of the host */
+	const char *tree_program;    /* path of flocker-tree; NULL: imports and exports are
+					FL_UNSUPPORTED */
 	const struct config *config; /* borrowed, outlives the engine; NULL: defaults */
 };
 
@@ -244,6 +246,74 @@ must_check int engine_trash_restore(struct engine *engine, const char *item, con
 /* `item` NULL: everything.  `ret_count`: how many items went. */
 must_check int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
 				  struct fl_error *err);
+
+/* --- operations: what takes long (operation.c)
+ * ------------------------------------------------------ */
+
+/*
+ * Every import and export has a record from its beginning on: what it does, how
+ * far it is, how it ended.  The newest OPERATIONS_KEPT that ended are kept.
+ * done_bytes counts the contents of files, not the bytes of an archive, so it
+ * may end below or above total_bytes.
+ */
+#define OPERATIONS_KEPT 1000
+
+/* Newest first. */
+must_check int engine_operations(struct engine *engine, struct operation_list *ret,
+				 struct fl_error *err);
+must_check int engine_operation(struct engine *engine, const struct uuid *id, struct operation *ret,
+				struct fl_error *err);
+/*
+ * Asks one to stop; whoever waits for it gets an error.  It may still come to
+ * its end, if that was near.  Success, and nothing happens, for one that ended.
+ */
+must_check int engine_operation_cancel(struct engine *engine, const struct uuid *id,
+				       struct fl_error *err);
+
+/* --- archives (import.c, export.c)
+ * ------------------------------------------------------------------ */
+
+struct import_options {
+	const struct ref *ref;	 /* VOLUME: a new volume; VOLUME/BRANCH: a new branch of one that is
+				    there */
+	const char *description; /* new volumes; NULL = none */
+	const char *mount_path;	 /* new volumes; absolute, or NULL */
+	const struct metadata *metadata; /* new volumes; NULL = none */
+	bool devices, setuid;		 /* take device nodes; keep set-user-ID bits */
+	int fd;		       /* the archive, read to its end; borrowed.  -1 with `directory` */
+	const char *directory; /* absolute: its files are copied instead; or NULL */
+	/* Asked at the end of `fd`: was that the whole archive?  NULL = yes.  Calls no verb. */
+	bool (*complete)(void *arg);
+	void *arg;
+	uint64_t total;		      /* bytes to come; 0 = unknown */
+	const struct uuid *operation; /* its id, chosen by the caller; NULL = a new one */
+};
+
+/*
+ * Makes a volume or a branch with the contents of an archive and a first
+ * snapshot of it.  Blocks.  Durable on return; a failure leaves nothing but the
+ * record.  FL_EXISTS for a name, or an operation's id, that is taken; what the
+ * archive holds wrong is FL_INVALID or FL_CORRUPT.
+ */
+must_check int engine_import(struct engine *engine, const struct import_options *options,
+			     struct operation *ret, struct fl_error *err);
+
+struct export;
+
+/*
+ * An archive of a branch's live contents at one instant, or of a snapshot, tag
+ * or stash, to be read from export_fd() to its end.  The reader then calls
+ * export_finish(), whose failure means that the archive is not whole; or
+ * export_abort() at any time.  Either releases it.  Nothing is locked meanwhile.
+ */
+must_check int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
+			     const struct uuid *operation, struct export **ret,
+			     struct fl_error *err);
+int export_fd(const struct export *export);
+/* The id of its operation. */
+const struct uuid *export_operation(const struct export *export);
+must_check int export_finish(struct export *export, struct fl_error *err);
+void export_abort(struct export *export);
 
 /* --- what goes on by itself (driven by sched/caretaker.c) ------------------------- */
 

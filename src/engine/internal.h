@@ -14,6 +14,7 @@
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "engine/lock.h"
+#include "engine/operation.h"
 
 struct engine {
 	char *state;
@@ -38,6 +39,8 @@ struct engine {
 	struct uuid former;	 /* while a pool is taken over: whose it was */
 
 	struct lock_table locks;
+	struct operation_table operations;
+	char *tree_program; /* or NULL */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 
@@ -333,8 +336,21 @@ struct birth {
 	const struct snapshot_row
 		*taken; /* taken for it just now, not in the catalogue yet; or NULL */
 	bool has_from;
-	struct tree from; /* the contents; else empty */
+	struct tree from; /* the contents; else empty.  One in staging becomes the head itself, and
+			     a first snapshot of it is taken */
+	const struct operation *operation; /* is done with it: recorded in the same transaction;
+					      or NULL */
 };
+
+/* Are these names free?  Behind a lock of the name; FL_EXISTS, or FL_BUSY for what lies in the way.
+ */
+must_check int birth_volume_free(struct engine *engine, const char *name, struct fl_error *err);
+must_check int birth_branch_free(struct engine *engine, const struct volume_row *volume,
+				 const char *name, struct fl_error *err);
+/* Of a volume that is to be made, all but its origin. */
+must_check int check_create_options(const struct create_options *options, struct fl_error *err);
+void fill_volume_row(struct engine *engine, const struct create_options *options,
+		     struct volume_row *row);
 
 /* Pool, link, catalogue; what a failure leaves half-made is taken back, `taken` included. */
 must_check int birth_run(struct engine *engine, const struct birth *birth, struct fl_error *err);

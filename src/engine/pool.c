@@ -182,6 +182,7 @@ static int start(struct engine *engine, struct fl_error *err)
 
 	if (reconcile(engine, err) < 0)
 		return fl_wrap(err, "comparing the catalogue with the pool");
+	operations_recover(engine);
 	if (facts_refresh_all(engine, err) < 0)
 		note_facts_unwritten(engine, err);
 	if ((driver->capabilities & DRIVER_CAN_EXPOSE) &&
@@ -467,8 +468,17 @@ static int rebuild_catalog(struct engine *engine, struct recovery *ret, struct f
 	return start(engine, err);
 }
 
+/* Imports and exports work on the pool without holding the gate: they are ended first. */
+static void drain_end(struct engine **engine)
+{
+	operations_resume(*engine);
+}
+
 int engine_pool_recover(struct engine *engine, struct recovery *ret, struct fl_error *err)
 {
+	own(drain_end) struct engine *drained = engine;
+
+	operations_drain(drained);
 	own_gate_alone struct engine *alone = gate_shut(engine);
 
 	(void)alone;

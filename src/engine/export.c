@@ -1,0 +1,176 @@
+/*
+ * export: an archive of what a reference stands for.
+ *
+ * A read-only snapshot of it is made in staging, under the operation's name: one
+ * instant of a branch that goes on changing, or a snapshot that may be destroyed
+ * meanwhile; and nothing of it is in the catalogue or in the way of any verb.  A
+ * program of its own (worker.h) packs it into a pipe, whose other end is the
+ * caller's.  A thread reads the program's report, so that it never has to wait
+ * for a reader.  After a crash staging is swept.
+ */
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "engine/internal.h"
+#include "engine/worker.h"
+
+#define FOLLOWER_STACK (128 * 1024)
+
+struct export
+{
+	struct engine *engine;
+	struct running *running;
+	struct worker worker;
+	int fd;
+	pthread_t follower;
+};
+
+/* --- the instant --------------------------------------------------------------------- */
+
+static int take(struct engine *engine, const struct ref *ref, struct export *export,
+		struct operation *wanted, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	struct tree source, staging;
+
+	if (gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, ref, 1, CLAIM_HEAD, &claim, err) < 0)
+		return fl_failed(err);
+	target_format(&claim.targets[0], wanted->object);
+	if (operation_begin(engine, wanted, &export->running, err) < 0)
+		return fl_failed(err);
+	source = claim.targets[0].is_snapshot ? snapshot_tree(&claim.targets[0].snapshot)
+					      : tree_head(&claim.targets[0].branch.uuid);
+	staging = tree_staging(operation_id(export->running));
+	return driver_of(engine)->snapshot(engine->pool, &source, &staging, err);
+}
+
+static void forget_staging(const struct export *export)
+{
+	struct tree staging = tree_staging(operation_id(export->running));
+	struct engine *engine = export->engine;
+	struct fl_error err;
+
+	if (driver_of(engine)->tree_delete(engine->pool, &staging, &err) < 0)
+		log_warning("a tree that was exported stays until the next start", "error=%s",
+			    err.text);
+	sync_soon(engine);
+}
+
+/* --- the program ------------------------------------------------------------------------ */
+
+static void *follow(void *arg)
+{
+	worker_follow(arg);
+	return NULL;
+}
+
+static int start_follower(struct export *export, struct fl_error *err)
+{
+	pthread_attr_t attributes;
+	struct fl_error ignored;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, FOLLOWER_STACK);
+	errno = pthread_create(&export->follower, &attributes, follow, &export->worker);
+	pthread_attr_destroy(&attributes);
+	if (errno == 0)
+		return 0;
+	fl_fail_errno(err, "cannot start a thread");
+	spawn_kill(&export->worker.child);
+	(void)!worker_end(&export->worker, &ignored);
+	return fl_failed(err);
+}
+
+/* Leaves a pipe that fills, and a thread that follows; or nothing. */
+static int pack(struct export *export, bool zstd, struct fl_error *err)
+{
+	const char *const arguments[] = { "pack", zstd ? "--zstd" : NULL, NULL };
+	struct tree staging = tree_staging(operation_id(export->running));
+	struct engine *engine = export->engine;
+	own_fd int tree = -1;
+	int ends[2], r;
+
+	if (driver_of(engine)->tree_open(engine->pool, &staging, &tree, err) < 0)
+		return fl_failed(err);
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return fl_fail_errno(err, "cannot make a pipe");
+	r = worker_start(engine, export->running, arguments,
+			 (struct spawn_fd[]){ { ends[1], STDOUT_FILENO }, { tree, WORKER_TREE } },
+			 2, &export->worker, err);
+	close(ends[1]);
+	if (r == 0)
+		r = start_follower(export, err);
+	if (r < 0)
+		close(ends[0]);
+	else
+		export->fd = ends[0];
+	return r;
+}
+
+int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
+		  const struct uuid *operation, struct export **ret, struct fl_error *err)
+{
+	own_free struct export *export = xcalloc(1, sizeof(*export));
+	struct operation wanted = { .verb = "export" };
+
+	*export = (struct export){ .engine = engine, .fd = -1 };
+	if (operation)
+		wanted.id = *operation;
+	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
+		       "export", err) < 0)
+		return fl_failed(err);
+	if (!engine->tree_program)
+		return fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+	if (take(engine, ref, export, &wanted, err) == 0 && pack(export, zstd, err) == 0) {
+		*ret = take_ptr(export);
+		return 0;
+	}
+	if (!export->running)
+		return fl_failed(err);
+	fl_add_wrap(err, "exporting '%s'", wanted.object);
+	forget_staging(export);
+	operation_end(export->running, err, NULL);
+	return fl_failed(err);
+}
+
+int export_fd(const struct export *export)
+{
+	return export->fd;
+}
+
+const struct uuid *export_operation(const struct export *export)
+{
+	return operation_id(export->running);
+}
+
+/* The pipe first: a program that still writes to it ends then. */
+static int end(struct export *export, struct fl_error *err)
+{
+	int r;
+
+	close(export->fd);
+	pthread_join(export->follower, NULL);
+	r = worker_end(&export->worker, err);
+	forget_staging(export);
+	operation_end(export->running, r < 0 ? err : NULL, NULL);
+	free(export);
+	return r;
+}
+
+int export_finish(struct export *export, struct fl_error *err)
+{
+	return end(export, err);
+}
+
+void export_abort(struct export *export)
+{
+	struct fl_error ignored;
+
+	if (!export)
+		return;
+	operation_cancel(export->running);
+	(void)!end(export, &ignored);
+}

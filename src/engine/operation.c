@@ -1,0 +1,282 @@
+#include "engine/operation.h"
+
+#include "engine/internal.h"
+
+/*
+ * Under the table's mutex nothing blocks: no catalogue, no waiting for a child.
+ * A record that says "running" without an entry in the table belongs to one that
+ * is just ending.
+ */
+
+struct running {
+	struct engine *engine;
+	struct operation operation;
+	const struct spawned *child; /* NULL: none */
+	bool cancelled;
+	struct running *next;
+};
+
+void operation_table_init(struct operation_table *table)
+{
+	pthread_mutex_init(&table->mutex, NULL);
+	pthread_cond_init(&table->ended, NULL);
+}
+
+void operation_table_done(struct operation_table *table)
+{
+	pthread_cond_destroy(&table->ended);
+	pthread_mutex_destroy(&table->mutex);
+}
+
+/* --- records ------------------------------------------------------------------- */
+
+static int insert_row(struct tx *tx, void *arg, struct fl_error *err)
+{
+	return tx_operation_insert(tx, arg, err);
+}
+
+static int update_row(struct tx *tx, void *arg, struct fl_error *err)
+{
+	if (tx_operation_update(tx, arg, err) < 0)
+		return fl_failed(err);
+	return tx_operation_prune(tx, OPERATIONS_KEPT, err);
+}
+
+static int interrupt_rows(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct fl_error why;
+
+	fl_fail_at(&why, __FILE__, __LINE__, FL_SYSTEM, 0, "the daemon ended while it ran");
+	fl_add_hint(&why, "see whether it had come to its end: flocker list; else begin anew");
+	return tx_operation_interrupt(tx, clock_now(), &why, err);
+}
+
+void operations_recover(struct engine *engine)
+{
+	struct fl_error err;
+
+	if (catalog_write(engine->catalog, CATALOG_LAZY, interrupt_rows, NULL, &err) < 0)
+		log_warning("operations that were cut off still count as running", "error=%s",
+			    err.text);
+}
+
+/* --- the table -------------------------------------------------------------------- */
+
+/* Under the mutex. */
+static struct running *find(struct operation_table *table, const struct uuid *id)
+{
+	struct running *running = table->running;
+
+	while (running && !uuid_equal(&running->operation.id, id))
+		running = running->next;
+	return running;
+}
+
+/* Under the mutex. */
+static void cancel(struct running *running)
+{
+	running->cancelled = true;
+	if (running->child)
+		spawn_kill(running->child);
+}
+
+static int table_add(struct operation_table *table, struct running *running, struct fl_error *err)
+{
+	own_lock(guard, &table->mutex);
+
+	if (table->draining) {
+		fl_fail(err, FL_BUSY, "the pool is being closed");
+		return fl_hint(err, "try again when it is open again");
+	}
+	running->next = table->running;
+	table->running = running;
+	return 0;
+}
+
+static void table_remove(struct operation_table *table, struct running *running)
+{
+	own_lock(guard, &table->mutex);
+	struct running **link = &table->running;
+
+	while (*link != running)
+		link = &(*link)->next;
+	*link = running->next;
+	pthread_cond_broadcast(&table->ended);
+}
+
+int operation_begin(struct engine *engine, const struct operation *wanted, struct running **ret,
+		    struct fl_error *err)
+{
+	own_free struct running *running = xcalloc(1, sizeof(*running));
+	struct operation row = *wanted;
+
+	if (uuid_is_none(&row.id))
+		row.id = uuid_new();
+	row.state = OPERATION_RUNNING;
+	row.started = clock_now();
+	*running = (struct running){ .engine = engine, .operation = row };
+	if (table_add(&engine->operations, running, err) < 0)
+		return fl_failed(err);
+	if (catalog_write(engine->catalog, CATALOG_LAZY, insert_row, &row, err) < 0) {
+		table_remove(&engine->operations, running);
+		return fl_failed(err);
+	}
+	*ret = take_ptr(running);
+	return 0;
+}
+
+const struct uuid *operation_id(const struct running *running)
+{
+	return &running->operation.id;
+}
+
+void operation_progress(struct running *running, uint64_t bytes)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	running->operation.done_bytes = bytes;
+}
+
+void operation_child(struct running *running, const struct spawned *child)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	running->child = child;
+	if (child && running->cancelled)
+		spawn_kill(child);
+}
+
+void operation_cancel(struct running *running)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	cancel(running);
+}
+
+int operation_check(struct running *running, struct fl_error *err)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	return running->cancelled ? fl_fail(err, FL_SYSTEM, "it was cancelled") : 0;
+}
+
+struct operation operation_outcome(struct running *running)
+{
+	struct operation row;
+	own_lock(guard, &running->engine->operations.mutex);
+
+	row = running->operation;
+	row.state = OPERATION_DONE;
+	row.ended = clock_now();
+	return row;
+}
+
+/* What the record says after a failure. */
+static struct operation failed_row(struct running *running, const struct fl_error *failure)
+{
+	struct operation row = operation_outcome(running);
+	own_lock(guard, &running->engine->operations.mutex);
+
+	row.state = running->cancelled ? OPERATION_CANCELLED : OPERATION_FAILED;
+	row.error = *failure;
+	return row;
+}
+
+void operation_end(struct running *running, const struct fl_error *failure, struct operation *ret)
+{
+	struct engine *engine = running->engine;
+	struct operation row = failure ? failed_row(running, failure) : operation_outcome(running);
+	char id[UUID_TEXT];
+	struct fl_error err;
+
+	if (catalog_write(engine->catalog, CATALOG_LAZY, update_row, &row, &err) < 0)
+		log_warning("the end of an operation is not recorded", "id=%s error=%s",
+			    uuid_format(&row.id, id), err.text);
+	log_info("operation ended", "id=%s verb=%s object=%s state=%s bytes=%" PRIu64,
+		 uuid_format(&row.id, id), row.verb, row.object, operation_state_names[row.state],
+		 row.done_bytes);
+	table_remove(&engine->operations, running);
+	free(running);
+	if (ret)
+		*ret = row;
+}
+
+void operations_drain(struct engine *engine)
+{
+	struct operation_table *table = &engine->operations;
+	own_lock(guard, &table->mutex);
+
+	table->draining = true;
+	for (struct running *running = table->running; running; running = running->next)
+		cancel(running);
+	while (table->running)
+		pthread_cond_wait(&table->ended, &table->mutex);
+}
+
+void operations_resume(struct engine *engine)
+{
+	own_lock(guard, &engine->operations.mutex);
+
+	engine->operations.draining = false;
+}
+
+/* --- the verbs ------------------------------------------------------------------------ */
+
+/* How far one is that runs. */
+static void overlay(struct engine *engine, struct operation *row)
+{
+	own_lock(guard, &engine->operations.mutex);
+	const struct running *running = find(&engine->operations, &row->id);
+
+	if (running && row->state == OPERATION_RUNNING)
+		row->done_bytes = running->operation.done_bytes;
+}
+
+static int add_row(void *arg, const struct operation *row, struct fl_error *err)
+{
+	*operation_list_add(arg) = *row;
+	return 0;
+}
+
+int engine_operations(struct engine *engine, struct operation_list *ret, struct fl_error *err)
+{
+	own(operation_list_done) struct operation_list list = { 0 };
+	own_gate struct engine *inside = NULL;
+	own_tx struct tx *tx = NULL;
+
+	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_operation_each(tx, SIZE_MAX, add_row, &list, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < list.count; i++)
+		overlay(engine, &list.items[i]);
+	*ret = list;
+	list = (struct operation_list){ 0 };
+	return 0;
+}
+
+int engine_operation(struct engine *engine, const struct uuid *id, struct operation *ret,
+		     struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_tx struct tx *tx = NULL;
+
+	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_operation_get(tx, id, ret, err) < 0)
+		return fl_failed(err);
+	overlay(engine, ret);
+	return 0;
+}
+
+int engine_operation_cancel(struct engine *engine, const struct uuid *id, struct fl_error *err)
+{
+	struct operation row;
+	struct running *running;
+
+	if (engine_operation(engine, id, &row, err) < 0)
+		return fl_failed(err);
+	own_lock(guard, &engine->operations.mutex);
+	running = find(&engine->operations, id);
+	if (running)
+		cancel(running);
+	return 0;
+}

@@ -1,0 +1,106 @@
+#include "engine/worker.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "engine/internal.h"
+
+#define ARGUMENTS 4
+#define LINE_LIMIT 4096 /* longer than any that the program writes */
+
+int worker_start(struct engine *engine, struct running *running, const char *const arguments[],
+		 const struct spawn_fd *fds, size_t count, struct worker *ret, struct fl_error *err)
+{
+	const char *argv[ARGUMENTS + 2] = { engine->tree_program };
+	struct spawn_fd all[SPAWN_FDS];
+	int ends[2], r;
+
+	for (size_t i = 0; i < ARGUMENTS && arguments[i]; i++)
+		argv[i + 1] = arguments[i];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return fl_fail_errno(err, "cannot make a pipe");
+	memcpy(all, fds, count * sizeof(*fds));
+	all[count] = (struct spawn_fd){ ends[1], WORKER_REPORT };
+	*ret = (struct worker){ .running = running, .child = SPAWNED_NONE, .report = ends[0] };
+	r = spawn_start(argv, all, count + 1, &ret->child, err);
+	close(ends[1]);
+	if (r < 0) {
+		close(ends[0]);
+		return r;
+	}
+	operation_child(running, &ret->child);
+	return 0;
+}
+
+/* --- the report ------------------------------------------------------------------ */
+
+static void take_failure(char *line, struct fl_error *failure)
+{
+	const char *code = strsep(&line, "\t"), *text = strsep(&line, "\t");
+	const char *hint = strsep(&line, "\t"), *object = strsep(&line, "\t");
+
+	fl_fail_at(failure, __FILE__, __LINE__, fl_code_parse(code), 0, "%s", text ? text : code);
+	if (hint && hint[0])
+		fl_add_hint(failure, "%s", hint);
+	if (object && object[0])
+		fl_add_object(failure, "%s", object);
+}
+
+static void take_line(struct worker *worker, char *line)
+{
+	static const char failed[] = "failed ";
+	unsigned long long entries, bytes;
+
+	if (sscanf(line, "progress %llu %llu", &entries, &bytes) == 2) {
+		operation_progress(worker->running, bytes);
+	} else if (sscanf(line, "done %llu %llu", &entries, &bytes) == 2) {
+		operation_progress(worker->running, bytes);
+		worker->told = true;
+	} else if (strncmp(line, failed, strlen(failed)) == 0) {
+		take_failure(line + strlen(failed), &worker->failure);
+		worker->told = true;
+	}
+}
+
+void worker_follow(struct worker *worker)
+{
+	char bytes[LINE_LIMIT];
+	size_t length = 0;
+	ssize_t n;
+
+	while ((n = TEMP_FAILURE_RETRY(
+			read(worker->report, bytes + length, sizeof(bytes) - 1 - length))) > 0) {
+		char *rest = bytes, *end;
+
+		length += (size_t)n;
+		bytes[length] = '\0';
+		while ((end = strchr(rest, '\n'))) {
+			*end = '\0';
+			take_line(worker, rest);
+			rest = end + 1;
+		}
+		length -= (size_t)(rest - bytes);
+		memmove(bytes, rest, length);
+	}
+}
+
+int worker_end(struct worker *worker, struct fl_error *err)
+{
+	int status;
+
+	spawn_wait(&worker->child, &status);
+	operation_child(worker->running, NULL);
+	spawned_done(&worker->child);
+	close(take_fd(worker->report));
+	if (operation_check(worker->running, err) < 0)
+		return fl_failed(err);
+	if (!worker->told || status != 0)
+		return fl_fail(err, FL_SYSTEM, "flocker-tree ended before its work was done%s%d",
+			       status > 128 ? ", by signal " : ", with status ",
+			       status > 128 ? status - 128 : status);
+	if (worker->failure.code == FL_OK)
+		return 0;
+	*err = worker->failure;
+	return fl_failed(err);
+}
