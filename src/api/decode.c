@@ -54,6 +54,7 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(limit, TYPE_NUMBER),
 	FIELD(key, TYPE_STRING),
 	FIELD(value, TYPE_STRING),
+	FIELD(id, TYPE_STRING),
 };
 
 static const char *const type_names[] = {

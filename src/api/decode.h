@@ -40,7 +40,8 @@
 #define IN_LIMIT (UINT64_C(1) << 21)
 #define IN_KEY (UINT64_C(1) << 22)
 #define IN_VALUE (UINT64_C(1) << 23)
-#define INPUT_COUNT 24
+#define IN_ID (UINT64_C(1) << 24)
+#define INPUT_COUNT 25
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -79,7 +80,7 @@ struct input {
 	struct ref *ref, *from, *to, *target;
 	struct ref_array refs;
 	const char *name, *description, *mount_path, *message;
-	const char *kind, *path, *driver, *item, *as, *after, *key, *value;
+	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
 	struct metadata metadata;
 	struct string_array unset;
 	uint64_t size, limit;

@@ -244,6 +244,34 @@ void encode_setting(struct json *json, const char *key, const struct config_sett
 	json_end(json);
 }
 
+void encode_operation(struct json *json, const char *key, const struct operation *operation)
+{
+	const struct fl_error *error = &operation->error;
+
+	json_put_object(json, key);
+	json_put_uuid(json, "id", &operation->id);
+	json_put_string(json, "verb", operation->verb);
+	json_put_string(json, "object", operation->object);
+	json_put_string(json, "state", operation_state_names[operation->state]);
+	add_size(json, "done_bytes", operation->done_bytes);
+	if (operation->total_bytes)
+		add_size(json, "total_bytes", operation->total_bytes);
+	else
+		json_put_null(json, "total_bytes");
+	json_put_time(json, "started", operation->started);
+	json_put_time(json, "ended", operation->ended);
+	if (error->code == FL_OK) {
+		json_put_null(json, "error");
+	} else {
+		json_put_object(json, "error");
+		json_put_string(json, "code", fl_codes[error->code].name);
+		json_put_string(json, "message", error->text);
+		add_string(json, "hint", error->hint);
+		json_end(json);
+	}
+	json_end(json);
+}
+
 void encode_recovery(struct json *json, const char *key, const struct recovery *recovery)
 {
 	json_put_object(json, key);

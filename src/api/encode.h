@@ -15,6 +15,7 @@ void encode_snapshot(struct json *json, const char *key, const struct snapshot *
 void encode_tag(struct json *json, const char *key, const struct tag *tag);
 void encode_stash(struct json *json, const char *key, const struct stash *stash);
 void encode_trash_item(struct json *json, const char *key, const struct trash_item *item);
+void encode_operation(struct json *json, const char *key, const struct operation *operation);
 void encode_rollback(struct json *json, const char *key, const struct rollback *rollback);
 void encode_setting(struct json *json, const char *key, const struct config_setting *setting);
 void encode_pool(struct json *json, const char *key, const struct pool_report *pool);

@@ -115,6 +115,12 @@ const struct route routes[] = {
 	  "Change a setting" },
 	{ "DELETE", "/v1/setting", 200, delete_setting, { .query = IN_KEY, .required = IN_KEY },
 	  "Give a setting its default again" },
+	{ "GET", "/v1/operations", 200, get_operations, {}, "List imports and exports" },
+	{ "GET", "/v1/operation", 200, get_operation, { .query = IN_ID, .required = IN_ID },
+	  "Show an operation" },
+	{ "POST", "/v1/operation/cancel", 204, post_operation_cancel,
+	  { .body = IN_ID, .required = IN_ID },
+	  "Cancel an operation" },
 	{},
 };
 /* clang-format on */

@@ -82,6 +82,11 @@ must_check int delete_stash(struct call *call, struct fl_error *err);
 must_check int post_mounts(struct call *call, struct fl_error *err);
 must_check int delete_mount(struct call *call, struct fl_error *err);
 
+/* operations.c */
+must_check int get_operations(struct call *call, struct fl_error *err);
+must_check int get_operation(struct call *call, struct fl_error *err);
+must_check int post_operation_cancel(struct call *call, struct fl_error *err);
+
 /* trash.c */
 must_check int get_trash(struct call *call, struct fl_error *err);
 must_check int post_trash_restore(struct call *call, struct fl_error *err);

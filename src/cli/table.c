@@ -212,6 +212,13 @@ const struct command commands[] = {
 	  2, 2, verb_config_set },
 	{ "config unset", GROUP_CONFIG, "KEY", "give a setting its default again", NULL, NULL, 1, 1,
 	  verb_config_unset },
+	{ "operations", GROUP_OTHER, "", "list imports and exports, running and ended", NULL, NULL,
+	  0, 0, verb_operations },
+	{ "operation show", GROUP_OTHER, "ID", "show one of them", NULL, NULL, 1, 1,
+	  verb_operation_show },
+	{ "operation cancel", GROUP_OTHER, "ID", "make one stop",
+	  "ID is as many of its first digits as tell it from the others.", NULL, 1, 1,
+	  verb_operation_cancel },
 
 	{ "version", GROUP_OTHER, "", "print the versions of command and daemon", NULL, NULL, 0, 0,
 	  verb_version },

@@ -51,6 +51,11 @@ must_check int verb_stash_show(struct invocation *in, struct fl_error *err);
 must_check int verb_stash_restore(struct invocation *in, struct fl_error *err);
 must_check int verb_stash_drop(struct invocation *in, struct fl_error *err);
 
+/* operation.c */
+must_check int verb_operations(struct invocation *in, struct fl_error *err);
+must_check int verb_operation_show(struct invocation *in, struct fl_error *err);
+must_check int verb_operation_cancel(struct invocation *in, struct fl_error *err);
+
 /* trash.c */
 must_check int verb_destroy(struct invocation *in, struct fl_error *err);
 must_check int verb_trash_list(struct invocation *in, struct fl_error *err);

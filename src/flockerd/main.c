@@ -80,6 +80,7 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.name = daemon->instance.name,
 		.host = daemon->instance.host,
 		.config = daemon->config,
+		.tree_program = daemon->paths.tree_program,
 	};
 	int r = engine_open(&options, &daemon->engine, err);
 

@@ -17,6 +17,7 @@ struct paths {	    /* heap, absolute */
 	char *run;
 	char *mount_root;
 	char *socket;
+	char *tree_program; /* flocker-tree; NULL: it is not installed */
 };
 
 void paths_done(struct paths *paths);
