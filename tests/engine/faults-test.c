@@ -280,6 +280,28 @@ static int run_trash_empty(struct engine *engine, struct fl_error *err)
 }
 
 /* A pass of the caretaker fails aloud only in the log; what it could not do it does in the next. */
+/* What an import does when its program is done: contents in staging become a volume. */
+static int run_birth_from_staging(struct engine *engine, struct fl_error *err)
+{
+	const struct create_options options = { .name = "born" };
+	own_volume_row struct volume_row volume = { 0 };
+	struct uuid operation = uuid_new();
+	struct tree staging = tree_staging(&operation);
+	struct birth birth = {
+		.volume = &volume, .new_volume = true, .has_from = true, .from = staging
+	};
+	struct fl_error ignored;
+
+	fill_volume_row(engine, &options, &volume);
+	birth.branch = birth_branch(engine, &volume, TRUNK);
+	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
+	if (driver_of(engine)->staging_create(engine->pool, &operation, err) == 0 &&
+	    birth_run(engine, &birth, err) == 0)
+		return 0;
+	(void)!driver_of(engine)->tree_delete(engine->pool, &staging, &ignored);
+	return fl_failed(err);
+}
+
 static int run_care(struct engine *engine, struct fl_error *err)
 {
 	engine_care(engine);
@@ -287,6 +309,7 @@ static int run_care(struct engine *engine, struct fl_error *err)
 }
 
 static const struct verb verbs[] = {
+	{ "birth from staging", prepare_volume, run_birth_from_staging, false },
 	{ "create", prepare_volume, run_create },
 	{ "create from a tag", prepare_family, run_create_from },
 	{ "create from a live head", prepare_family, run_create_from_live },
