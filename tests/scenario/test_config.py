@@ -199,14 +199,14 @@ def the_command_line_is_stronger():
 @test
 def connections_and_timeout_are_those_of_the_file():
     host.stop()
-    write("[http]\nconnections = 1\ntimeout = 1s\n")
+    write("[http]\nconnections = 2\ntimeout = 1s\n")
     host.start()
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(host.socket)
-    connection.settimeout(60)
+    connection.settimeout(15)  # the default would be 30 s
     equal(connection.recv(1), b"", "a silent connection is closed")
     connection.close()
-    equal((setting("http.connections")["value"], setting("http.timeout")["value"]), ("1", "1s"),
+    equal((setting("http.connections")["value"], setting("http.timeout")["value"]), ("2", "1s"),
           "values")
     host.stop()
     place().unlink()

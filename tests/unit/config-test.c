@@ -1,0 +1,107 @@
+/* The table of settings; the file and the daemon are for tests/scenario/test_config.py. */
+#include "config/config.h"
+
+#include <fcntl.h>
+
+#include "base/clock.h"
+#include "base/fsat.h"
+#include "tests/check.h"
+
+#define PAGE SOURCE_ROOT "/man/flocker.ini.5.scd"
+
+static void defaults_are_good_values(void)
+{
+	struct fl_error err;
+
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		const struct config_row *row = &config_rows[i];
+
+		check(row->name && strchr(row->name, '.') && row->description);
+		if (row->initial)
+			check_ok(config_check(row, row->initial, &err));
+		if (row->type != CONFIG_NAME)
+			check(row->bounds);
+	}
+}
+
+static void without_a_configuration_the_defaults_count(void)
+{
+	own_free char *level = config_string(NULL, CONFIG_LOG_LEVEL);
+
+	check(config_duration(NULL, CONFIG_TRASH_KEEP) == 7 * CLOCK_DAY);
+	check(config_number(NULL, CONFIG_HTTP_CONNECTIONS) == 512);
+	check_string("info", level);
+}
+
+static void the_nearest_name_is_told(void)
+{
+	enum config_key key = CONFIG_KEYS;
+	struct fl_error err;
+
+	check_ok(config_find("http.timeout", &key, &err));
+	check(key == CONFIG_HTTP_TIMEOUT);
+	check_code(FL_NOT_FOUND, config_find("http.timout", &key, &err));
+	check(strstr(err.hint, "'http.timeout'"));
+}
+
+static void bounds_are_kept(void)
+{
+	const struct config_row *number = &config_rows[CONFIG_HTTP_CONNECTIONS];
+	const struct config_row *keep = &config_rows[CONFIG_TRASH_KEEP];
+	struct fl_error err;
+
+	check_ok(config_check(number, "1", &err));
+	check_ok(config_check(number, "4096", &err));
+	check_code(FL_INVALID, config_check(number, "0", &err));
+	check_code(FL_INVALID, config_check(number, "4097", &err));
+	check_code(FL_INVALID, config_check(number, "99999999999999999999", &err));
+	check_ok(config_check(keep, "0s", &err));
+	check_ok(config_check(keep, "3650d", &err));
+	check_code(FL_INVALID, config_check(keep, "3650d1s", &err));
+	check_string("trash.keep", err.object);
+}
+
+/* flocker.ini(5) has a paragraph "*KEY* _TYPE_" for each setting, with its default, and no other.
+ */
+static void the_manual_page_describes_every_setting(void)
+{
+	own_text struct text page = { 0 };
+	struct fl_error err;
+	size_t count = 0;
+	char *paragraphs, *end;
+
+	check_ok(fsat_read(AT_FDCWD, PAGE, 64 * 1024, &page, &err));
+	paragraphs = strstr(text_get(&page), "# SETTINGS\n");
+	check(paragraphs);
+	end = strstr(paragraphs, "\n# ERRORS");
+	check(end);
+	*end = '\0';
+	for (char *p = paragraphs; (p = strstr(p, "\n\n*")); p++)
+		count++;
+	check(count == CONFIG_KEYS);
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		char heading[80], initial[80], *found, *next;
+
+		snprintf(heading, sizeof(heading), "\n\n*%s* _", config_rows[i].name);
+		snprintf(initial, sizeof(initial), "Default: *%s*", config_rows[i].initial);
+		found = strstr(paragraphs, heading);
+		if (!found)
+			check_string(heading, "missing in the page");
+		next = strstr(found + 1, "\n\n*");
+		if (config_rows[i].initial)
+			check(strstr(found, initial) && (!next || strstr(found, initial) < next));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(defaults_are_good_values),
+				  CHECK(without_a_configuration_the_defaults_count),
+				  CHECK(the_nearest_name_is_told),
+				  CHECK(bounds_are_kept),
+				  CHECK(the_manual_page_describes_every_setting),
+				  CHECK_END,
+			  });
+}
