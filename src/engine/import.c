@@ -239,7 +239,7 @@ int engine_import(struct engine *engine, const struct import_options *options,
 		operation_end(import.running, NULL, ret);
 		return 0;
 	}
-	fl_add_wrap(err, "importing '%s'", options->ref->volume);
+	fl_add_wrap(err, "importing '%s'", operation_object(import.running));
 	forget_staging(&import);
 	operation_end(import.running, err, NULL);
 	return fl_failed(err);

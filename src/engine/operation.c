@@ -130,6 +130,11 @@ const struct uuid *operation_id(const struct running *running)
 	return &running->operation.id;
 }
 
+const char *operation_object(const struct running *running)
+{
+	return running->operation.object;
+}
+
 void operation_progress(struct running *running, uint64_t bytes)
 {
 	own_lock(guard, &running->engine->operations.mutex);

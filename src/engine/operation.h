@@ -39,6 +39,7 @@ void operation_table_done(struct operation_table *table);
 must_check int operation_begin(struct engine *engine, const struct operation *wanted,
 			       struct running **ret, struct fl_error *err);
 const struct uuid *operation_id(const struct running *running);
+const char *operation_object(const struct running *running);
 /* Bytes so far. */
 void operation_progress(struct running *running, uint64_t bytes);
 /*
