@@ -255,6 +255,30 @@ static void an_import_that_was_cut_off_is_there_or_not(void)
 	}
 }
 
+/* The last step fails: the record to be written with the rows does not exist. */
+static void an_import_without_rows_is_taken_back(void)
+{
+	const struct create_options options = { .name = "mydata" };
+	const struct operation unknown = { .id = uuid_new(), .verb = "import" };
+	own_volume_row struct volume_row volume = { 0 };
+	own_free char *before = NULL, *after = NULL;
+	struct uuid operation = uuid_new();
+	struct birth birth = { .volume = &volume, .new_volume = true, .has_from = true };
+
+	fixture_begin(&fixture);
+	before = describe(&fixture);
+	fill_volume_row(fixture.engine, &options, &volume);
+	birth.from = tree_staging(&operation);
+	birth.operation = &unknown;
+	birth.branch = birth_branch(fixture.engine, &volume, TRUNK);
+	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
+	check_ok(driver_of(fixture.engine)->staging_create(fixture.engine->pool, &operation, &err));
+	check_code(FL_NOT_FOUND, birth_run(fixture.engine, &birth, &err));
+	after = describe(&fixture);
+	check_same_state(before, after, "after a birth that failed");
+	fixture_end(&fixture);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -268,6 +292,7 @@ int main(int argc, char **argv)
 				  CHECK(who_recovers_the_pool_ends_them_first),
 				  CHECK(without_files_there_are_no_archives),
 				  CHECK(an_import_that_was_cut_off_is_there_or_not),
+				  CHECK(an_import_without_rows_is_taken_back),
 				  CHECK_END,
 			  });
 }
