@@ -69,17 +69,13 @@ static int fail_route(const struct http_request *request, struct http_response *
 		       request->method, methods.bytes);
 }
 
-static int run_route(const struct api *api, const struct route *route,
-		     const struct http_request *request, struct http_response *response,
-		     struct fl_error *err)
+static int run_handler(const struct api *api, const struct route *route, const struct input *input,
+		       struct http_response *response, struct fl_error *err)
 {
-	own_input struct input input = { 0 };
 	struct json json;
-	struct call call = { .api = api, .engine = api->engine, .input = &input, .json = &json };
-	int r = input_decode(request, &route->accepts, &input, err);
+	struct call call = { .api = api, .engine = api->engine, .input = input, .json = &json };
+	int r;
 
-	if (r < 0)
-		return r;
 	json_init(&json, &response->body);
 	r = route->handle(&call, err);
 	if (r < 0)
@@ -88,6 +84,21 @@ static int run_route(const struct api *api, const struct route *route,
 	if (route->status != 204)
 		response->type = JSON_TYPE;
 	return 0;
+}
+
+/* What changes something is in the audit log before it is answered, refused or not. */
+static int run_route(const struct api *api, const struct route *route,
+		     const struct http_request *request, struct http_response *response,
+		     struct fl_error *err)
+{
+	own_input struct input input = { 0 };
+	int r = input_decode(request, &route->accepts, &input, err);
+
+	if (r == 0)
+		r = run_handler(api, route, &input, response, err);
+	if (route->verb)
+		audit_request(api, route, request, &input, r < 0 ? err : NULL);
+	return r;
 }
 
 static void answer_error(const struct fl_error *err, const char *id, struct http_response *response)

@@ -310,3 +310,56 @@ void encode_error(struct json *json, const struct fl_error *err, const char *ope
 	json_end(json);
 	json_end(json);
 }
+
+/* --- the audit log ------------------------------------------------------------------- */
+
+static void put_known(struct json *json, const char *key, int64_t value)
+{
+	if (value < 0)
+		json_put_null(json, key);
+	else
+		json_put_int(json, key, value);
+}
+
+void encode_audit_record(struct json *json, const char *key, const struct audit_record *record)
+{
+	json_put_object(json, key);
+	json_put_int(json, "number", (int64_t)record->number);
+	json_put_string(json, "time", record->time);
+	put_known(json, "uid", record->uid);
+	put_known(json, "pid", record->pid);
+	json_put_string(json, "request", record->request);
+	json_put_string(json, "verb", record->verb);
+	json_put_string(json, "object", record->object);
+	json_put_string(json, "outcome", record->outcome);
+	json_put_string(json, "message", record->message);
+	json_put_string(json, "previous", record->previous);
+	json_put_string(json, "hash", record->hash);
+	json_end(json);
+}
+
+static void put_number(struct json *json, const char *key, uint64_t number)
+{
+	if (number == 0)
+		json_put_null(json, key);
+	else
+		json_put_int(json, key, (int64_t)number);
+}
+
+void encode_audit_report(struct json *json, const char *key, const struct audit_report *report)
+{
+	json_put_object(json, key);
+	json_put_int(json, "records", (int64_t)report->records);
+	put_number(json, "first", report->first);
+	put_number(json, "last", report->last);
+	json_put_bool(json, "intact", report->intact);
+	if (report->intact) {
+		json_put_null(json, "problem");
+	} else {
+		json_put_object(json, "problem");
+		json_put_int(json, "number", (int64_t)report->problem_number);
+		json_put_string(json, "text", report->problem);
+		json_end(json);
+	}
+	json_end(json);
+}

@@ -20,6 +20,8 @@ void encode_rollback(struct json *json, const char *key, const struct rollback *
 void encode_setting(struct json *json, const char *key, const struct config_setting *setting);
 void encode_pool(struct json *json, const char *key, const struct pool_report *pool);
 void encode_recovery(struct json *json, const char *key, const struct recovery *recovery);
+void encode_audit_record(struct json *json, const char *key, const struct audit_record *record);
+void encode_audit_report(struct json *json, const char *key, const struct audit_report *report);
 
 /* What every list answers: {"items":[...],"next":cursor}; `next` NULL: this is the last page. */
 void encode_list_begin(struct json *json);

@@ -23,7 +23,8 @@ struct route {
 	unsigned status; /* of success */
 	int (*handle)(struct call *call, struct fl_error *err);
 	struct accepts accepts;
-	const char *doc; /* one line, the summary in openapi.yaml */
+	const char *doc;  /* one line, the summary in openapi.yaml */
+	const char *verb; /* in the audit log: as the command is called; NULL: changes nothing */
 };
 
 /* Ends with a zeroed row. */
@@ -36,6 +37,14 @@ extern const char openapi_json[];
 must_check int get_version(struct call *call, struct fl_error *err);
 must_check int get_health(struct call *call, struct fl_error *err);
 must_check int get_contract(struct call *call, struct fl_error *err);
+
+/* audit.c */
+must_check int get_audit(struct call *call, struct fl_error *err);
+must_check int get_audit_verification(struct call *call, struct fl_error *err);
+/* Records a request of a route with a verb.  `why` NULL: done.  `input`: empty if not decoded. */
+void audit_request(const struct api *api, const struct route *route,
+		   const struct http_request *request, const struct input *input,
+		   const struct fl_error *why);
 
 /* pool.c */
 must_check int get_pool(struct call *call, struct fl_error *err);

@@ -40,6 +40,7 @@ enum option_id {
 	OPT_TO,
 	OPT_AS,
 	OPT_TABLE,
+	OPT_VERIFY,
 	OPTIONS,
 };
 

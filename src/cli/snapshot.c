@@ -130,17 +130,6 @@ static int only_volume(struct invocation *in, char **ret, struct fl_error *err)
 	return 0;
 }
 
-static int take_count(const char *text, int64_t *ret, struct fl_error *err)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtoll(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || *ret == 0)
-		return fl_fail(err, FL_INVALID, "'%.40s' is not a number of snapshots", text);
-	return 0;
-}
-
 int verb_log(struct invocation *in, struct fl_error *err)
 {
 	own_free char *volume = NULL;
@@ -154,7 +143,7 @@ int verb_log(struct invocation *in, struct fl_error *err)
 	};
 
 	if (option_given(in, OPT_COUNT) &&
-	    take_count(in->options[OPT_COUNT], &listing.limit, err) < 0)
+	    take_count(in->options[OPT_COUNT], "snapshots", &listing.limit, err) < 0)
 		return fl_failed(err);
 	if (in->operand_count == 0 && only_volume(in, &volume, err) < 0)
 		return fl_failed(err);

@@ -98,6 +98,12 @@ static const struct option trash_restore_options[] = {
 	{ 0 },
 };
 
+static const struct option audit_options[] = {
+	{ OPT_COUNT, "count", 'n', "COUNT", "at most so many, the newest" },
+	{ OPT_VERIFY, "verify", 0, NULL, "check that nothing was changed or taken out" },
+	{ 0 },
+};
+
 static const struct option help_options[] = {
 	{ OPT_TABLE, "table", 0, NULL, NULL },
 	{ 0 },
@@ -220,6 +226,10 @@ const struct command commands[] = {
 	  "ID is as many of its first digits as tell it from the others.", NULL, 1, 1,
 	  verb_operation_cancel },
 
+	{ "audit", GROUP_OTHER, "", "list who changed what, newest first",
+	  "Every request that changes something is recorded, also where it was refused. With\n"
+	  "--verify the log is checked instead: each record holds the hash of the one before.",
+	  audit_options, 0, 0, verb_audit },
 	{ "version", GROUP_OTHER, "", "print the versions of command and daemon", NULL, NULL, 0, 0,
 	  verb_version },
 	{ "help", GROUP_OTHER, "[COMMAND]", "explain a command", NULL, help_options, 0, 2,

@@ -171,6 +171,17 @@ bool ref_is_snapshot(const struct ref *ref)
 	return ref->point != POINT_NONE || ref->kind == REF_TAG || ref->kind == REF_STASH;
 }
 
+int take_count(const char *text, const char *what, int64_t *ret, struct fl_error *err)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || *ret == 0)
+		return fl_fail(err, FL_INVALID, "'%.40s' is not a number of %s", text, what);
+	return 0;
+}
+
 void put_option(struct body *body, const struct invocation *in, enum option_id id, const char *key)
 {
 	if (option_given(in, id))

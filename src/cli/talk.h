@@ -57,6 +57,8 @@ void ref_branch_part(const struct ref *ref, struct text *ret);
 /* Is it one snapshot: a point on a branch, a tag, a stash? */
 bool ref_is_snapshot(const struct ref *ref);
 
+/* The value of --count; `what` (plural) names the things in the message. */
+must_check int take_count(const char *text, const char *what, int64_t *ret, struct fl_error *err);
 /* Writes "key": the option's value, when it is given. */
 void put_option(struct body *body, const struct invocation *in, enum option_id id, const char *key);
 /* Writes "metadata": {...} from KEY=VALUE words; nothing when there are none. */

@@ -62,6 +62,9 @@ must_check int verb_trash_list(struct invocation *in, struct fl_error *err);
 must_check int verb_trash_restore(struct invocation *in, struct fl_error *err);
 must_check int verb_trash_empty(struct invocation *in, struct fl_error *err);
 
+/* audit.c */
+must_check int verb_audit(struct invocation *in, struct fl_error *err);
+
 /* mount.c */
 must_check int verb_mount(struct invocation *in, struct fl_error *err);
 must_check int verb_unmount(struct invocation *in, struct fl_error *err);

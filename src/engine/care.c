@@ -248,11 +248,11 @@ int64_t engine_care(struct engine *engine)
 		care_for_retired, care_for_trash,      care_for_reserve,
 	};
 	own_gate struct engine *inside = NULL;
-	int64_t next = PASS_IDLE;
+	int64_t next = care_for_audit(engine);
 	struct fl_error closed;
 
 	if (gate_enter(engine, &inside, &closed) < 0)
-		return PASS_IDLE;
+		return next;
 	for (size_t i = 0; i < array_size(cares); i++) {
 		int64_t wanted = cares[i](engine);
 

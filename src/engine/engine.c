@@ -34,6 +34,7 @@ static void engine_free(struct engine *engine)
 	if (!engine)
 		return;
 	engine_pool_close(engine);
+	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
 	pthread_rwlock_destroy(&engine->gate);
@@ -73,6 +74,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		engine->tree_program = xstrdup(options->tree_program);
 	if (open_directories(engine, err) < 0)
 		return fl_failed(err);
+	engine->audit = audit_open(engine->state_fd, &audit_limits);
 	engine_pool_open(engine);
 	*ret = take_ptr(engine);
 	return 0;
@@ -80,6 +82,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 
 void engine_close(struct engine *engine)
 {
+	struct fl_error err;
+
 	if (!engine)
 		return;
 	operations_drain(engine);
@@ -87,6 +91,9 @@ void engine_close(struct engine *engine)
 	 */
 	pthread_rwlock_wrlock(&engine->gate);
 	pthread_rwlock_unlock(&engine->gate);
+	/* The caretaker has ended: nobody else looks at what is due. */
+	if (engine->audit_due && audit_settle(engine, &err) < 0)
+		log_warning("the audit log could not be synced", "error=\"%s\"", err.text);
 	engine_free(engine);
 }
 
@@ -118,15 +125,25 @@ void gate_leave(struct engine **inside)
 		pthread_rwlock_unlock(&(*inside)->gate);
 }
 
+static int get_alarm(struct engine *engine, struct fl_error *err)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->alarm.code == FL_OK)
+		return 0;
+	*err = engine->alarm;
+	return fl_failed(err);
+}
+
 int engine_health(struct engine *engine, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 
 	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
-	own_lock(guard, &engine->care_mutex);
-	*err = engine->alarm;
-	return err->code == FL_OK ? 0 : fl_failed(err);
+	if (get_alarm(engine, err) < 0)
+		return fl_failed(err);
+	return audit_trouble(engine->audit, err);
 }
 
 char *time_text(int64_t time, char text[static CLOCK_TEXT])

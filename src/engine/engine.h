@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "audit/audit.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "driver/driver.h"
@@ -56,7 +57,10 @@ void engine_close(struct engine *engine);
 const char *engine_name(const struct engine *engine);
 struct uuid engine_instance(const struct engine *engine);
 
-/* 0: all is well.  Else why verbs fail: no pool, a foreign pool, a lost catalogue, a full host. */
+/*
+ * 0: all is well.  Else why verbs fail: no pool, a foreign pool, a lost catalogue, a full host; or
+ * that changes are not recorded.
+ */
 must_check int engine_health(struct engine *engine, struct fl_error *err);
 
 /* --- the pool (pool.c, recover.c) --------------------------------------- */
@@ -315,12 +319,23 @@ const struct uuid *export_operation(const struct export *export);
 must_check int export_finish(struct export *export, struct fl_error *err);
 void export_abort(struct export *export);
 
+/* --- the audit log (audit.c): who changed what ------------------------------------- */
+
+/* Records what a request came to.  With or without a pool; cannot fail (see engine_health). */
+void engine_audit(struct engine *engine, const struct audit_entry *entry);
+/* Newest first: `limit` (1 to 10,000) before the record with the number `after` (0: the newest). */
+must_check int engine_audit_list(struct engine *engine, uint64_t after, size_t limit,
+				 struct audit_list *ret, struct fl_error *err);
+/* Reads all of it.  That it is not intact is a result, not a failure. */
+must_check int engine_audit_verify(struct engine *engine, struct audit_report *ret,
+				   struct fl_error *err);
+
 /* --- what goes on by itself (driven by sched/caretaker.c) ------------------------- */
 
 /*
  * One pass: lets go of replaced heads that nobody holds any more, empties what
  * has been in the trash for the setting trash.keep, makes facts durable, watches the space
- * below a sparse pool.  Returns the nanoseconds until the next pass is wanted.
+ * below a sparse pool, syncs the audit log.  Returns the nanoseconds until the next pass is wanted.
  */
 int64_t engine_care(struct engine *engine);
 /* A pass is wanted at once: a setting that it goes by has changed. */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
@@ -44,10 +45,15 @@ struct engine {
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 
+	struct audit *audit;
+	struct audit_mark audit_anchor; /* as this run wrote it last; the caretaker's */
+	bool audit_broken;		/* the anchor is not to be moved; the caretaker's */
+
 	pthread_mutex_t care_mutex; /* of what follows */
 	void (*care_wake)(void *arg);
 	void *care_arg;
-	int64_t sync_due; /* clock_boot() when the pool is to be synced; 0: nothing to sync */
+	int64_t audit_due; /* clock_boot() when the audit log is to be synced; 0: nothing to sync */
+	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
 	size_t carried_out_count;
 	uint64_t facts_failures; /* to write facts, since all of them were right: they are compared
@@ -301,6 +307,14 @@ must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void
 				      struct fl_error *err);
 /* Makes the space for that, if it is not there. */
 must_check int reserve_fill(struct engine *engine, struct fl_error *err);
+
+/* --- the audit log (audit.c)
+ * ---------------------------------------------------------------------- */
+
+/* Syncs it when that is due.  Outside the gate.  Nanoseconds until it is wanted again. */
+int64_t care_for_audit(struct engine *engine);
+/* Syncs it now.  By the caretaker's thread, or when that has ended. */
+must_check int audit_settle(struct engine *engine, struct fl_error *err);
 
 /* --- rollback's other half (retire.c)
  * ------------------------------------------------------------- */

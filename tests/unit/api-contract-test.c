@@ -137,6 +137,13 @@ static void parameters_agree(void)
 	}
 }
 
+/* Whoever adds a route decides whether it is recorded. */
+static void what_changes_something_has_a_verb(void)
+{
+	for (const struct route *route = routes; route->path; route++)
+		check_route(route, (strcmp(route->method, "GET") == 0) == !route->verb);
+}
+
 int main(int argc, char **argv)
 {
 	int status;
@@ -148,6 +155,7 @@ int main(int argc, char **argv)
 				    CHECK(the_contract_has_no_other_routes),
 				    CHECK(members_agree),
 				    CHECK(parameters_agree),
+				    CHECK(what_changes_something_has_a_verb),
 				    CHECK_END,
 			    });
 	json_decref(contract);

@@ -1,8 +1,13 @@
-/* What happens to a request before any handler sees it, so no engine is needed. */
+/* What happens to a request before any handler sees it: the engine only keeps the audit log. */
 #include "tests/check.h"
 
-#include "api/api.h"
+#include <fcntl.h>
 
+#include "api/api.h"
+#include "base/fsat.h"
+#include "base/log.h"
+
+static char place[] = "/tmp/flocker-dispatch-test.XXXXXX";
 static struct api api;
 
 static void ask(const char *method, const char *path, const char *body,
@@ -56,6 +61,24 @@ static void bad_input_is_refused_before_the_engine(void)
 	}
 }
 
+static void what_was_refused_is_in_the_audit_log(void)
+{
+	own(http_response_done) struct http_response response = { 0 };
+	own(audit_list_done) struct audit_list list = { 0 };
+	struct http_request request = { .method = "DELETE", .path = "/v1/tag", .uid = 7, .pid = 8 };
+	struct fl_error err = { 0 };
+
+	request.parameters[0] = (struct http_parameter){ "ref", "v 1@data" };
+	request.parameter_count = 1;
+	api_handle(&api, &request, &response);
+	check_ok(engine_audit_list(api.engine, 0, 1, &list, &err));
+	check(list.count == 1 && list.items[0].uid == 7 && list.items[0].pid == 8);
+	check_string("untag", list.items[0].verb);
+	check_string("v 1@data", list.items[0].object);
+	check_string("invalid", list.items[0].outcome);
+	check_string(header(&response, "X-Request-Id"), list.items[0].request);
+}
+
 static void every_answer_has_an_id_of_its_own(void)
 {
 	own(http_response_done) struct http_response first = { 0 };
@@ -81,13 +104,25 @@ static void the_contract_is_served(void)
 
 int main(int argc, char **argv)
 {
-	return check_main(argc, argv,
-			  (struct check[]){
-				  CHECK(an_unknown_path_is_not_found),
-				  CHECK(an_unknown_method_is_told_the_known_ones),
-				  CHECK(bad_input_is_refused_before_the_engine),
-				  CHECK(every_answer_has_an_id_of_its_own),
-				  CHECK(the_contract_is_served),
-				  CHECK_END,
-			  });
+	struct engine_options options = {
+		.state = place, .mount_root = place, .name = "here", .host = "host"
+	};
+	struct fl_error err;
+	int status;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	if (!mkdtemp(place) || engine_open(&options, &api.engine, &err) < 0)
+		return 1;
+	status = check_main(argc, argv,
+			    (struct check[]){
+				    CHECK(an_unknown_path_is_not_found),
+				    CHECK(an_unknown_method_is_told_the_known_ones),
+				    CHECK(bad_input_is_refused_before_the_engine),
+				    CHECK(what_was_refused_is_in_the_audit_log),
+				    CHECK(every_answer_has_an_id_of_its_own),
+				    CHECK(the_contract_is_served),
+				    CHECK_END,
+			    });
+	engine_close(api.engine);
+	return fsat_remove_tree(AT_FDCWD, place, &err) < 0 ? 1 : status;
 }

@@ -1,0 +1,163 @@
+/*
+ * What the audit log gets of a request that changes something, whether it was
+ * carried out or refused; and the log for those who ask.
+ *
+ * The object is what the request names in its query, else in its body: the
+ * reference, the name or the path.  Of the rest only what says where something
+ * comes from or goes to is noted.  Descriptions, messages and metadata are the
+ * user's contents: they are not.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/encode.h"
+#include "api/routes.h"
+#include "base/log.h"
+
+#define OBJECT_BYTES 4096 /* of many references; how many more there are is said */
+
+struct detail {
+	uint64_t bit;
+	const char *name;
+	size_t offset; /* in struct input */
+	bool is_ref;
+};
+
+/* In the order in which they are looked at; the first that is given is the object. */
+static const struct detail details[] = {
+	{ IN_REF, "ref", offsetof(struct input, ref), true },
+	{ IN_ITEM, "item", offsetof(struct input, item), false },
+	{ IN_NAME, "name", offsetof(struct input, name), false },
+	{ IN_PATH, "path", offsetof(struct input, path), false },
+	{ IN_FROM, "from", offsetof(struct input, from), true },
+	{ IN_TO, "to", offsetof(struct input, to), true },
+	{ IN_TARGET, "target", offsetof(struct input, target), true },
+	{ IN_AS, "as", offsetof(struct input, as), false },
+};
+
+static void add_detail(const struct input *input, const struct detail *detail, struct text *out)
+{
+	const char *place = (const char *)input + detail->offset;
+
+	if (detail->is_ref)
+		ref_format(*(struct ref *const *)(const void *)place, out);
+	else
+		text_add_string(out, *(const char *const *)(const void *)place);
+}
+
+static void add_refs(const struct ref_array *refs, struct text *out)
+{
+	for (size_t i = 0; i < refs->count; i++) {
+		if (out->length > OBJECT_BYTES) {
+			text_add_format(out, " and %zu more", refs->count - i);
+			return;
+		}
+		if (i)
+			text_add_string(out, ", ");
+		ref_format(&refs->items[i], out);
+	}
+}
+
+static void describe(const struct input *input, struct text *object, struct text *message)
+{
+	add_refs(&input->refs, object);
+	for (size_t i = 0; i < array_size(details); i++) {
+		if (!(input->given & details[i].bit))
+			continue;
+		if (object->length == 0) {
+			add_detail(input, &details[i], object);
+			continue;
+		}
+		text_add_format(message, "%s%s ", message->length ? ", " : "", details[i].name);
+		add_detail(input, &details[i], message);
+	}
+}
+
+/* Of a request that could not be decoded: as it was written, if it can be told. */
+static void describe_refused(const struct http_request *request, const struct fl_error *why,
+			     struct text *object)
+{
+	for (size_t i = 0; i < request->parameter_count && object->length == 0; i++)
+		if (strcmp(request->parameters[i].name, "ref") == 0)
+			text_add_format(object, "%.*s", OBJECT_BYTES, request->parameters[i].value);
+	if (object->length == 0)
+		text_add_string(object, why->object);
+}
+
+/* `flocker rename` of a volume or a snapshot is a PATCH of its name alone. */
+static const char *verb_of(const struct route *route, const struct input *input)
+{
+	bool renames = input->given == (IN_REF | IN_NAME) && input->name[0];
+
+	return renames && strcmp(route->verb, "set") == 0 ? "rename" : route->verb;
+}
+
+void audit_request(const struct api *api, const struct route *route,
+		   const struct http_request *request, const struct input *input,
+		   const struct fl_error *why)
+{
+	own_text struct text object = { 0 }, message = { 0 };
+	struct audit_entry entry = {
+		.uid = request->uid == (uid_t)-1 ? -1 : (int64_t)request->uid,
+		.pid = request->pid,
+		.request = log_get_request(),
+		.verb = verb_of(route, input),
+		.outcome = why ? why->code : FL_OK,
+	};
+
+	describe(input, &object, &message);
+	if (why)
+		describe_refused(request, why, &object);
+	entry.object = object.length ? text_get(&object) : NULL;
+	if (why)
+		entry.message = why->text;
+	else
+		entry.message = message.length ? text_get(&message) : NULL;
+	engine_audit(api->engine, &entry);
+}
+
+/* --- the log for those who ask ----------------------------------------------------- */
+
+static int decode_number(const char *text, uint64_t *ret, struct fl_error *err)
+{
+	size_t length = strlen(text);
+
+	if (length < 1 || length > 18 || strspn(text, "0123456789") != length || text[0] == '0')
+		return fl_fail(err, FL_INVALID,
+			       "'after' must be the number of a record, not '%.40s'", text);
+	*ret = strtoull(text, NULL, 10);
+	return 0;
+}
+
+/* One more than the page holds is asked for: it tells whether there is a next page. */
+int get_audit(struct call *call, struct fl_error *err)
+{
+	size_t limit = call->input->limit;
+	own(audit_list_done) struct audit_list list = { 0 };
+	uint64_t after = 0;
+	char next[24];
+
+	if (call->input->after && decode_number(call->input->after, &after, err) < 0)
+		return fl_failed(err);
+	if (engine_audit_list(call->engine, after, limit + 1, &list, err) < 0)
+		return fl_failed(err);
+	encode_list_begin(call->json);
+	for (size_t i = 0; i < list.count && i < limit; i++)
+		encode_audit_record(call->json, NULL, &list.items[i]);
+	if (list.count > limit)
+		snprintf(next, sizeof(next), "%" PRIu64, list.items[limit - 1].number);
+	encode_list_end(call->json, list.count > limit ? next : NULL);
+	return 0;
+}
+
+int get_audit_verification(struct call *call, struct fl_error *err)
+{
+	struct audit_report report;
+
+	if (engine_audit_verify(call->engine, &report, err) < 0)
+		return fl_failed(err);
+	encode_audit_report(call->json, NULL, &report);
+	return 0;
+}
