@@ -5,7 +5,7 @@
  * The object is what the request names in its query, else in its body: the
  * reference, the name or the path.  Of the rest only what says where something
  * comes from or goes to is noted.  Descriptions, messages and metadata are the
- * user's contents: they are not.
+ * user's contents, and the value of a setting may be a secret: they are not.
  */
 
 #include <inttypes.h>
@@ -29,6 +29,7 @@ struct detail {
 static const struct detail details[] = {
 	{ IN_REF, "ref", offsetof(struct input, ref), true },
 	{ IN_ITEM, "item", offsetof(struct input, item), false },
+	{ IN_KEY, "key", offsetof(struct input, key), false },
 	{ IN_NAME, "name", offsetof(struct input, name), false },
 	{ IN_PATH, "path", offsetof(struct input, path), false },
 	{ IN_FROM, "from", offsetof(struct input, from), true },
@@ -80,7 +81,8 @@ static void describe_refused(const struct http_request *request, const struct fl
 			     struct text *object)
 {
 	for (size_t i = 0; i < request->parameter_count && object->length == 0; i++)
-		if (strcmp(request->parameters[i].name, "ref") == 0)
+		if (strcmp(request->parameters[i].name, "ref") == 0 ||
+		    strcmp(request->parameters[i].name, "key") == 0)
 			text_add_format(object, "%.*s", OBJECT_BYTES, request->parameters[i].value);
 	if (object->length == 0)
 		text_add_string(object, why->object);
