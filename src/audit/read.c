@@ -60,6 +60,23 @@ static int list_segment(const struct text *text, uint64_t after, size_t limit,
 	return 0;
 }
 
+/* A segment of which nothing is wanted is not read: the cursor lies in an older one. */
+static bool begins_at_or_after(int directory, unsigned segment, uint64_t after)
+{
+	char name[SEGMENT_NAME], begin[128] = "";
+	own_fd int fd = -1;
+	struct fl_error err;
+	uint64_t number;
+
+	if (!after || fsat_open(directory, segment_name(segment, name),
+				O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, &fd, &err) < 0)
+		return false;
+	return TEMP_FAILURE_RETRY(read(fd, begin, sizeof(begin) - 1)) > 0 &&
+	       sscanf(begin, "{\"previous\":\"%*64[0-9a-f]\",\"number\":%" SCNu64 ",", &number) ==
+		       1 &&
+	       number >= after;
+}
+
 int audit_list(struct audit *audit, uint64_t after, size_t limit, struct audit_list *ret,
 	       struct fl_error *err)
 {
@@ -71,8 +88,11 @@ int audit_list(struct audit *audit, uint64_t after, size_t limit, struct audit_l
 	if (take_extent(audit, &extent, err) < 0)
 		return fl_failed(err);
 	for (unsigned i = extent.last; i && i >= extent.first && list.count < limit; i--) {
-		int r = segment_read(audit, extent.directory, i, &text, err);
+		int r;
 
+		if (begins_at_or_after(extent.directory, i, after))
+			continue;
+		r = segment_read(audit, extent.directory, i, &text, err);
 		/* The oldest may have been removed since. */
 		if (r == -FL_NOT_FOUND)
 			break;

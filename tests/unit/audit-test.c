@@ -231,6 +231,32 @@ static void a_line_taken_out_is_found(void)
 	check(!report.intact && report.problem_number == 1);
 }
 
+/* Each line is right by itself; but the second is that of another log. */
+static void a_line_put_in_is_found(void)
+{
+	own_text struct text other = { 0 }, text = { 0 }, mixed = { 0 };
+	const char *second, *third;
+	struct audit_report report;
+
+	begin();
+	append_many(3);
+	read_segment("audit/000001.log", &other);
+	begin();
+	append_many(3);
+	read_segment("audit/000001.log", &text);
+	second = strchr(text.bytes, '\n') + 1;
+	third = strchr(second, '\n') + 1;
+	text_add(&mixed, text.bytes, (size_t)(second - text.bytes));
+	second = strchr(other.bytes, '\n') + 1;
+	text_add(&mixed, second, (size_t)(strchr(second, '\n') + 1 - second));
+	text_add_string(&mixed, third);
+	check(mixed.length == text.length);
+	write_segment("audit/000001.log", mixed.bytes, mixed.length);
+	report = verify(&no_anchor);
+	check(!report.intact && report.problem_number == 2);
+	check_string("it does not continue the record before it", report.problem);
+}
+
 static void a_cut_end_is_found_by_what_was_kept_elsewhere(void)
 {
 	own_text struct text text = { 0 };
@@ -446,6 +472,7 @@ int main(int argc, char **argv)
 				    CHECK(a_changed_byte_is_found_after_a_restart_too),
 				    CHECK(the_place_of_a_problem_is_told),
 				    CHECK(a_line_taken_out_is_found),
+				    CHECK(a_line_put_in_is_found),
 				    CHECK(a_cut_end_is_found_by_what_was_kept_elsewhere),
 				    CHECK(what_others_append_is_found),
 				    CHECK(a_torn_line_is_cut_off_and_told),
