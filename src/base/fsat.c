@@ -48,23 +48,46 @@ int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err)
 	return fsat_open(dir, path, O_RDONLY | O_DIRECTORY, 0, ret_fd, err);
 }
 
-int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd, struct fl_error *err)
+/* EAGAIN: somebody renamed a directory on the way, and the kernel could not be sure. */
+static int open_resolved(int dir, const char *path, int flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	long fd;
 
-	/* EAGAIN: somebody renamed a directory on the way, and the kernel could not be sure. */
 	do
 		fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
 	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	return (int)fd;
+}
+
+int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd, struct fl_error *err)
+{
+	int fd = open_resolved(dir, path, flags, 0);
+
 	if (fd < 0 && errno == EXDEV)
 		return fl_fail(err, FL_DENIED, "path '%s' leads out of its tree", path);
 	if (fd < 0)
 		return fl_fail_errno(err, "cannot open '%s'", path);
-	*ret_fd = (int)fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+int fsat_open_strict(int dir, const char *path, int flags, bool one_mount, int *ret_fd,
+		     struct fl_error *err)
+{
+	int fd = open_resolved(dir, path, flags | O_NOFOLLOW,
+			       RESOLVE_NO_SYMLINKS | (one_mount ? RESOLVE_NO_XDEV : 0));
+
+	if (fd < 0 && errno == EXDEV)
+		return fl_fail(err, FL_UNSUPPORTED, "'%s' is a mount point", path);
+	if (fd < 0 && errno == ELOOP)
+		return fl_fail(err, FL_INVALID, "'%s' leads through a symbolic link", path);
+	if (fd < 0)
+		return fl_fail_errno(err, "cannot open '%s'", path);
+	*ret_fd = fd;
 	return 0;
 }
 

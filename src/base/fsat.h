@@ -31,6 +31,10 @@ must_check int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_e
 /* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath. */
 must_check int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd,
 				 struct fl_error *err);
+/* The same, but a symbolic link anywhere on the way is refused (FL_INVALID), and so is a mount
+ * point with `one_mount` (FL_UNSUPPORTED). */
+must_check int fsat_open_strict(int dir, const char *path, int flags, bool one_mount, int *ret_fd,
+				struct fl_error *err);
 
 /* mkdir that takes an existing directory as success. */
 must_check int fsat_mkdir(int dir, const char *path, mode_t mode, struct fl_error *err);

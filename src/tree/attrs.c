@@ -1,0 +1,166 @@
+#include "tree/attrs.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/*
+ * A file that was not opened (a symbolic link, a FIFO, a device) has its
+ * extended attributes only by path.  The path is its bare name in the current
+ * directory, which is made the directory that it lies in: one component, and
+ * the l*xattr calls do not follow it, so it cannot lead anywhere.
+ */
+
+#define VALUE_LIMIT 65536 /* XATTR_SIZE_MAX and XATTR_LIST_MAX of the kernel */
+
+/* The namespaces that are the user's data.  Others (system.nfs4_acl, btrfs.*) belong to a file
+ * system. */
+static const char *const kept[] = { "user.", "trusted.", "security.", "system.posix_acl_access",
+				    "system.posix_acl_default" };
+
+struct sizes {
+	uint32_t name; /* with its NUL */
+	uint32_t value;
+};
+
+void attrs_done(struct attrs *attrs)
+{
+	text_done(&attrs->xattrs);
+}
+
+void attrs_add(struct attrs *attrs, const char *name, const void *value, size_t size)
+{
+	struct sizes sizes = { .name = (uint32_t)strlen(name) + 1, .value = (uint32_t)size };
+
+	text_add(&attrs->xattrs, (const char *)&sizes, sizeof(sizes));
+	text_add(&attrs->xattrs, name, sizes.name);
+	text_add(&attrs->xattrs, value, size);
+}
+
+bool attrs_next(const struct text *xattrs, size_t *at, struct xattr *ret)
+{
+	struct sizes sizes;
+
+	if (*at >= xattrs->length)
+		return false;
+	memcpy(&sizes, xattrs->bytes + *at, sizeof(sizes));
+	ret->name = xattrs->bytes + *at + sizeof(sizes);
+	ret->value = ret->name + sizes.name;
+	ret->size = sizes.value;
+	*at += sizeof(sizes) + sizes.name + sizes.value;
+	return true;
+}
+
+static bool is_kept(const char *name)
+{
+	for (size_t i = 0; i < array_size(kept); i++) {
+		if (strncmp(name, kept[i], strlen(kept[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int read_value(const char *file, int fd, const char *name, struct attrs *attrs,
+		      struct fl_error *err)
+{
+	static char value[VALUE_LIMIT];
+	ssize_t size = fd >= 0 ? fgetxattr(fd, name, value, sizeof(value))
+			       : lgetxattr(file, name, value, sizeof(value));
+
+	if (size < 0 && errno == ENODATA)
+		return 0; /* taken away since it was listed */
+	if (size < 0)
+		return fl_fail_errno(err, "cannot read attribute '%s'", name);
+	attrs_add(attrs, name, value, (size_t)size);
+	return 0;
+}
+
+static int read_values(const char *file, int fd, struct attrs *attrs, struct fl_error *err)
+{
+	static char list[VALUE_LIMIT];
+	ssize_t length = fd >= 0 ? flistxattr(fd, list, sizeof(list))
+				 : llistxattr(file, list, sizeof(list));
+
+	if (length < 0 && errno == EOPNOTSUPP)
+		return 0; /* this file system has none */
+	if (length < 0)
+		return fl_fail_errno(err, "cannot list attributes");
+	for (const char *name = list; name < list + length; name += strlen(name) + 1) {
+		if (is_kept(name) && read_value(file, fd, name, attrs, err) < 0)
+			return fl_failed(err);
+	}
+	return 0;
+}
+
+static int enter(int dir, int fd, struct fl_error *err)
+{
+	if (fd < 0 && fchdir(dir) < 0)
+		return fl_fail_errno(err, "cannot enter its directory");
+	return 0;
+}
+
+int attrs_read(int dir, const char *name, int fd, const struct stat *st, struct attrs *ret,
+	       struct fl_error *err)
+{
+	own_attrs struct attrs attrs = {
+		.mode = st->st_mode, .uid = st->st_uid, .gid = st->st_gid, .mtime = st->st_mtim
+	};
+
+	if (enter(dir, fd, err) < 0 || read_values(name, fd, &attrs, err) < 0)
+		return fl_failed(err);
+	*ret = attrs;
+	attrs.xattrs = (struct text){ 0 };
+	return 0;
+}
+
+static int apply_value(const char *file, int fd, const struct xattr *x, struct fl_error *err)
+{
+	int rc = fd >= 0 ? fsetxattr(fd, x->name, x->value, x->size, 0)
+			 : lsetxattr(file, x->name, x->value, x->size, 0);
+
+	if (rc == 0)
+		return 0;
+	switch (errno) {
+	case EINVAL:
+	case EPERM: /* user.* on what is neither file nor directory */
+	case ERANGE:
+	case E2BIG:
+		fl_fail(err, FL_INVALID, "attribute '%.100s' cannot be stored: %s", x->name,
+			strerror(errno));
+		break;
+	default:
+		fl_fail_errno(err, "attribute '%.100s' cannot be stored", x->name);
+		if (x->size > 4000 && err->code == FL_NO_SPACE)
+			(void)fl_hint(err,
+				      "file systems limit the size of an attribute; this one "
+				      "has %zu bytes",
+				      x->size);
+	}
+	return fl_failed(err);
+}
+
+int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs, struct fl_error *err)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, attrs->mtime };
+	struct xattr x;
+	size_t at = 0;
+
+	if (fchownat(fd >= 0 ? fd : dir, fd >= 0 ? "" : name, attrs->uid, attrs->gid,
+		     AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+		return fl_fail_errno(err, "cannot set the owner");
+	/* The modes of others were given when they were made.  After the owner: that clears
+	 * set-uid. */
+	if (fd >= 0 && fchmod(fd, attrs->mode & 07777) < 0)
+		return fl_fail_errno(err, "cannot set the mode");
+	if (attrs->xattrs.length > 0 && enter(dir, fd, err) < 0)
+		return fl_failed(err);
+	while (attrs_next(&attrs->xattrs, &at, &x)) {
+		if (apply_value(name, fd, &x, err) < 0)
+			return fl_failed(err);
+	}
+	if ((fd >= 0 ? futimens(fd, times) : utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW)) < 0)
+		return fl_fail_errno(err, "cannot set the time");
+	return 0;
+}

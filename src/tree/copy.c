@@ -1,0 +1,200 @@
+#include "tree/verbs.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "tree/attrs.h"
+#include "tree/links.h"
+#include "tree/place.h"
+#include "tree/walk.h"
+
+/*
+ * Copying a directory of the machine.  A file's contents are shared where the
+ * file system can do that (FICLONE, which is atomic too), otherwise copied by
+ * the kernel, data only, so that holes stay.  A directory gets its attributes
+ * when everything in it is made.  Sockets are left out: they are nothing
+ * without the program that listens.
+ */
+
+#define SOURCE_FD 5
+#define PIECE (off_t)(16 << 20)
+
+struct copy {
+	struct report *report;
+	struct places places;
+	struct links links;
+};
+
+static void copy_done(struct copy *copy)
+{
+	places_done(&copy->places);
+	links_done(&copy->links);
+}
+
+/* For what copy_file_range cannot do: other kinds of file systems, on old kernels. */
+static ssize_t copy_by_hand(int from, int to, off_t at, size_t length)
+{
+	static char buffer[256 * 1024];
+	ssize_t n = TEMP_FAILURE_RETRY(
+		pread(from, buffer, length < sizeof(buffer) ? length : sizeof(buffer), at));
+
+	for (ssize_t done = 0; done < n;) {
+		ssize_t m = TEMP_FAILURE_RETRY(
+			pwrite(to, buffer + done, (size_t)(n - done), at + done));
+
+		if (m < 0)
+			return -1;
+		done += m;
+	}
+	return n;
+}
+
+static ssize_t copy_piece(int from, int to, off_t at, size_t length)
+{
+	off_t in = at, out = at;
+	ssize_t n = TEMP_FAILURE_RETRY(copy_file_range(from, &in, to, &out, length, 0));
+
+	if (n >= 0 || errno == ENOSPC || errno == EDQUOT || errno == EIO)
+		return n;
+	return copy_by_hand(from, to, at, length);
+}
+
+static int copy_range(struct copy *copy, int from, int to, off_t at, off_t end,
+		      struct fl_error *err)
+{
+	while (at < end) {
+		size_t length = (size_t)(end - at < PIECE ? end - at : PIECE);
+		ssize_t n = copy_piece(from, to, at, length);
+
+		if (n < 0)
+			return fl_fail_errno(err, "cannot copy its contents");
+		if (n == 0)
+			break; /* it became shorter */
+		report_bytes(copy->report, (uint64_t)n);
+		at += n;
+	}
+	return 0;
+}
+
+static int copy_contents(struct copy *copy, const struct walk_entry *entry, int to,
+			 struct fl_error *err)
+{
+	off_t at = 0, end;
+	int rc;
+
+	if (ioctl(to, FICLONE, entry->fd) == 0) {
+		report_bytes(copy->report, (uint64_t)entry->st.st_size);
+		return 0;
+	}
+	for (; (rc = walk_data(entry->fd, entry->st.st_size, &at, &end, err)) > 0; at = end) {
+		if (copy_range(copy, entry->fd, to, at, end, err) < 0)
+			return fl_failed(err);
+	}
+	if (rc < 0)
+		return fl_failed(err);
+	if (ftruncate(to, entry->st.st_size) < 0)
+		return fl_fail_errno(err, "cannot set its size");
+	return 0;
+}
+
+static int copy_file(struct copy *copy, const struct walk_entry *entry, const struct place *place,
+		     const struct attrs *attrs, struct fl_error *err)
+{
+	own_fd int to = -1;
+
+	if (place_make_file(&copy->places, place, &to, err) < 0 ||
+	    copy_contents(copy, entry, to, err) < 0)
+		return fl_failed(err);
+	return attrs_apply(place->dir, place->name, to, attrs, err);
+}
+
+static int copy_symlink(struct copy *copy, const struct walk_entry *entry,
+			const struct place *place, const struct attrs *attrs, struct fl_error *err)
+{
+	char target[4096];
+	ssize_t length = readlinkat(entry->dir, entry->name, target, sizeof(target) - 1);
+
+	if (length < 0)
+		return fl_fail_errno(err, "cannot read the symbolic link");
+	target[length] = '\0';
+	if (place_make_symlink(&copy->places, place, target, err) < 0)
+		return fl_failed(err);
+	return attrs_apply(place->dir, place->name, -1, attrs, err);
+}
+
+static int copy_node(struct copy *copy, const struct walk_entry *entry, const struct place *place,
+		     const struct attrs *attrs, struct fl_error *err)
+{
+	if (place_make_node(&copy->places, place, entry->st.st_mode, entry->st.st_rdev, err) < 0)
+		return fl_failed(err);
+	return attrs_apply(place->dir, place->name, -1, attrs, err);
+}
+
+static int copy_new(struct copy *copy, const struct walk_entry *entry, const struct place *place,
+		    struct fl_error *err)
+{
+	own_attrs struct attrs attrs = { 0 };
+
+	if (S_ISDIR(entry->st.st_mode))
+		return place_make_dir(&copy->places, place, err);
+	if (attrs_read(entry->dir, entry->name, entry->fd, &entry->st, &attrs, err) < 0)
+		return fl_failed(err);
+	switch (entry->st.st_mode & S_IFMT) {
+	case S_IFREG:
+		return copy_file(copy, entry, place, &attrs, err);
+	case S_IFLNK:
+		return copy_symlink(copy, entry, place, &attrs, err);
+	default:
+		return copy_node(copy, entry, place, &attrs, err);
+	}
+}
+
+static int copy_any(struct copy *copy, const struct walk_entry *entry, struct fl_error *err)
+{
+	own_free char *first = NULL;
+	struct place place;
+
+	if (!S_ISDIR(entry->st.st_mode))
+		first = links_meet(&copy->links, &entry->st, entry->path);
+	if (first)
+		return place_make_link(&copy->places, entry->path, first, err);
+	if (place_find(&copy->places, entry->path, &place, err) < 0)
+		return fl_failed(err);
+	return copy_new(copy, entry, &place, err);
+}
+
+static int copy_entry(void *arg, const struct walk_entry *entry, struct fl_error *err)
+{
+	struct copy *copy = arg;
+
+	if (S_ISSOCK(entry->st.st_mode))
+		return 0;
+	if (*entry->path && copy_any(copy, entry, err) < 0)
+		return fl_wrap(err, "copying '%.200s'", entry->path);
+	report_entry(copy->report);
+	return 0;
+}
+
+static int finish_dir(void *arg, const struct walk_entry *entry, struct fl_error *err)
+{
+	struct copy *copy = arg;
+	own_attrs struct attrs attrs = { 0 };
+	own_fd int fd = -1;
+
+	if (attrs_read(entry->dir, entry->name, entry->fd, &entry->st, &attrs, err) < 0 ||
+	    place_open_dir(&copy->places, entry->path, &fd, err) < 0 ||
+	    attrs_apply(-1, NULL, fd, &attrs, err) < 0)
+		return fl_wrap(err, "copying directory '%.200s'", *entry->path ? entry->path : "/");
+	return 0;
+}
+
+int tree_copy(const struct options *options, struct report *report, struct fl_error *err)
+{
+	static const struct walk_verbs verbs = { copy_entry, finish_dir };
+	own(copy_done) struct copy copy = { .report = report };
+
+	places_init(&copy.places);
+	return walk(SOURCE_FD, &verbs, &copy, err);
+}

@@ -1,0 +1,40 @@
+#pragma once
+
+/*
+ * A tar archive that is read from a descriptor, plain or compressed, entry by
+ * entry, and known at the end to have been whole.
+ */
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/own.h"
+
+struct input {
+	struct archive *bytes; /* takes the compression off */
+	struct archive *tar;   /* reads what the first gives */
+	uint64_t given;	       /* bytes that the second was given */
+	uint64_t filled;       /* end of the last of them that was not zero */
+	bool ended;	       /* the first has no more */
+	bool broken;	       /* the first failed */
+};
+
+/* On `fd`, borrowed. */
+must_check int input_open(struct input *input, int fd, struct fl_error *err);
+void input_done(struct input *input);
+#define own_input own(input_done)
+
+/*
+ * The next entry, borrowed until the next call; NULL at the end of an archive
+ * that is whole, after its last byte was read.  Cut off or damaged is
+ * FL_CORRUPT; what is no tar archive is FL_INVALID.
+ */
+must_check int input_next(struct input *input, struct archive_entry **ret, struct fl_error *err);
+
+/* The next piece of the entry's contents: 1, or 0 at their end.  What is between pieces is a hole.
+ */
+must_check int input_data(struct input *input, const void **ret, size_t *ret_size,
+			  int64_t *ret_offset, struct fl_error *err);

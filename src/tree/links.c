@@ -1,0 +1,99 @@
+#include "tree/links.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+
+struct link {
+	char *path;
+	dev_t device;
+	ino_t inode;
+	nlink_t left; /* names that were not met yet */
+};
+
+void links_done(struct links *links)
+{
+	for (size_t i = 0; i < links->capacity; i++)
+		free(links->slots[i].path);
+	free(links->slots);
+	*links = (struct links){ 0 };
+}
+
+/* Consecutive inode numbers go far apart: the constant is 2^64 divided by the golden ratio. */
+static size_t home(const struct links *links, dev_t device, ino_t inode)
+{
+	uint64_t hash = ((uint64_t)inode ^ ((uint64_t)device << 32)) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (size_t)(hash >> 32) & (links->capacity - 1);
+}
+
+/* The file's slot, or the free one where it belongs. */
+static size_t find(const struct links *links, dev_t device, ino_t inode)
+{
+	size_t i = home(links, device, inode);
+
+	while (links->slots[i].path &&
+	       (links->slots[i].inode != inode || links->slots[i].device != device))
+		i = (i + 1) & (links->capacity - 1);
+	return i;
+}
+
+static void grow(struct links *links)
+{
+	struct links bigger = { .capacity = links->capacity ? links->capacity * 2 : 64,
+				.count = links->count };
+
+	bigger.slots = xcalloc(bigger.capacity, sizeof(*bigger.slots));
+	for (size_t i = 0; i < links->capacity; i++) {
+		const struct link *link = &links->slots[i];
+
+		if (link->path)
+			bigger.slots[find(&bigger, link->device, link->inode)] = *link;
+	}
+	free(links->slots);
+	*links = bigger;
+}
+
+/* Frees a slot and moves the ones behind it that would not be found any more across the gap. */
+static void drop(struct links *links, size_t gap)
+{
+	size_t mask = links->capacity - 1;
+
+	links->count--;
+	for (size_t i = (gap + 1) & mask; links->slots[i].path; i = (i + 1) & mask) {
+		const struct link *link = &links->slots[i];
+		size_t wanted = home(links, link->device, link->inode);
+
+		if (((i - wanted) & mask) < ((i - gap) & mask))
+			continue;
+		links->slots[gap] = *link;
+		gap = i;
+	}
+	links->slots[gap] = (struct link){ 0 };
+}
+
+char *links_meet(struct links *links, const struct stat *file, const char *path)
+{
+	struct link *link;
+	size_t slot;
+	char *first;
+
+	if (file->st_nlink < 2)
+		return NULL;
+	if (links->count * 4 >= links->capacity * 3)
+		grow(links);
+	slot = find(links, file->st_dev, file->st_ino);
+	link = &links->slots[slot];
+	if (!link->path) {
+		*link = (struct link){ xstrdup(path), file->st_dev, file->st_ino,
+				       file->st_nlink - 1 };
+		links->count++;
+		return NULL;
+	}
+	if (--link->left > 0)
+		return xstrdup(link->path);
+	first = link->path;
+	drop(links, slot);
+	return first;
+}

@@ -1,0 +1,27 @@
+#pragma once
+
+/*
+ * What the program tells the one that started it, on a descriptor of its own:
+ * text lines `progress ENTRIES BYTES`, at most ten in a second, and at the end
+ * exactly one `done ENTRIES BYTES` or `failed CODE<tab>TEXT<tab>HINT<tab>OBJECT`.
+ * BYTES are of file contents.
+ */
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define REPORT_FD 4
+
+struct report {
+	uint64_t entries;
+	uint64_t bytes;
+	int64_t next; /* monotonic time before which no further line is written */
+};
+
+void report_entry(struct report *report);
+void report_bytes(struct report *report, uint64_t bytes);
+
+/* The last line.  Returns the exit status of the program: 0 when the line was written. */
+int report_done(const struct report *report);
+int report_failed(const struct fl_error *err);

@@ -1,0 +1,21 @@
+#pragma once
+
+/*
+ * What the program gives up before it looks at a byte that somebody else wrote.
+ * After sandbox_enter() an error in a parser reaches the tree on descriptor 3
+ * and little else: no other files, programs, networks, mounts or processes.
+ */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/own.h"
+
+struct sandbox {
+	bool writes;  /* the tree is made, not read */
+	bool devices; /* device nodes are made */
+	int highest;  /* the descriptors up to this one stay open */
+};
+
+/* Makes the directory on descriptor `root` the root.  Needs to be root itself. */
+must_check int sandbox_enter(const struct sandbox *sandbox, int root, struct fl_error *err);

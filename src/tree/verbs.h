@@ -1,0 +1,22 @@
+#pragma once
+
+/* What the program does.  Each reads and writes the descriptors that main.c names. */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "tree/report.h"
+
+struct options {
+	bool devices; /* unpack: device nodes too */
+	bool setuid;  /* unpack: set-uid and set-gid files and file capabilities too */
+	bool zstd;    /* pack: compressed */
+};
+
+must_check int tree_unpack(const struct options *options, struct report *report,
+			   struct fl_error *err);
+must_check int tree_pack(const struct options *options, struct report *report,
+			 struct fl_error *err);
+must_check int tree_copy(const struct options *options, struct report *report,
+			 struct fl_error *err);
