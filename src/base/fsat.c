@@ -78,7 +78,7 @@ int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd, struct 
 int fsat_open_strict(int dir, const char *path, int flags, bool one_mount, int *ret_fd,
 		     struct fl_error *err)
 {
-	int fd = open_resolved(dir, path, flags | O_NOFOLLOW,
+	int fd = open_resolved(dir, path, flags,
 			       RESOLVE_NO_SYMLINKS | (one_mount ? RESOLVE_NO_XDEV : 0));
 
 	if (fd < 0 && errno == EXDEV)

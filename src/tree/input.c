@@ -86,27 +86,6 @@ static int open_bytes(struct input *input, int fd, struct fl_error *err)
 	}
 }
 
-int input_open(struct input *input, int fd, struct fl_error *err)
-{
-	struct archive *a;
-
-	*input = (struct input){ 0 };
-	if (open_bytes(input, fd, err) < 0)
-		return fl_failed(err);
-	a = input->tar = archive_read_new();
-	if (!a || archive_read_support_format_tar(a) != ARCHIVE_OK ||
-	    archive_read_open(a, input, NULL, pull, NULL) != ARCHIVE_OK)
-		return fl_fail(err, FL_SYSTEM, "cannot set up the archive reader");
-	return 0;
-}
-
-void input_done(struct input *input)
-{
-	archive_read_free(input->tar);
-	archive_read_free(input->bytes);
-	*input = (struct input){ 0 };
-}
-
 static int fail(struct input *input, struct fl_error *err)
 {
 	const char *why = archive_error_string(input->tar);
@@ -125,6 +104,29 @@ static int fail(struct input *input, struct fl_error *err)
 	}
 	fl_fail(err, FL_CORRUPT, "the archive is damaged or cut off: %s", why ? why : "unknown");
 	return fl_hint(err, "make it anew, or send it again, whole");
+}
+
+int input_open(struct input *input, int fd, struct fl_error *err)
+{
+	struct archive *a;
+
+	*input = (struct input){ 0 };
+	if (open_bytes(input, fd, err) < 0)
+		return fl_failed(err);
+	a = input->tar = archive_read_new();
+	if (!a || archive_read_support_format_tar(a) != ARCHIVE_OK)
+		return fl_fail(err, FL_SYSTEM, "cannot set up the archive reader");
+	/* This reads already. */
+	if (archive_read_open(a, input, NULL, pull, NULL) != ARCHIVE_OK)
+		return fail(input, err);
+	return 0;
+}
+
+void input_done(struct input *input)
+{
+	archive_read_free(input->tar);
+	archive_read_free(input->bytes);
+	*input = (struct input){ 0 };
 }
 
 static int finish(struct input *input, struct fl_error *err)

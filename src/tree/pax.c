@@ -99,7 +99,10 @@ static void add_time(struct text *records, const struct timespec *time)
 	const char *sign = "";
 	int length;
 
-	/* The fraction of a time before 1970 counts away from zero in this notation. */
+	/*
+	 * The fraction of a time before 1970 counts away from zero in this notation, as POSIX has
+	 * it; libarchive's reader takes it the other way.
+	 */
 	if (seconds < 0 && fraction > 0) {
 		seconds++;
 		fraction = 1000000000 - fraction;

@@ -50,6 +50,19 @@ static int open_entry(struct walk_entry *entry, bool *ret_mounted, struct fl_err
 	return 0;
 }
 
+/* What failed may have failed because the entry is not there any more, or is another one. */
+static int explain(const struct walk_entry *entry, struct fl_error *err)
+{
+	struct stat st;
+
+	if (err->code != FL_NOT_FOUND && err->code != FL_SYSTEM)
+		return fl_failed(err);
+	if (fstatat(entry->dir, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == entry->st.st_ino && st.st_dev == entry->st.st_dev)
+		return fl_failed(err);
+	return changed(entry, err);
+}
+
 static int visit_directory(struct walker *walker, const struct walk_entry *entry,
 			   struct fl_error *err);
 
@@ -67,7 +80,7 @@ static int visit(struct walker *walker, struct walk_entry *entry, struct fl_erro
 	if (mounted && S_ISREG(entry->st.st_mode))
 		return 0;
 	if (walker->verbs->entry(walker->arg, entry, err) < 0)
-		return fl_failed(err);
+		return explain(entry, err);
 	if (S_ISDIR(entry->st.st_mode) && !mounted && visit_directory(walker, entry, err) < 0)
 		return fl_failed(err);
 	entry->path = text_get(&walker->path); /* it moves when it grows */
