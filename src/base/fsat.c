@@ -82,7 +82,7 @@ int fsat_open_strict(int dir, const char *path, int flags, bool one_mount, int *
 			       RESOLVE_NO_SYMLINKS | (one_mount ? RESOLVE_NO_XDEV : 0));
 
 	if (fd < 0 && errno == EXDEV)
-		return fl_fail(err, FL_UNSUPPORTED, "'%s' is a mount point", path);
+		return fl_fail(err, FL_UNSUPPORTED, "'%s' is a mount point, or leads out", path);
 	if (fd < 0 && errno == ELOOP)
 		return fl_fail(err, FL_INVALID, "'%s' leads through a symbolic link", path);
 	if (fd < 0)

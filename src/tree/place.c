@@ -141,12 +141,11 @@ static int explain(struct fl_error *err)
 static int open_parent(struct places *places, const char *path, size_t length, bool make,
 		       struct fl_error *err)
 {
-	own_free char *parent = strndup(path, length);
+	own_free char *parent = xstrdup(path);
 	int dir = -1;
 	int rc;
 
-	if (!parent)
-		abort();
+	parent[length] = '\0';
 	rc = open_long(parent, &dir, err);
 	if (rc == -FL_NOT_FOUND && make)
 		rc = make_missing(parent, &dir, err);

@@ -29,12 +29,14 @@ static int changed(const struct walk_entry *entry, struct fl_error *err)
 	return fl_hint(err, "stop what writes to the directory, or copy a snapshot of it");
 }
 
-static int open_entry(struct walk_entry *entry, bool *ret_mounted, struct fl_error *err)
+/* `ret_fd` is the owner of what the entry shows. */
+static int open_entry(struct walk_entry *entry, int *ret_fd, bool *ret_mounted,
+		      struct fl_error *err)
 {
 	mode_t type = entry->st.st_mode & S_IFMT;
 	ino_t inode = entry->st.st_ino;
 	int flags = OPEN_FLAGS | (type == S_IFDIR ? O_DIRECTORY : 0);
-	int rc = fsat_open_strict(entry->dir, entry->name, flags, true, &entry->fd, err);
+	int rc = fsat_open_strict(entry->dir, entry->name, flags, true, ret_fd, err);
 
 	*ret_mounted = rc == -FL_UNSUPPORTED;
 	if (*ret_mounted)
@@ -43,6 +45,7 @@ static int open_entry(struct walk_entry *entry, bool *ret_mounted, struct fl_err
 		return rc == -FL_NOT_FOUND || rc == -FL_INVALID || err->sys == ENOTDIR
 			       ? changed(entry, err)
 			       : fl_failed(err);
+	entry->fd = *ret_fd;
 	if (fstat(entry->fd, &entry->st) < 0)
 		return fl_fail_errno(err, "cannot look at '%.200s'", entry->path);
 	if ((entry->st.st_mode & S_IFMT) != type || entry->st.st_ino != inode)
@@ -72,9 +75,8 @@ static int visit(struct walker *walker, struct walk_entry *entry, struct fl_erro
 	bool mounted = false;
 	bool opens = S_ISREG(entry->st.st_mode) || S_ISDIR(entry->st.st_mode);
 
-	if (opens && open_entry(entry, &mounted, err) < 0)
+	if (opens && open_entry(entry, &fd, &mounted, err) < 0)
 		return fl_failed(err);
-	fd = entry->fd;
 	if (mounted)
 		log_warning("what is mounted within the tree is left out", "path=%s", entry->path);
 	if (mounted && S_ISREG(entry->st.st_mode))

@@ -585,6 +585,40 @@ def many_entries_take_no_memory(kind):
     tap.note(f"{count} entries: {ran.memory} KiB to unpack, {packed.memory} KiB to pack")
 
 
+# --- what it gave up -----------------------------------------------------------------------------------------------
+
+def status_of(process):
+    lines = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
+    return {line.partition(":")[0]: line.partition(":")[2].strip() for line in lines}
+
+
+CHOWN, OVERRIDE, SEARCH, FOWNER, FSETID, ADMIN, MKNOD, SETFCAP = (1 << n for n in (0, 1, 2, 3, 4, 21, 27, 31))
+READS = OVERRIDE | SEARCH | FOWNER | ADMIN
+WRITES = READS | CHOWN | FSETID | SETFCAP
+
+
+@tests_for({"unpack": (["unpack"], WRITES), "unpack with devices": (["unpack", "--devices"], WRITES | MKNOD),
+            "pack": (["pack"], READS)}.items(), name=lambda pair: pair[0])
+def it_runs_with_little(pair):
+    words, capabilities = pair[1]
+    tree = new()
+    pathlib.Path(f"{tree}/large").write_bytes(bytes(4 * MIB))
+    secret = os.open(f"{CANARY}/file", os.O_RDONLY)
+    ours, theirs = os.pipe() if words[0] == "pack" else os.pipe()[::-1]
+    process, report = start(words, {1 if words[0] == "pack" else 0: theirs, 3: directory(tree), 9: secret})
+    tap.wait_until(lambda: status_of(process).get("Seccomp") == "2", "it is shut in")
+    status = status_of(process)
+    equal(status["NoNewPrivs"], "1", "new privileges")
+    for kind in ("CapEff", "CapPrm", "CapBnd"):
+        equal(int(status[kind], 16), capabilities, kind)
+    equal(os.readlink(f"/proc/{process.pid}/root"), tree, "its root")
+    true(os.readlink(f"/proc/{process.pid}/ns/net") != os.readlink("/proc/self/ns/net"), "a network of its own")
+    true(set(os.listdir(f"/proc/{process.pid}/fd")) <= set("012345678"), "no other descriptors")
+    true(not os.path.exists(f"/proc/{process.pid}/fd/9"), "not the one that was left open")
+    os.close(ours)
+    true(wait(process, report).failed, "it ends when the other end is gone")
+
+
 # --- the other end -------------------------------------------------------------------------------------------------
 
 @test

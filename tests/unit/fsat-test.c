@@ -105,6 +105,26 @@ static void nothing_leads_out_from_beneath(void)
 	close(inner);
 }
 
+static void strictly_no_link_is_on_the_way(void)
+{
+	struct fl_error err = { 0 };
+	int fd = -1;
+
+	begin();
+	check_ok(fsat_mkdir_parents(dir, "real/sub", 0755, &err));
+	put("real/sub/file", "x");
+	check_ok(fsat_symlink("real", dir, "link", &err));
+	check_ok(fsat_symlink("file", dir, "real/sub/last", &err));
+	check_code(FL_INVALID, fsat_open_strict(dir, "link/sub", O_RDONLY, false, &fd, &err));
+	check_code(FL_INVALID, fsat_open_strict(dir, "link", O_DIRECTORY, false, &fd, &err));
+	check_code(FL_INVALID, fsat_open_strict(dir, "real/sub/last", O_RDONLY, false, &fd, &err));
+	check_code(FL_NOT_FOUND, fsat_open_strict(dir, "real/none", O_RDONLY, false, &fd, &err));
+	check(fsat_open_strict(dir, "../in", O_RDONLY, false, &fd, &err) < 0);
+	check(fd == -1);
+	check_ok(fsat_open_strict(dir, "real/sub/file", O_RDONLY, true, &fd, &err));
+	close(fd);
+}
+
 static void directories_may_be_there_already(void)
 {
 	struct fl_error err = { 0 };
@@ -322,6 +342,7 @@ int main(int argc, char **argv)
 				    CHECK(a_link_at_the_end_is_not_followed),
 				    CHECK(what_is_missing_is_not_found),
 				    CHECK(nothing_leads_out_from_beneath),
+				    CHECK(strictly_no_link_is_on_the_way),
 				    CHECK(directories_may_be_there_already),
 				    CHECK(names_change_places),
 				    CHECK(a_file_is_replaced_whole),
