@@ -22,6 +22,20 @@
 #define TAR_BLOCK 512
 #define WRONG_FORMAT EILSEQ /* what libarchive says of bytes in no format that it knows */
 
+/* libarchive fails without a word where a compressed stream ends too early. */
+static const char *explain(struct archive *a)
+{
+	const char *why = archive_error_string(a);
+
+	return why ? why : "it ends too early";
+}
+
+static int damaged(struct archive *a, struct fl_error *err)
+{
+	fl_fail(err, FL_CORRUPT, "the archive is damaged or cut off: %s", explain(a));
+	return fl_hint(err, "make it anew, or send it again, whole");
+}
+
 static int cut_off(struct fl_error *err)
 {
 	fl_fail(err, FL_CORRUPT, "the archive is cut off");
@@ -51,8 +65,7 @@ static ssize_t pull(struct archive *tar, void *arg, const void **ret)
 	n = archive_read_data(input->bytes, buffer, sizeof(buffer));
 	if (n < 0) {
 		input->broken = true;
-		archive_set_error(tar, archive_errno(input->bytes), "%s",
-				  archive_error_string(input->bytes));
+		archive_set_error(tar, archive_errno(input->bytes), "%s", explain(input->bytes));
 		return -1;
 	}
 	input->ended = n == 0;
@@ -73,23 +86,19 @@ static int open_bytes(struct input *input, int fd, struct fl_error *err)
 	    archive_read_support_filter_zstd(a) < ARCHIVE_WARN)
 		return fl_fail(err, FL_SYSTEM, "cannot set up the archive reader");
 	if (archive_read_open_fd(a, fd, BLOCK) != ARCHIVE_OK)
-		return fl_fail(err, FL_CORRUPT, "cannot read the archive: %s",
-			       archive_error_string(a));
+		return damaged(a, err);
 	switch (archive_read_next_header(a, &entry)) {
 	case ARCHIVE_OK:
 		return 0;
 	case ARCHIVE_EOF: /* not a single byte */
 		return cut_off(err);
 	default:
-		return fl_fail(err, FL_CORRUPT, "cannot read the archive: %s",
-			       archive_error_string(a));
+		return damaged(a, err);
 	}
 }
 
 static int fail(struct input *input, struct fl_error *err)
 {
-	const char *why = archive_error_string(input->tar);
-
 	if (!input->broken && input->ended)
 		return cut_off(err);
 	if (!input->broken && archive_errno(input->tar) == WRONG_FORMAT &&
@@ -102,8 +111,7 @@ static int fail(struct input *input, struct fl_error *err)
 		fl_fail(err, FL_UNSUPPORTED, "the archive takes too much memory to read");
 		return fl_hint(err, "make it with plainer settings of the compression");
 	}
-	fl_fail(err, FL_CORRUPT, "the archive is damaged or cut off: %s", why ? why : "unknown");
-	return fl_hint(err, "make it anew, or send it again, whole");
+	return damaged(input->tar, err);
 }
 
 int input_open(struct input *input, int fd, struct fl_error *err)
