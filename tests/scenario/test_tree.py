@@ -516,6 +516,18 @@ def no_archive_at_all(pair):
 
 
 @test
+def damage_anywhere_ends_with_an_answer():
+    dice, whole = random.Random(5), good(pack(make_tree())).out[:60 * BLOCK] + small()
+    for _ in range(5000 if LONG else 300):
+        damaged = bytearray(whole)
+        for _ in range(dice.randrange(1, 20)):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        ran = unpack(bytes(damaged), new())
+        true(ran.done or ran.failed[0] in CODES, f"{ran.lines[-1:]}")
+    equal(digest(CANARY), UNTOUCHED, "what lies outside")
+
+
+@test
 def what_follows_the_end_is_not_lost_silently():
     refused("invalid", small() + small(), says="follows")
 
