@@ -5,21 +5,38 @@
  * the last call runs the handler and queues its answer, and on_completed()
  * releases the exchange when the answer is sent or the connection is gone.
  *
- * Stopping: the number of exchanges is counted under a mutex.  Once `stopping`
- * is set no exchange begins, so when the count falls to zero every answer is
- * out, and the connections that are left are idle ones.
+ * Stopping: the exchanges are in a list under a mutex.  Once `stopping` is set
+ * no exchange begins, so when the list is empty every answer is out, and the
+ * connections that are left are idle ones.  Exchanges whose bodies are streams
+ * are ended by shutting their sockets down, which wakes the threads that wait
+ * on them.
+ *
+ * Streams: a body that arrives is written to a pipe that the handler reads, on
+ * a thread of its own (http/upload.h); one that is sent is read from the
+ * handler's descriptor as the socket takes it (on_read).  Both block the
+ * connection's thread, which is nobody else's.  Blocking is progress as well as
+ * bytes are, so the library's clock for idle connections is set anew after it
+ * (touch): only a client that does nothing is cut.
+ *
+ * A handler that has seen enough of a body, as of an archive that it refuses,
+ * returns, and the next write to the pipe fails.  The library can't answer in
+ * the middle of a body.  To read the rest, which may be gigabytes, only to say
+ * no would be no service; so the answer is written to the socket here, with
+ * "Connection: close", and the connection ended.  A unix socket keeps what was
+ * sent readable for the client after that.
  */
 
 #include "http/server.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "http/upload.h"
 
 /* The handlers' frames are small and bodies are on the heap; only touched pages count as resident.
  */
@@ -32,18 +49,28 @@ struct http_server {
 	struct http_options options;
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
-	size_t running; /* exchanges; under mutex */
-	bool stopping;	/* under mutex */
+	struct exchange *first; /* of the list; under mutex */
+	bool stopping;		/* under mutex */
 };
+
+enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT };
 
 struct exchange {
 	struct http_server *server;
+	struct exchange *next, *previous; /* under the server's mutex */
+	struct MHD_Connection *connection;
+	int fd;		/* of the connection */
+	enum flow flow; /* what a stop has to end; under the server's mutex */
 	struct text body;
 	bool too_large;
+	struct upload *upload;	       /* the body is a stream */
+	struct http_response response; /* of which the stream is being sent */
 };
 
 void http_response_done(struct http_response *response)
 {
+	if (response->finish)
+		response->finish(response->finish_arg, false);
 	text_done(&response->body);
 	*response = (struct http_response){ 0 };
 }
@@ -60,28 +87,76 @@ void http_response_header(struct http_response *response, const char *name, cons
 }
 
 /* NULL when the server is stopping. */
-static struct exchange *exchange_new(struct http_server *server)
+static struct exchange *exchange_new(struct http_server *server, struct MHD_Connection *connection)
 {
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct exchange *exchange;
 	own_lock(guard, &server->mutex);
 
-	if (server->stopping)
+	if (server->stopping || !info)
 		return NULL;
 	exchange = xcalloc(1, sizeof(*exchange));
 	exchange->server = server;
-	server->running++;
+	exchange->connection = connection;
+	exchange->fd = info->connect_fd;
+	exchange->next = server->first;
+	if (server->first)
+		server->first->previous = exchange;
+	server->first = exchange;
 	return exchange;
 }
 
-static void exchange_free(struct exchange *exchange)
+static void exchange_unlink(struct exchange *exchange)
 {
 	struct http_server *server = exchange->server;
 	own_lock(guard, &server->mutex);
 
-	if (--server->running == 0)
+	if (exchange->next)
+		exchange->next->previous = exchange->previous;
+	if (exchange->previous)
+		exchange->previous->next = exchange->next;
+	else
+		server->first = exchange->next;
+	if (!server->first)
 		pthread_cond_broadcast(&server->idle);
+}
+
+/* The handler of a body that was cut is waited for: it still uses what the request borrows. */
+static void exchange_free(struct exchange *exchange)
+{
+	upload_free(exchange->upload);
+	http_response_done(&exchange->response);
+	exchange_unlink(exchange);
 	text_done(&exchange->body);
 	free(exchange);
+}
+
+/* Under the mutex, while the exchange is in the list, so the socket is still its own. */
+static void end_flow(const struct exchange *exchange)
+{
+	if (exchange->flow == FLOW_IN)
+		shutdown(exchange->fd, SHUT_RD);
+	else if (exchange->flow == FLOW_OUT)
+		shutdown(exchange->fd, SHUT_RDWR);
+}
+
+static void set_flow(struct exchange *exchange, enum flow flow)
+{
+	struct http_server *server = exchange->server;
+	own_lock(guard, &server->mutex);
+
+	exchange->flow = flow;
+	if (server->stopping)
+		end_flow(exchange);
+}
+
+/* The connection has not been idle: setting a timeout where there is none starts it from now. */
+static void touch(const struct exchange *exchange)
+{
+	MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+	MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+				  exchange->server->options.timeout_seconds);
 }
 
 /*
@@ -98,15 +173,13 @@ static void add_body(struct exchange *exchange, const char *bytes, size_t length
 	text_add(&exchange->body, bytes, length);
 }
 
-static void read_credentials(struct MHD_Connection *connection, struct http_request *request)
+static void read_credentials(int fd, struct http_request *request)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct ucred credentials;
 	socklen_t size = sizeof(credentials);
 
 	request->uid = (uid_t)-1;
-	if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
 		return;
 	request->uid = credentials.uid;
 	request->pid = credentials.pid;
@@ -131,60 +204,206 @@ static enum MHD_Result add_parameter(void *arg, enum MHD_ValueKind kind, const c
 	return MHD_YES;
 }
 
-static void request_fill(struct MHD_Connection *connection, const struct exchange *exchange,
-			 struct http_request *request)
+static void request_fill(const struct exchange *exchange, struct http_request *request)
 {
 	request->body = text_get(&exchange->body);
 	request->body_length = exchange->body.length;
+	request->body_fd = -1;
 	if (exchange->too_large)
 		request->refused = "the body is larger than 1 MiB";
-	MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, add_parameter, request);
-	read_credentials(connection, request);
+	MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, add_parameter,
+				    request);
+	read_credentials(exchange->fd, request);
 }
 
-static enum MHD_Result send_response(struct MHD_Connection *connection,
-				     struct http_response *response)
+bool http_body_whole(const struct http_request *request)
+{
+	return !request->upload || upload_is_whole(request->upload);
+}
+
+/* --- answers -------------------------------------------------------------------- */
+
+/* Waits until the stream has more, or the client is gone: false. */
+static bool wait_for_more(const struct exchange *exchange)
+{
+	struct pollfd fds[] = {
+		{ .fd = exchange->response.stream_fd, .events = POLLIN },
+		{ .fd = exchange->fd }, /* for its end alone */
+	};
+
+	while (poll(fds, array_size(fds), -1) < 0)
+		if (errno != EINTR)
+			return false;
+	return fds[1].revents == 0;
+}
+
+/* The end of the stream, or what could not be read of it. */
+static ssize_t end_stream(struct exchange *exchange, bool whole)
+{
+	int (*finish)(void *arg, bool whole) = exchange->response.finish;
+
+	exchange->response.finish = NULL;
+	if (finish(exchange->response.finish_arg, whole) == 0 && whole)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* The library asks for the next piece of a body whenever the socket takes more. */
+static ssize_t on_read(void *arg, uint64_t position, char *buffer, size_t room)
+{
+	struct exchange *exchange = arg;
+	ssize_t n;
+
+	do {
+		if (!wait_for_more(exchange))
+			return end_stream(exchange, false);
+		n = read(exchange->response.stream_fd, buffer, room);
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
+	touch(exchange);
+	return n > 0 ? n : end_stream(exchange, n == 0);
+}
+
+/* Its stream is the exchange's from here on; NULL: no memory. */
+static struct MHD_Response *make_response(struct exchange *exchange, struct http_response *response)
 {
 	size_t length = response->body.length;
-	char *body = text_take(&response->body);
-	struct MHD_Response *out = MHD_create_response_from_buffer(length, body,
-								   MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *made;
+	char *body;
+
+	if (response->finish) {
+		exchange->response = *response;
+		*response = (struct http_response){ 0 };
+		set_flow(exchange, FLOW_OUT);
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HEAD, on_read, exchange,
+							 NULL);
+	}
+	body = text_take(&response->body);
+	made = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
+	if (!made)
+		free(body);
+	return made;
+}
+
+static enum MHD_Result send_response(struct exchange *exchange, struct http_response *response)
+{
+	struct http_response head = *response; /* what stays when the body was handed over */
+	struct MHD_Response *out = make_response(exchange, response);
 	enum MHD_Result result;
 
-	if (!out) {
-		free(body);
+	if (!out)
 		return MHD_NO;
-	}
-	if (response->type)
-		MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, response->type);
-	for (size_t i = 0; i < response->header_count; i++)
-		MHD_add_response_header(out, response->headers[i].name, response->headers[i].value);
-	result = MHD_queue_response(connection, response->status, out);
+	if (head.type)
+		MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, head.type);
+	for (size_t i = 0; i < head.header_count; i++)
+		MHD_add_response_header(out, head.headers[i].name, head.headers[i].value);
+	touch(exchange);
+	result = MHD_queue_response(exchange->connection, head.status, out);
 	MHD_destroy_response(out);
 	return result;
+}
+
+/* As much as the client takes; it is cut off after this anyway. */
+static void send_bytes(const struct exchange *exchange, const char *bytes, size_t length)
+{
+	struct pollfd fd = { .fd = exchange->fd, .events = POLLOUT };
+	int timeout = (int)exchange->server->options.timeout_seconds * 1000;
+
+	while (length > 0) {
+		ssize_t n = send(exchange->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return;
+		if (n < 0 && errno == EAGAIN && poll(&fd, 1, timeout) == 0)
+			return;
+		if (n > 0) {
+			bytes += n;
+			length -= (size_t)n;
+		}
+	}
+}
+
+/* See the top.  The library is told to end the connection. */
+static enum MHD_Result answer_early(struct exchange *exchange)
+{
+	struct http_response *response = upload_answer(exchange->upload);
+	own_text struct text out = { 0 };
+
+	text_add_format(&out, "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
+			response->status, MHD_get_reason_phrase_for(response->status),
+			response->body.length);
+	if (response->type)
+		text_add_format(&out, "Content-Type: %s\r\n", response->type);
+	for (size_t i = 0; i < response->header_count; i++)
+		text_add_format(&out, "%s: %s\r\n", response->headers[i].name,
+				response->headers[i].value);
+	text_add_string(&out, "\r\n");
+	text_add(&out, text_get(&response->body), response->body.length);
+	send_bytes(exchange, out.bytes, out.length);
+	return MHD_NO;
+}
+
+/* --- the library's calls ----------------------------------------------------------- */
+
+static enum MHD_Result begin(struct exchange *exchange, struct http_request *request)
+{
+	const struct http_options *options = &exchange->server->options;
+	struct fl_error err = { 0 };
+
+	if (!options->streams)
+		return MHD_YES;
+	request_fill(exchange, request);
+	if (!options->streams(options->arg, request))
+		return MHD_YES;
+	if (upload_start(options, request, &exchange->upload, &err) < 0) {
+		log_error("a body could not be received", "error=\"%s\"", err.text);
+		return MHD_NO;
+	}
+	set_flow(exchange, FLOW_IN);
+	return MHD_YES;
+}
+
+static enum MHD_Result take_piece(struct exchange *exchange, const char *bytes, size_t *size)
+{
+	if (!exchange->upload) {
+		add_body(exchange, bytes, *size);
+	} else {
+		if (!upload_write(exchange->upload, bytes, *size))
+			return answer_early(exchange);
+		touch(exchange);
+	}
+	*size = 0;
+	return MHD_YES;
+}
+
+static enum MHD_Result answer(struct exchange *exchange, struct http_request *request)
+{
+	const struct http_options *options = &exchange->server->options;
+	own(http_response_done) struct http_response response = { 0 };
+
+	if (exchange->upload) {
+		set_flow(exchange, FLOW_NONE);
+		upload_end(exchange->upload, true);
+		return send_response(exchange, upload_answer(exchange->upload));
+	}
+	request_fill(exchange, request);
+	options->handle(options->arg, request, &response);
+	return send_response(exchange, &response);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *data,
 				  size_t *size, void **state)
 {
-	struct http_server *server = arg;
-	struct exchange *exchange = *state;
 	struct http_request request = { .method = method, .path = url };
-	own(http_response_done) struct http_response response = { 0 };
+	struct exchange *exchange = *state;
 
 	if (!exchange) {
-		*state = exchange_new(server);
-		return *state ? MHD_YES : MHD_NO;
+		*state = exchange = exchange_new(arg, connection);
+		return exchange ? begin(exchange, &request) : MHD_NO;
 	}
-	if (*size > 0) {
-		add_body(exchange, data, *size);
-		*size = 0;
-		return MHD_YES;
-	}
-	request_fill(connection, exchange, &request);
-	server->options.handle(server->options.arg, &request, &response);
-	return send_response(connection, &response);
+	if (*size > 0)
+		return take_piece(exchange, data, size);
+	return answer(exchange, &request);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
@@ -253,7 +472,9 @@ static void wait_until_idle(struct http_server *server)
 	own_lock(guard, &server->mutex);
 
 	server->stopping = true;
-	while (server->running > 0)
+	for (const struct exchange *exchange = server->first; exchange; exchange = exchange->next)
+		end_flow(exchange);
+	while (server->first)
 		pthread_cond_wait(&server->idle, &server->mutex);
 }
 

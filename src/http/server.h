@@ -5,8 +5,13 @@
  * requests one after the other on it, bodies and query parameters collected
  * before the handler is called on that thread.  It knows nothing of routes or
  * JSON; and nothing above it knows which library does the work.
+ *
+ * Bodies that are too large to be collected are streams, in either direction,
+ * and take the same memory however long they are (http/upload.h,
+ * http/server.c).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +28,8 @@ struct http_parameter {
 	const char *value; /* "" when there was no "=" */
 };
 
+struct upload;
+
 /* Everything in it is borrowed from the server and valid until the handler returns. */
 struct http_request {
 	const char *method;
@@ -33,6 +40,8 @@ struct http_request {
 	size_t body_length;
 	const char
 		*refused; /* not NULL: why the request must not be carried out (too large, ...) */
+	const struct upload *upload; /* not NULL: the body is a stream, to be read from... */
+	int body_fd;		     /* ...here, to its end; see http_body_whole() */
 	uid_t uid; /* of the client, from SO_PEERCRED; (uid_t)-1 if the system does not say */
 	pid_t pid; /* the same; 0 if the system does not say */
 };
@@ -42,15 +51,35 @@ struct http_header {
 	char value[64];
 };
 
-/* Zero is an empty answer; the handler sets `status`. */
+/*
+ * Asked at the end of a body that is a stream: was that all that the client
+ * announced?  False when it, or the connection, went away before.  True for a
+ * body that is no stream.
+ */
+bool http_body_whole(const struct http_request *request);
+
+/*
+ * Zero is an empty answer; the handler sets `status`.  With `finish` the body is
+ * what comes from `stream_fd` up to its end, and `body` is not sent.
+ */
 struct http_response {
 	unsigned status;
 	const char *type; /* Content-Type, static storage; NULL when there is no body */
 	struct text body;
 	struct http_header headers[HTTP_HEADERS];
 	size_t header_count;
+	int stream_fd; /* borrowed until finish() */
+	/*
+	 * Called exactly once, from any thread.  `whole`: the stream was read to its
+	 * end, and 0 says that what came is the whole body; anything else cuts the
+	 * connection, so that the client can tell.  Not `whole`: the client is gone
+	 * or the server stops; the answer has no meaning.
+	 */
+	int (*finish)(void *arg, bool whole);
+	void *finish_arg;
 };
 
+/* A stream that nobody took over is finished, as not whole. */
 void http_response_done(struct http_response *response);
 /* Adds a header; a longer value than fits is cut. */
 void http_response_header(struct http_response *response, const char *name, const char *value);
@@ -63,7 +92,14 @@ struct http_options {
 	unsigned timeout_seconds; /* a connection on which nothing moves for so long is closed */
 	void (*handle)(void *arg, const struct http_request *request,
 		       struct http_response *response);
-	void *arg;
+	/*
+	 * Asked when a request's head is there: is its body to be a stream?  The
+	 * handler is then called at once, on a thread of its own, and reads while
+	 * the body arrives.  If it returns before the end of the body, its answer
+	 * is sent at once and the connection closed.  NULL: never.
+	 */
+	bool (*streams)(void *arg, const struct http_request *head);
+	void *arg; /* of both */
 };
 
 must_check int http_server_open(const struct http_options *options, struct http_server **ret,
@@ -72,6 +108,8 @@ must_check int http_server_open(const struct http_options *options, struct http_
 /*
  * Takes no further requests, waits until the answers to the running ones are
  * sent, closes all connections.  A request that was not begun is not answered
- * at all, so the client knows that nothing was done.  NULL is fine.
+ * at all, so the client knows that nothing was done.  Streams are not waited
+ * for, as they may be endless: a body that still arrives ends for its handler,
+ * not whole, and one that is being sent is cut.  NULL is fine.
  */
 void http_server_close(struct http_server *server);
