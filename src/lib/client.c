@@ -158,23 +158,40 @@ static int fail_answer(struct fl_client *client, const struct http_answer *answe
 	return fl_failed(err);
 }
 
+/*
+ * A daemon may close a kept connection between requests.  Looking before
+ * sending finds that without the doubt whether a request was carried out.
+ */
+static int begin_request(struct fl_client *client, struct fl_error *err)
+{
+	client->operation[0] = '\0';
+	if (!http_is_stale(&client->http))
+		return 0;
+	http_close(&client->http);
+	return connect_client(client, err);
+}
+
 int fl_client_send(struct fl_client *client, const char *method, const char *target,
 		   const char *body, struct fl_error *err)
 {
+	int r = begin_request(client, err);
+
+	return r < 0 ? r : http_send(&client->http, method, target, body, err);
+}
+
+/* Hands the answer's body over, or makes its error of it. */
+static int take_answer(struct fl_client *client, struct http_answer *answer, struct fl_answer *ret,
+		       struct fl_error *err)
+{
 	int r;
 
-	client->operation[0] = '\0';
-	/*
-	 * A daemon may close a kept connection between requests.  Looking before
-	 * sending finds that without the doubt whether a request was carried out.
-	 */
-	if (http_is_stale(&client->http)) {
-		http_close(&client->http);
-		r = connect_client(client, err);
-		if (r < 0)
-			return r;
+	if (answer->status < 200 || answer->status > 299) {
+		r = fail_answer(client, answer, err);
+		free(answer->body);
+		return r;
 	}
-	return http_send(&client->http, method, target, body, err);
+	*ret = (struct fl_answer){ answer->status, answer->body, answer->length };
+	return 0;
 }
 
 int fl_client_receive(struct fl_client *client, struct fl_answer *ret, struct fl_error *err)
@@ -182,15 +199,31 @@ int fl_client_receive(struct fl_client *client, struct fl_answer *ret, struct fl
 	struct http_answer answer = { 0 };
 	int r = http_receive(&client->http, FL_ANSWER_MAX, &answer, err);
 
-	if (r < 0)
-		return r;
-	if (answer.status < 200 || answer.status > 299) {
-		r = fail_answer(client, &answer, err);
-		free(answer.body);
-		return r;
-	}
-	*ret = (struct fl_answer){ answer.status, answer.body, answer.length };
-	return 0;
+	return r < 0 ? r : take_answer(client, &answer, ret, err);
+}
+
+int fl_client_upload(struct fl_client *client, const char *method, const char *target,
+		     const char *type, const struct fl_stream *stream, struct fl_answer *ret,
+		     struct fl_error *err)
+{
+	const struct http_upload upload = { method, target, type, stream };
+	int r = begin_request(client, err);
+
+	if (r == 0)
+		r = http_upload(&client->http, &upload, err);
+	return r < 0 ? r : fl_client_receive(client, ret, err);
+}
+
+int fl_client_download(struct fl_client *client, const char *target, const struct fl_stream *stream,
+		       struct fl_error *err)
+{
+	own(fl_answer_done) struct fl_answer got = { 0 };
+	struct http_answer answer = { 0 };
+	int r = fl_client_send(client, "GET", target, NULL, err);
+
+	if (r == 0)
+		r = http_download(&client->http, stream, FL_ANSWER_MAX, &answer, err);
+	return r < 0 ? r : take_answer(client, &answer, &got, err);
 }
 
 int fl_client_call(struct fl_client *client, const char *method, const char *target,

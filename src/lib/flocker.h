@@ -78,6 +78,45 @@ __attribute__((warn_unused_result)) int fl_client_receive(struct fl_client *clie
 							  struct fl_error *err);
 
 /*
+ * A body of any length, which is not held in memory: where it is read from, or
+ * written to.  The descriptor is borrowed and used from where it stands.
+ */
+struct fl_stream {
+	int fd;
+	int64_t length; /* bytes that an upload has; -1: up to the end of `fd` */
+	/*
+	 * Asked at least four times a second, with the bytes that have gone so far:
+	 * false stops, within that time.  May be NULL.
+	 */
+	bool (*progress)(void *arg, uint64_t bytes);
+	void *arg;
+};
+
+/*
+ * One request with a stream as its body, of the media type `type`.  Answers and
+ * errors as those of fl_client_call(); the daemon may answer before it has
+ * taken everything, and nothing more is sent then.  FL_UNREACHABLE: the
+ * connection ended without an answer.  FL_SYSTEM: `fd` could not be read, or had
+ * less than `length` bytes, or (with the errno EINTR) progress() said stop.  A
+ * daemon that sees the connection end before the body knows that it is not
+ * whole.  Since 0.2.
+ */
+__attribute__((warn_unused_result)) int fl_client_upload(
+	struct fl_client *client, const char *method, const char *target, const char *type,
+	const struct fl_stream *stream, struct fl_answer *ret, struct fl_error *err);
+
+/*
+ * GET of `target`, whose answer's body is written to the stream.  Errors as
+ * those of fl_client_call(), before anything was written.  FL_CORRUPT: the body
+ * was cut, so what was written is not whole.  FL_SYSTEM: `fd` could not be
+ * written, or (EINTR) progress() said stop.  `length` has no meaning.  Since 0.2.
+ */
+__attribute__((warn_unused_result)) int fl_client_download(struct fl_client *client,
+							   const char *target,
+							   const struct fl_stream *stream,
+							   struct fl_error *err);
+
+/*
  * The daemon's id of the last request that it refused, as in its log; "" when
  * there was none.  Borrowed until the next call.
  */

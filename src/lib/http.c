@@ -1,6 +1,7 @@
 #include "lib/http.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include "lib/flocker.h"
 
 /*
  * A small HTTP/1.1 client.  libcurl would do all of this, but it brings some
@@ -20,7 +23,8 @@
  *
  * Bytes are read into one buffer of HTTP_HEADER_MAX, so a header that does not
  * fit is refused by itself.  A body goes from there into an allocation that
- * grows with what has arrived, never with what was announced.  The daemon may
+ * grows with what has arrived, never with what was announced; one that is a
+ * stream goes from there into a descriptor, piece by piece.  The daemon may
  * think as long as it needs to: there is no timeout on answers.
  */
 
@@ -78,7 +82,7 @@ bool http_is_stale(const struct http *http)
 {
 	struct pollfd poll_fd = { .fd = http->fd, .events = POLLIN };
 
-	return http->fd < 0 || poll(&poll_fd, 1, 0) != 0;
+	return http->fd < 0 || http->spent || poll(&poll_fd, 1, 0) != 0;
 }
 
 static int send_all(int fd, struct iovec *parts, size_t count, struct fl_error *err)
@@ -281,6 +285,8 @@ struct body {
 	size_t length;
 	size_t capacity;
 	size_t limit;
+	const struct fl_stream *stream; /* where it goes instead, piece by piece; or NULL */
+	uint64_t written;		/* to there */
 };
 
 static int reserve(struct body *body, size_t more, struct fl_error *err)
@@ -303,6 +309,22 @@ static int reserve(struct body *body, size_t more, struct fl_error *err)
 	return 0;
 }
 
+/* Empties a body that is a stream; it then takes the next piece. */
+static int write_out(struct body *body, struct fl_error *err)
+{
+	for (size_t done = 0; done < body->length;) {
+		ssize_t n = write(body->stream->fd, body->bytes + done, body->length - done);
+
+		if (n < 0 && errno != EINTR)
+			return fl_fail_errno(err, "writing what came");
+		if (n > 0)
+			done += (size_t)n;
+	}
+	body->written += body->length;
+	body->length = 0;
+	return 0;
+}
+
 /* Up to `want` bytes: what the buffer holds, else one read.  How many; 0 at the end. */
 static ssize_t read_part(struct http *http, struct body *body, size_t want, struct fl_error *err)
 {
@@ -321,10 +343,17 @@ static ssize_t read_part(struct http *http, struct body *body, size_t want, stru
 		http->start += n;
 		got = (ssize_t)n;
 	} else {
+		if (body->stream) {
+			r = http_wait(http, body->stream, body->written, POLLIN, -1, err);
+			if (r < 0)
+				return r;
+		}
 		got = read_some(http, body->bytes + body->length, n, err);
 	}
 	if (got > 0)
 		body->length += (size_t)got;
+	if (got > 0 && body->stream && write_out(body, err) < 0)
+		return fl_failed(err);
 	return got;
 }
 
@@ -400,11 +429,30 @@ static int read_body(struct http *http, struct framing *framing, struct body *bo
 	if (framing->has_length)
 		return read_exactly(http, body, framing->length, err);
 	framing->close = true;
+	if (body->stream) /* nothing tells such an end from a cut */
+		return fail_foreign("a stream without an end", err);
 	return read_to_end(http, body, err);
 }
 
-static int read_answer(struct http *http, size_t limit, struct http_answer *ret,
+/* A 2xx answer's body: it is not bounded, and one that is cut has damaged what it went to. */
+static int read_stream(struct http *http, struct framing *framing, struct body *body,
 		       struct fl_error *err)
+{
+	int r;
+
+	body->limit = SIZE_MAX - 1;
+	r = read_body(http, framing, body, err);
+	if (r == -FL_UNREACHABLE)
+		return fl_fail(err, FL_CORRUPT,
+			       "the daemon ended the connection after %" PRIu64
+			       " bytes: what came is not whole",
+			       body->written);
+	return r;
+}
+
+/* `stream`: see http_download(); NULL: the body is the answer's. */
+static int read_answer(struct http *http, size_t limit, const struct fl_stream *stream,
+		       struct http_answer *ret, struct fl_error *err)
 {
 	struct framing framing = { 0 };
 	struct body body = { .limit = limit };
@@ -417,7 +465,9 @@ static int read_answer(struct http *http, size_t limit, struct http_answer *ret,
 		if (r < 0)
 			return r;
 	}
-	r = read_body(http, &framing, &body, err);
+	body.stream = framing.status < 300 ? stream : NULL;
+	r = body.stream ? read_stream(http, &framing, &body, err)
+			: read_body(http, &framing, &body, err);
 	bytes = body.bytes;
 	if (r < 0)
 		return r;
@@ -440,8 +490,23 @@ int http_send(struct http *http, const char *method, const char *target, const c
 
 int http_receive(struct http *http, size_t limit, struct http_answer *ret, struct fl_error *err)
 {
-	int r = http->fd < 0 ? fail_cut(err) : read_answer(http, limit, ret, err);
+	int r = http->fd < 0 ? fail_cut(err) : read_answer(http, limit, NULL, ret, err);
 
+	if (r < 0)
+		http_close(http);
+	return r;
+}
+
+int http_download(struct http *http, const struct fl_stream *stream, size_t limit,
+		  struct http_answer *ret, struct fl_error *err)
+{
+	int r = http->fd < 0 ? fail_cut(err) : 0;
+
+	/* The daemon may think before it begins; to stop must be possible then too. */
+	if (r == 0 && http->start == http->end)
+		r = http_wait(http, stream, 0, POLLIN, -1, err);
+	if (r >= 0)
+		r = read_answer(http, limit, stream, ret, err);
 	if (r < 0)
 		http_close(http);
 	return r;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/own.h"
@@ -18,6 +19,7 @@ struct http {
 	char *buffer; /* heap: bytes read and not used yet, [start, end) */
 	size_t start;
 	size_t end;
+	bool spent; /* the last request was not sent to its end: none can follow */
 };
 
 struct http_answer {
@@ -30,7 +32,7 @@ struct http_answer {
 must_check int http_connect(struct http *http, const char *socket, struct fl_error *err);
 /* Releases everything; may be connected again. */
 void http_close(struct http *http);
-/* The peer has closed a connection that nothing is outstanding on. */
+/* Nothing can be sent: the peer has closed a connection that nothing is outstanding on. */
 bool http_is_stale(const struct http *http);
 
 /* Sends a request (`body` NULL: none).  After an error the connection is closed. */
@@ -40,3 +42,36 @@ must_check int http_send(struct http *http, const char *method, const char *targ
 /* Reads its answer, up to `limit` bytes of body.  After an error the connection is closed. */
 must_check int http_receive(struct http *http, size_t limit, struct http_answer *ret,
 			    struct fl_error *err);
+
+/* --- bodies as streams ------------------------------------ */
+
+struct fl_stream;
+
+/*
+ * Waits for `events` (poll) on the connection, or at `other` (-1: none) to be
+ * read; asks the stream's progress() four times a second.  The connection's
+ * events; 0 when only `other` is ready.  FL_SYSTEM with EINTR: progress() says
+ * stop.
+ */
+must_check int http_wait(const struct http *http, const struct fl_stream *stream, uint64_t bytes,
+			 short events, int other, struct fl_error *err);
+
+struct http_upload {
+	const char *method, *target, *type;
+	const struct fl_stream *stream; /* what is sent */
+};
+
+/*
+ * Sends a request with its body; ends early, as a success, when the daemon
+ * answers or goes before it took everything: http_receive() tells.  After an
+ * error the connection is closed.
+ */
+must_check int http_upload(struct http *http, const struct http_upload *upload,
+			   struct fl_error *err);
+
+/*
+ * As http_receive(), but the body of a 2xx answer goes to the stream.  FL_CORRUPT
+ * when that body ends early; what came of it was written.
+ */
+must_check int http_download(struct http *http, const struct fl_stream *stream, size_t limit,
+			     struct http_answer *ret, struct fl_error *err);

@@ -1,7 +1,10 @@
 #include "lib/flocker.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -93,7 +96,7 @@ static void stop(struct server *server)
 	rmdir(server->directory);
 }
 
-#define ANSWERS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define ANSWERS(...) ((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 
 /* One call against one answer; what it returned, its body in `body` (heap). */
 static int call(const char *answer, char **body)
@@ -266,6 +269,220 @@ static void targets_are_encoded(void)
 	check_string("/v1/x", bare);
 }
 
+/* --- streams --------------------------------------------------------------------- */
+
+#define LONG (8 << 20)
+
+/* A peer that takes one connection, reads up to `wanted`, sends `answer`, hangs up. */
+struct peer {
+	struct server server; /* its place; its thread is this one's */
+	const char *wanted;   /* what the request ends in; NULL: it is not read beyond its head */
+	const char *answer;
+	char head[4096];
+	size_t bytes; /* of body that came, with its frames */
+};
+
+static void *take_stream(void *arg)
+{
+	struct peer *peer = arg;
+	int fd = accept(peer->server.fd, NULL, NULL);
+	static char buffer[65536 + 16];
+	size_t kept = 0, wanted = peer->wanted ? strlen(peer->wanted) : 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < sizeof(peer->head) - 1 && !strstr(peer->head, "\r\n\r\n"); i++)
+		if (read(fd, peer->head + i, 1) != 1)
+			break;
+	while (wanted && (n = read(fd, buffer + kept, 65536)) > 0) {
+		peer->bytes += (size_t)n;
+		kept += (size_t)n;
+		if (kept >= wanted && memcmp(buffer + kept - wanted, peer->wanted, wanted) == 0)
+			break;
+		n = kept < wanted ? (ssize_t)kept : (ssize_t)wanted;
+		memmove(buffer, buffer + kept - n, (size_t)n);
+		kept = (size_t)n;
+	}
+	if (*peer->answer && send(fd, peer->answer, strlen(peer->answer), MSG_NOSIGNAL) < 0)
+		perror("sending");
+	close(fd);
+	return NULL;
+}
+
+static struct fl_client *peer_start(struct peer *peer)
+{
+	struct fl_client *client;
+
+	start(&peer->server, ANSWERS()); /* no answers: its own thread ends at once */
+	pthread_join(peer->server.thread, NULL);
+	check(pthread_create(&peer->server.thread, NULL, take_stream, peer) == 0);
+	check_ok(fl_client_open(peer->server.path, &client, &err));
+	return client;
+}
+
+/* `length` bytes of which the last is 'Z'. */
+static int make_file(size_t length)
+{
+	int fd = memfd_create("stream", MFD_CLOEXEC);
+
+	check(fd >= 0 && ftruncate(fd, (off_t)length) == 0);
+	check(pwrite(fd, "Z", 1, (off_t)length - 1) == 1);
+	return fd;
+}
+
+static int upload(struct peer *peer, const struct fl_stream *stream, struct fl_answer *ret)
+{
+	struct fl_client *client = peer_start(peer);
+	int r = fl_client_upload(client, "POST", "/v1/imports", "application/x-tar", stream, ret,
+				 &err);
+
+	fl_client_close(client);
+	stop(&peer->server);
+	return r;
+}
+
+#define CREATED "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
+
+static void a_file_is_sent_with_its_length(void)
+{
+	struct peer peer = { .wanted = "Z", .answer = CREATED };
+	struct fl_stream stream = { .fd = make_file(LONG), .length = LONG };
+	struct fl_answer answer = { 0 };
+
+	check_ok(upload(&peer, &stream, &answer));
+	check(answer.status == 201 && peer.bytes == LONG);
+	check(strstr(peer.head, "POST /v1/imports HTTP/1.1\r\n"));
+	check(strstr(peer.head, "Content-Length: 8388608\r\n"));
+	check(strstr(peer.head, "Content-Type: application/x-tar\r\n"));
+	fl_answer_done(&answer);
+	close(stream.fd);
+}
+
+static void what_has_no_length_is_sent_in_chunks(void)
+{
+	struct peer peer = { .wanted = "\r\n0\r\n\r\n", .answer = CREATED };
+	struct fl_stream stream = { .fd = make_file(LONG), .length = -1 };
+	struct fl_answer answer = { 0 };
+
+	check_ok(upload(&peer, &stream, &answer));
+	check(strstr(peer.head, "Transfer-Encoding: chunked\r\n"));
+	check(peer.bytes == LONG + LONG / 65536 * 12 + 5);
+	fl_answer_done(&answer);
+	close(stream.fd);
+}
+
+static void a_refusal_ends_the_sending(void)
+{
+	struct peer peer = { .answer = "HTTP/1.1 409 Conflict\r\nConnection: close\r\n"
+				       "Content-Length: 45\r\n\r\n"
+				       "{\"error\":{\"code\":\"exists\",\"message\":\"there\"}}" };
+	struct fl_stream stream = { .fd = make_file(LONG), .length = LONG };
+	struct fl_answer answer = { 0 };
+
+	check_code(FL_EXISTS, upload(&peer, &stream, &answer));
+	check_string("there", err.text);
+	peer = (struct peer){ .answer = "" };
+	check(lseek(stream.fd, 0, SEEK_SET) == 0);
+	check_code(FL_UNREACHABLE, upload(&peer, &stream, &answer));
+	close(stream.fd);
+}
+
+static void a_file_that_shrinks_is_not_sent_as_whole(void)
+{
+	struct peer peer = { .wanted = "never", .answer = "" };
+	struct fl_stream stream = { .fd = make_file(1000), .length = 1001 };
+	struct fl_answer answer = { 0 };
+
+	check_code(FL_SYSTEM, upload(&peer, &stream, &answer));
+	check(strstr(err.text, "1000 of 1001"));
+	close(stream.fd);
+}
+
+static bool stop_at(void *arg, uint64_t bytes)
+{
+	return bytes < *(uint64_t *)arg;
+}
+
+static void progress_may_stop(void)
+{
+	uint64_t limit = LONG / 2;
+	struct peer peer = { .wanted = "never", .answer = "" };
+	struct fl_stream stream = { make_file(LONG), LONG, stop_at, &limit };
+	struct fl_answer answer = { 0 };
+
+	check_code(FL_SYSTEM, upload(&peer, &stream, &answer));
+	check(err.sys == EINTR && peer.bytes >= limit && peer.bytes < LONG);
+	close(stream.fd);
+}
+
+/* What came of one download, NUL-terminated in `text`. */
+static int download(const char *answer, char text[static 100], const struct fl_stream *like)
+{
+	struct fl_stream stream = { .fd = make_file(1) };
+	struct fl_client *client;
+	struct server server;
+	ssize_t n;
+	int r;
+
+	check(ftruncate(stream.fd, 0) == 0);
+	if (like) {
+		stream.progress = like->progress;
+		stream.arg = like->arg;
+	}
+	start(&server, ANSWERS(answer));
+	check_ok(fl_client_open(server.path, &client, &err));
+	r = fl_client_download(client, "/v1/export", &stream, &err);
+	fl_client_close(client);
+	stop(&server);
+	n = pread(stream.fd, text, 99, 0);
+	text[n > 0 ? n : 0] = '\0';
+	close(stream.fd);
+	return r;
+}
+
+static void an_answer_is_written_as_it_comes(void)
+{
+	char text[100];
+
+	check_ok(download("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+			  "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+			  text, NULL));
+	check_string("abcde", text);
+	check_ok(download("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nxyz", text, NULL));
+	check_string("xyz", text);
+	check_code(FL_NOT_FOUND,
+		   download("HTTP/1.1 404 No\r\nContent-Length: 50\r\n\r\n"
+			    "{\"error\":{\"code\":\"not-found\",\"message\":\"no such\"}}",
+			    text, NULL));
+	check_string("no such", err.text);
+	check_string("", text);
+}
+
+static void an_answer_that_is_cut_is_not_whole(void)
+{
+	static const char *const cut[] = {
+		"HTTP/1.1 200 OK\r\nX-Hang-Up: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+		"HTTP/1.1 200 OK\r\nX-Hang-Up: 1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabc",
+		"HTTP/1.1 200 OK\r\nX-Hang-Up: 1\r\nContent-Length: 5\r\n\r\nabc",
+		"HTTP/1.0 200 OK\r\nX-Hang-Up: 1\r\n\r\nabc",
+	};
+	char text[100];
+
+	for (size_t i = 0; i < array_size(cut); i++)
+		check_code(FL_CORRUPT, download(cut[i], text, NULL));
+}
+
+static void a_download_may_be_stopped(void)
+{
+	uint64_t limit = 3;
+	struct fl_stream like = { .progress = stop_at, .arg = &limit };
+	char text[100];
+
+	/* The fourth byte never comes. */
+	check_code(FL_SYSTEM,
+		   download("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc", text, &like));
+	check(err.sys == EINTR);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -278,6 +495,14 @@ int main(int argc, char **argv)
 				  CHECK(no_daemon_says_how_to_start_one),
 				  CHECK(sockets_are_found),
 				  CHECK(targets_are_encoded),
+				  CHECK(a_file_is_sent_with_its_length),
+				  CHECK(what_has_no_length_is_sent_in_chunks),
+				  CHECK(a_refusal_ends_the_sending),
+				  CHECK(a_file_that_shrinks_is_not_sent_as_whole),
+				  CHECK(progress_may_stop),
+				  CHECK(an_answer_is_written_as_it_comes),
+				  CHECK(an_answer_that_is_cut_is_not_whole),
+				  CHECK(a_download_may_be_stopped),
 				  CHECK_END,
 			  });
 }
