@@ -772,6 +772,17 @@ def trunk_cannot_be_destroyed_alone():
     host.fails("invalid", "destroy", "stem/trunk", says="trunk")
 
 
+@test
+def operations_are_asked_for_by_what_their_id_begins_with():
+    nobody = "00000000-0000-4000-8000-000000000000"
+    equal(host.json("operations"), [], "operations of a host that imported nothing")
+    equal(host.items("/v1/operations"), [], "the same by the API")
+    for verb in "show", "cancel":
+        host.fails("not-found", "operation", verb, "0000", says="0000", hint="flocker operations")
+        host.fails("not-found", "operation", verb, nobody, says=nobody, hint="flocker operations")
+        host.fails("invalid", "operation", verb, "not-an-id", says="not-an-id")
+
+
 # --- the rest -------------------------------------------------------------------------------------
 
 

@@ -72,6 +72,29 @@ static void a_snapshot_is_named_by_its_id(void)
 				      "\"pins\":[\"tag\",\"stash\"],\"size_of_change\":null"));
 }
 
+static void an_operation_says_how_far_it_is_or_what_was_wrong(void)
+{
+	own_text struct text text = { 0 };
+	struct json json = writer(&text);
+	struct operation operation = { .verb = "import", .object = "mydata", .started = 1 };
+
+	operation.done_bytes = 7;
+	encode_operation(&json, NULL, &operation);
+	check(strstr(text_get(&text), "\"verb\":\"import\",\"object\":\"mydata\","
+				      "\"state\":\"running\",\"done_bytes\":7,"
+				      "\"total_bytes\":null,"));
+	check(strstr(text_get(&text), "\"ended\":null,\"error\":null}"));
+	operation.state = OPERATION_FAILED;
+	operation.total_bytes = 9;
+	operation.error = (struct fl_error){ .code = FL_NO_SPACE, .text = "full" };
+	text_clear(&text);
+	json = writer(&text);
+	encode_operation(&json, NULL, &operation);
+	check(strstr(text_get(&text), "\"state\":\"failed\",\"done_bytes\":7,\"total_bytes\":9,"));
+	check(strstr(text_get(&text), "\"error\":{\"code\":\"no-space\",\"message\":\"full\","
+				      "\"hint\":null}}"));
+}
+
 static void a_remote_branch_is_named_with_its_instance(void)
 {
 	own_text struct text text = { 0 };
@@ -142,6 +165,7 @@ int main(int argc, char **argv)
 				  CHECK(a_plain_volume_has_every_member),
 				  CHECK(a_full_volume_shows_all_it_has),
 				  CHECK(a_snapshot_is_named_by_its_id),
+				  CHECK(an_operation_says_how_far_it_is_or_what_was_wrong),
 				  CHECK(a_remote_branch_is_named_with_its_instance),
 				  CHECK(a_rollback_shows_some_holders_and_counts_all),
 				  CHECK(only_a_file_pool_has_a_host),
