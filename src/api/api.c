@@ -69,11 +69,17 @@ static int fail_route(const struct http_request *request, struct http_response *
 		       request->method, methods.bytes);
 }
 
-static int run_handler(const struct api *api, const struct route *route, const struct input *input,
+static int run_handler(const struct api *api, const struct route *route,
+		       const struct http_request *request, const struct input *input,
 		       struct http_response *response, struct fl_error *err)
 {
 	struct json json;
-	struct call call = { .api = api, .engine = api->engine, .input = input, .json = &json };
+	struct call call = { .api = api,
+			     .engine = api->engine,
+			     .input = input,
+			     .request = request,
+			     .response = response,
+			     .json = &json };
 	int r;
 
 	json_init(&json, &response->body);
@@ -81,7 +87,7 @@ static int run_handler(const struct api *api, const struct route *route, const s
 	if (r < 0)
 		return r;
 	response->status = route->status;
-	if (route->status != 204)
+	if (route->status != 204 && !response->finish)
 		response->type = JSON_TYPE;
 	return 0;
 }
@@ -95,7 +101,7 @@ static int run_route(const struct api *api, const struct route *route,
 	int r = input_decode(request, &route->accepts, &input, err);
 
 	if (r == 0)
-		r = run_handler(api, route, &input, response, err);
+		r = run_handler(api, route, request, &input, response, err);
 	if (route->verb)
 		audit_request(api, route, request, &input, r < 0 ? err : NULL);
 	return r;
@@ -123,6 +129,13 @@ static void log_request(const struct http_request *request, const struct http_re
 	log_debug("request", "method=%.20s path=%.60s status=%u uid=%d pid=%d us=%" PRId64,
 		  request->method, request->path, response->status, (int)request->uid,
 		  (int)request->pid, (clock_monotonic() - began) / 1000);
+}
+
+bool api_streams(void *api, const struct http_request *head)
+{
+	const struct route *route = find_route(head->method, head->path);
+
+	return route && route->streams;
 }
 
 void api_handle(void *arg, const struct http_request *request, struct http_response *response)

@@ -15,5 +15,7 @@ struct api {
 	const char *host; /* name of the host */
 };
 
-/* For http_options.handle; `api` is a struct api.  From any thread. */
+/* For http_options; `api` is a struct api.  From any thread. */
 void api_handle(void *api, const struct http_request *request, struct http_response *response);
+/* Is the request's body a stream, by its route? */
+bool api_streams(void *api, const struct http_request *head);

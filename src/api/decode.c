@@ -55,6 +55,11 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(key, TYPE_STRING),
 	FIELD(value, TYPE_STRING),
 	FIELD(id, TYPE_STRING),
+	FIELD(operation, TYPE_STRING),
+	FIELD(compression, TYPE_STRING),
+	FIELD(devices, TYPE_FLAG),
+	FIELD(setuid, TYPE_FLAG),
+	FIELD(directory, TYPE_STRING),
 };
 
 static const char *const type_names[] = {
@@ -212,7 +217,7 @@ static int take_json(const struct field *field, json_t *value, struct input *inp
 	return fail_type(field, err);
 }
 
-/* A query parameter.  Those that exist are strings, references and small numbers. */
+/* A query parameter.  Those that exist are strings, references, flags and small numbers. */
 static int take_text(const struct field *field, const char *text, struct input *input,
 		     struct fl_error *err)
 {
@@ -232,6 +237,9 @@ static int take_text(const struct field *field, const char *text, struct input *
 			number = number * 10 + (uint64_t)(*text - '0');
 		*(uint64_t *)place = number;
 		return 0;
+	case TYPE_FLAG:
+		*(bool *)place = strcmp(text, "true") == 0;
+		return *(bool *)place || strcmp(text, "false") == 0 ? 0 : fail_type(field, err);
 	default:
 		return fail_type(field, err);
 	}

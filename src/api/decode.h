@@ -41,7 +41,12 @@
 #define IN_KEY (UINT64_C(1) << 22)
 #define IN_VALUE (UINT64_C(1) << 23)
 #define IN_ID (UINT64_C(1) << 24)
-#define INPUT_COUNT 25
+#define IN_OPERATION (UINT64_C(1) << 25)
+#define IN_COMPRESSION (UINT64_C(1) << 26)
+#define IN_DEVICES (UINT64_C(1) << 27)
+#define IN_SETUID (UINT64_C(1) << 28)
+#define IN_DIRECTORY (UINT64_C(1) << 29)
+#define INPUT_COUNT 30
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -84,6 +89,8 @@ struct input {
 	struct metadata metadata;
 	struct string_array unset;
 	uint64_t size, limit;
+	const char *operation, *compression, *directory;
+	bool devices, setuid;
 	bool sparse, compress, force;
 };
 

@@ -46,6 +46,17 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/volume", 200, delete_volume, BY_REF(FORM_VOLUME),
 	  "Move a volume to the trash", "destroy" },
 
+	{ "POST", "/v1/imports", 201, post_imports,
+	  { .query = IN_REF | IN_OPERATION | IN_DESCRIPTION | IN_MOUNT_PATH | IN_DEVICES |
+		     IN_SETUID | IN_DIRECTORY,
+	    .required = IN_REF,
+	    .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Make a volume or a branch of an archive", "import", true },
+	{ "GET", "/v1/export", 200, get_export,
+	  { .query = IN_REF | IN_COMPRESSION | IN_OPERATION, .required = IN_REF,
+	    .forms = FORM_ANY },
+	  "Read contents as an archive" },
+
 	{ "GET", "/v1/branches", 200, get_branches, { .query = IN_REF, .forms = FORM_VOLUME },
 	  "List branches" },
 	{ "POST", "/v1/branches", 201, post_branches,

@@ -14,6 +14,8 @@ struct call {
 	const struct api *api;
 	struct engine *engine;
 	const struct input *input;
+	const struct http_request *request;
+	struct http_response *response; /* for a handler whose answer is a stream */
 	struct json *json; /* the answer's body; nothing is written for status 204 */
 };
 
@@ -25,6 +27,7 @@ struct route {
 	struct accepts accepts;
 	const char *doc;  /* one line, the summary in openapi.yaml */
 	const char *verb; /* in the audit log: as the command is called; NULL: changes nothing */
+	bool streams;	 /* the body is no JSON, but a stream */
 };
 
 /* Ends with a zeroed row. */
@@ -59,6 +62,10 @@ must_check int post_volumes(struct call *call, struct fl_error *err);
 must_check int get_volume(struct call *call, struct fl_error *err);
 must_check int patch_volume(struct call *call, struct fl_error *err);
 must_check int delete_volume(struct call *call, struct fl_error *err);
+
+/* archives.c */
+must_check int post_imports(struct call *call, struct fl_error *err);
+must_check int get_export(struct call *call, struct fl_error *err);
 
 /* branches.c */
 must_check int get_branches(struct call *call, struct fl_error *err);

@@ -96,6 +96,7 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
 		.timeout_seconds = (unsigned)(config_duration(daemon->config, CONFIG_HTTP_TIMEOUT) /
 					      CLOCK_SECOND),
 		.handle = api_handle,
+		.streams = api_streams,
 		.arg = &daemon->api,
 	};
 	int r = socket_listen(daemon->paths.socket, &daemon->listen, err);

@@ -204,11 +204,21 @@ static enum MHD_Result add_parameter(void *arg, enum MHD_ValueKind kind, const c
 	return MHD_YES;
 }
 
+/* What a client says of its body: good for showing how far it is, for nothing else. */
+static uint64_t read_announced(struct MHD_Connection *connection)
+{
+	const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+							MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return value ? strtoull(value, NULL, 10) : 0;
+}
+
 static void request_fill(const struct exchange *exchange, struct http_request *request)
 {
 	request->body = text_get(&exchange->body);
 	request->body_length = exchange->body.length;
 	request->body_fd = -1;
+	request->announced = read_announced(exchange->connection);
 	if (exchange->too_large)
 		request->refused = "the body is larger than 1 MiB";
 	MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, add_parameter,

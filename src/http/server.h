@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -42,6 +43,7 @@ struct http_request {
 		*refused; /* not NULL: why the request must not be carried out (too large, ...) */
 	const struct upload *upload; /* not NULL: the body is a stream, to be read from... */
 	int body_fd;		     /* ...here, to its end; see http_body_whole() */
+	uint64_t announced;	     /* bytes of the body, from Content-Length; 0 unknown */
 	uid_t uid; /* of the client, from SO_PEERCRED; (uid_t)-1 if the system does not say */
 	pid_t pid; /* the same; 0 if the system does not say */
 };

@@ -1,0 +1,116 @@
+/*
+ * Contents as archives.  Both directions are streams: an import's handler runs
+ * while the body arrives, and an export's answer is sent while it is made.
+ */
+
+#include <string.h>
+
+#include "api/encode.h"
+#include "api/routes.h"
+#include "base/log.h"
+
+/* The id that the client chose; NULL in `ret_id` when it chose none. */
+static int take_operation(const struct input *input, struct uuid *uuid, const struct uuid **ret_id,
+			  struct fl_error *err)
+{
+	if (!(input->given & IN_OPERATION))
+		return 0;
+	if (uuid_parse(input->operation, uuid, err) < 0)
+		return fl_wrap(err, "'operation'");
+	*ret_id = uuid;
+	return 0;
+}
+
+/*
+ * The daemon reads as root.  Whoever may talk to it is not therefore one who
+ * may read every directory of the host, so only root can have one copied.
+ */
+static int check_directory(const struct call *call, struct fl_error *err)
+{
+	const struct input *input = call->input;
+
+	if (!(input->given & IN_DIRECTORY))
+		return 0;
+	if (call->request->uid != 0) {
+		fl_fail(err, FL_DENIED, "only root may import a directory of the host");
+		return fl_hint(err, "pack it yourself: tar -C DIR -c . | flocker import NAME -");
+	}
+	if (input->directory[0] != '/')
+		return fl_fail(err, FL_INVALID, "'directory' must be an absolute path");
+	return 0;
+}
+
+static bool is_whole(void *request)
+{
+	return http_body_whole(request);
+}
+
+int post_imports(struct call *call, struct fl_error *err)
+{
+	struct http_request request = *call->request;
+	const struct input *input = call->input;
+	struct operation operation = { 0 };
+	struct import_options options = {
+		.ref = input->ref,
+		.description = input->description,
+		.mount_path = input->mount_path,
+		.devices = input->devices,
+		.setuid = input->setuid,
+		.fd = input->directory ? -1 : request.body_fd,
+		.directory = input->directory,
+		.complete = is_whole,
+		.arg = &request,
+		.total = request.announced,
+	};
+	struct uuid uuid;
+	int r = take_operation(input, &uuid, &options.operation, err);
+
+	if (r == 0)
+		r = check_directory(call, err);
+	if (r == 0)
+		r = engine_import(call->engine, &options, &operation, err);
+	if (r < 0)
+		return r;
+	encode_operation(call->json, NULL, &operation);
+	return 0;
+}
+
+static int end_export(void *arg, bool whole)
+{
+	struct fl_error err = { 0 };
+	int r;
+
+	if (!whole) {
+		export_abort(arg);
+		return -1;
+	}
+	r = export_finish(arg, &err);
+	if (r < 0)
+		log_error("an export is not whole", "error=\"%s\"", err.text);
+	return r;
+}
+
+int get_export(struct call *call, struct fl_error *err)
+{
+	const struct input *input = call->input;
+	const char *compression = input->compression ? input->compression : "none";
+	bool zstd = strcmp(compression, "zstd") == 0;
+	const struct uuid *id = NULL;
+	struct export *export;
+	struct uuid uuid;
+	int r = take_operation(input, &uuid, &id, err);
+
+	if (r < 0)
+		return r;
+	if (!zstd && strcmp(compression, "none") != 0)
+		return fl_fail(err, FL_INVALID, "'compression' must be none or zstd, not '%.40s'",
+			       compression);
+	r = engine_export(call->engine, input->ref, zstd, id, &export, err);
+	if (r < 0)
+		return r;
+	call->response->type = zstd ? "application/zstd" : "application/x-tar";
+	call->response->stream_fd = export_fd(export);
+	call->response->finish = end_export;
+	call->response->finish_arg = export;
+	return 0;
+}
