@@ -43,6 +43,16 @@ int fsat_open(int dir, const char *path, int flags, mode_t mode, int *ret_fd, st
 	return 0;
 }
 
+int fsat_open_named(const char *path, int flags, int *ret_fd, struct fl_error *err)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		return fl_fail_errno(err, "opening '%s'", path);
+	*ret_fd = fd;
+	return 0;
+}
+
 int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err)
 {
 	return fsat_open(dir, path, O_RDONLY | O_DIRECTORY, 0, ret_fd, err);

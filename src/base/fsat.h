@@ -26,6 +26,11 @@
 /* openat() with O_CLOEXEC | O_NOFOLLOW added.  `mode` counts when O_CREAT is set. */
 must_check int fsat_open(int dir, const char *path, int flags, mode_t mode, int *ret_fd,
 			 struct fl_error *err);
+/*
+ * A file as its user names it on a command line: symbolic links are followed,
+ * as they are everywhere there.  Not for the daemon.
+ */
+must_check int fsat_open_named(const char *path, int flags, int *ret_fd, struct fl_error *err);
 /* A directory, O_RDONLY | O_DIRECTORY. */
 must_check int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err);
 /* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath. */

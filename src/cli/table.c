@@ -43,9 +43,25 @@ static const struct option pool_adopt_options[] = {
 
 static const struct option create_options[] = {
 	{ OPT_FROM, "from", 0, "REF", "begin with the contents of this snapshot, tag or branch" },
+	{ OPT_FROM_DIRECTORY, "from-directory", 0, "PATH", "begin with a copy of this directory" },
 	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "free text" },
 	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "where a container sees the volume" },
 	{ OPT_SET, "set", 0, "KEY=VALUE", "metadata; may be repeated" },
+	{ 0 },
+};
+
+static const struct option import_options[] = {
+	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "of a new volume: free text" },
+	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "of a new volume: where a container sees it" },
+	{ OPT_SET, "set", 0, "KEY=VALUE", "of a new volume: metadata; may be repeated" },
+	{ OPT_DEVICES, "devices", 0, NULL, "take device nodes too" },
+	{ OPT_SETUID, "setuid", 0, NULL, "keep set-user-ID bits and the like" },
+	{ 0 },
+};
+
+static const struct option export_options[] = {
+	{ OPT_ZSTD, "zstd", 0, NULL, "compress; also by the names .zst and .tzst" },
+	{ OPT_FORCE, "force", 0, NULL, "replace ARCHIVE if it is there" },
 	{ 0 },
 };
 
@@ -141,6 +157,15 @@ const struct command commands[] = {
 	  "Prints where its contents are. With --from the new volume begins with the contents\n"
 	  "of a snapshot of another and shares its space.",
 	  create_options, 1, 1, verb_create },
+	{ "import", GROUP_VOLUME, "NAME ARCHIVE", "make a volume or a branch of an archive",
+	  "ARCHIVE is a tar file, plain or compressed, or '-' for standard input. NAME is a new\n"
+	  "volume, or VOLUME/BRANCH. Prints where the contents are. What is refused or broken\n"
+	  "off leaves nothing.",
+	  import_options, 2, 2, verb_import },
+	{ "export", GROUP_VOLUME, "REF ARCHIVE", "write contents into an archive",
+	  "REF is a snapshot, tag or stash, or a branch as it is now. ARCHIVE is a file, which\n"
+	  "appears when it is whole, or '-' for standard output.",
+	  export_options, 2, 2, verb_export },
 	{ "list", GROUP_VOLUME, "", "list the volumes", NULL, NULL, 0, 0, verb_list },
 	{ "show", GROUP_VOLUME, "REF", "show a volume, branch, snapshot, tag or stash",
 	  "The form of REF says what is shown: NAME a volume, NAME/BRANCH a branch,\n"

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-static int connect_daemon(struct invocation *in, struct fl_error *err)
+int talk_connect(struct invocation *in, struct fl_error *err)
 {
 	char socket[FL_SOCKET_TEXT];
 
@@ -31,7 +31,7 @@ int talk_send(struct invocation *in, const char *method, char *target, struct bo
 	      struct fl_error *err)
 {
 	own_free char *owned __attribute__((unused)) = target;
-	int r = connect_daemon(in, err);
+	int r = talk_connect(in, err);
 
 	if (r < 0)
 		return r;

@@ -31,8 +31,11 @@ int verb_create(struct invocation *in, struct fl_error *err)
 	own_free struct value *volume = NULL, *branch = NULL;
 	own_body struct body *body = body_new();
 	own_text struct text trunk = { 0 };
-	int r = create_body(in, body, err);
+	int r;
 
+	if (option_given(in, OPT_FROM_DIRECTORY))
+		return import_directory(in, err);
+	r = create_body(in, body, err);
 	if (r == 0)
 		r = talk(in, "POST", "/v1/volumes", NULL, body, &volume, err);
 	if (r < 0)
