@@ -42,11 +42,32 @@ struct transfer {
 	struct progress progress;
 };
 
+/*
+ * The daemon would find out by itself when the connection ends, but take that
+ * for an archive that was cut off; so it is told before, on another one.
+ */
+static void cancel(struct transfer *transfer)
+{
+	struct invocation other = *transfer->in;
+	own_free struct value *answer = NULL;
+	own_body struct body *body = body_new();
+	struct fl_error err;
+
+	other.client = NULL;
+	body_string(body, "id", transfer->id);
+	if (talk(&other, "POST", "/v1/operation/cancel", NULL, body, &answer, &err) < 0 &&
+	    err.code != FL_NOT_FOUND)
+		fprintf(stderr, "flocker: cancelling operation %s: %s\n", transfer->id, err.text);
+	fl_client_close(other.client);
+}
+
 static bool go_on(void *arg, uint64_t bytes)
 {
 	struct transfer *transfer = arg;
 
 	progress_update(&transfer->progress, bytes);
+	if (caught)
+		cancel(transfer);
 	return !caught;
 }
 
@@ -90,19 +111,6 @@ static int explain(struct transfer *transfer, struct fl_error *err)
 	return *field(error, "hint") ? fl_hint(err, "%s", field(error, "hint")) : fl_failed(err);
 }
 
-/* The daemon would find out by itself when it next writes or reads; asked, it stops at once. */
-static void cancel(struct transfer *transfer)
-{
-	own_free struct value *answer = NULL;
-	own_body struct body *body = body_new();
-	struct fl_error err;
-
-	body_string(body, "id", transfer->id);
-	if (talk(transfer->in, "POST", "/v1/operation/cancel", NULL, body, &answer, &err) < 0 &&
-	    err.code != FL_NOT_FOUND)
-		fprintf(stderr, "flocker: cancelling operation %s: %s\n", transfer->id, err.text);
-}
-
 /*
  * What came of a transfer, once its file is settled.  Does not return after a
  * signal: the shell is to see that the command ended by it (130 for SIGINT).
@@ -112,8 +120,6 @@ static int transfer_end(struct transfer *transfer, int r, struct fl_error *err)
 	int number = caught;
 
 	progress_end(&transfer->progress);
-	if (r < 0 && number)
-		cancel(transfer);
 	catch_signals(false);
 	if (r < 0 && number)
 		raise(number);
