@@ -113,6 +113,20 @@ FORWARD(list,
 	 void *arg, struct fl_error *err),
 	(inner, each, arg, err))
 
+FORWARD(account,
+	(struct pool * pool, const struct uuid *branch, const struct uuid *group,
+	 struct fl_error *err),
+	(inner, branch, group, err), .changes = true, .uuid = branch)
+FORWARD(limit, (struct pool * pool, const struct uuid *group, uint64_t bytes, struct fl_error *err),
+	(inner, group, bytes, err), .changes = true, .uuid = group)
+FORWARD(usage,
+	(struct pool * pool, enum account account, const struct uuid *uuid, struct usage *ret,
+	 struct fl_error *err),
+	(inner, account, uuid, ret, err), .uuid = uuid)
+FORWARD(occupied,
+	(struct pool * pool, const struct tree *tree, uint64_t *ret, struct fl_error *err),
+	(inner, tree, ret, err), .tree = tree)
+
 FORWARD(facts_write,
 	(struct pool * pool, const struct uuid *branch, const char *text, struct fl_error *err),
 	(inner, branch, text, err), .changes = true, .uuid = branch)
@@ -198,6 +212,10 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(tree_open, outer_tree_open);
 	REPLACE(changed_since, outer_changed_since);
 	REPLACE(list, outer_list);
+	REPLACE(account, outer_account);
+	REPLACE(limit, outer_limit);
+	REPLACE(usage, outer_usage);
+	REPLACE(occupied, outer_occupied);
 	REPLACE(facts_write, outer_facts_write);
 	REPLACE(facts_read, outer_facts_read);
 	REPLACE(facts_list, outer_facts_list);

@@ -78,6 +78,7 @@ struct pool_stats {
 	uint64_t host_free;	   /* POOL_FILE: free bytes of the file system below; else 0 */
 	uint64_t host_needed; /* POOL_FILE sparse: bytes that the file may still grow by; else 0 */
 	bool read_only;	      /* the file system refuses writes */
+	bool quota;	      /* counts what is allocated and can limit it */
 	char health[160]; /* "ok", or what is wrong (device errors, missing device, read-only) */
 };
 
@@ -104,6 +105,16 @@ enum driver_capability {
 	DRIVER_CAN_COMPRESS = 1 << 1, /* honours pool_spec.compress; no entry of its own */
 	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
 	DRIVER_CAN_SHARE = 1 << 3,    /* a clone shares its blocks: costs no space */
+	DRIVER_CAN_LIMIT = 1 << 4,    /* account, limit, usage, occupied */
+};
+
+/* What is counted together: a branch's heads, past and present; or a group of branches. */
+enum account { ACCOUNT_BRANCH, ACCOUNT_GROUP };
+
+struct usage {
+	bool known;
+	uint64_t bytes; /* allocated by writing to these heads and held since, by whatever tree */
+	uint64_t limit; /* 0 = none */
 };
 
 struct driver;
@@ -270,6 +281,37 @@ struct driver {
 		    int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 				struct fl_error *err),
 		    void *arg, struct fl_error *err);
+
+	/* --- space by branch (DRIVER_CAN_LIMIT) ----------------------------- */
+
+	/*
+	 * From now on heads made for `branch` count for it and for `group`.
+	 * Called before its head is made.  A pool that does not count (see
+	 * pool_stats.quota) does nothing.  Repeatable; durable with the head.
+	 */
+	int (*account)(struct pool *pool, const struct uuid *branch, const struct uuid *group,
+		       struct fl_error *err);
+
+	/*
+	 * Writing to the heads of the group fails with EDQUOT when they would
+	 * hold more than `bytes`; 0: no limit.  What is there stays, and
+	 * snapshots, clones, swaps and deletions are not writing.  Repeatable;
+	 * durable after sync().  FL_UNSUPPORTED when the pool does not count.
+	 */
+	int (*limit)(struct pool *pool, const struct uuid *group, uint64_t bytes,
+		     struct fl_error *err);
+
+	/* In constant time.  What is still in the writing processes' caches is not in it. */
+	int (*usage)(struct pool *pool, enum account account, const struct uuid *uuid,
+		     struct usage *ret, struct fl_error *err);
+
+	/*
+	 * The bytes that the files of one tree take, shared or not.  Reads all
+	 * of the tree's metadata, unless it has not changed since it was asked
+	 * about last.
+	 */
+	int (*occupied)(struct pool *pool, const struct tree *tree, uint64_t *ret,
+			struct fl_error *err);
 
 	/* --- what the engine keeps in the pool ----------------------------- */
 

@@ -5,7 +5,7 @@
 const struct driver btrfs_driver = {
 	.name = "btrfs",
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE,
+			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT,
 
 	.create = btrfs_create,
 	.open = btrfs_open,
@@ -32,6 +32,11 @@ const struct driver btrfs_driver = {
 	.tree_open = btrfs_tree_open,
 	.changed_since = btrfs_changed_since,
 	.list = btrfs_list,
+
+	.account = btrfs_account,
+	.limit = btrfs_limit,
+	.usage = btrfs_usage,
+	.occupied = btrfs_occupied,
 
 	.facts_write = btrfs_facts_write,
 	.facts_read = btrfs_facts_read,

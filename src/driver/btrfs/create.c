@@ -139,6 +139,8 @@ static int fill(struct creation *creation, const struct pool_identity *identity,
 	rc = fsat_open_dir(mount, ".", &root, err);
 	if (rc < 0)
 		return rc;
+	if (creation->spec->kind != POOL_DIRECTORY && quota_enable(root, err) < 0)
+		return fl_failed(err);
 	rc = layout_make(root, err);
 	if (rc < 0)
 		return rc;

@@ -66,7 +66,7 @@ int btrfs_staging_create(struct pool *pool, const struct uuid *operation, struct
 	rc = tree_place(p, &staging, true, &dir, name, err);
 	if (rc < 0)
 		return rc;
-	rc = subvol_create(dir, name, err);
+	rc = subvol_create(dir, name, account_number(p, branch), err);
 	if (rc < 0)
 		return rc;
 	rc = set_attributes(p, &staging, err);
@@ -100,7 +100,7 @@ int btrfs_head_clone(struct pool *pool, const struct uuid *branch, const struct 
 {
 	const struct tree head = tree_head(branch);
 
-	return tree_clone(btrfs_pool(pool), from, &head, err);
+	return tree_clone(btrfs_pool(pool), from, &head, branch, err);
 }
 
 static int number_of(struct btrfs_pool *pool, const struct tree *tree, uint64_t *ret,
@@ -145,7 +145,7 @@ static int exchange(struct btrfs_pool *pool, const struct tree *head, const stru
 	struct fl_error ignored;
 	int rc;
 
-	rc = have_clone ? 0 : tree_clone(pool, from, staging, err);
+	rc = have_clone ? 0 : tree_clone(pool, from, staging, &head->uuid, err);
 	if (rc < 0)
 		return rc;
 	rc = fsat_exchange(pool->root, tree_format(head, head_path), pool->root,

@@ -29,33 +29,63 @@ static int name_copy(char *to, size_t size, const char *name, struct fl_error *e
 	return 0;
 }
 
-int subvol_create(int dir, const char *name, struct fl_error *err)
+/* The kernel's form of "in this group": a header and one number. */
+struct membership {
+	struct btrfs_qgroup_inherit header;
+	uint64_t group;
+};
+
+static void join(struct btrfs_ioctl_vol_args_v2 *args, struct membership *membership,
+		 uint64_t group)
+{
+	if (group == 0)
+		return;
+	membership->header.num_qgroups = 1;
+	membership->group = group;
+	args->flags |= BTRFS_SUBVOL_QGROUP_INHERIT;
+	args->size = sizeof(*membership);
+	args->qgroup_inherit = &membership->header;
+}
+
+int subvol_create(int dir, const char *name, uint64_t group, struct fl_error *err)
 {
 	struct btrfs_ioctl_vol_args_v2 args = { 0 };
+	struct membership membership = { 0 };
 	int rc;
 
 	rc = name_copy(args.name, sizeof(args.name), name, err);
 	if (rc < 0)
 		return rc;
+	join(&args, &membership, group);
 	if (ioctl(dir, BTRFS_IOC_SUBVOL_CREATE_V2, &args) < 0)
 		return fl_fail_errno(err, "cannot make subvolume '%s'", name);
 	return 0;
 }
 
-int subvol_snapshot(int source, int dir, const char *name, bool read_only, struct fl_error *err)
+static int snapshot(int source, int dir, const char *name, uint64_t flags, uint64_t group,
+		    struct fl_error *err)
 {
-	struct btrfs_ioctl_vol_args_v2 args = {
-		.fd = source,
-		.flags = read_only ? BTRFS_SUBVOL_RDONLY : 0,
-	};
+	struct btrfs_ioctl_vol_args_v2 args = { .fd = source, .flags = flags };
+	struct membership membership = { 0 };
 	int rc;
 
 	rc = name_copy(args.name, sizeof(args.name), name, err);
 	if (rc < 0)
 		return rc;
+	join(&args, &membership, group);
 	if (ioctl(dir, BTRFS_IOC_SNAP_CREATE_V2, &args) < 0)
 		return fl_fail_errno(err, "cannot make snapshot '%s'", name);
 	return 0;
+}
+
+int subvol_clone(int source, int dir, const char *name, uint64_t group, struct fl_error *err)
+{
+	return snapshot(source, dir, name, 0, group, err);
+}
+
+int subvol_snapshot(int source, int dir, const char *name, struct fl_error *err)
+{
+	return snapshot(source, dir, name, BTRFS_SUBVOL_RDONLY, 0, err);
 }
 
 int subvol_set_read_only(int fd, bool read_only, struct fl_error *err)
@@ -118,7 +148,7 @@ int root_search(int fd, const struct root_range *range,
 	int rc;
 
 	args->key = (struct btrfs_ioctl_search_key){
-		.tree_id = BTRFS_ROOT_TREE_OBJECTID,
+		.tree_id = range->tree,
 		.min_objectid = range->first,
 		.max_objectid = range->last,
 		.min_type = range->first_type,
@@ -130,7 +160,7 @@ int root_search(int fd, const struct root_range *range,
 		args->key.nr_items = UINT32_MAX;
 		args->buf_size = range->buffer;
 		if (ioctl(fd, BTRFS_IOC_TREE_SEARCH_V2, args) < 0)
-			return fl_fail_errno(err, "cannot search for subvolumes");
+			return fl_fail_errno(err, "cannot search the file system's trees");
 		if (args->key.nr_items == 0)
 			return 0;
 		rc = hand_out(args, range, &last, each, arg, err);
@@ -170,6 +200,7 @@ static int keep_first(void *arg, const struct btrfs_ioctl_search_header *header,
 int subvol_first_inside(int fd, uint64_t id, struct subvol_reference *ret, struct fl_error *err)
 {
 	const struct root_range range = {
+		.tree = BTRFS_ROOT_TREE_OBJECTID,
 		.first = id,
 		.last = id,
 		.first_type = BTRFS_ROOT_REF_KEY,

@@ -17,21 +17,25 @@
 /* Of the subvolume that `fd` lies in. */
 must_check int subvol_info(int fd, struct btrfs_ioctl_get_subvol_info_args *ret,
 			   struct fl_error *err);
-must_check int subvol_create(int dir, const char *name, struct fl_error *err);
-/* `source` is a descriptor of a subvolume's root directory.  Durable when it returns. */
-must_check int subvol_snapshot(int source, int dir, const char *name, bool read_only,
-			       struct fl_error *err);
+/* `group`: the quota group that the new subvolume is in from its first moment on; 0 = none. */
+must_check int subvol_create(int dir, const char *name, uint64_t group, struct fl_error *err);
+/* A writable copy of the subvolume whose root directory `source` is.  Durable when it returns. */
+must_check int subvol_clone(int source, int dir, const char *name, uint64_t group,
+			    struct fl_error *err);
+/* The same, read-only and in no group. */
+must_check int subvol_snapshot(int source, int dir, const char *name, struct fl_error *err);
 /* Its read-only flag; `fd` is a descriptor of its root directory.  Repeatable. */
 must_check int subvol_set_read_only(int fd, bool read_only, struct fl_error *err);
 /* With the subvolumes inside it.  Missing is success. */
 must_check int subvol_delete(int dir, const char *name, struct fl_error *err);
 
 /*
- * Calls `each` for the items of the root tree from `first` to `last`
+ * Calls `each` for the items of a tree from `first` to `last`
  * (objectids; of each all items of the types between the two); stops at its
  * first answer that is not 0 and returns it.  `item` is not aligned.
  */
 struct root_range {
+	uint64_t tree; /* BTRFS_..._TREE_OBJECTID; 0: of the subvolume that `fd` lies in */
 	uint64_t first, last;
 	uint32_t first_type, last_type;
 	size_t buffer; /* bytes fetched at once */

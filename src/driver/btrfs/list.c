@@ -163,6 +163,7 @@ int btrfs_list(struct pool *pool,
 	       void *arg, struct fl_error *err)
 {
 	static const struct root_range all = {
+		.tree = BTRFS_ROOT_TREE_OBJECTID,
 		.first = BTRFS_FIRST_FREE_OBJECTID,
 		.last = BTRFS_LAST_FREE_OBJECTID,
 		.first_type = BTRFS_ROOT_ITEM_KEY,

@@ -104,6 +104,8 @@ int btrfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error 
 	pool->mount = -1;
 	pool->root = -1;
 	pool->balloon = -1;
+	pool->groups = -1;
+	pthread_mutex_init(&pool->occupied.mutex, NULL);
 	pthread_mutex_init(&pool->stopping, NULL);
 	pool->pool.driver = &btrfs_driver;
 	pool->pool.spec = *spec;
@@ -123,6 +125,8 @@ int btrfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error 
 	if (rc < 0)
 		return rc;
 	pool->subvolume = info.treeid;
+	if (quota_open(pool, err) < 0)
+		return fl_failed(err);
 	*ret = &take_ptr(pool)->pool;
 	return 0;
 }
@@ -134,10 +138,12 @@ void btrfs_close(struct pool *pool)
 	if (!pool)
 		return;
 	own_fdp(&p->balloon);
+	own_fdp(&p->groups);
 	own_fdp(&p->root); /* the mount first, then the device below it */
 	own_fdp(&p->mount);
 	medium_done(&p->medium);
 	pthread_mutex_destroy(&p->stopping);
+	pthread_mutex_destroy(&p->occupied.mutex);
 	free(p);
 }
 

@@ -13,6 +13,16 @@
 #include "driver/btrfs/medium.h"
 #include "driver/driver.h"
 
+#define OCCUPIED_KEPT 64
+
+/* What btrfs_occupied() found last, by the tree's number modulo OCCUPIED_KEPT. */
+struct occupied_cache {
+	pthread_mutex_t mutex;
+	struct occupied {
+		uint64_t id, generation, bytes;
+	} items[OCCUPIED_KEPT];
+};
+
 struct btrfs_pool {
 	struct pool pool;
 	struct medium medium;
@@ -22,6 +32,8 @@ struct btrfs_pool {
 	atomic_bool stopped; /* read-only by our own wish */
 	int balloon;	     /* takes all space while the pool is stopped; -1 */
 	pthread_mutex_t stopping;
+	int groups; /* directory of the kernel's quota groups; -1: the pool does not count */
+	struct occupied_cache occupied;
 };
 
 static inline struct btrfs_pool *btrfs_pool(struct pool *pool)
@@ -66,9 +78,9 @@ must_check int tree_place(struct btrfs_pool *pool, const struct tree *tree, bool
 			  char name[static SNAPNAME_TEXT], struct fl_error *err);
 must_check int tree_exists(struct btrfs_pool *pool, const struct tree *tree, bool *ret,
 			   struct fl_error *err);
-/* Copies the snapshot `from` to the new writable tree `to`. */
+/* Copies the snapshot `from` to the new writable tree `to`, which counts for `branch`. */
 must_check int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tree *to,
-			  struct fl_error *err);
+			  const struct uuid *branch, struct fl_error *err);
 /* tree_info.id from the subvolume's UUID. */
 uint64_t tree_id(const uint8_t uuid[static BTRFS_UUID_SIZE]);
 
@@ -95,6 +107,20 @@ int btrfs_list(struct pool *pool,
 	       int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 			   struct fl_error *err),
 	       void *arg, struct fl_error *err);
+
+/* quota.c */
+int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uuid *group,
+		  struct fl_error *err);
+int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err);
+int btrfs_usage(struct pool *pool, enum account account, const struct uuid *uuid, struct usage *ret,
+		struct fl_error *err);
+int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err);
+/* Switches counting on in a new file system; a kernel that cannot is no failure. */
+must_check int quota_enable(int root, struct fl_error *err);
+/* Finds the groups, and removes those of trees that are gone. */
+must_check int quota_open(struct btrfs_pool *pool, struct fl_error *err);
+/* The quota group that heads of `branch` are made in; 0 = none. */
+uint64_t account_number(struct btrfs_pool *pool, const struct uuid *branch);
 
 /* facts.c */
 int btrfs_facts_write(struct pool *pool, const struct uuid *branch, const char *text,

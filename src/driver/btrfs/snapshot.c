@@ -52,7 +52,7 @@ int btrfs_snapshot(struct pool *pool, const struct tree *source, const struct tr
 	rc = tree_place(btrfs_pool(pool), target, true, &dir, name, err);
 	if (rc < 0)
 		return rc;
-	return subvol_snapshot(from, dir, name, true, err);
+	return subvol_snapshot(from, dir, name, err);
 }
 
 static bool same_uuid(const uint8_t *a, const uint8_t *b)

@@ -118,7 +118,7 @@ int btrfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_erro
 }
 
 int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tree *to,
-	       struct fl_error *err)
+	       const struct uuid *branch, struct fl_error *err)
 {
 	char name[SNAPNAME_TEXT];
 	own_fd int source = -1;
@@ -131,5 +131,5 @@ int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tr
 	rc = tree_place(pool, to, true, &dir, name, err);
 	if (rc < 0)
 		return rc;
-	return subvol_snapshot(source, dir, name, false, err);
+	return subvol_clone(source, dir, name, account_number(pool, branch), err);
 }

@@ -1,0 +1,361 @@
+/*
+ * Space by branch.
+ *
+ * Btrfs' simple quotas count each extent once, for the subvolume that allocated
+ * it, as long as anything holds it: a snapshot costs nothing more with them
+ * than without (ARCHITECTURE has the figures), where the older quota groups
+ * take half a second.  Three levels of groups stand above each other:
+ *
+ *	0/ID		a subvolume; the kernel makes it
+ *	1/BRANCH	the heads of a branch, those that were replaced too
+ *	2/GROUP		the branches of a volume; only this one has a limit
+ *
+ * BRANCH and GROUP are the last 48 bits of the UUIDs, which are random: there
+ * is no table to keep.  A head is put into 1/BRANCH by the call that makes it,
+ * so no byte is ever written outside.  Snapshots are in no group: they allocate
+ * only their root, and taking one must not fail for want of quota.
+ *
+ * A subvolume's group outlives it while snapshots hold what it wrote.  Once
+ * empty it is of no use, and would harm: after a mount the kernel may give the
+ * greatest number again, and the new subvolume would be in the old groups.
+ * Therefore empty groups are removed when the pool is opened, before anything
+ * is made; the kernel refuses those that are in use.
+ *
+ * Figures are read in /sys/fs/btrfs/FSID/qgroups: they are the present ones,
+ * where the quota tree has those of the last commit.
+ */
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/fsat.h"
+#include "driver/btrfs/ioctl.h"
+#include "driver/btrfs/pool.h"
+
+#define ENABLE_SIMPLE 4	    /* BTRFS_QUOTA_CTL_ENABLE_SIMPLE_QUOTA, linux/btrfs.h since 6.7 */
+#define QGROUP_TREE 8	    /* BTRFS_QUOTA_TREE_OBJECTID */
+#define LEVEL_SHIFT 48	    /* BTRFS_QGROUP_LEVEL_SHIFT */
+#define NO_LIMIT UINT64_MAX /* takes a limit away */
+#define GROUP_NAME 32	    /* "1_281474976710655" */
+#define NUMBER_LIMIT 64	    /* bytes of a file in sysfs */
+#define SCAN_BUFFER (256 << 10)
+
+static const unsigned levels[] = { [ACCOUNT_BRANCH] = 1, [ACCOUNT_GROUP] = 2 };
+
+static uint64_t number_of(enum account account, const struct uuid *uuid)
+{
+	uint64_t number = levels[account];
+
+	for (int i = 10; i < 16; i++)
+		number = number << 8 | uuid->bytes[i];
+	return number;
+}
+
+static char *name_of(uint64_t number, char name[static GROUP_NAME])
+{
+	snprintf(name, GROUP_NAME, "%" PRIu64 "_%" PRIu64, number >> LEVEL_SHIFT,
+		 number & ((UINT64_C(1) << LEVEL_SHIFT) - 1));
+	return name;
+}
+
+/* --- opening ------------------------------------------------------------------ */
+
+int quota_enable(int root, struct fl_error *err)
+{
+	struct btrfs_ioctl_quota_ctl_args args = { .cmd = ENABLE_SIMPLE };
+
+	if (ioctl(root, BTRFS_IOC_QUOTA_CTL, &args) == 0 || errno == EINVAL || errno == ENOTTY ||
+	    errno == EOPNOTSUPP)
+		return 0;
+	return fl_fail_errno(err, "cannot switch on the counting of space");
+}
+
+static int find_groups(struct btrfs_pool *pool, struct fl_error *err)
+{
+	struct btrfs_ioctl_fs_info_args fs = { 0 };
+	own_text struct text mode = { 0 };
+	char path[80], fsid[UUID_TEXT];
+	own_fd int groups = -1;
+	struct uuid uuid;
+	int rc;
+
+	if (ioctl(pool->root, BTRFS_IOC_FS_INFO, &fs) < 0)
+		return fl_fail_errno(err, "cannot ask about the file system");
+	memcpy(uuid.bytes, fs.fsid, sizeof(uuid.bytes));
+	snprintf(path, sizeof(path), "/sys/fs/btrfs/%s/qgroups", uuid_format(&uuid, fsid));
+	rc = fsat_open_dir(AT_FDCWD, path, &groups, err);
+	if (rc == 0)
+		rc = fsat_read(groups, "mode", NUMBER_LIMIT, &mode, err);
+	if (rc < 0)
+		return rc == -FL_NOT_FOUND ? 0 : rc;
+	if (strcmp(text_get(&mode), "squota\n") == 0)
+		pool->groups = take_fd(groups);
+	return 0;
+}
+
+struct emptied {
+	uint64_t *numbers;
+	size_t count;
+};
+
+static int note_emptied(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+			struct fl_error *err)
+{
+	struct emptied *emptied = arg;
+	struct btrfs_qgroup_info_item info;
+
+	if (header->len < sizeof(info))
+		return 0;
+	memcpy(&info, item, sizeof(info));
+	if (info.rfer != 0)
+		return 0;
+	emptied->numbers = xrealloc(emptied->numbers, emptied->count + 1,
+				    sizeof(*emptied->numbers));
+	emptied->numbers[emptied->count++] = header->offset;
+	return 0;
+}
+
+/* In the order of their levels, so that a group is empty when its turn comes. */
+static int remove_emptied(struct btrfs_pool *pool, struct fl_error *err)
+{
+	const struct root_range range = {
+		.tree = QGROUP_TREE,
+		.first_type = BTRFS_QGROUP_INFO_KEY,
+		.last_type = BTRFS_QGROUP_INFO_KEY,
+		.buffer = SCAN_BUFFER,
+	};
+	struct emptied emptied = { 0 };
+	int rc;
+
+	rc = root_search(pool->root, &range, note_emptied, &emptied, err);
+	for (size_t i = 0; rc == 0 && i < emptied.count; i++) {
+		struct btrfs_ioctl_qgroup_create_args args = { .qgroupid = emptied.numbers[i] };
+
+		if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) < 0 && errno != EBUSY &&
+		    errno != ENOENT && errno != EROFS)
+			rc = fl_fail_errno(err, "cannot remove an empty quota group");
+	}
+	free(emptied.numbers);
+	return rc;
+}
+
+/* In a directory the groups are another's to remove. */
+int quota_open(struct btrfs_pool *pool, struct fl_error *err)
+{
+	int rc;
+
+	rc = find_groups(pool, err);
+	if (rc < 0 || pool->groups < 0 || pool->pool.spec.kind == POOL_DIRECTORY)
+		return rc;
+	return remove_emptied(pool, err);
+}
+
+uint64_t account_number(struct btrfs_pool *pool, const struct uuid *branch)
+{
+	uint64_t number = number_of(ACCOUNT_BRANCH, branch);
+	char name[GROUP_NAME];
+	struct fl_error ignored;
+	struct stat st;
+
+	if (pool->groups < 0 || fsat_stat(pool->groups, name_of(number, name), &st, &ignored) < 0)
+		return 0;
+	return number;
+}
+
+/* --- groups and limits ---------------------------------------------------------- */
+
+static int make_group(struct btrfs_pool *pool, uint64_t number, struct fl_error *err)
+{
+	struct btrfs_ioctl_qgroup_create_args args = { .create = 1, .qgroupid = number };
+
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) == 0 || errno == EEXIST)
+		return 0;
+	return fl_fail_errno(err, "cannot make a quota group");
+}
+
+int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uuid *group,
+		  struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+	struct btrfs_ioctl_qgroup_assign_args args = {
+		.assign = 1,
+		.src = number_of(ACCOUNT_BRANCH, branch),
+		.dst = number_of(ACCOUNT_GROUP, group),
+	};
+
+	if (p->groups < 0)
+		return 0;
+	if (make_group(p, args.dst, err) < 0 || make_group(p, args.src, err) < 0)
+		return fl_failed(err);
+	if (ioctl(p->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
+		return fl_fail_errno(err, "cannot put a branch into its quota group");
+	return 0;
+}
+
+static int fail_uncounted(struct pool *pool, struct fl_error *err)
+{
+	fl_fail(err, FL_UNSUPPORTED, "the pool '%s' does not count the space of its volumes",
+		pool->spec.path);
+	if (pool->spec.kind == POOL_DIRECTORY)
+		return fl_hint(err, "switch on simple quotas in its file system, and restart: "
+				    "btrfs quota enable --simple PATH");
+	return fl_hint(err, "the kernel has to be 6.7 or newer when the pool is made");
+}
+
+int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+	struct btrfs_ioctl_qgroup_limit_args args = {
+		.qgroupid = number_of(ACCOUNT_GROUP, group),
+		.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER,
+		.lim.max_rfer = bytes ? bytes : NO_LIMIT,
+	};
+
+	if (p->groups < 0)
+		return bytes ? fail_uncounted(pool, err) : 0;
+	if (make_group(p, args.qgroupid, err) < 0)
+		return fl_failed(err);
+	if (ioctl(p->root, BTRFS_IOC_QGROUP_LIMIT, &args) < 0)
+		return fl_fail_errno(err, "cannot set a quota");
+	return 0;
+}
+
+/* --- figures -------------------------------------------------------------------- */
+
+/* FL_NOT_FOUND: there is no such group. */
+static int read_number(struct btrfs_pool *pool, const char *group, const char *name, uint64_t *ret,
+		       struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+	char path[GROUP_NAME + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", group, name);
+	if (fsat_read(pool->groups, path, NUMBER_LIMIT, &text, err) < 0)
+		return fl_failed(err);
+	*ret = strtoull(text_get(&text), NULL, 10);
+	return 0;
+}
+
+int btrfs_usage(struct pool *pool, enum account account, const struct uuid *uuid, struct usage *ret,
+		struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+	struct usage usage = { .known = true };
+	uint64_t flags = 0;
+	char name[GROUP_NAME];
+	int rc;
+
+	*ret = (struct usage){ 0 };
+	if (p->groups < 0)
+		return 0;
+	name_of(number_of(account, uuid), name);
+	rc = read_number(p, name, "referenced", &usage.bytes, err);
+	if (rc == 0)
+		rc = read_number(p, name, "limit_flags", &flags, err);
+	if (rc == 0 && (flags & BTRFS_QGROUP_LIMIT_MAX_RFER))
+		rc = read_number(p, name, "max_referenced", &usage.limit, err);
+	if (rc < 0)
+		return rc == -FL_NOT_FOUND ? 0 : rc;
+	*ret = usage;
+	return 0;
+}
+
+/* Of a compressed extent the part that the file uses, as if it were spread evenly. */
+static uint64_t extent_bytes(const struct btrfs_file_extent_item *extent, size_t length)
+{
+	uint64_t disk, ram, used;
+
+	if (extent->type == BTRFS_FILE_EXTENT_INLINE)
+		return length - offsetof(struct btrfs_file_extent_item, disk_bytenr);
+	if (length < sizeof(*extent) || extent->disk_bytenr == 0) /* a hole */
+		return 0;
+	disk = le64toh(extent->disk_num_bytes);
+	ram = le64toh(extent->ram_bytes);
+	used = le64toh(extent->num_bytes);
+	if (extent->compression == 0 || ram == 0)
+		return used;
+	return (uint64_t)((double)disk * ((double)used / (double)ram));
+}
+
+static int add_extent(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+		      struct fl_error *err)
+{
+	struct btrfs_file_extent_item extent = { 0 };
+	uint64_t *sum = arg;
+	size_t length = header->len < sizeof(extent) ? header->len : sizeof(extent);
+
+	if (length < offsetof(struct btrfs_file_extent_item, disk_bytenr))
+		return 0;
+	memcpy(&extent, item, length);
+	*sum += extent_bytes(&extent, header->len);
+	return 0;
+}
+
+static bool find_kept(struct btrfs_pool *pool, struct occupied *item)
+{
+	own_lock(guard, &pool->occupied.mutex);
+	const struct occupied *kept = &pool->occupied.items[item->id % OCCUPIED_KEPT];
+
+	if (kept->id != item->id || kept->generation != item->generation)
+		return false;
+	*item = *kept;
+	return true;
+}
+
+static void keep(struct btrfs_pool *pool, const struct occupied *item)
+{
+	own_lock(guard, &pool->occupied.mutex);
+
+	pool->occupied.items[item->id % OCCUPIED_KEPT] = *item;
+}
+
+/*
+ * A tree's generation is that of the transaction in which it changed last, and
+ * changes with the commit of what is written next: so a figure that is kept is at
+ * most one commit (half a minute) old.  In the transaction itself the tree can
+ * still change under the same generation: then nothing is kept.
+ */
+static int may_keep(struct btrfs_pool *pool, uint64_t generation, bool *ret, struct fl_error *err)
+{
+	struct btrfs_ioctl_fs_info_args fs = { .flags = BTRFS_FS_INFO_FLAG_GENERATION };
+
+	if (ioctl(pool->root, BTRFS_IOC_FS_INFO, &fs) < 0)
+		return fl_fail_errno(err, "cannot ask about the file system");
+	*ret = generation < fs.generation;
+	return 0;
+}
+
+int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err)
+{
+	const struct root_range range = {
+		.first = BTRFS_FIRST_FREE_OBJECTID,
+		.last = BTRFS_LAST_FREE_OBJECTID,
+		.first_type = BTRFS_EXTENT_DATA_KEY,
+		.last_type = BTRFS_EXTENT_DATA_KEY,
+		.buffer = SCAN_BUFFER,
+	};
+	struct btrfs_pool *p = btrfs_pool(pool);
+	struct btrfs_ioctl_get_subvol_info_args info;
+	struct occupied item;
+	own_fd int fd = -1;
+	bool kept = false;
+
+	if (btrfs_tree_open(pool, tree, &fd, err) < 0 || subvol_info(fd, &info, err) < 0 ||
+	    may_keep(p, info.generation, &kept, err) < 0)
+		return fl_failed(err);
+	item = (struct occupied){ .id = info.treeid, .generation = info.generation };
+	if (!find_kept(p, &item)) {
+		if (root_search(fd, &range, add_extent, &item.bytes, err) < 0)
+			return fl_failed(err);
+		if (kept)
+			keep(p, &item);
+	}
+	*ret = item.bytes;
+	return 0;
+}

@@ -1,0 +1,220 @@
+/* account, limit, usage, occupied: on pools that count, and on those that do not. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "suite.h"
+
+#define MEBIBYTE (UINT64_C(1) << 20)
+
+static const struct uuid group = { { 7, 7, [15] = 70 } };
+static const struct uuid branch_a = { { 1, 1, [15] = 10 } }, branch_b = { { 2, 2, [15] = 20 } };
+
+/* A fresh pool that counts, with `branch_a` in `group`; NULL where the pool cannot. */
+static struct pool *counting(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct pool_stats stats;
+
+	check_ok(call(pool, stats, &stats, &err));
+	if (!stats.quota)
+		return NULL;
+	check_ok(call(pool, account, &branch_a, &group, &err));
+	check_ok(call(pool, account, &branch_a, &group, &err));
+	check_ok(call(pool, head_create, &branch_a, &err));
+	return pool;
+}
+
+/* 0, or the errno that ended it; synced, so that the space is allocated. */
+static int fill(struct pool *pool, const struct uuid *branch, const char *name, uint64_t bytes)
+{
+	static char block[1 << 20];
+	const struct tree head = tree_head(branch);
+	struct fl_error err = { 0 };
+	int tree, file, failure = 0;
+
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = (char)(i * i >> 3);
+	check_ok(call(pool, tree_open, &head, &tree, &err));
+	file = openat(tree, name, O_CREAT | O_WRONLY, 0644);
+	if (file < 0)
+		failure = errno;
+	for (uint64_t done = 0; !failure && done < bytes; done += sizeof(block))
+		if (write(file, block, sizeof(block)) < 0)
+			failure = errno;
+	if (!failure && fsync(file) < 0)
+		failure = errno;
+	if (file >= 0)
+		close(file);
+	close(tree);
+	return failure;
+}
+
+static uint64_t used(struct pool *pool, enum account account, const struct uuid *uuid)
+{
+	struct fl_error err = { 0 };
+	struct usage usage;
+
+	check_ok(call(pool, sync, &err));
+	check_ok(call(pool, usage, account, uuid, &usage, &err));
+	check(usage.known);
+	return usage.bytes;
+}
+
+static void a_pool_says_whether_it_counts(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct pool_stats stats;
+	struct usage usage = { .known = true };
+
+	check_ok(call(pool, stats, &stats, &err));
+	check(stats.quota == (pool->spec.kind != POOL_DIRECTORY));
+	if (stats.quota)
+		return;
+	check_ok(call(pool, account, &branch_a, &group, &err));
+	check_ok(call(pool, head_create, &branch_a, &err));
+	check_ok(call(pool, limit, &group, 0, &err));
+	check_code(FL_UNSUPPORTED, call(pool, limit, &group, MEBIBYTE, &err));
+	check(err.hint[0]);
+	check_ok(call(pool, usage, ACCOUNT_BRANCH, &branch_a, &usage, &err));
+	check(!usage.known);
+}
+
+static void what_heads_allocate_counts_for_branch_and_group(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct tree first = snapshot_number(&branch_a, 1), head = tree_head(&branch_a);
+	const struct uuid operation = uuid_new();
+
+	if (!pool)
+		return;
+	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	check_ok(call(pool, account, &branch_b, &group, &err));
+	check_ok(call(pool, head_clone, &branch_b, &first, &err));
+	check(used(pool, ACCOUNT_BRANCH, &branch_b) < MEBIBYTE); /* shared: another's */
+	check(fill(pool, &branch_b, "more", 4 * MEBIBYTE) == 0);
+	check(used(pool, ACCOUNT_BRANCH, &branch_b) >= 4 * MEBIBYTE);
+	/* A swapped head still counts, the new one too. */
+	check_ok(call(pool, head_swap, &branch_a, &first, &operation, &err));
+	check(fill(pool, &branch_a, "new", 2 * MEBIBYTE) == 0);
+	check(used(pool, ACCOUNT_BRANCH, &branch_a) >= 10 * MEBIBYTE);
+	check(used(pool, ACCOUNT_GROUP, &group) >= 14 * MEBIBYTE);
+	check(used(pool, ACCOUNT_GROUP, &group) < 16 * MEBIBYTE);
+}
+
+static void a_limit_stops_writing_and_nothing_else(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct tree head = tree_head(&branch_a), first = snapshot_number(&branch_a, 1),
+			  second = snapshot_number(&branch_a, 2);
+	const struct uuid operation = uuid_new();
+	const struct tree retired = tree_retired(&operation);
+
+	if (!pool)
+		return;
+	check_ok(call(pool, limit, &group, 16 * MEBIBYTE, &err));
+	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	check(fill(pool, &branch_a, "much", 64 * MEBIBYTE) == EDQUOT);
+	check(used(pool, ACCOUNT_GROUP, &group) <= 16 * MEBIBYTE);
+	check_ok(call(pool, snapshot, &head, &second, &err));
+	check_ok(call(pool, account, &branch_b, &group, &err));
+	check_ok(call(pool, head_clone, &branch_b, &second, &err));
+	check(fill(pool, &branch_b, "much", 64 * MEBIBYTE) == EDQUOT); /* by any branch of it */
+	check_ok(call(pool, head_swap, &branch_a, &first, &operation, &err));
+	check_ok(call(pool, tree_delete, &retired, &err));
+	check_ok(call(pool, tree_delete, &second, &err));
+	check_ok(call(pool, limit, &group, 0, &err));
+	check(fill(pool, &branch_a, "much", 64 * MEBIBYTE) == 0);
+}
+
+static void a_limit_is_kept_over_reopening(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	struct usage usage;
+
+	if (!pool)
+		return;
+	check_ok(call(pool, limit, &group, 16 * MEBIBYTE, &err));
+	check_ok(call(pool, sync, &err));
+	pool = reopened();
+	check_ok(call(pool, usage, ACCOUNT_GROUP, &group, &usage, &err));
+	check(usage.known && usage.limit == 16 * MEBIBYTE);
+	check(fill(pool, &branch_a, "much", 64 * MEBIBYTE) == EDQUOT);
+}
+
+/* What is left of a deleted branch is gone with the next opening; what lives stays. */
+static void groups_of_deleted_trees_are_removed(void)
+{
+	static const struct uuid other = { { 8, 8, [15] = 80 } };
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct tree head = tree_head(&branch_b);
+	struct usage usage;
+
+	if (!pool)
+		return;
+	check_ok(call(pool, account, &branch_b, &other, &err));
+	check_ok(call(pool, head_create, &branch_b, &err));
+	check_ok(call(pool, sync, &err));
+	pool = reopened();
+	check_ok(call(pool, usage, ACCOUNT_BRANCH, &branch_b, &usage, &err));
+	check(usage.known);
+	check_ok(call(pool, tree_delete, &head, &err));
+	for (int i = 0; usage.known && i < 1000; i++) { /* the kernel deletes in its own time */
+		check_ok(call(pool, sync, &err));
+		pool = reopened();
+		check_ok(call(pool, usage, ACCOUNT_GROUP, &other, &usage, &err));
+	}
+	check(!usage.known);
+	check_ok(call(pool, usage, ACCOUNT_GROUP, &group, &usage, &err));
+	check(usage.known);
+}
+
+static void a_tree_is_as_large_as_its_files(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct tree head = tree_head(&branch_a), first = snapshot_number(&branch_a, 1);
+	uint64_t bytes, again;
+
+	if (!pool)
+		return;
+	check_ok(call(pool, occupied, &head, &bytes, &err));
+	check(bytes == 0);
+	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
+	check_ok(call(pool, sync, &err));
+	check_ok(call(pool, occupied, &head, &bytes, &err));
+	check(bytes == 8 * MEBIBYTE);
+	check_ok(call(pool, occupied, &head, &again, &err)); /* kept */
+	check(again == bytes);
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	check(fill(pool, &branch_a, "file", MEBIBYTE) == 0); /* the first of eight */
+	write_to(&head, "little", "five!");
+	check_ok(call(pool, sync, &err));
+	check_ok(call(pool, occupied, &head, &bytes, &err));
+	check(bytes == 8 * MEBIBYTE + 5);
+	check_ok(call(pool, occupied, &first, &bytes, &err));
+	check(bytes == 8 * MEBIBYTE);
+}
+
+int main(int argc, char **argv)
+{
+	return suite_main(argc, argv, DRIVER_CAN_LIMIT,
+			  (struct check[]){
+				  CHECK(a_pool_says_whether_it_counts),
+				  CHECK(what_heads_allocate_counts_for_branch_and_group),
+				  CHECK(a_limit_stops_writing_and_nothing_else),
+				  CHECK(a_limit_is_kept_over_reopening),
+				  CHECK(groups_of_deleted_trees_are_removed),
+				  CHECK(a_tree_is_as_large_as_its_files),
+				  CHECK_END,
+			  });
+}
