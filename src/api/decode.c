@@ -60,6 +60,7 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(devices, TYPE_FLAG),
 	FIELD(setuid, TYPE_FLAG),
 	FIELD(directory, TYPE_STRING),
+	FIELD(quota, TYPE_NUMBER),
 };
 
 static const char *const type_names[] = {

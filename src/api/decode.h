@@ -46,7 +46,8 @@
 #define IN_DEVICES (UINT64_C(1) << 27)
 #define IN_SETUID (UINT64_C(1) << 28)
 #define IN_DIRECTORY (UINT64_C(1) << 29)
-#define INPUT_COUNT 30
+#define IN_QUOTA (UINT64_C(1) << 30)
+#define INPUT_COUNT 31
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -88,10 +89,9 @@ struct input {
 	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
 	struct metadata metadata;
 	struct string_array unset;
-	uint64_t size, limit;
 	const char *operation, *compression, *directory;
-	bool devices, setuid;
-	bool sparse, compress, force;
+	uint64_t size, limit, quota;
+	bool sparse, compress, force, devices, setuid;
 };
 
 void input_done(struct input *input);

@@ -21,6 +21,14 @@ static void add_size(struct json *json, const char *key, uint64_t size)
 	json_put_int(json, key, size > INT64_MAX ? INT64_MAX : (int64_t)size);
 }
 
+static void add_amount(struct json *json, const char *key, const struct amount *amount)
+{
+	if (amount->known)
+		add_size(json, key, amount->bytes);
+	else
+		json_put_null(json, key);
+}
+
 static void add_metadata(struct json *json, const struct metadata *metadata)
 {
 	json_put_object(json, "metadata");
@@ -68,7 +76,13 @@ void encode_volume(struct json *json, const char *key, const struct volume *volu
 	json_put_string(json, "description", volume->description ? volume->description : "");
 	add_metadata(json, &volume->metadata);
 	add_string(json, "mount_path", volume->mount_path);
-	json_put_null(json, "quota");
+	if (volume->quota)
+		add_size(json, "quota", volume->quota);
+	else
+		json_put_null(json, "quota");
+	json_put_object(json, "usage");
+	add_amount(json, "allocated", &volume->allocated);
+	json_end(json);
 	add_origin(json, &volume->origin);
 	json_put_time(json, "created", volume->created);
 	add_names(json, "branches", volume->branches, volume->branch_count);
@@ -102,6 +116,11 @@ void encode_branch(struct json *json, const char *key, const struct branch *bran
 	add_id(json, "tip", branch->tip);
 	add_origin(json, &branch->origin);
 	add_size(json, "snapshots", branch->snapshots);
+	json_put_object(json, "usage");
+	add_amount(json, "allocated", &branch->allocated);
+	add_amount(json, "live", &branch->live);
+	add_amount(json, "history", &branch->history);
+	json_end(json);
 	json_put_time(json, "created", branch->created);
 	json_put_null(json, "policy");
 	json_end(json);
@@ -225,6 +244,7 @@ void encode_pool(struct json *json, const char *key, const struct pool_report *p
 	else
 		json_put_null(json, "host_free");
 	json_put_bool(json, "read_only", pool->stats.read_only);
+	json_put_bool(json, "quota", pool->stats.quota);
 	json_put_string(json, "health", pool->stats.health);
 	json_end(json);
 }

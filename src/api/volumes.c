@@ -50,6 +50,7 @@ int post_volumes(struct call *call, struct fl_error *err)
 		.mount_path = input->mount_path,
 		.metadata = &input->metadata,
 		.from = input->from,
+		.quota = input->quota,
 	};
 	own(volume_done) struct volume volume = { 0 };
 	int r = engine_create(call->engine, &options, &volume, err);
@@ -94,6 +95,7 @@ static int set_volume(struct call *call, struct fl_error *err)
 	struct set_options options = {
 		.description = input->description,
 		.mount_path = input->mount_path,
+		.quota = input->given & IN_QUOTA ? &input->quota : NULL,
 		.metadata = &input->metadata,
 		.unset = input->unset.items,
 		.unset_count = input->unset.count,

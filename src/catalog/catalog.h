@@ -105,6 +105,7 @@ struct volume_row {
 	int64_t created;
 	int64_t destroyed;   /* 0: alive.  In the trash since then: its name is free */
 	uint32_t last_stash; /* number given last; numbers are never given again */
+	uint64_t quota;	     /* bytes; 0: none */
 };
 void volume_row_done(struct volume_row *row);
 #define own_volume_row own(volume_row_done)

@@ -173,9 +173,13 @@ static const char version_2[] = "CREATE TABLE operation (\n"
 				"CREATE INDEX operation_running ON operation (number)\n"
 				"	WHERE state = 'running';\n";
 
+/* Bytes; 0: none. */
+static const char version_3[] = "ALTER TABLE volume ADD COLUMN quota INTEGER NOT NULL DEFAULT 0;\n";
+
 static const char *const steps[] = {
 	version_1,
 	version_2,
+	version_3,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

@@ -10,7 +10,7 @@
 
 #define VOLUME                                                                      \
 	"uuid, name, owner, epoch, description, metadata, mount_path, origin_ref, " \
-	"origin_snapshot, created, destroyed, last_stash"
+	"origin_snapshot, created, destroyed, last_stash, quota"
 #define BRANCH                                                                               \
 	"b.uuid, b.volume, b.instance, b.name, b.origin_ref, b.origin_snapshot, b.created, " \
 	"b.destroyed, b.retired, b.mounted, b.last_sequence, b.last_time"
@@ -43,11 +43,11 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_VOLUME_FIND] = "SELECT " VOLUME " FROM volume WHERE name = ?1 AND destroyed = 0",
 	[SQL_VOLUME_GET] = "SELECT " VOLUME " FROM volume WHERE uuid = ?1",
 	[SQL_VOLUME_INSERT] = "INSERT INTO volume (" VOLUME ") VALUES "
-			      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+			      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[SQL_VOLUME_UPDATE] = "UPDATE volume SET name = ?2, owner = ?3, epoch = ?4, "
 			      "description = ?5, metadata = ?6, mount_path = ?7, origin_ref = ?8, "
 			      "origin_snapshot = ?9, created = ?10, destroyed = ?11, "
-			      "last_stash = ?12 WHERE uuid = ?1",
+			      "last_stash = ?12, quota = ?13 WHERE uuid = ?1",
 	[SQL_VOLUME_DELETE] = "DELETE FROM volume WHERE uuid = ?1",
 	[SQL_VOLUME_DELETE_STASHES] = "DELETE FROM stash WHERE volume = ?1",
 	[SQL_VOLUME_DELETE_TAGS] = "DELETE FROM tag WHERE volume = ?1",

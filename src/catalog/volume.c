@@ -19,6 +19,7 @@ static int read_row(struct query *q, struct volume_row *ret, struct fl_error *er
 		.created = query_int(q, 9),
 		.destroyed = query_int(q, 10),
 		.last_stash = (uint32_t)query_int(q, 11),
+		.quota = (uint64_t)query_int(q, 12),
 	};
 
 	query_string(q, 1, row.name, sizeof(row.name));
@@ -31,7 +32,7 @@ static int read_row(struct query *q, struct volume_row *ret, struct fl_error *er
 	return 0;
 }
 
-/* Values 1 to 12 of the statements that write a row; `metadata` must live as long as the query. */
+/* Values 1 to 13 of the statements that write a row; `metadata` must live as long as the query. */
 static void bind_row(struct query *q, const struct volume_row *row, struct text *metadata)
 {
 	metadata_encode(&row->metadata, metadata);
@@ -47,6 +48,7 @@ static void bind_row(struct query *q, const struct volume_row *row, struct text 
 	query_bind_int(q, 10, row->created);
 	query_bind_int(q, 11, row->destroyed);
 	query_bind_int(q, 12, row->last_stash);
+	query_bind_int(q, 13, (int64_t)row->quota);
 }
 
 static int no_such_volume(const struct uuid *uuid, struct fl_error *err)

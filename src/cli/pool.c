@@ -94,6 +94,7 @@ static void print_pool(struct value *pool)
 	print_fact("health", field(pool, "health"));
 	print_fact("writable",
 		   field_bool(pool, "read_only") ? "no: the file system is read-only" : "yes");
+	print_fact("quotas", field_bool(pool, "quota") ? "yes" : "no: space is not counted");
 	print_fact("uuid", field(pool, "uuid"));
 	print_fact("instance", field(pool, "instance"));
 }

@@ -53,6 +53,14 @@ static void fact_origin(struct value *object)
 	print_fact("from", field(value_get(object, "origin"), "ref"));
 }
 
+/* Unknown: no line. */
+static void fact_size(const char *label, struct value *object, const char *key)
+{
+	char text[PRINT_TEXT];
+
+	print_fact(label, field_size(object, key, text));
+}
+
 static void print_volume(struct value *volume)
 {
 	print_fact("volume", field(volume, "name"));
@@ -62,6 +70,8 @@ static void print_volume(struct value *volume)
 	fact_time("created", field_time(volume, "created"));
 	fact_origin(volume);
 	print_fact("mount path", field(volume, "mount_path"));
+	fact_size("quota", volume, "quota");
+	fact_size("used", value_get(volume, "usage"), "allocated");
 	fact_list("branches", volume, "branches");
 	fact_metadata(volume);
 	print_fact("uuid", field(volume, "uuid"));
@@ -69,12 +79,17 @@ static void print_volume(struct value *volume)
 
 static void print_branch(struct value *branch)
 {
+	struct value *usage = value_get(branch, "usage");
+
 	print_fact("branch", field(branch, "ref"));
 	print_fact("instance", field(branch, "instance"));
 	print_fact("path", field(branch, "path"));
 	print_fact("mounted", field_bool(branch, "mounted") ? "yes" : "no");
 	print_fact("tip", field(branch, "tip"));
 	fact_int("snapshots", field_int(branch, "snapshots"));
+	fact_size("used", usage, "allocated");
+	fact_size("live", usage, "live");
+	fact_size("history", usage, "history");
 	fact_time("created", field_time(branch, "created"));
 	fact_origin(branch);
 	print_fact("uuid", field(branch, "uuid"));

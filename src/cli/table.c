@@ -46,6 +46,7 @@ static const struct option create_options[] = {
 	{ OPT_FROM_DIRECTORY, "from-directory", 0, "PATH", "begin with a copy of this directory" },
 	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "free text" },
 	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "where a container sees the volume" },
+	{ OPT_QUOTA, "quota", 0, "SIZE", "the most that it may take: 512M, 20G, 1T" },
 	{ OPT_SET, "set", 0, "KEY=VALUE", "metadata; may be repeated" },
 	{ 0 },
 };
@@ -68,6 +69,7 @@ static const struct option export_options[] = {
 static const struct option set_options[] = {
 	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "of a volume: free text" },
 	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "of a volume: where a container sees it" },
+	{ OPT_QUOTA, "quota", 0, "SIZE", "of a volume: the most that it may take" },
 	{ OPT_NAME, "name", 0, "NAME", "of a snapshot" },
 	{ OPT_MESSAGE, "message", 'm', "MESSAGE", "of a snapshot" },
 	{ 0 },
@@ -76,6 +78,7 @@ static const struct option set_options[] = {
 static const struct option unset_options[] = {
 	{ OPT_DESCRIPTION, "description", 'd', NULL, "remove a volume's description" },
 	{ OPT_MOUNT_PATH, "mount-path", 0, NULL, "remove a volume's mount path" },
+	{ OPT_QUOTA, "quota", 0, NULL, "remove a volume's quota" },
 	{ OPT_NAME, "name", 0, NULL, "remove a snapshot's name" },
 	{ OPT_MESSAGE, "message", 'm', NULL, "remove a snapshot's message" },
 	{ 0 },

@@ -97,6 +97,13 @@ bool field_bool(struct value *object, const char *key)
 	return value_is(value_get(object, key), VALUE_TRUE);
 }
 
+char *field_size(struct value *object, const char *key, char text[static PRINT_TEXT])
+{
+	if (!value_is(value_get(object, key), VALUE_NUMBER))
+		return NULL;
+	return print_size((uint64_t)field_int(object, key), text);
+}
+
 int64_t field_time(struct value *object, const char *key)
 {
 	const char *value = field(object, key);

@@ -40,6 +40,8 @@ void print_item(const struct value *item, bool first);
 const char *field(struct value *object, const char *key);
 int64_t field_int(struct value *object, const char *key);
 bool field_bool(struct value *object, const char *key);
+/* A number of bytes as print_size(); NULL when it is null. */
+char *field_size(struct value *object, const char *key, char text[static PRINT_TEXT]);
 /* RFC 3339 to ns UTC. */
 int64_t field_time(struct value *object, const char *key);
 /* As a cell: local on a terminal, else as the daemon wrote it. */

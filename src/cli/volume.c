@@ -6,6 +6,18 @@
 #include "cli/verbs.h"
 #include "model/nouns.h"
 
+static int put_quota(struct body *body, const struct invocation *in, struct fl_error *err)
+{
+	uint64_t quota;
+
+	if (!option_given(in, OPT_QUOTA))
+		return 0;
+	if (size_parse(in->options[OPT_QUOTA], &quota, err) < 0)
+		return fl_wrap(err, "--quota");
+	body_int(body, "quota", (int64_t)quota);
+	return 0;
+}
+
 /* --- create ------------------------------------------------------------------- */
 
 static int create_body(struct invocation *in, struct body *body, struct fl_error *err)
@@ -20,7 +32,8 @@ static int create_body(struct invocation *in, struct body *body, struct fl_error
 	put_option(body, in, OPT_FROM, "from");
 	put_option(body, in, OPT_DESCRIPTION, "description");
 	put_option(body, in, OPT_MOUNT_PATH, "mount_path");
-	if (put_metadata(body, in->settings, in->setting_count, err) < 0)
+	if (put_quota(body, in, err) < 0 ||
+	    put_metadata(body, in->settings, in->setting_count, err) < 0)
 		return fl_failed(err);
 	return 0;
 }
@@ -55,10 +68,15 @@ int verb_create(struct invocation *in, struct fl_error *err)
 /* --- list ---------------------------------------------------------------------- */
 
 static const struct column volume_columns[] = {
-	{ "NAME", PAINT_NAME, false },	     { "OWNER", PAINT_NONE, false },
-	{ "BRANCHES", PAINT_NONE, true },    { "SNAPSHOTS", PAINT_NONE, true },
-	{ "AGE", PAINT_NONE, true },	     { "PATH", PAINT_NONE, false },
-	{ "DESCRIPTION", PAINT_DIM, false }, { 0 },
+	{ "NAME", PAINT_NAME, false },
+	{ "OWNER", PAINT_NONE, false },
+	{ "BRANCHES", PAINT_NONE, true },
+	{ "SNAPSHOTS", PAINT_NONE, true },
+	{ "USED", PAINT_NONE, true },
+	{ "AGE", PAINT_NONE, true },
+	{ "PATH", PAINT_NONE, false },
+	{ "DESCRIPTION", PAINT_DIM, false },
+	{ 0 },
 };
 
 struct holding { /* what a volume has, from its branches */
@@ -114,6 +132,7 @@ static void add_volume(struct table *table, struct value *volume, const struct h
 	table_add(table, number);
 	snprintf(number, sizeof(number), "%lld", holding ? (long long)holding->snapshots : 0);
 	table_add(table, number);
+	table_add(table, field_size(value_get(volume, "usage"), "allocated", number));
 	table_add(table, print_age(field_time(volume, "created"), number));
 	table_add(table, holding ? holding->path : NULL);
 	table_add(table, field(volume, "description"));
@@ -223,6 +242,8 @@ static int check_settable(const struct invocation *in, const struct ref *ref, st
 	r = refuse_option(in, OPT_DESCRIPTION, "description", "volumes", err);
 	if (r == 0)
 		r = refuse_option(in, OPT_MOUNT_PATH, "mount-path", "volumes", err);
+	if (r == 0)
+		r = refuse_option(in, OPT_QUOTA, "quota", "volumes", err);
 	return r;
 }
 
@@ -254,7 +275,9 @@ int verb_set(struct invocation *in, struct fl_error *err)
 	put_option(body, in, OPT_MOUNT_PATH, "mount_path");
 	put_option(body, in, OPT_NAME, "name");
 	put_option(body, in, OPT_MESSAGE, "message");
-	r = put_metadata(body, in->operands + 1, in->operand_count - 1, err);
+	r = put_quota(body, in, err);
+	if (r == 0)
+		r = put_metadata(body, in->operands + 1, in->operand_count - 1, err);
 	if (r < 0)
 		return r;
 	if (body_is_empty(body)) {
@@ -285,6 +308,8 @@ int verb_unset(struct invocation *in, struct fl_error *err)
 	put_removal(body, in, OPT_MOUNT_PATH, "mount_path");
 	put_removal(body, in, OPT_NAME, "name");
 	put_removal(body, in, OPT_MESSAGE, "message");
+	if (option_given(in, OPT_QUOTA))
+		body_int(body, "quota", 0);
 	if (in->operand_count > 1)
 		body_array(body, "unset");
 	for (size_t i = 1; i < in->operand_count; i++)

@@ -285,9 +285,9 @@ struct driver {
 	/* --- space by branch (DRIVER_CAN_LIMIT) ----------------------------- */
 
 	/*
-	 * From now on heads made for `branch` count for it and for `group`.
-	 * Called before its head is made.  A pool that does not count (see
-	 * pool_stats.quota) does nothing.  Repeatable; durable with the head.
+	 * From now on heads made for `branch`, and the one that is there, count
+	 * for it and for `group`.  Called before its first head is made.  A pool that does not
+	 * count (see pool_stats.quota) does nothing.  Repeatable; durable with the head.
 	 */
 	int (*account)(struct pool *pool, const struct uuid *branch, const struct uuid *group,
 		       struct fl_error *err);

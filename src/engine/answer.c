@@ -44,13 +44,15 @@ int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row 
 		.epoch = row->epoch,
 		.description = xstrdup(row->description ? row->description : ""),
 		.mount_path = row->mount_path ? xstrdup(row->mount_path) : NULL,
+		.quota = row->quota,
 		.origin = row->origin,
 		.created = row->created,
 	};
 	memcpy(ret->name, row->name, NAME_TEXT);
 	metadata_copy(&row->metadata, &ret->metadata);
 	answer_instance(engine, tx, &row->owner, ret->owner);
-	if (tx_branch_each(tx, &row->uuid, false, add_branch_name, ret, err) == 0)
+	if (quota_usage(engine, ACCOUNT_GROUP, &row->uuid, &ret->allocated, err) == 0 &&
+	    tx_branch_each(tx, &row->uuid, false, add_branch_name, ret, err) == 0)
 		return 0;
 	volume_done(ret);
 	*ret = (struct volume){ 0 };
@@ -101,6 +103,7 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 		.created = row->created,
 	};
 	if (tip_of(tx, row, &ret->tip, err) < 0 ||
+	    quota_usage(engine, ACCOUNT_BRANCH, &row->uuid, &ret->allocated, err) < 0 ||
 	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0)
 		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);

@@ -50,11 +50,19 @@ static int make_head(struct engine *engine, const struct birth *birth, struct fl
 {
 	const struct driver *driver = driver_of(engine);
 
+	if (birth->new_volume && birth->volume->quota &&
+	    quota_limit(engine, birth->volume, err) < 0)
+		return fl_failed(err);
 	if (birth->has_from && birth->from.kind == TREE_STAGING) {
-		if (driver->head_restore(engine->pool, &birth->from, &birth->branch.uuid, err) < 0)
+		/* It was made outside; as a head it counts, with all that it holds. */
+		if (driver->head_restore(engine->pool, &birth->from, &birth->branch.uuid, err) <
+			    0 ||
+		    quota_account(engine, &birth->branch, err) < 0)
 			return fl_failed(err);
 		return driver->sync(engine->pool, err);
 	}
+	if (quota_account(engine, &birth->branch, err) < 0)
+		return fl_failed(err);
 	if (birth->has_from)
 		return driver->head_clone(engine->pool, &birth->branch.uuid, &birth->from, err);
 	if (driver->head_create(engine->pool, &birth->branch.uuid, err) < 0)
@@ -143,6 +151,7 @@ int birth_run(struct engine *engine, const struct birth *birth, struct fl_error 
 			return 0;
 		}
 	}
+	quota_explain(birth->volume, err);
 	take_back(engine, &rows, linked);
 	return fl_failed(err);
 }

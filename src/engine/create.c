@@ -14,6 +14,8 @@ int check_create_options(const struct create_options *options, struct fl_error *
 		return fl_failed(err);
 	if (options->mount_path && check_mount_path(options->mount_path, err) < 0)
 		return fl_failed(err);
+	if (options->quota && quota_check_size(options->quota, err) < 0)
+		return fl_failed(err);
 	if (options->from)
 		return check_form(options->from,
 				  FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
@@ -42,7 +44,11 @@ void fill_volume_row(struct engine *engine, const struct create_options *options
 		     struct volume_row *row)
 {
 	*row = (struct volume_row){
-		.uuid = uuid_new(), .owner = engine->instance, .epoch = 1, .created = clock_now()
+		.uuid = uuid_new(),
+		.owner = engine->instance,
+		.epoch = 1,
+		.created = clock_now(),
+		.quota = options->quota,
 	};
 	snprintf(row->name, sizeof(row->name), "%s", options->name);
 	if (options->description && options->description[0])

@@ -104,6 +104,7 @@ struct create_options {
 	const char *mount_path;		 /* absolute, or NULL */
 	const struct metadata *metadata; /* NULL = none */
 	const struct ref *from; /* a snapshot, tag, stash, branch of another volume; NULL = empty */
+	uint64_t quota;		/* bytes; 0 = none */
 };
 
 must_check int engine_create(struct engine *engine, const struct create_options *options,
@@ -127,6 +128,7 @@ must_check int engine_branch_show(struct engine *engine, const struct ref *ref, 
 struct set_options {
 	const char *description;	 /* volumes */
 	const char *mount_path;		 /* volumes */
+	const uint64_t *quota;		 /* volumes: bytes; 0 removes it */
 	const char *name;		 /* snapshots */
 	const char *message;		 /* snapshots */
 	const struct metadata *metadata; /* volumes and snapshots: pairs to set; NULL = none */

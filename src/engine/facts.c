@@ -3,7 +3,7 @@
  *
  *	{"format": 1,
  *	 "volume": {"uuid", "name", "owner", "epoch", "description", "mount_path",
- *	            "metadata", "origin_ref", "origin_id", "created", "destroyed"},
+ *	            "metadata", "quota", "origin_ref", "origin_id", "created", "destroyed"},
  *	 "branch": {"uuid", "name", "instance", "instance_name", "origin_ref",
  *	            "origin_id", "created", "destroyed", "retired", "mounted"},
  *	 "lines": [{"start", "parent_branch", "parent_time"}]}
@@ -53,6 +53,7 @@ static void add_volume(struct json *json, const struct volume_row *row)
 	json_put_int(json, "epoch", (int64_t)row->epoch);
 	json_put_string(json, "description", row->description);
 	json_put_string(json, "mount_path", row->mount_path);
+	json_put_int(json, "quota", (int64_t)row->quota);
 	json_put_object(json, "metadata");
 	for (size_t i = 0; i < row->metadata.count; i++)
 		json_put_string(json, row->metadata.pairs[i].key, row->metadata.pairs[i].value);
@@ -253,6 +254,7 @@ static bool read_volume(const json_t *object, struct volume_row *ret)
 	ret->epoch = (uint64_t)read_int(object, "epoch");
 	ret->description = read_text(object, "description");
 	ret->mount_path = read_text(object, "mount_path");
+	ret->quota = (uint64_t)read_int(object, "quota");
 	ret->created = read_int(object, "created");
 	ret->destroyed = read_int(object, "destroyed");
 	read_origin(object, &ret->origin);

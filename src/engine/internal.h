@@ -375,6 +375,34 @@ struct branch_row birth_branch(struct engine *engine, const struct volume_row *v
  */
 void birth_from(struct birth *birth, const struct target *target, const struct snapshot_row *taken);
 
+/* --- quotas and usage (quota.c)
+ * ------------------------------------------------------------------------- */
+
+/* In a pool that does not count, account does nothing, limit is FL_UNSUPPORTED, usage not known. */
+
+/* Before the head of a new branch is made: what is written to it counts for its volume. */
+must_check int quota_account(struct engine *engine, const struct branch_row *branch,
+			     struct fl_error *err);
+/* The pool keeps the volume to the quota in its row. */
+must_check int quota_limit(struct engine *engine, const struct volume_row *volume,
+			   struct fl_error *err);
+/* The same for a quota that is new: FL_INVALID when it is less than what is used. */
+must_check int quota_change(struct engine *engine, const struct volume_row *volume,
+			    struct fl_error *err);
+/* After a failure: back to what it was; what fails is logged. */
+void quota_put_back(struct engine *engine, const struct volume_row *volume, uint64_t former);
+/* Makes the pool agree with the catalogue. */
+must_check int quota_restore_all(struct engine *engine, struct fl_error *err);
+must_check int quota_usage(struct engine *engine, enum account account, const struct uuid *uuid,
+			   struct amount *ret, struct fl_error *err);
+/* Fills `live` and `history` of the answer about a branch; reads the metadata of its head. */
+must_check int quota_live(struct engine *engine, const struct branch_row *row, struct branch *ret,
+			  struct fl_error *err);
+/* An error that the volume's quota is the cause of says so. */
+void quota_explain(const struct volume_row *volume, struct fl_error *err);
+/* FL_INVALID: too small to be of use, or too large to be true. */
+must_check int quota_check_size(uint64_t quota, struct fl_error *err);
+
 /* --- checks of what users type (set.c)
  * ------------------------------------------------------------------ */
 

@@ -185,6 +185,8 @@ static int start(struct engine *engine, struct fl_error *err)
 	operations_recover(engine);
 	if (facts_refresh_all(engine, err) < 0)
 		note_facts_unwritten(engine, err);
+	if (quota_restore_all(engine, err) < 0)
+		return fl_wrap(err, "setting the quotas");
 	if ((driver->capabilities & DRIVER_CAN_EXPOSE) &&
 	    driver->expose(engine->pool, engine->mount_root, err) < 0)
 		return fl_wrap(err, "making the branches visible");

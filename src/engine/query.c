@@ -121,7 +121,13 @@ int engine_branch_show(struct engine *engine, const struct ref *ref, struct bran
 	if (look_up(engine, ref, FORM_VOLUME | FORM_BRANCH, "showing a branch", &inside, &tx,
 		    &target, err) < 0)
 		return fl_failed(err);
-	return answer_branch(engine, tx, &target.volume, &target.branch, ret, err);
+	if (answer_branch(engine, tx, &target.volume, &target.branch, ret, err) < 0)
+		return fl_failed(err);
+	if (ret->local && quota_live(engine, &target.branch, ret, err) < 0) {
+		branch_done(ret);
+		return fl_failed(err);
+	}
+	return 0;
 }
 
 static int add_tag(void *arg, const struct tag_row *row, struct fl_error *err)

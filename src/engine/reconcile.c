@@ -407,7 +407,8 @@ static int make_head(struct engine *engine, struct tx *tx, const struct branch_r
 	struct position position;
 	struct tree tree;
 
-	if (head_position(tx, &branch->uuid, &position, err) < 0)
+	if (head_position(tx, &branch->uuid, &position, err) < 0 ||
+	    quota_account(engine, branch, err) < 0)
 		return fl_failed(err);
 	if (position_is_none(&position))
 		return driver_of(engine)->head_create(engine->pool, &branch->uuid, err);

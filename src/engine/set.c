@@ -1,5 +1,5 @@
 /*
- * set and unset: description, mount path and metadata of volumes; name,
+ * set and unset: description, mount path, quota and metadata of volumes; name,
  * message and metadata of snapshots.
  */
 
@@ -94,6 +94,8 @@ static int write_volume(struct tx *tx, void *arg, struct fl_error *err)
 static int change_volume(struct volume_row *row, const struct set_options *options,
 			 struct fl_error *err)
 {
+	if (options->quota)
+		row->quota = *options->quota;
 	if (options->name || options->message)
 		return fl_fail(err, FL_INVALID,
 			       "a name or a message can be set on a snapshot; to give a volume "
@@ -114,14 +116,22 @@ int engine_set_volume(struct engine *engine, const struct ref *ref,
 	own_claim struct claim claim = { 0 };
 	own_tx struct tx *tx = NULL;
 	struct target *target;
+	uint64_t former;
 
 	if (check_form(ref, FORM_VOLUME, "set", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];
+	former = target->volume.quota;
 	if (change_volume(&target->volume, options, err) < 0 ||
-	    catalog_write(engine->catalog, CATALOG_DURABLE, write_volume, &target->volume, err) < 0)
+	    (options->quota && quota_change(engine, &target->volume, err) < 0))
 		return fl_failed(err);
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_volume, &target->volume, err) <
+	    0) {
+		if (options->quota)
+			quota_put_back(engine, &target->volume, former);
+		return fl_failed(err);
+	}
 	facts_refresh(engine, &target->branch.uuid);
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
@@ -136,9 +146,10 @@ static int write_snapshot(struct tx *tx, void *arg, struct fl_error *err)
 static int change_snapshot(struct snapshot_row *row, const struct set_options *options,
 			   struct fl_error *err)
 {
-	if (options->description || options->mount_path)
+	if (options->description || options->mount_path || options->quota)
 		return fl_fail(err, FL_INVALID,
-			       "a snapshot has no description and no mount path; it has a name, a "
+			       "a snapshot has no description, no mount path and no quota; it has "
+			       "a name, a "
 			       "message and metadata");
 	if (options->name && options->name[0] && ref_check_snapshot_name(options->name, err) < 0)
 		return fl_failed(err);

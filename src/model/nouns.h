@@ -44,6 +44,12 @@ enum pin {
 #define PIN_COUNT 5
 extern const char *const pin_names[PIN_COUNT];
 
+/* A number of bytes that may not be known. */
+struct amount {
+	bool known;
+	uint64_t bytes;
+};
+
 struct origin {		     /* of a volume made from another's snapshot, or of a branch */
 	char ref[REF_SHORT]; /* as it was named then; "" = none */
 	uint64_t snapshot;   /* id */
@@ -57,7 +63,9 @@ struct volume {
 	uint64_t epoch;
 	char *description; /* never NULL in an answer; "" = none */
 	struct metadata metadata;
-	char *mount_path; /* where a container sees it; NULL = none */
+	char *mount_path;	 /* where a container sees it; NULL = none */
+	uint64_t quota;		 /* bytes that its branches may allocate; 0 = no limit */
+	struct amount allocated; /* by its branches, and held since */
 	struct origin origin;
 	int64_t created;
 	char (*branches)[NAME_TEXT];
@@ -76,6 +84,9 @@ struct branch {
 	struct origin origin;
 	uint64_t snapshots; /* that this branch took and that still exist */
 	int64_t created;
+	struct amount allocated; /* by writing to it, and held since, also by snapshots */
+	struct amount live;	 /* that the files of its head take now */
+	struct amount history;	 /* of what is allocated, what the head has no more */
 };
 
 struct snapshot {

@@ -315,8 +315,10 @@ class Host:
 
     def state(self, contents=True):
         """Everything that the API tells of, and a digest of each head: equal means nothing changed."""
-        volumes = self.items("/v1/volumes")
-        state = {"volumes": volumes, "branches": self.items("/v1/branches"),
+        # What is used changes by itself too: space comes back when the kernel gets to it.
+        volumes = [{**item, "usage": None} for item in self.items("/v1/volumes")]
+        state = {"volumes": volumes,
+                 "branches": [{**item, "usage": None} for item in self.items("/v1/branches")],
                  "trash": self.items("/v1/trash")}
         for volume in volumes:
             for noun in ("tags", "stashes"):

@@ -179,6 +179,27 @@ static int make_group(struct btrfs_pool *pool, uint64_t number, struct fl_error 
 	return fl_fail_errno(err, "cannot make a quota group");
 }
 
+/* A head that is there already was made before the pool counted: it counts from now on. */
+static int assign_head(struct btrfs_pool *pool, const struct uuid *branch, struct fl_error *err)
+{
+	struct btrfs_ioctl_qgroup_assign_args args = { .assign = 1 };
+	struct btrfs_ioctl_get_subvol_info_args info;
+	const struct tree head = tree_head(branch);
+	own_fd int fd = -1;
+	int rc;
+
+	rc = btrfs_tree_open(&pool->pool, &head, &fd, err);
+	if (rc < 0)
+		return rc == -FL_NOT_FOUND ? 0 : rc;
+	if (subvol_info(fd, &info, err) < 0)
+		return fl_failed(err);
+	args.src = info.treeid;
+	args.dst = number_of(ACCOUNT_BRANCH, branch);
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
+		return fl_fail_errno(err, "cannot put a head into its quota group");
+	return 0;
+}
+
 int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uuid *group,
 		  struct fl_error *err)
 {
@@ -195,7 +216,7 @@ int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uui
 		return fl_failed(err);
 	if (ioctl(p->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
 		return fl_fail_errno(err, "cannot put a branch into its quota group");
-	return 0;
+	return assign_head(p, branch, err);
 }
 
 static int fail_uncounted(struct pool *pool, struct fl_error *err)

@@ -1,0 +1,202 @@
+/*
+ * Quotas and usage.
+ *
+ * A quota is a volume's: a limit of what its branches allocate, together with
+ * what snapshots hold of it.  The catalogue has the number and the pool keeps
+ * to it.  The pool is told first: where the catalogue then fails it is told
+ * again, and where a crash comes between, the next start makes the two agree.
+ *
+ * A branch counts for its volume from the moment its head is made, quota or
+ * not, so that a quota can be set at any time and the usage is always known.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/internal.h"
+
+#define MEBIBYTE (UINT64_C(1) << 20)
+#define SIZE_TEXT 32
+
+static char *size_text(uint64_t bytes, char text[static SIZE_TEXT])
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double amount = (double)bytes;
+	size_t unit = 0;
+
+	for (; amount >= 1024 && unit + 1 < array_size(units); unit++)
+		amount /= 1024;
+	snprintf(text, SIZE_TEXT, "%.4g %s", amount, units[unit]);
+	return text;
+}
+
+static bool can_limit(struct engine *engine)
+{
+	return driver_of(engine)->capabilities & DRIVER_CAN_LIMIT;
+}
+
+int quota_check_size(uint64_t quota, struct fl_error *err)
+{
+	if (quota >= MEBIBYTE && quota <= INT64_MAX)
+		return 0;
+	return fl_fail(err, FL_INVALID, "a quota of %" PRIu64 " bytes: it must be %s", quota,
+		       quota < MEBIBYTE ? "at least 1 MiB" : "less than 8 EiB");
+}
+
+int quota_account(struct engine *engine, const struct branch_row *branch, struct fl_error *err)
+{
+	if (!can_limit(engine))
+		return 0;
+	return driver_of(engine)->account(engine->pool, &branch->uuid, &branch->volume, err);
+}
+
+int quota_limit(struct engine *engine, const struct volume_row *volume, struct fl_error *err)
+{
+	if (can_limit(engine))
+		return driver_of(engine)->limit(engine->pool, &volume->uuid, volume->quota, err);
+	if (volume->quota == 0)
+		return 0;
+	return fl_fail(err, FL_UNSUPPORTED, "the driver '%s' has no quotas",
+		       driver_of(engine)->name);
+}
+
+/* What was written a moment ago is counted when it is on the disk. */
+static int refuse_below_use(struct engine *engine, const struct volume_row *volume,
+			    struct fl_error *err)
+{
+	char used_text[SIZE_TEXT], quota_text[SIZE_TEXT];
+	struct amount used;
+
+	if (driver_of(engine)->sync(engine->pool, err) < 0 ||
+	    quota_usage(engine, ACCOUNT_GROUP, &volume->uuid, &used, err) < 0)
+		return fl_failed(err);
+	if (!used.known || used.bytes <= volume->quota)
+		return 0;
+	fl_fail(err, FL_INVALID, "volume '%s' uses %s (%" PRIu64 " bytes): a quota of %s is less",
+		volume->name, size_text(used.bytes, used_text), used.bytes,
+		size_text(volume->quota, quota_text));
+	fl_hint(err, "destroy snapshots that nobody needs, or give it at least %" PRIu64 "M",
+		(used.bytes + MEBIBYTE - 1) / MEBIBYTE);
+	return fl_object(err, "%s", volume->name);
+}
+
+int quota_change(struct engine *engine, const struct volume_row *volume, struct fl_error *err)
+{
+	if (volume->quota &&
+	    (quota_check_size(volume->quota, err) < 0 || refuse_below_use(engine, volume, err) < 0))
+		return fl_failed(err);
+	if (quota_limit(engine, volume, err) < 0)
+		return fl_object(err, "%s", volume->name);
+	sync_soon(engine);
+	return 0;
+}
+
+void quota_put_back(struct engine *engine, const struct volume_row *volume, uint64_t former)
+{
+	const struct volume_row row = { .uuid = volume->uuid, .quota = former };
+	struct fl_error err;
+
+	if (quota_limit(engine, &row, &err) < 0)
+		log_error("a quota that was not to be changed is put back at the next start",
+			  "volume=%s error=%s", volume->name, err.text);
+}
+
+/* --- at start ----------------------------------------------------------------- */
+
+static int restore_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct engine *engine = arg;
+
+	if (!uuid_equal(&row->instance, &engine->instance))
+		return 0;
+	return quota_account(engine, row, err);
+}
+
+/* A pool that can't keep to the quota (any more) is no reason to serve nobody. */
+static int restore_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	struct engine *engine = arg;
+	struct usage usage;
+
+	if (driver_of(engine)->usage(engine->pool, ACCOUNT_GROUP, &row->uuid, &usage, err) < 0)
+		return fl_failed(err);
+	if (usage.limit != row->quota && quota_limit(engine, row, err) < 0)
+		log_error("a volume's quota has no effect", "volume=%s error=%s", row->name,
+			  err->text);
+	return 0;
+}
+
+int quota_restore_all(struct engine *engine, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	struct pool_stats stats;
+
+	if (!can_limit(engine))
+		return 0;
+	if (driver_of(engine)->stats(engine->pool, &stats, err) < 0 ||
+	    tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	if (!stats.read_only && stats.quota &&
+	    (tx_branch_each(tx, NULL, false, restore_branch, engine, err) < 0 ||
+	     each_destroyed_branch(tx, restore_branch, engine, err) < 0))
+		log_error("the space of some branches is not counted", "error=%s", err->text);
+	if (tx_volume_each(tx, "", SIZE_MAX, restore_volume, engine, err) < 0)
+		return fl_failed(err);
+	return tx_volume_each_destroyed(tx, restore_volume, engine, err);
+}
+
+/* --- figures -------------------------------------------------------------------- */
+
+int quota_usage(struct engine *engine, enum account account, const struct uuid *uuid,
+		struct amount *ret, struct fl_error *err)
+{
+	struct usage usage = { 0 };
+
+	if (can_limit(engine) &&
+	    driver_of(engine)->usage(engine->pool, account, uuid, &usage, err) < 0)
+		return fl_failed(err);
+	*ret = (struct amount){ usage.known, usage.bytes };
+	return 0;
+}
+
+/*
+ * A branch that began with the contents of another did not allocate all that its
+ * head has, and which part it did nobody counts: then its history is unknown.
+ */
+int quota_live(struct engine *engine, const struct branch_row *row, struct branch *ret,
+	       struct fl_error *err)
+{
+	const struct tree head = tree_head(&row->uuid);
+	uint64_t live;
+	int r;
+
+	if (!can_limit(engine))
+		return 0;
+	r = driver_of(engine)->occupied(engine->pool, &head, &live, err);
+	if (r < 0) /* a branch without a head can be shown too */
+		return r == -FL_NOT_FOUND ? 0 : r;
+	ret->live = (struct amount){ true, live };
+	if (ret->allocated.known && row->origin.ref[0] == '\0') {
+		uint64_t all = ret->allocated.bytes;
+
+		ret->history = (struct amount){ true, all > live ? all - live : 0 };
+	}
+	return 0;
+}
+
+/* --- messages ------------------------------------------------------------------- */
+
+void quota_explain(const struct volume_row *volume, struct fl_error *err)
+{
+	char text[SIZE_TEXT];
+
+	if (err->sys != EDQUOT || volume->quota == 0)
+		return;
+	*err = (struct fl_error){ 0 };
+	fl_fail_at(err, __FILE__, __LINE__, FL_NO_SPACE, 0,
+		   "the quota of volume '%s' (%s) is used up", volume->name,
+		   size_text(volume->quota, text));
+	fl_add_hint(err, "give it more: flocker set %s --quota SIZE, or destroy snapshots",
+		    volume->name);
+	fl_add_object(err, "%s", volume->name);
+}
