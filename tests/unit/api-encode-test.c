@@ -27,6 +27,7 @@ static void a_plain_volume_has_every_member(void)
 	encode_volume(&json, NULL, &volume);
 	check_string("{\"uuid\":\"" UUID "\",\"name\":\"mydata\",\"owner\":\"alpha\",\"epoch\":1,"
 		     "\"description\":\"\",\"metadata\":{},\"mount_path\":null,\"quota\":null,"
+		     "\"usage\":{\"allocated\":null},"
 		     "\"origin\":null,\"created\":\"2026-11-20T10:00:00.000000000Z\","
 		     "\"branches\":[]}",
 		     text_get(&text));
@@ -40,6 +41,8 @@ static void a_full_volume_shows_all_it_has(void)
 	char description[] = "a \"b\"", path[] = "/var/lib/x";
 	struct volume volume = { .description = description,
 				 .mount_path = path,
+				 .quota = 1048576,
+				 .allocated = { true, 4096 },
 				 .origin = { .ref = "v1@other", .snapshot = ID },
 				 .branches = branches,
 				 .branch_count = 2 };
@@ -50,7 +53,8 @@ static void a_full_volume_shows_all_it_has(void)
 	volume.metadata = metadata;
 	encode_volume(&json, NULL, &volume);
 	check(strstr(text_get(&text), "\"description\":\"a \\\"b\\\"\",\"metadata\":{\"k\":\"v\"},"
-				      "\"mount_path\":\"/var/lib/x\""));
+				      "\"mount_path\":\"/var/lib/x\",\"quota\":1048576,"
+				      "\"usage\":{\"allocated\":4096}"));
 	check(strstr(text_get(&text),
 		     "\"origin\":{\"ref\":\"v1@other\",\"snapshot\":\"9f3c2a1b5d6e7f80\"}"));
 	check(strstr(text_get(&text), "\"branches\":[\"trunk\",\"test\"]"));
