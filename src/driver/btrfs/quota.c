@@ -3,7 +3,7 @@
  *
  * Btrfs' simple quotas count each extent once, for the subvolume that allocated
  * it, as long as anything holds it: a snapshot costs nothing more with them
- * than without (ARCHITECTURE has the figures), where the older quota groups
+ * than without (docs/benchmarks.md has the figures), where the older quota groups
  * take half a second.  Three levels of groups stand above each other:
  *
  *	0/ID		a subvolume; the kernel makes it
