@@ -66,7 +66,9 @@ int btrfs_staging_create(struct pool *pool, const struct uuid *operation, struct
 	rc = tree_place(p, &staging, true, &dir, name, err);
 	if (rc < 0)
 		return rc;
-	rc = subvol_create(dir, name, account_number(p, branch), err);
+	/* For head_create() this is a branch, which counts from the start; an operation has no
+	 * account. */
+	rc = subvol_create(dir, name, account_number(p, operation), err);
 	if (rc < 0)
 		return rc;
 	rc = set_attributes(p, &staging, err);
