@@ -54,35 +54,25 @@ static const struct option *find_in(const struct option *options, const char *na
 	return NULL;
 }
 
-/* With `command` NULL: in any command. */
-static const struct option *find_option(const struct command *command, const char *name,
-					size_t length, char letter)
+const struct option *option_find(const struct command *command, const struct spelling *s)
 {
-	const struct option *found = find_in(global_options, name, length, letter);
+	const struct option *found = find_in(global_options, s->name, s->length, s->letter);
 
 	if (found)
 		return found;
 	if (command)
-		return find_in(command->options, name, length, letter);
+		return find_in(command->options, s->name, s->length, s->letter);
 	for (const struct command *c = commands; c->name && !found; c++)
-		found = find_in(c->options, name, length, letter);
+		found = find_in(c->options, s->name, s->length, s->letter);
 	return found;
 }
 
-/* A word that is an option, as it is written. */
-struct spelling {
-	const char *name;
-	size_t length;
-	char letter;	   /* of a short one, else 0 */
-	const char *value; /* what is attached to it, or NULL */
-};
-
-static bool is_option(const char *word)
+bool word_is_option(const char *word)
 {
 	return word[0] == '-' && word[1] != '\0';
 }
 
-static struct spelling spell(const char *word)
+struct spelling option_spell(const char *word)
 {
 	const char *equals = strchr(word, '=');
 
@@ -104,10 +94,10 @@ static const char *skip_options(int argc, char **argv, int *at)
 
 		if (strcmp(word, "--") == 0)
 			return *at < argc ? argv[(*at)++] : NULL;
-		if (!is_option(word))
+		if (!word_is_option(word))
 			return word;
-		s = spell(word);
-		option = find_option(NULL, s.name, s.length, s.letter);
+		s = option_spell(word);
+		option = option_find(NULL, &s);
 		if (option && option->value && !s.value)
 			(*at)++;
 	}
@@ -127,7 +117,7 @@ static const char *nearest_command(const char *typed)
 
 		if (alone < d)
 			d = alone;
-		if (d < best) {
+		if (d < best && c->group) {
 			best = d;
 			name = c->name;
 		}
@@ -205,7 +195,7 @@ static int fail_option(const struct command *command, const struct spelling *s,
 {
 	const char *dashes = s->letter ? "-" : "--";
 
-	if (command && find_option(NULL, s->name, s->length, s->letter))
+	if (command && option_find(NULL, s))
 		fl_fail(err, FL_INVALID, "'flocker %s' takes no option %s%.*s", command->name,
 			dashes, (int)s->length, s->name);
 	else
@@ -216,8 +206,8 @@ static int fail_option(const struct command *command, const struct spelling *s,
 
 static int take_option(struct invocation *in, int argc, char **argv, int *at, struct fl_error *err)
 {
-	struct spelling s = spell(argv[(*at)++]);
-	const struct option *o = find_option(in->command, s.name, s.length, s.letter);
+	struct spelling s = option_spell(argv[(*at)++]);
+	const struct option *o = option_find(in->command, &s);
 	const char *value = s.value;
 
 	if (!o || (!in->command && find_in(global_options, s.name, s.length, s.letter) == NULL))
@@ -269,7 +259,7 @@ static int read_words(struct invocation *in, int argc, char **argv, size_t skip,
 		if (!options_end && strcmp(argv[at], "--") == 0) {
 			options_end = true;
 			at++;
-		} else if (!options_end && is_option(argv[at])) {
+		} else if (!options_end && word_is_option(argv[at])) {
 			r = take_option(in, argc, argv, &at, err);
 			if (r < 0)
 				return r;

@@ -62,8 +62,8 @@ struct invocation;
 #define ANY_NUMBER 100000
 
 struct command {
-	const char *name;     /* "list", "pool create"; NULL ends the table */
-	const char *group;    /* heading in the overview; NULL: not shown there */
+	const char *name;  /* "list", "pool create"; NULL ends the table */
+	const char *group; /* heading in the overview; NULL: of no use to people, shown nowhere */
 	const char *operands; /* as in the synopsis: "NAME", "REF..." */
 	const char *summary;  /* one line */
 	const char *details;  /* paragraphs of at most 80 columns, or NULL */
@@ -110,6 +110,21 @@ const struct command *command_find(const char *name);
 
 /* Do commands of two words begin with this one ("pool")? */
 bool command_is_family(const char *word);
+
+/* A word that is an option, as it is written. */
+struct spelling {
+	const char *name; /* not terminated */
+	size_t length;
+	char letter;	   /* of a short one, else 0 */
+	const char *value; /* what is attached to it, or NULL */
+};
+
+/* Does it begin with a dash, and is more than that? */
+bool word_is_option(const char *word);
+/* Takes apart a word that is an option. */
+struct spelling option_spell(const char *word);
+/* The option that `command` takes by this name; with `command` NULL: that any command takes. */
+const struct option *option_find(const struct command *command, const struct spelling *spelling);
 
 /* "flocker pool grow [SIZE]", with its options where they are few; into `ret`. */
 struct text;

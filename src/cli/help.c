@@ -57,6 +57,8 @@ void help_overview(void)
 	puts("usage: flocker COMMAND [OPTION...]\n\n"
 	     "Data volumes with a history: snapshots, branches, tags, and a way back.");
 	for (const struct command *c = commands; c->name; c++) {
+		if (!c->group)
+			continue;
 		if (!group || strcmp(group, c->group) != 0)
 			printf("\n%s:\n", c->group);
 		group = c->group;
@@ -98,6 +100,8 @@ static void print_table(void)
 	puts("\t");
 	print_table_options(global_options);
 	for (const struct command *c = commands; c->name; c++) {
+		if (!c->group)
+			continue;
 		printf("%s\t%s\n", c->name, c->operands);
 		print_table_options(c->options);
 	}

@@ -262,5 +262,8 @@ const struct command commands[] = {
 	  verb_version },
 	{ "help", GROUP_OTHER, "[COMMAND]", "explain a command", NULL, help_options, 0, 2,
 	  verb_help },
+	{ "complete", NULL, "[WORD...]", "print what the last WORD may become, for shells",
+	  "The words are those after 'flocker', each its own, up to the cursor.", NULL, 0,
+	  ANY_NUMBER, verb_complete },
 	{ 0 },
 };

@@ -14,6 +14,9 @@ must_check int verb_version(struct invocation *in, struct fl_error *err);
 void help_command(const struct command *command);
 void help_overview(void);
 
+/* complete.c */
+must_check int verb_complete(struct invocation *in, struct fl_error *err);
+
 /* pool.c */
 must_check int verb_pool_create(struct invocation *in, struct fl_error *err);
 must_check int verb_pool_show(struct invocation *in, struct fl_error *err);
