@@ -36,10 +36,11 @@ _flocker()
 {
 	local words word part cut line kind
 
-	_flocker_split "$2"
-	part=${words[-1]}
+	part=$2
 	_flocker_split "${COMP_LINE:0:COMP_POINT}"
 	word=${words[-1]}
+	# With or without its quotes, as bash likes it.
+	[[ $word == *"$part" ]] || part=$(_flocker_split "$part" && printf %s "${words[-1]}")
 	cut=${word%"$part"}
 	mapfile -t COMPREPLY < <("$1" complete -- "${words[@]:1}" 2>/dev/null)
 	kind=${COMPREPLY[0]-}

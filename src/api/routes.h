@@ -16,7 +16,7 @@ struct call {
 	const struct input *input;
 	const struct http_request *request;
 	struct http_response *response; /* for a handler whose answer is a stream */
-	struct json *json; /* the answer's body; nothing is written for status 204 */
+	struct json *json;		/* the answer's body; nothing is written for status 204 */
 };
 
 struct route {
@@ -27,7 +27,7 @@ struct route {
 	struct accepts accepts;
 	const char *doc;  /* one line, the summary in openapi.yaml */
 	const char *verb; /* in the audit log: as the command is called; NULL: changes nothing */
-	bool streams;	 /* the body is no JSON, but a stream */
+	bool streams;	  /* the body is no JSON, but a stream */
 };
 
 /* Ends with a zeroed row. */

@@ -268,7 +268,6 @@ TYPED = {
     "flocker --root=/tmp/../nonexistent tags o": ["--root=/tmp/../nonexistent", "tags", "o"],
     "flocker branch ot": ["branch", "other/"],
     "flocker set mydata te": ["set", "mydata", "team="],
-    "flocker pool create --file a\\ fi": ["pool", "create", "--file", "a file.img"],
     "flocker pool create --directory=a": ["pool", "create", "--directory=a folder/"],
 }
 
@@ -290,6 +289,56 @@ def bash(typed):
         equal(shell.completes(typed), TYPED[typed], "words")
     finally:
         shell.close()
+
+
+FISH = {
+    "flocker ro": ["rollback"],
+    "flocker pool create --fi": ["--file"],
+    "flocker show mydata@{b": ["mydata@{before-upgrade}"],
+    "flocker show \'mydata@{b": ["mydata@{before-upgrade}"],
+    "flocker show mydata/te": ["mydata/test"],
+    "flocker untag v1@": ["v1@mydata"],
+    "flocker create x --from=mydata@{b": ["--from=mydata@{before-upgrade}"],
+    "flocker pool create --directory=a": ["--directory=a folder/"],
+    "flocker nosuch ": [],
+}
+
+
+@tests_for(FISH)
+def fish(typed):
+    done = subprocess.run(["fish", "--no-config", "-c", f"source {SCRIPTS}/flocker.fish; complete -C \"$TYPED\""],
+                          env={**ENVIRONMENT, "TYPED": typed}, cwd=host.directory, check=False,
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    equal(done.stderr, "", "errors")
+    equal([line.split("\t")[0] for line in done.stdout.splitlines()], FISH[typed], "candidates")
+
+
+ZSH = r"""
+compadd() { local a=${argv[-1]}; printf '[[%s]]\n' "${(@P)a}"; }
+compset() { print "<$2>" }
+_files() { print "files $*" }
+CURRENT=$#words
+PREFIX=$words[-1]
+source "$SCRIPT"
+"""
+
+
+def zsh_offers(*words):
+    typed = " ".join(f"'{word}'" for word in words)
+    done = subprocess.run(["zsh", "-f", "-c", f"() {{ local -a words=(flocker {typed}); {ZSH} }}"],
+                          env={**ENVIRONMENT, "SCRIPT": str(SCRIPTS / "_flocker")}, check=False,
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    equal(done.stderr, "", "errors")
+    return [line for line in done.stdout.splitlines() if line != "[[]]"]
+
+
+@test
+def zsh():
+    equal(zsh_offers("ro"), ["[[rollback]]"], "a command")
+    equal(zsh_offers("show", "mydata@{b"), ["[[mydata@{before-upgrade}]]"], "a snapshot")
+    equal(zsh_offers("create", "x", "--from=mydata@{b"), ["[[--from=mydata@{before-upgrade}]]"], "attached")
+    equal(zsh_offers("branch", "o"), ["[[other/]]"], "something follows")
+    equal(zsh_offers("pool", "create", "--directory=a"), ["<--directory=>", "files -/"], "a path")
 
 
 if __name__ == "__main__":

@@ -99,8 +99,8 @@ static void members_agree(void)
 		size_t count = 0;
 
 		for (unsigned i = 0; i < INPUT_COUNT; i++) {
-			bool takes = route->accepts.body & 1u << i;
-			bool needs = takes && route->accepts.required & 1u << i;
+			bool takes = route->accepts.body & UINT64_C(1) << i;
+			bool needs = takes && route->accepts.required & UINT64_C(1) << i;
 
 			check_route(route, takes == !!json_object_get(properties, input_name(i)));
 			check_route(route, needs == array_holds(json_object_get(schema, "required"),
@@ -118,8 +118,9 @@ static void check_parameter(const struct route *route, json_t *parameter)
 
 	for (unsigned i = 0; i < INPUT_COUNT; i++)
 		if (strcmp(input_name(i), name) == 0) {
-			check_route(route, route->accepts.query & 1u << i);
-			check_route(route, required == !!(route->accepts.required & 1u << i));
+			check_route(route, route->accepts.query & UINT64_C(1) << i);
+			check_route(route,
+				    required == !!(route->accepts.required & UINT64_C(1) << i));
 			return;
 		}
 	check_route(route, !"an input");
@@ -131,7 +132,7 @@ static void parameters_agree(void)
 		json_t *list = json_object_get(operation(route), "parameters");
 
 		check_route(route, json_array_size(list) ==
-					   (size_t)__builtin_popcount(route->accepts.query));
+					   (size_t)__builtin_popcountll(route->accepts.query));
 		for (size_t i = 0; i < json_array_size(list); i++)
 			check_parameter(route, resolve(json_array_get(list, i)));
 	}
