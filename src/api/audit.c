@@ -29,6 +29,7 @@ struct detail {
 static const struct detail details[] = {
 	{ IN_REF, "ref", offsetof(struct input, ref), true },
 	{ IN_ITEM, "item", offsetof(struct input, item), false },
+	{ IN_ID, "id", offsetof(struct input, id), false },
 	{ IN_KEY, "key", offsetof(struct input, key), false },
 	{ IN_NAME, "name", offsetof(struct input, name), false },
 	{ IN_PATH, "path", offsetof(struct input, path), false },

@@ -138,6 +138,8 @@ static const struct source {
 	{ "TAG@VOLUME", names_tags },
 	{ "stash/N@VOLUME", names_stashes },
 	{ "ITEM", names_trash },
+	{ "SETTING", names_settings },
+	{ "ID", names_operations },
 	{ "KEY", names_keys },
 	{ "KEY=VALUE", names_keys_equals },
 	{ "COMMAND", offer_command_operand },

@@ -247,6 +247,28 @@ void names_refs(struct completion *c)
 /* --- trash and metadata ---------------------------------------------------------------------- */
 
 /* By name; by UUID only for who has begun to type one. */
+void names_settings(struct completion *c)
+{
+	own_free struct value *settings = list(c, "/v1/config", NULL);
+
+	value_each(settings, setting)
+		complete_offer(c, field(setting, "key"), field(setting, "description"));
+}
+
+void names_operations(struct completion *c)
+{
+	own_free struct value *operations = list(c, "/v1/operations", NULL);
+
+	value_each(operations, operation)
+	{
+		own_text struct text description = { 0 };
+
+		text_add_format(&description, "%s %s, %s", field(operation, "verb"),
+				field(operation, "object"), field(operation, "state"));
+		complete_offer(c, field(operation, "id"), text_get(&description));
+	}
+}
+
 void names_trash(struct completion *c)
 {
 	own_free struct value *items = list(c, "/v1/trash", NULL);
