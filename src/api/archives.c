@@ -29,7 +29,7 @@ static int check_directory(const struct call *call, struct fl_error *err)
 {
 	const struct input *input = call->input;
 
-	if (!(input->given & IN_DIRECTORY))
+	if (!input->directory)
 		return 0;
 	if (call->request->uid != 0) {
 		fl_fail(err, FL_DENIED, "only root may import a directory of the host");

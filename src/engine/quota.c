@@ -106,10 +106,14 @@ void quota_put_back(struct engine *engine, const struct volume_row *volume, uint
 static int restore_branch(void *arg, const struct branch_row *row, struct fl_error *err)
 {
 	struct engine *engine = arg;
+	struct usage usage;
 
 	if (!uuid_equal(&row->instance, &engine->instance))
 		return 0;
-	return quota_account(engine, row, err);
+	/* Reading costs microseconds, making one a change of the pool. */
+	if (driver_of(engine)->usage(engine->pool, ACCOUNT_BRANCH, &row->uuid, &usage, err) < 0)
+		return fl_failed(err);
+	return usage.known ? 0 : quota_account(engine, row, err);
 }
 
 /* A pool that can't keep to the quota (any more) is no reason to serve nobody. */
