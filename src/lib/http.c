@@ -420,10 +420,8 @@ static int read_chunks(struct http *http, struct body *body, struct fl_error *er
 static int read_body(struct http *http, struct framing *framing, struct body *body,
 		     struct fl_error *err)
 {
-	int r = reserve(body, 0, err);
-
-	if (r < 0 || framing->status == 204 || framing->status == 304)
-		return r;
+	if (framing->status == 204 || framing->status == 304)
+		return 0;
 	if (framing->chunked)
 		return read_chunks(http, body, err);
 	if (framing->has_length)
@@ -456,7 +454,6 @@ static int read_answer(struct http *http, size_t limit, const struct fl_stream *
 {
 	struct framing framing = { 0 };
 	struct body body = { .limit = limit };
-	own_free char *bytes = NULL;
 	int r;
 
 	/* 1xx answers announce the real one. */
@@ -466,13 +463,16 @@ static int read_answer(struct http *http, size_t limit, const struct fl_stream *
 			return r;
 	}
 	body.stream = framing.status < 300 ? stream : NULL;
-	r = body.stream ? read_stream(http, &framing, &body, err)
-			: read_body(http, &framing, &body, err);
-	bytes = body.bytes;
-	if (r < 0)
+	r = reserve(&body, 0, err);
+	if (r == 0)
+		r = body.stream ? read_stream(http, &framing, &body, err)
+				: read_body(http, &framing, &body, err);
+	if (r < 0) {
+		free(body.bytes);
 		return r;
-	bytes[body.length] = '\0';
-	*ret = (struct http_answer){ framing.status, take_ptr(bytes), body.length };
+	}
+	body.bytes[body.length] = '\0';
+	*ret = (struct http_answer){ framing.status, body.bytes, body.length };
 	if (framing.close)
 		http_close(http);
 	return 0;

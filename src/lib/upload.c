@@ -183,17 +183,15 @@ static int send_stream(struct sending *sending, const struct http_upload *upload
 
 int http_upload(struct http *http, const struct http_upload *upload, struct fl_error *err)
 {
-	own_free struct sending *sending = malloc(sizeof(*sending));
+	struct sending sending;
 	int r;
 
-	if (!sending)
-		return fl_fail(err, FL_SYSTEM, "no memory for a request");
-	sending->http = http;
-	sending->stream = upload->stream;
-	sending->bytes = 0;
-	sending->over = false;
-	r = send_stream(sending, upload, err);
-	http->spent = sending->over;
+	sending.http = http;
+	sending.stream = upload->stream;
+	sending.bytes = 0;
+	sending.over = false;
+	r = send_stream(&sending, upload, err);
+	http->spent = sending.over;
 	if (r < 0)
 		http_close(http);
 	return r;
