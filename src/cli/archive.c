@@ -355,7 +355,7 @@ static int export_file(struct invocation *in, struct transfer *transfer, struct 
 	text_add_format(&temporary, "%s.%.8s.part", name, transfer->id);
 	r = fsat_open(AT_FDCWD, text_get(&temporary), O_WRONLY | O_CREAT | O_EXCL, 0600, &fd, err);
 	if (r < 0)
-		return r;
+		return fl_wrap(err, "writing '%.300s'", name);
 	transfer->stream.fd = fd;
 	r = fetch(transfer, err);
 	if (r == 0)

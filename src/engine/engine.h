@@ -259,8 +259,8 @@ must_check int engine_trash_empty(struct engine *engine, const char *item, uint6
 /*
  * Every import and export has a record from its beginning on: what it does, how
  * far it is, how it ended.  The newest OPERATIONS_KEPT that ended are kept.
- * done_bytes counts the contents of files, not the bytes of an archive, so it
- * may end below or above total_bytes.
+ * done_bytes counts the bytes of the archive that an import read, and those of
+ * the contents of files that an export or a copy wrote.
  */
 #define OPERATIONS_KEPT 1000
 

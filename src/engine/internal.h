@@ -333,7 +333,8 @@ must_check int adopt_snapshot(struct engine *engine, const struct tree *tree, bo
 must_check int reconcile(struct engine *engine, struct fl_error *err);
 /* Fills an empty, open catalogue from the open pool. */
 must_check int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err);
-void engine_pool_open(struct engine *engine); /* sets pool and catalog, or trouble */
+/* Sets pool and catalog, or trouble, which engine_health() tells. */
+void engine_pool_open(struct engine *engine);
 void engine_pool_close(struct engine *engine);
 
 /* RFC 3339 for messages, seconds only. */

@@ -263,9 +263,7 @@ void engine_pool_open(struct engine *engine)
 {
 	char uuid[UUID_TEXT];
 
-	if (open_all(engine, &engine->trouble) < 0)
-		log_warning("no volumes can be served", "reason=%s", engine->trouble.text);
-	else
+	if (open_all(engine, &engine->trouble) == 0)
 		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
 			 uuid_format(&engine->pool->identity.pool, uuid));
 }

@@ -168,6 +168,11 @@ static bool harmless(struct archive *tar)
 	return why && strstr(why, "can't be converted");
 }
 
+uint64_t input_read(const struct input *input)
+{
+	return (uint64_t)archive_filter_bytes(input->bytes, -1);
+}
+
 int input_next(struct input *input, struct archive_entry **ret, struct fl_error *err)
 {
 	int rc;

@@ -55,6 +55,12 @@ void report_bytes(struct report *report, uint64_t bytes)
 	progress(report);
 }
 
+void report_reached(struct report *report, uint64_t bytes)
+{
+	report->bytes = bytes;
+	progress(report);
+}
+
 int report_done(const struct report *report)
 {
 	return put_counts("done", report) < 0 ? 1 : 0;

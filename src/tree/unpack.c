@@ -133,7 +133,7 @@ static int write_contents(struct unpack *u, int fd, struct fl_error *err)
 			return fl_fail(err, FL_CORRUPT, "its contents go beyond its size");
 		if (write_all(fd, bytes, length, offset, err) < 0)
 			return fl_failed(err);
-		report_bytes(u->report, length);
+		report_reached(u->report, input_read(&u->input));
 	}
 	if (rc < 0)
 		return fl_failed(err);
@@ -276,6 +276,7 @@ static int unpack_all(struct unpack *u, struct fl_error *err)
 	for (;;) {
 		if (input_next(&u->input, &u->entry, err) < 0)
 			return fl_failed(err);
+		report_reached(u->report, input_read(&u->input));
 		if (!u->entry)
 			break;
 		path = archive_entry_pathname(u->entry);

@@ -66,6 +66,9 @@ def a_round_trip_keeps_everything():
         path = host.run("import", volume, f"{work}/{name}").strip()
         equal(path, host.path(volume), "what import prints")
         equal(host.digest(volume), whole, f"contents by {name}")
+        done = host.items("/v1/operations")[0]
+        size = os.path.getsize(f"{work}/{name}")
+        equal((done["done_bytes"], done["total_bytes"]), (size, size), "all of the archive was read")
     equal([n for n in os.listdir(work) if n.endswith(".part")], [], "nothing is left over")
 
 

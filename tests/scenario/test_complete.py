@@ -87,14 +87,14 @@ CASES = {
     ("show", "v1@"): ["v1@mydata"],
     ("show", "sta"): ["stash/1@mydata"],
     ("show", "stash/1@my"): ["stash/1@mydata"],
-    ("show", "mydata@{b"): ["mydata@{before-upgrade}"],
+    ("show", "mydata@{befo"): ["mydata@{before-upgrade}"],
     ("show", "mydata@{l"): ["mydata@{latest}"],
     ("show", "other@{"): [],
     ("show", "nosuch@{"): [],
     ("show", "@{"): [],
     ("show", "}{"): [],
-    ("create", "new", "--from", "mydata@{b"): ["mydata@{before-upgrade}"],
-    ("create", "new", "--from=mydata@{b"): ["--from=mydata@{before-upgrade}"],
+    ("create", "new", "--from", "mydata@{befo"): ["mydata@{before-upgrade}"],
+    ("create", "new", "--from=mydata@{befo"): ["--from=mydata@{before-upgrade}"],
     ("rollback", "mydata", "--to=v1"): ["--to=v1@mydata"],
     ("destroy", "mydata", "o"): ["other"],
     ("destroy", "other", "o"): [],
@@ -145,7 +145,7 @@ def keys_of_a_snapshot():
 def descriptions_are_one_clean_field():
     texts = dict(lines("tags", ""))
     equal(texts["mydata"], "data?of? it; $(touch gone) 'é\"", "of a volume")
-    texts = dict(lines("show", "mydata@{b"))
+    texts = dict(lines("show", "mydata@{befo"))
     true(re.fullmatch(rf"{DAY} first: \[x\] \{{y\}}", texts["mydata@{before-upgrade}"]), texts)
     true(dict(lines("ro"))["rollback"], "of a command")
 
@@ -257,14 +257,14 @@ TYPED = {
     "flocker ro": ["rollback"],
     "flocker stash dr": ["stash", "drop"],
     "flocker log --cou": ["log", "--count"],
-    "flocker show mydata@{b": ["show", "mydata@{before-upgrade}"],
-    "flocker show 'mydata@{b": ["show", "mydata@{before-upgrade}"],
-    "flocker show \"mydata@{b": ["show", "mydata@{before-upgrade}"],
+    "flocker show mydata@{befo": ["show", "mydata@{before-upgrade}"],
+    "flocker show 'mydata@{befo": ["show", "mydata@{before-upgrade}"],
+    "flocker show \"mydata@{befo": ["show", "mydata@{before-upgrade}"],
     "flocker show mydata/te": ["show", "mydata/test"],
     "flocker show stash/": ["show", "stash/1@mydata"],
     "flocker untag v1@": ["untag", "v1@mydata"],
-    "flocker create x --from=mydata@{b": ["create", "x", "--from=mydata@{before-upgrade}"],
-    "flocker create x --from mydata@{b": ["create", "x", "--from", "mydata@{before-upgrade}"],
+    "flocker create x --from=mydata@{befo": ["create", "x", "--from=mydata@{before-upgrade}"],
+    "flocker create x --from mydata@{befo": ["create", "x", "--from", "mydata@{before-upgrade}"],
     "flocker --root=/tmp/../nonexistent tags o": ["--root=/tmp/../nonexistent", "tags", "o"],
     "flocker branch ot": ["branch", "other/"],
     "flocker set mydata te": ["set", "mydata", "team="],
@@ -294,11 +294,11 @@ def bash(typed):
 FISH = {
     "flocker ro": ["rollback"],
     "flocker pool create --fi": ["--file"],
-    "flocker show mydata@{b": ["mydata@{before-upgrade}"],
-    "flocker show \'mydata@{b": ["mydata@{before-upgrade}"],
+    "flocker show mydata@{befo": ["mydata@{before-upgrade}"],
+    "flocker show \'mydata@{befo": ["mydata@{before-upgrade}"],
     "flocker show mydata/te": ["mydata/test"],
     "flocker untag v1@": ["v1@mydata"],
-    "flocker create x --from=mydata@{b": ["--from=mydata@{before-upgrade}"],
+    "flocker create x --from=mydata@{befo": ["--from=mydata@{before-upgrade}"],
     "flocker pool create --directory=a": ["--directory=a folder/"],
     "flocker nosuch ": [],
 }
@@ -335,8 +335,8 @@ def zsh_offers(*words):
 @test
 def zsh():
     equal(zsh_offers("ro"), ["[[rollback]]"], "a command")
-    equal(zsh_offers("show", "mydata@{b"), ["[[mydata@{before-upgrade}]]"], "a snapshot")
-    equal(zsh_offers("create", "x", "--from=mydata@{b"), ["[[--from=mydata@{before-upgrade}]]"], "attached")
+    equal(zsh_offers("show", "mydata@{befo"), ["[[mydata@{before-upgrade}]]"], "a snapshot")
+    equal(zsh_offers("create", "x", "--from=mydata@{befo"), ["[[--from=mydata@{before-upgrade}]]"], "attached")
     equal(zsh_offers("branch", "o"), ["[[other/]]"], "something follows")
     equal(zsh_offers("pool", "create", "--directory=a"), ["<--directory=>", "files -/"], "a path")
 
