@@ -33,6 +33,25 @@ void check_head(struct fixture *fixture, const char *branch, const char *content
 /* The same for what a tag, stash or snapshot holds. */
 void check_contents(struct fixture *fixture, const char *snapshot, const char *contents);
 
+/* The tree that `ref` stands for: a branch's head, or a snapshot. */
+struct tree tree_of(struct fixture *fixture, const char *ref);
+
+/* The verbs, by references as they are typed.  `from` may be NULL. */
+must_check int make_volume(struct engine *engine, const char *name, const char *from,
+			   struct fl_error *err);
+must_check int make_branch(struct engine *engine, const char *name, const char *from,
+			   struct fl_error *err);
+must_check int make_tag(struct engine *engine, const char *name, const char *target,
+			struct fl_error *err);
+must_check int take_snapshot(struct engine *engine, const char *branch, const char *name,
+			     struct fl_error *err);
+must_check int roll_back(struct engine *engine, const char *branch, const char *target,
+			 struct fl_error *err);
+must_check int destroy(struct engine *engine, const char *ref, struct fl_error *err);
+
+/* Writes the name into the head and takes a snapshot of it; its id.  `message` may be NULL. */
+uint64_t snap(struct fixture *fixture, const char *branch, const char *name, const char *message);
+
 /* Volumes, branches, logs, tags, stashes, trash, and the contents of every head.  Heap. */
 char *describe(struct fixture *fixture);
 

@@ -9,57 +9,16 @@
 static struct fixture fixture;
 static struct fl_error err;
 
-static void create(const char *name, const char *from)
-{
-	struct ref ref = from ? reference(from) : (struct ref){ 0 };
-	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
-	struct volume volume = { 0 };
-
-	check_ok(engine_create(fixture.engine, &options, &volume, &err));
-	volume_done(&volume);
-}
-
-static void snap(const char *branch, const char *name, const char *message)
-{
-	const struct snapshot_options options = { .name = name,
-						  .message = message,
-						  .reason = REASON_USER };
-	struct snapshot_list list = { 0 };
-	struct ref ref = reference(branch);
-
-	write_head(&fixture, branch, name);
-	check_ok(engine_snapshot(fixture.engine, &ref, 1, &options, &list, &err));
-	snapshot_list_done(&list);
-}
-
-static void make_branch(const char *name, const char *from)
-{
-	struct ref ref = reference(name), source = reference(from);
-	struct branch branch = { 0 };
-
-	check_ok(engine_branch(fixture.engine, &ref, &source, &branch, &err));
-	branch_done(&branch);
-}
-
-static struct tree head_of(const char *branch)
-{
-	own_target struct target target = { 0 };
-	struct ref ref = reference(branch);
-
-	check_ok(resolve_now(fixture.engine, &ref, &target, &err));
-	return tree_head(&target.branch.uuid);
-}
-
 /* Two volumes, one with a branch. */
 static void begin(void)
 {
 	fixture_begin(&fixture);
-	create("data", NULL);
-	snap("data", "a", NULL);
-	make_branch("data/test", "data@{a}");
-	snap("data/test", "b", NULL);
-	make_branch("data/fresh", "data@{a}");
-	create("empty", NULL);
+	check_ok(make_volume(fixture.engine, "data", NULL, &err));
+	snap(&fixture, "data", "a", NULL);
+	check_ok(make_branch(fixture.engine, "data/test", "data@{a}", &err));
+	snap(&fixture, "data/test", "b", NULL);
+	check_ok(make_branch(fixture.engine, "data/fresh", "data@{a}", &err));
+	check_ok(make_volume(fixture.engine, "empty", NULL, &err));
 }
 
 /* The state after a restart must be the one wanted. */
@@ -187,7 +146,7 @@ static void a_lost_head_is_made_anew(void)
 	pool = fixture.engine->pool;
 	write_head(&fixture, "data", "not in a snapshot");
 	for (size_t i = 0; i < array_size(branches); i++) {
-		struct tree head = head_of(branches[i]);
+		struct tree head = tree_of(&fixture, branches[i]);
 
 		check_ok(pool->driver->tree_delete(pool, &head, &err));
 	}
@@ -195,7 +154,7 @@ static void a_lost_head_is_made_anew(void)
 	check_head(&fixture, "data", "not in a snapshot");
 	check_head(&fixture, "data/test", "b");
 	check_head(&fixture, "data/fresh", "a");
-	snap("empty", "one", NULL);
+	snap(&fixture, "empty", "one", NULL);
 	check_head(&fixture, "empty", "one");
 	fixture_end(&fixture);
 }
