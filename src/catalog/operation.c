@@ -116,16 +116,14 @@ int tx_operation_each(struct tx *tx, size_t limit,
 {
 	own_query struct query q = {};
 	struct operation row;
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, SQL_OPERATION_EACH, err) < 0)
 		return fl_failed(err);
 	query_bind_limit(&q, 1, limit);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		read_row(&q, &row);
 		r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }
