@@ -119,8 +119,7 @@ int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 	*export = (struct export){ .engine = engine, .fd = -1 };
 	if (operation)
 		wanted.id = *operation;
-	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
-		       "export", err) < 0)
+	if (check_form(ref, FORM_ANY, "export", err) < 0)
 		return fl_failed(err);
 	if (!engine->tree_program)
 		return fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");

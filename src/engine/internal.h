@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
+#include "model/form.h"
 
 struct engine {
 	char *state;
@@ -103,14 +104,8 @@ struct ref ref_of_volume(const struct ref *ref);
 must_check int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
 			   struct fl_error *err);
 
-/* FL_INVALID, naming what `verb` takes, unless the reference is of one of the forms in `forms`. */
-enum ref_form {
-	FORM_VOLUME = 1 << 0,	/* mydata */
-	FORM_BRANCH = 1 << 1,	/* mydata/test */
-	FORM_TAG = 1 << 2,	/* v1@mydata */
-	FORM_STASH = 1 << 3,	/* stash/3@mydata */
-	FORM_SNAPSHOT = 1 << 4, /* REF@{POINT} */
-};
+/* FL_INVALID, naming what `verb` takes, unless the reference is of one of the `forms` (enum
+ * ref_form). */
 must_check int check_form(const struct ref *ref, unsigned forms, const char *verb,
 			  struct fl_error *err);
 

@@ -221,8 +221,8 @@ static void references_that_do_not_fit_say_what_fits(void)
 
 	begin();
 	check_code(FL_INVALID, engine_snapshot(fixture.engine, &tag, 1, &options, &list, &err));
-	check_string("snapshot takes a volume (mydata) or a branch (mydata/test), not a tag "
-		     "(v1@mydata): 'v1@data'",
+	check_string("snapshot takes a volume (VOLUME) or a branch (VOLUME/BRANCH), not a tag "
+		     "(TAG@VOLUME): 'v1@data'",
 		     err.text);
 	check_code(FL_INVALID, roll_back(fixture.engine, "data", "data", &err));
 	check_code(FL_NOT_FOUND, make_branch(fixture.engine, "data/x", "v9@data", &err));
