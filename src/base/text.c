@@ -104,6 +104,15 @@ void *xrealloc(void *p, size_t count, size_t size)
 	return q;
 }
 
+size_t word_find(const char *const *words, size_t count, const char *word)
+{
+	size_t i = 0;
+
+	while (i < count && !(words[i] && strcmp(words[i], word) == 0))
+		i++;
+	return i;
+}
+
 /* Optimal string alignment. */
 size_t text_distance(const char *a, const char *b)
 {

@@ -1,14 +1,13 @@
-#include <string.h>
-
+#include "base/text.h"
 #include "catalog/catalog.h"
 #include "catalog/statement.h"
 
+/* A state that a newer version wrote is none that this one can do something with. */
 static enum operation_state state_called(const char *name)
 {
-	for (int state = 0; state < OPERATION_STATES; state++)
-		if (strcmp(operation_state_names[state], name) == 0)
-			return (enum operation_state)state;
-	return OPERATION_FAILED;
+	size_t found = word_find(operation_state_names, OPERATION_STATES, name);
+
+	return found < OPERATION_STATES ? (enum operation_state)found : OPERATION_FAILED;
 }
 
 static void read_row(struct query *q, struct operation *ret)

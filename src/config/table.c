@@ -1,11 +1,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "model/name.h"
-
-static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 
 const struct config_row config_rows[CONFIG_KEYS] = {
 	[CONFIG_INSTANCE_NAME] = {
@@ -18,8 +17,7 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.name = "log.level",
 		.type = CONFIG_CHOICE,
 		.initial = "info",
-		.bounds = "error, warning, info or debug",
-		.choices = levels,
+		.choices = log_level_names,
 		.description = "the least important lines that are logged",
 	},
 	[CONFIG_TRASH_KEEP] = {
@@ -60,12 +58,28 @@ const char *const config_type_names[CONFIG_TYPES] = {
 	[CONFIG_CHOICE] = "choice",
 };
 
+static void describe_values(const struct config_row *row, struct text *out)
+{
+	if (row->type != CONFIG_CHOICE) {
+		text_add_string(out, row->bounds);
+		return;
+	}
+	for (const char *const *choice = row->choices; *choice; choice++)
+		text_add_format(out, "%s%s",
+				choice == row->choices ? ""
+				: choice[1]	       ? ", "
+						       : " or ",
+				*choice);
+}
+
 static int fail_value(const struct config_row *row, const char *value, struct fl_error *err)
 {
+	own_text struct text takes = { 0 };
 	char shown[NAME_SHOWN];
 
+	describe_values(row, &takes);
 	fl_fail(err, FL_INVALID, "'%s' is not a value of %s", name_show(value, shown), row->name);
-	return fl_hint(err, "it takes %s", row->bounds);
+	return fl_hint(err, "it takes %s", text_get(&takes));
 }
 
 static int check_name(const struct config_row *row, const char *value, struct fl_error *err)

@@ -8,28 +8,20 @@
 #include "driver/btrfs/btrfs.h"
 #include "driver/mem.h"
 
-const char *const pool_kind_names[POOL_KINDS] = {
-	[POOL_FILE] = "file",
-	[POOL_DEVICE] = "device",
-	[POOL_DIRECTORY] = "directory",
-	[POOL_MEMORY] = "memory",
-};
-
-/* The memory driver stands last: tests find it, messages do not offer it. */
+/* Those of storage_drivers[], and the memory driver of the tests. */
 const struct driver *const drivers[] = { &btrfs_driver, &mem_driver, NULL };
 
 int driver_find(const char *name, const struct driver **ret, struct fl_error *err)
 {
 	own_text struct text known = { 0 };
 
-	for (const struct driver *const *d = drivers; *d; d++) {
+	for (const struct driver *const *d = drivers; *d; d++)
 		if (strcmp((*d)->name, name) == 0) {
 			*ret = *d;
 			return 0;
 		}
-		if (*d != &mem_driver)
-			text_add_format(&known, "%s%s", known.length ? ", " : "", (*d)->name);
-	}
+	for (const struct storage_driver *s = storage_drivers; s->name; s++)
+		text_add_format(&known, "%s%s", known.length ? ", " : "", s->name);
 	fl_fail(err, FL_INVALID, "there is no storage driver '%.40s'", name);
 	return fl_hint(err, "drivers: %s", text_get(&known));
 }

@@ -43,18 +43,10 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "model/snapname.h"
+#include "model/storage.h"
 
 #define POOL_FORMAT 1
 #define POOL_PATH 4096
-
-enum pool_kind {
-	POOL_FILE,	/* a file system in a file */
-	POOL_DEVICE,	/* on a disk or partition */
-	POOL_DIRECTORY, /* in a directory that exists */
-	POOL_MEMORY,	/* tests */
-	POOL_KINDS,
-};
-extern const char *const pool_kind_names[POOL_KINDS]; /* "file", "device", "directory", "memory" */
 
 /* Where a pool is and how it is to be made.  Plain value. */
 struct pool_spec {

@@ -46,16 +46,6 @@ static int save_spec(struct engine *engine, const struct pool_spec *spec, struct
 			  err);
 }
 
-static int find_kind(const char *name, enum pool_kind *ret)
-{
-	for (int kind = 0; kind < POOL_KINDS; kind++)
-		if (strcmp(pool_kind_names[kind], name) == 0) {
-			*ret = (enum pool_kind)kind;
-			return 0;
-		}
-	return -1;
-}
-
 static int decode_spec(const char *text, struct pool_spec *ret)
 {
 	json_error_t where;
@@ -70,7 +60,7 @@ static int decode_spec(const char *text, struct pool_spec *ret)
 		*ret = (struct pool_spec){ .sparse = sparse, .compress = compress };
 		strcpy(ret->driver, driver);
 		strcpy(ret->path, path);
-		r = find_kind(kind, &ret->kind);
+		r = pool_kind_parse(kind, &ret->kind) ? 0 : -1;
 	}
 	json_decref(root);
 	return r;
@@ -317,7 +307,7 @@ static int fill_size(struct pool_spec *spec, struct fl_error *err)
 static int complete_spec(struct pool_spec *spec, struct fl_error *err)
 {
 	if (spec->driver[0] == '\0')
-		strcpy(spec->driver, "btrfs");
+		snprintf(spec->driver, sizeof(spec->driver), "%s", storage_drivers[0].name);
 	if (spec->kind != POOL_MEMORY && spec->path[0] != '/')
 		return fl_fail(err, FL_INVALID, "the path '%.200s' is not absolute", spec->path);
 	if (spec->kind == POOL_FILE && spec->size == 0)

@@ -462,7 +462,7 @@ int main(int argc, char **argv)
 
 	if (!mkdtemp(place))
 		return 1;
-	log_set_level((enum log_level)0);
+	log_set_level(LOG_LEVEL_ERROR);
 	signal(SIGXFSZ, SIG_IGN);
 	status = check_main(argc, argv,
 			    (struct check[]){
