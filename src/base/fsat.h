@@ -3,7 +3,8 @@
 /*
  * Files, relative to a directory descriptor.
  *
- * The only code in Flocker that opens, makes, renames and removes files.
+ * The only code in Flocker that opens, makes, renames and removes files
+ * (fsat.c; fsat-write.c writes them).
  * Every path is relative to `dir` (AT_FDCWD for the daemon's own absolute
  * paths), every descriptor is close-on-exec, and the last component is never
  * followed when it is a symbolic link.  fsat_open_beneath() is for paths that
