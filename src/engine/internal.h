@@ -214,7 +214,7 @@ must_check int facts_load(struct engine *engine, const struct uuid *branch, stru
 
 /* --- visible branches (links.c) ---------------------------------------------------------- */
 
-/* May MOUNT_ROOT/VOLUME[/BRANCH] be made?  FL_BUSY names what stands there. */
+/* May MOUNT_ROOT/VOLUME/BRANCH be made?  FL_BUSY names what stands there. */
 must_check int link_check(struct engine *engine, const char *volume, const char *branch,
 			  struct fl_error *err);
 must_check int link_branch(struct engine *engine, const char *volume,
