@@ -214,6 +214,21 @@ uint64_t snap(struct fixture *fixture, const char *branch, const char *name, con
 	return id;
 }
 
+/* --- a driver that fails ---------------------------------------------------------- */
+
+struct driver *break_driver(struct fixture *fixture)
+{
+	fixture->whole = fixture->engine->pool->driver;
+	fixture->broken = *fixture->whole;
+	fixture->engine->pool->driver = &fixture->broken;
+	return &fixture->broken;
+}
+
+void mend_driver(struct fixture *fixture)
+{
+	fixture->engine->pool->driver = fixture->whole;
+}
+
 /* --- the state as a text ---------------------------------------------------- */
 
 static void add_log(struct fixture *fixture, const struct branch *branch, struct text *out)

@@ -14,6 +14,8 @@ struct fixture {
 	char directory[96];
 	struct uuid instance;
 	struct engine *engine;
+	struct driver broken;
+	const struct driver *whole; /* of which `broken` is a copy */
 };
 
 /* Makes the directory and a pool in it, and opens the engine. */
@@ -51,6 +53,11 @@ must_check int destroy(struct engine *engine, const char *ref, struct fl_error *
 
 /* Writes the name into the head and takes a snapshot of it; its id.  `message` may be NULL. */
 uint64_t snap(struct fixture *fixture, const char *branch, const char *name, const char *message);
+
+/* From here until mend_driver() the engine uses a copy of its driver, whose entries can be
+ * replaced. */
+struct driver *break_driver(struct fixture *fixture);
+void mend_driver(struct fixture *fixture);
 
 /* Volumes, branches, logs, tags, stashes, trash, and the contents of every head.  Heap. */
 char *describe(struct fixture *fixture);

@@ -31,22 +31,6 @@ static void check_restart(const char *wanted)
 	check_same_state(wanted, found, "after a restart");
 }
 
-static struct driver broken;
-static const struct driver *whole;
-
-static struct driver *break_driver(void)
-{
-	whole = fixture.engine->pool->driver;
-	broken = *whole;
-	fixture.engine->pool->driver = &broken;
-	return &broken;
-}
-
-static void mend_driver(void)
-{
-	fixture.engine->pool->driver = whole;
-}
-
 static int insert_intents(struct tx *tx, void *arg, struct fl_error *failure)
 {
 	static char unknown
@@ -108,14 +92,14 @@ static int list_staged(struct pool *pool,
 	for (size_t i = 0; i < array_size(staged); i++)
 		if (each(arg, &staged[i], &info, failure) < 0)
 			return fl_failed(failure);
-	return whole->list(pool, each, arg, failure);
+	return fixture.whole->list(pool, each, arg, failure);
 }
 
 static int delete_staged(struct pool *pool, const struct tree *tree, struct fl_error *failure)
 {
 	for (size_t i = 0; i < array_size(staged); i++)
 		swept[i] += uuid_equal(&tree->uuid, &staged[i].uuid);
-	return whole->tree_delete(pool, tree, failure);
+	return fixture.whole->tree_delete(pool, tree, failure);
 }
 
 static void what_a_rollback_may_need_is_not_swept(void)
@@ -128,11 +112,11 @@ static void what_a_rollback_may_need_is_not_swept(void)
 			       &err));
 	staged[0] = tree_staging(&operation);
 	staged[1] = tree_staging(&other);
-	driver = break_driver();
+	driver = break_driver(&fixture);
 	driver->list = list_staged;
 	driver->tree_delete = delete_staged;
 	check_ok(reconcile(fixture.engine, &err));
-	mend_driver();
+	mend_driver(&fixture);
 	check(swept[0] == 0 && swept[1] == 1);
 	fixture_end(&fixture);
 }

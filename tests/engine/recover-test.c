@@ -141,9 +141,6 @@ static char *without_notes(const char *state)
 
 /* --- drivers that stop in the middle --------------------------------------------- */
 
-static struct driver broken;
-static const struct driver *whole;
-
 static int no_sync(struct pool *pool, struct fl_error *failure)
 {
 	return fl_fail(failure, FL_SYSTEM, "broken");
@@ -164,19 +161,6 @@ static int no_retire(struct pool *pool, const struct uuid *branch, const struct 
 static int no_delete(struct pool *pool, const struct tree *tree, struct fl_error *failure)
 {
 	return fl_fail(failure, FL_SYSTEM, "broken");
-}
-
-static struct driver *break_driver(void)
-{
-	whole = fixture.engine->pool->driver;
-	broken = *whole;
-	fixture.engine->pool->driver = &broken;
-	return &broken;
-}
-
-static void mend_driver(void)
-{
-	fixture.engine->pool->driver = whole;
 }
 
 /* --- a lost catalogue --------------------------------------------------------------- */
@@ -315,11 +299,11 @@ static void a_rollback_that_was_swapped_is_finished(void)
 	struct driver *driver;
 
 	begin();
-	driver = break_driver();
+	driver = break_driver(&fixture);
 	driver->sync = no_sync;
 	driver->head_retire = no_retire;
 	check_code(FL_SYSTEM, roll_back(fixture.engine, "base", "base@{a}", &err));
-	mend_driver();
+	mend_driver(&fixture);
 	lose_catalog();
 	recover();
 	check_head(&fixture, "base", "a");
@@ -341,9 +325,9 @@ static void check_undone(void (*stop)(struct driver *driver))
 
 	begin();
 	before = describe(&fixture);
-	stop(break_driver());
+	stop(break_driver(&fixture));
 	check_code(FL_SYSTEM, roll_back(fixture.engine, "base", "base@{a}", &err));
-	mend_driver();
+	mend_driver(&fixture);
 	lose_catalog();
 	recover();
 	engine_care(fixture.engine);
@@ -378,11 +362,11 @@ static void what_was_destroyed_does_not_come_back(void)
 	snap(&fixture, "base", "doomed", NULL);
 	snap(&fixture, "base", "kept", NULL);
 	unclean = describe(&fixture);
-	break_driver()->tree_delete = no_delete;
+	break_driver(&fixture)->tree_delete = no_delete;
 	check_ok(destroy(fixture.engine, "base@{doomed}", &err));
 	check_ok(engine_trash_empty(fixture.engine, NULL, &count, &err));
 	check(count == 2);
-	mend_driver();
+	mend_driver(&fixture);
 	lose_catalog();
 	recover();
 	before = describe(&fixture);
