@@ -27,7 +27,7 @@ int fsat_open_named(const char *path, int flags, int *ret_fd, struct fl_error *e
 	int fd = open(path, flags | O_CLOEXEC);
 
 	if (fd < 0)
-		return fl_fail_errno(err, "opening '%s'", path);
+		return fl_fail_errno(err, "cannot open '%s'", path);
 	*ret_fd = fd;
 	return 0;
 }

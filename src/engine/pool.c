@@ -299,7 +299,7 @@ static int fill_size(struct pool_spec *spec, struct fl_error *err)
 
 	*strrchr(directory, '/') = '\0';
 	if (statvfs(directory[0] ? directory : "/", &st) < 0)
-		return fl_fail_errno(err, "looking at %s", directory);
+		return fl_fail_errno(err, "cannot look at '%s'", directory);
 	spec->size = (uint64_t)st.f_bavail * st.f_frsize / 2 / MEBIBYTE * MEBIBYTE;
 	return 0;
 }

@@ -288,8 +288,10 @@ static int unpack_all(struct unpack *u, struct fl_error *err)
 		if (!u->entry)
 			break;
 		path = archive_entry_pathname(u->entry);
-		if (!path)
-			return fl_fail(err, FL_INVALID, "the archive has an entry without a name");
+		if (!path) {
+			fl_fail(err, FL_INVALID, "the archive has an entry without a name");
+			return fl_hint(err, "the archive contradicts itself; make it anew");
+		}
 		if (unpack_entry(u, path, err) < 0)
 			return fail_entry(path, err);
 		report_entry(u->report);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "api/routes.h"
+#include "cli/command.h"
 
 static json_t *contract;
 
@@ -163,11 +164,13 @@ static void words_agree(void)
 	check_enum("Operation/properties/state", operation_state_names, OPERATION_STATES);
 }
 
-/* Whoever adds a route decides whether it is recorded. */
-static void what_changes_something_has_a_verb(void)
+/* Whoever adds a route decides whether it is recorded; the record says it as the command does. */
+static void what_changes_something_is_recorded_as_a_command(void)
 {
-	for (const struct route *route = routes; route->path; route++)
+	for (const struct route *route = routes; route->path; route++) {
 		check_route(route, (strcmp(route->method, "GET") == 0) == !route->verb);
+		check_route(route, !route->verb || command_find(route->verb));
+	}
 }
 
 int main(int argc, char **argv)
@@ -182,7 +185,7 @@ int main(int argc, char **argv)
 				    CHECK(members_agree),
 				    CHECK(parameters_agree),
 				    CHECK(words_agree),
-				    CHECK(what_changes_something_has_a_verb),
+				    CHECK(what_changes_something_is_recorded_as_a_command),
 				    CHECK_END,
 			    });
 	json_decref(contract);
