@@ -64,12 +64,11 @@ static void describe_values(const struct config_row *row, struct text *out)
 		text_add_string(out, row->bounds);
 		return;
 	}
-	for (const char *const *choice = row->choices; *choice; choice++)
-		text_add_format(out, "%s%s",
-				choice == row->choices ? ""
-				: choice[1]	       ? ", "
-						       : " or ",
-				*choice);
+	for (size_t i = 0; row->choices[i]; i++) {
+		const char *between = row->choices[i + 1] ? ", " : " or ";
+
+		text_add_format(out, "%s%s", i ? between : "", row->choices[i]);
+	}
 }
 
 static int fail_value(const struct config_row *row, const char *value, struct fl_error *err)
