@@ -517,6 +517,9 @@ int reconcile(struct engine *engine, struct fl_error *err)
 	for (size_t i = 0; i < comparison.count; i++)
 		if (settle_tree(engine, &comparison.odd[i], err) < 0)
 			return fl_failed(err);
+	/* What was swept gives its space back when that is on the disk. */
+	if (comparison.count > 0)
+		sync_soon(engine);
 	if (comparison.matched < rows && drop_missing(engine, err) < 0)
 		return fl_failed(err);
 	if (comparison.living < comparison.wanted &&

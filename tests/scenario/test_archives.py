@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import tap
+from archives import staging
 from digest import digest
 from flocker import host_with_pool
 from tap import equal, test, true
@@ -39,11 +40,6 @@ def fill(ref, files=20):
 def flocker(*arguments, **options):
     return subprocess.Popen([f"{os.environ['FLOCKER_BUILD']}/src/cli/flocker", "--root", host.root,
                              *arguments], **options)
-
-
-def staging():
-    return [name for place, names, _ in os.walk(host.root) for name in names
-            if os.path.basename(place) == "staging"]
 
 
 def running():
@@ -140,7 +136,7 @@ def what_is_refused_leaves_nothing():
     host.fails("not-found", "export", "nothing", f"{work}/nothing.tar")
     true(not os.path.exists(f"{work}/nothing.tar"), "no archive of nothing")
     equal(host.items("/v1/volumes"), before, "volumes")
-    equal(staging(), [], "staging")
+    equal(staging(host), [], "staging")
 
 
 @test
@@ -158,7 +154,7 @@ def a_killed_client_leaves_nothing():
         equal(host.get("/v1/operation", id=operation)["state"],
               "cancelled" if number == signal.SIGINT else "failed", f"after {number}")
         host.fails("not-found", "show", "killed")
-        equal(staging(), [], "staging")
+        equal(staging(host), [], "staging")
 
 
 @test
@@ -174,7 +170,7 @@ def a_killed_daemon_leaves_nothing():
     host.start()
     equal(host.get("/v1/operation", id=operation)["state"], "failed", "after the restart")
     host.fails("not-found", "show", "killed")
-    equal(staging(), [], "staging")
+    equal(staging(host), [], "staging")
 
 
 if __name__ == "__main__":
