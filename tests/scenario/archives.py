@@ -4,6 +4,7 @@ The two streams speak HTTP by themselves, so that a test decides when which
 bytes move.
 """
 
+import http.client
 import io
 import json
 import os
@@ -14,20 +15,50 @@ import uuid
 
 import cleanup
 import tap
-from flocker import Connection, Failure
+from flocker import Connection, Failure, Gone
 
 CHUNK = 64 * 1024
 
 
 def archive(files):
-    """A tar of {name: bytes}."""
+    """A tar of {name: bytes}, the same at each call."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        top = tarfile.TarInfo("./")
+        top.type, top.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(top)
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
+
+
+def bring(host, ref, data):
+    """An import in one piece."""
+    status, answer = host.exchange("POST", "/v1/imports", data, {"ref": ref},
+                                   {"Content-Type": "application/x-tar"})
+    if status >= 400:
+        raise Failure(status, answer["error"])
+    return answer
+
+
+def fetch(host, ref):
+    """A whole archive of a reference; Gone when it broke off."""
+    try:
+        export = SlowExport(host, ref)
+        data = export.read()
+        export.close()
+        return data
+    except (ConnectionError, FileNotFoundError, http.client.HTTPException) as error:
+        raise Gone(str(error)) from error
+
+
+def contents(data):
+    """{name: bytes} of the files in a tar."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {entry.name.removeprefix("./"): tar.extractfile(entry).read()
+                for entry in tar if entry.isfile()}
 
 
 def operation_of(host, identifier):
