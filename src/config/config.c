@@ -285,7 +285,11 @@ int config_set(struct config *config, enum config_key key, const char *value, st
 	     fsat_write(config->dir, CONFIG_FILE, text_get(&file.text), file.text.length, 0600,
 			true, err) < 0)) {
 		fl_wrap(err, "%s/%s", config->place, CONFIG_FILE);
-		return fl_hint(err, "flockerd must be able to make files in %s", config->place);
+		return fl_hint(err,
+			       err->code == FL_NO_SPACE
+				       ? "free some space in %s"
+				       : "flockerd must be able to make files in %s",
+			       config->place);
 	}
 	log_info("setting changed", "key=%s", config_rows[key].name);
 	tell_changes(config, take_over(config, &file));

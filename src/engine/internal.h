@@ -296,8 +296,8 @@ must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_
 must_check int delete_branch_intend(struct tx *tx, const struct branch_row *branch,
 				    struct intent_row *ret, struct fl_error *err);
 
-/* catalog_write(), durable, of a deletion: goes through where the catalogue's file system is full
- * (reserve.c). */
+/* catalog_write(), durable, of a deletion or of how an operation ended: goes through where the
+ * catalogue's file system is full (reserve.c). */
 must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void *arg,
 				      struct fl_error *err);
 /* Makes the space for that, if it is not there. */

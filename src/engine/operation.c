@@ -187,6 +187,15 @@ static struct operation failed_row(struct running *running, const struct fl_erro
 	return row;
 }
 
+/* A record that went on saying "running" would be a lie until the next start: it may take the
+ * reserve. */
+static int record_end(struct engine *engine, struct operation *row, struct fl_error *err)
+{
+	int r = catalog_write(engine->catalog, CATALOG_LAZY, update_row, row, err);
+
+	return r == -FL_NO_SPACE ? catalog_write_deletion(engine, update_row, row, err) : r;
+}
+
 void operation_end(struct running *running, const struct fl_error *failure, struct operation *ret)
 {
 	struct engine *engine = running->engine;
@@ -194,7 +203,7 @@ void operation_end(struct running *running, const struct fl_error *failure, stru
 	char id[UUID_TEXT];
 	struct fl_error err;
 
-	if (catalog_write(engine->catalog, CATALOG_LAZY, update_row, &row, &err) < 0)
+	if (record_end(engine, &row, &err) < 0)
 		log_warning("the end of an operation is not recorded", "id=%s error=%s",
 			    uuid_format(&row.id, id), err.text);
 	log_info("operation ended", "id=%s verb=%s object=%s state=%s bytes=%" PRIu64,

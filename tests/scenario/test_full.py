@@ -7,26 +7,8 @@ import resource
 import subprocess
 
 import tap
-from flocker import DAEMON, Failure, Host, MIB
+from flocker import DAEMON, Failure, Host, MIB, fill
 from tap import equal, test, true
-
-
-def fill(path, leave=0):
-    """Writes until there is no room; the bytes written."""
-    total = 0
-    with open(path, "wb", buffering=0) as file:
-        for size in (MIB, 64 * 1024, 4096):
-            block = os.urandom(size)
-            try:
-                while True:
-                    total += file.write(block)
-            except OSError as error:
-                equal(error.errno, errno.ENOSPC, "errno")
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            equal(error.errno, errno.ENOSPC, "errno of fsync")
-    return total
 
 
 def attempt(function):
