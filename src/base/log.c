@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 #define LINE 2048
 
@@ -64,12 +65,18 @@ static int add_prefix(char line[static LINE], enum log_level level)
 			log_level_names[level]);
 }
 
-/* Names and texts from outside may hold anything; a line stays one line. */
+/* Names and texts from outside may hold anything; a line stays one line, and harms no terminal. */
 static void blank_controls(char *line)
 {
-	for (; *line; line++)
-		if ((unsigned char)*line < 0x20 || *line == 0x7f)
-			*line = ' ';
+	size_t n;
+
+	for (; *line; line += n) {
+		size_t length = utf8_length(line);
+
+		n = length ? length : 1;
+		if (!utf8_is_plain(line, length))
+			memset(line, ' ', n);
+	}
 }
 
 void log_line(enum log_level level, const char *message, const char *fields, ...)

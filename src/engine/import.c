@@ -129,13 +129,22 @@ static int run_worker(const struct import *import, const char *const arguments[]
 	return worker_end(&worker, err);
 }
 
+/* A path that leads to no directory is the caller's mistake, not the system's. */
+static int open_source(const char *path, int *ret, struct fl_error *err)
+{
+	if (fsat_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, ret, err) == 0)
+		return 0;
+	if (err->sys == ENOTDIR || err->sys == ELOOP || err->sys == ENAMETOOLONG)
+		err->code = FL_INVALID;
+	return fl_failed(err);
+}
+
 static int copy(const struct import *import, int tree, struct fl_error *err)
 {
 	const char *const arguments[] = { "copy", NULL };
 	own_fd int source = -1;
 
-	if (fsat_open(AT_FDCWD, import->options->directory, O_RDONLY | O_DIRECTORY, 0, &source,
-		      err) < 0)
+	if (open_source(import->options->directory, &source, err) < 0)
 		return fl_failed(err);
 	return run_worker(import, arguments,
 			  (struct spawn_fd[]){ { tree, WORKER_TREE }, { source, WORKER_SOURCE } },
