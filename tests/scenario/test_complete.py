@@ -3,20 +3,17 @@
 
 import os
 import pathlib
-import pty
 import re
-import signal
 import socket
 import subprocess
 import threading
 
-import cleanup
 import tap
-from flocker import COMMAND, TOP, host_with_pool
+from flocker import COMMAND, host_with_pool
 from tap import equal, test, tests_for, true
+from terminals import SCRIPTS, Terminal, environment
 
 host = host_with_pool()
-SCRIPTS = TOP / "completions"
 DAY = "[0-9-]{10}T[0-9:]{8}"
 
 
@@ -203,54 +200,7 @@ def a_daemon_that_answers_nonsense_offers_nothing():
 
 # --- the shells ----------------------------------------------------------------------------
 
-ENVIRONMENT = {**os.environ, "FLOCKER_SOCKET": host.socket, "HOME": host.directory, "TERM": "dumb",
-               "PATH": f"{pathlib.Path(COMMAND).parent}:{os.environ['PATH']}", "INPUTRC": "/dev/null"}
-
-
-class Terminal:
-    """An interactive shell, typed into."""
-
-    def __init__(self, *command):
-        pid, self.fd = pty.fork()
-        if pid == 0:
-            os.chdir(host.directory)
-            os.execvpe(command[0], command, {**ENVIRONMENT, "PS1": "", "PS2": ""})
-        self.pid = pid
-        self.seen = ""
-        cleanup.record(f"{host.directory}/daemons", pid)
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        while True:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                return
-            if not data:
-                return
-            self.seen += data.decode(errors="replace")
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def wait(self, pattern):
-        """The first match in what is on the terminal."""
-        tap.wait_until(lambda: re.search(pattern, self.seen), f"{pattern!r} is shown: {self.seen!r}")
-        return re.search(pattern, self.seen)
-
-    def completes(self, typed):
-        """The words of the line after <TAB>, as the shell itself takes them."""
-        self.seen = ""
-        self.type(f"{typed}\t\n")
-        got = self.wait(r"\[\[(.*)\]\]")[1]
-        self.wait(r"done\.")
-        return got.split("|")[1:]
-
-    def close(self):
-        os.kill(self.pid, signal.SIGKILL)  # interactive shells do not mind less
-        os.waitpid(self.pid, 0)
-        os.close(self.fd)
-
+ENVIRONMENT = environment(host)
 
 # Typed, then <TAB> -> the words that the command gets.  A quote that is open is closed by the shell.
 TYPED = {
@@ -274,18 +224,8 @@ TYPED = {
 
 @tests_for(TYPED)
 def bash(typed):
-    shell = Terminal("bash", "--norc", "--noprofile", "-i")
+    shell = Terminal(host, host.directory)
     try:
-        shell.type("bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; "
-                   f"source {SCRIPTS}/flocker.bash; "
-                   "say() { printf '[['; printf '|%s' \"$@\"; printf ']] %s.\\n' done; }; "
-                   "shopt -s expand_aliases; alias flocker='say'; complete -F _flocker_here say; "
-                   "echo rea''dy\n")
-        shell.wait(r"ready\r")
-        # Completed as the command, run as something that shows its words.
-        shell.type(f"_flocker_here() {{ _flocker {COMMAND} \"$2\" \"$3\"; }}; "
-                   "complete -F _flocker_here flocker; echo rea''dy2\n")
-        shell.wait(r"ready2\r")
         equal(shell.completes(typed), TYPED[typed], "words")
     finally:
         shell.close()
