@@ -1,4 +1,4 @@
-"""An interactive bash, typed into."""
+"""Interactive shells, typed into."""
 
 import os
 import pathlib
@@ -14,14 +14,19 @@ from flocker import COMMAND, TOP
 SCRIPTS = TOP / "completions"
 
 # Completed as the command is, run as something that keeps its words.
-PREPARATION = f"""bind 'set enable-bracketed-paste off'; bind 'set bell-style none'
+SAY = "say() { printf '%s\\0' \"$@\" >\"$SAID\"; echo do''ne.; }\nalias flocker=say\n"
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], f"""
+bind 'set enable-bracketed-paste off'; bind 'set bell-style none'
 source {SCRIPTS}/flocker.bash
-say() {{ printf '%s\\0' "$@" >"$SAID"; echo do''ne.; }}
 _flocker_here() {{ _flocker {COMMAND} "$2" "$3"; }}
 complete -F _flocker_here flocker
-alias flocker=say
-echo rea''dy.
-"""
+{SAY}"""),
+    "zsh": (["zsh", "-f", "-i"], f"""
+fpath=({SCRIPTS} $fpath); autoload -U compinit; compinit -u -D; compdef _flocker flocker
+bindkey '\\t' complete-word; unsetopt beep zle_bracketed_paste; setopt complete_aliases
+{SAY}"""),
+}
 
 
 def environment(host):
@@ -31,17 +36,17 @@ def environment(host):
 
 
 class Terminal:
-    def __init__(self, host, place):
+    def __init__(self, host, place, shell="bash"):
+        command, preparation = SHELLS[shell]
         self.said = f"{host.directory}/said"
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(place)
-            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"],
-                       {**environment(host), "PS1": "", "PS2": "", "SAID": self.said})
+            os.execvpe(command[0], command, {**environment(host), "PS1": "", "PS2": "", "SAID": self.said})
         self.seen = ""
         cleanup.record(f"{host.directory}/daemons", self.pid)
         threading.Thread(target=self.read, daemon=True).start()
-        self.type(PREPARATION)
+        self.type(preparation + "echo rea''dy.\n")
         self.wait(r"ready\.\r")
 
     def read(self):

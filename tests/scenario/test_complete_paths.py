@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Completing paths in shells: names that want to be more than names, and words that are quoted."""
 
-import os
 import pathlib
+import subprocess
 
 import tap
 from flocker import host_with_pool
 from tap import equal, tests_for
-from terminals import Terminal
+from terminals import SCRIPTS, Terminal, environment
 
 host = host_with_pool()
 
@@ -61,14 +61,54 @@ pathlib.Path(host.directory, "in-home").touch()
 host.create("volume", description="$(touch owned) `touch owned`; touch owned '\"")
 
 
+def nothing_was_carried_out():
+    equal(sorted(p.name for p in place.iterdir()), sorted(NAMES + ["zz folder"]), "files")
+
+
+def typed_into(shell, typed, wanted):
+    terminal = Terminal(host, place, shell)
+    try:
+        equal([word for word in terminal.completes(typed) if word][-1], wanted, "the last word")
+        nothing_was_carried_out()
+    finally:
+        terminal.close()
+
+
 @tests_for(TYPED, name=repr)
 def bash(typed):
-    shell = Terminal(host, place)
-    try:
-        equal(shell.completes(typed)[-1], TYPED[typed], "the last word")
-        equal(sorted(p.name for p in place.iterdir()), sorted(NAMES + ["zz folder"]), "files")
-    finally:
-        shell.close()
+    typed_into("bash", typed, TYPED[typed])
+
+
+# zsh begins a new word of its own after one that is complete.
+ZSH = {typed: wanted for typed, wanted in TYPED.items() if "~" not in typed and "oo" not in typed}
+
+
+@tests_for(list(ZSH)[::3], name=repr)
+def zsh(typed):
+    typed_into("zsh", typed, ZSH[typed])
+
+
+FISH = {
+    "flocker import v aa": "aa file.img",
+    "flocker import v aa\\ f": "aa file.img",
+    "flocker import v 'aa f": "aa file.img",
+    "flocker import v bb": "bb$(touch owned)",
+    "flocker import v 'bb$(to": "bb$(touch owned)",
+    "flocker import v dd": "dd'quote",
+    "flocker import v ff": "ff;touch owned;",
+    "flocker pool create --file=aa\\ f": "--file=aa file.img",
+    "flocker show vol": "volume",
+}
+
+
+@tests_for(FISH, name=repr)
+def fish(typed):
+    done = subprocess.run(["fish", "--no-config", "-c", f"source {SCRIPTS}/flocker.fish; complete -C \"$TYPED\""],
+                          env={**environment(host), "TYPED": typed}, cwd=place, check=False,
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    equal(done.stderr, "", "errors")
+    equal([line.split("\t")[0] for line in done.stdout.splitlines()], [FISH[typed]], "candidates")
+    nothing_was_carried_out()
 
 
 if __name__ == "__main__":
