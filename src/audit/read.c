@@ -213,6 +213,20 @@ static void check_end(struct verification *v)
 			     v->anchor->number);
 }
 
+/* Of the segments up to `last`, the first that is not removed for its age. */
+static unsigned oldest_kept(const struct audit *audit, unsigned last)
+{
+	return last > audit->limits.segments ? last - audit->limits.segments + 1 : 1;
+}
+
+/* For its age, since the reading began. */
+static bool was_removed(struct audit *audit, unsigned segment)
+{
+	own_lock(guard, &audit->mutex);
+
+	return segment < oldest_kept(audit, audit->last);
+}
+
 int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct audit_report *ret,
 		 struct fl_error *err)
 {
@@ -223,10 +237,10 @@ int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct au
 	if (take_extent(audit, &extent, err) < 0)
 		return fl_failed(err);
 	v.head = extent.head;
-	for (unsigned i = extent.first; i && i <= extent.last; i++) {
+	for (unsigned i = oldest_kept(audit, extent.last); i <= extent.last; i++) {
 		int r = segment_read(audit, extent.directory, i, &text, err);
 
-		if (r == -FL_NOT_FOUND && !v.begun)
+		if (r == -FL_NOT_FOUND && was_removed(audit, i))
 			continue;
 		if (r == -FL_NOT_FOUND)
 			note_problem(&v, v.at.number + 1, "%06u.log is missing", i);
