@@ -60,6 +60,7 @@ static const struct entry {
 	ENTRY(changed_since, 0),
 	ENTRY(list, 0),
 	ENTRY(account, DRIVER_CAN_LIMIT),
+	ENTRY(unaccount, DRIVER_CAN_LIMIT),
 	ENTRY(limit, DRIVER_CAN_LIMIT),
 	ENTRY(usage, DRIVER_CAN_LIMIT),
 	ENTRY(occupied, DRIVER_CAN_LIMIT),

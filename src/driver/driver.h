@@ -97,7 +97,7 @@ enum driver_capability {
 	DRIVER_CAN_COMPRESS = 1 << 1, /* honours pool_spec.compress; no entry of its own */
 	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
 	DRIVER_CAN_SHARE = 1 << 3,    /* a clone shares its blocks: costs no space */
-	DRIVER_CAN_LIMIT = 1 << 4,    /* account, limit, usage, occupied */
+	DRIVER_CAN_LIMIT = 1 << 4,    /* account, unaccount, limit, usage, occupied */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -227,9 +227,13 @@ struct driver {
 	int (*head_restore)(struct pool *pool, const struct tree *from, const struct uuid *branch,
 			    struct fl_error *err);
 
-	/* An empty, writable tree staging/<operation>, mode 0755.  FL_EXISTS. */
+	/*
+	 * An empty, writable tree staging/<operation>, mode 0755.  What is
+	 * written to it counts for `branch` (may be NULL: for none), see account();
+	 * FL_NO_SPACE, with EDQUOT, where its group is full.  FL_EXISTS.
+	 */
 	int (*staging_create)(struct pool *pool, const struct uuid *operation,
-			      struct fl_error *err);
+			      const struct uuid *branch, struct fl_error *err);
 
 	/*
 	 * A read-only snapshot of `source` (any tree) called `target`: a
@@ -283,6 +287,15 @@ struct driver {
 	 */
 	int (*account)(struct pool *pool, const struct uuid *branch, const struct uuid *group,
 		       struct fl_error *err);
+
+	/*
+	 * Takes account() back, for a `branch` that came to nothing: `tree`,
+	 * all that was ever written for it, counts no more from now on, and the
+	 * account is removed, with that of `group` (may be NULL: it stays).
+	 * The tree may be missing.  Repeatable.
+	 */
+	int (*unaccount)(struct pool *pool, const struct tree *tree, const struct uuid *branch,
+			 const struct uuid *group, struct fl_error *err);
 
 	/*
 	 * Writing to the heads of the group fails with EDQUOT when they would

@@ -285,6 +285,7 @@ struct import_options {
 	const char *description; /* new volumes; NULL = none */
 	const char *mount_path;	 /* new volumes; absolute, or NULL */
 	const struct metadata *metadata; /* new volumes; NULL = none */
+	uint64_t quota;			 /* new volumes; bytes; 0 = none */
 	bool devices, setuid;		 /* take device nodes; keep set-user-ID bits */
 	int fd;		       /* the archive, read to its end; borrowed.  -1 with `directory` */
 	const char *directory; /* absolute: its files are copied instead; or NULL */
@@ -299,7 +300,8 @@ struct import_options {
  * Makes a volume or a branch with the contents of an archive and a first
  * snapshot of it.  Blocks.  Durable on return; a failure leaves nothing but the
  * record.  FL_EXISTS for a name, or an operation's id, that is taken; what the
- * archive holds wrong is FL_INVALID or FL_CORRUPT.
+ * archive holds wrong is FL_INVALID or FL_CORRUPT; FL_NO_SPACE where it does not
+ * fit into the volume's quota or into the pool.
  */
 must_check int engine_import(struct engine *engine, const struct import_options *options,
 			     struct operation *ret, struct fl_error *err);

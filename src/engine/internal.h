@@ -394,8 +394,19 @@ must_check int quota_usage(struct engine *engine, enum account account, const st
 /* Fills `live` and `history` of the answer about a branch; reads the metadata of its head. */
 must_check int quota_live(struct engine *engine, const struct branch_row *row, struct branch *ret,
 			  struct fl_error *err);
-/* An error that the volume's quota is the cause of says so. */
-void quota_explain(const struct volume_row *volume, struct fl_error *err);
+/*
+ * Before anything of a new branch is written: all that is counts for its volume,
+ * which keeps to its quota if it is new too.
+ */
+must_check int quota_begin(struct engine *engine, const struct volume_row *volume, bool new_volume,
+			   const struct branch_row *branch, struct fl_error *err);
+/* Takes that back, before `tree`, all that was written, is deleted; what fails is logged. */
+void quota_abort(struct engine *engine, const struct tree *tree, const struct branch_row *branch,
+		 bool new_volume);
+/* Before that: an error of writing to the branch that the quota is the cause of says so; is it one?
+ */
+bool quota_explain(struct engine *engine, const struct volume_row *volume,
+		   const struct branch_row *branch, struct fl_error *err);
 /* FL_INVALID: too small to be of use, or too large to be true. */
 must_check int quota_check_size(uint64_t quota, struct fl_error *err);
 

@@ -7,7 +7,10 @@
  * again, and where a crash comes between, the next start makes the two agree.
  *
  * A branch counts for its volume from the moment its head is made, quota or
- * not, so that a quota can be set at any time and the usage is always known.
+ * not, so that a quota can be set at any time and the usage is always known.  What
+ * is imported counts from its first byte, so that it is stopped at the quota and
+ * not by the end of the pool; when it fails, it does not count from then on,
+ * though its space comes back later.
  */
 
 #include <errno.h>
@@ -188,19 +191,49 @@ int quota_live(struct engine *engine, const struct branch_row *row, struct branc
 	return 0;
 }
 
-/* --- messages ------------------------------------------------------------------- */
+/* --- what is being made ----------------------------------------------------------- */
 
-void quota_explain(const struct volume_row *volume, struct fl_error *err)
+int quota_begin(struct engine *engine, const struct volume_row *volume, bool new_volume,
+		const struct branch_row *branch, struct fl_error *err)
 {
-	char text[SIZE_TEXT];
+	if (new_volume && volume->quota && quota_limit(engine, volume, err) < 0)
+		return fl_failed(err);
+	return quota_account(engine, branch, err);
+}
 
-	if (err->sys != EDQUOT || volume->quota == 0)
-		return;
-	*err = (struct fl_error){ 0 };
+void quota_abort(struct engine *engine, const struct tree *tree, const struct branch_row *branch,
+		 bool new_volume)
+{
+	struct fl_error err;
+
+	if (can_limit(engine) &&
+	    driver_of(engine)->unaccount(engine->pool, tree, &branch->uuid,
+					 new_volume ? &branch->volume : NULL, &err) < 0)
+		log_warning("what could not be made counts until its space is free again",
+			    "error=%s", err.text);
+}
+
+bool quota_explain(struct engine *engine, const struct volume_row *volume,
+		   const struct branch_row *branch, struct fl_error *err)
+{
+	char quota_text[SIZE_TEXT], held_text[SIZE_TEXT];
+	struct usage all = { 0 }, own = { 0 };
+	struct fl_error ignored;
+	uint64_t held;
+
+	/* Without a limit (any more) there is nothing to tell: the system's own words stay. */
+	if (err->sys != EDQUOT || !can_limit(engine) ||
+	    driver_of(engine)->usage(engine->pool, ACCOUNT_GROUP, &volume->uuid, &all, &ignored) <
+		    0 ||
+	    driver_of(engine)->usage(engine->pool, ACCOUNT_BRANCH, &branch->uuid, &own, &ignored) <
+		    0 ||
+	    all.limit == 0)
+		return false;
+	held = all.bytes > own.bytes ? all.bytes - own.bytes : 0;
 	fl_fail_at(err, __FILE__, __LINE__, FL_NO_SPACE, 0,
-		   "the quota of volume '%s' (%s) is used up", volume->name,
-		   size_text(volume->quota, text));
-	fl_add_hint(err, "give it more: flocker set %s --quota SIZE, or destroy snapshots",
-		    volume->name);
+		   "it does not fit into the quota of volume '%s': that is %s, and %s of it "
+		   "are in use",
+		   volume->name, size_text(all.limit, quota_text), size_text(held, held_text));
 	fl_add_object(err, "%s", volume->name);
+	return true;
 }

@@ -274,7 +274,8 @@ static int settle_tree(struct engine *engine, const struct tree *tree, struct fl
 	char text[TREE_TEXT];
 
 	switch (tree->kind) {
-	case TREE_STAGING:
+	case TREE_STAGING: /* it may be large, and may count for a volume until its space is free */
+		sync_soon(engine);
 		return driver_of(engine)->tree_delete(engine->pool, tree, err);
 	case TREE_HEAD:
 		return settle_head(engine, tree, err);

@@ -3,9 +3,11 @@
 /*
  * What the program tells the one that started it, on a descriptor of its own:
  * text lines `progress ENTRIES BYTES`, at most ten in a second, and at the end
- * exactly one `done ENTRIES BYTES` or `failed CODE<tab>TEXT<tab>HINT<tab>OBJECT`.
- * BYTES are of file contents; those of the archive, as it is stored, when one is
- * unpacked: they can be compared to its size.
+ * exactly one `done ENTRIES BYTES` or
+ * `failed CODE<tab>ERRNO<tab>TEXT<tab>HINT<tab>OBJECT`.  BYTES are of file
+ * contents; those of the archive, as it is stored, when one is unpacked: they can be
+ * compared to its size.  ERRNO is what the system said, a decimal number, or 0: a
+ * full quota (EDQUOT) has the code of a full file system, but another cure.
  */
 
 #include <stdint.h>

@@ -27,7 +27,7 @@ static const char script[] =
 	"copy)	cp /proc/self/fd/5/f /proc/self/fd/3/f;;\n"
 	"esac\n"
 	"case \"$word\" in\n"
-	"bad)	printf 'failed corrupt\\tnot an archive\\tlook at it\\tsome/file\\n' >&4; exit "
+	"bad)	printf 'failed corrupt\\t0\\tnot an archive\\tlook at it\\tsome/file\\n' >&4; exit "
 	"0;;\n"
 	"crash)	kill -SEGV $$;;\n"
 	"wait)	exec sleep 1000;;\n"

@@ -239,7 +239,7 @@ static int run_birth_from_staging(struct engine *engine, struct fl_error *err)
 	fill_volume_row(engine, &options, &volume);
 	birth.branch = birth_branch(engine, &volume, TRUNK);
 	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
-	if (driver_of(engine)->staging_create(engine->pool, &operation, err) == 0 &&
+	if (driver_of(engine)->staging_create(engine->pool, &operation, NULL, err) == 0 &&
 	    birth_run(engine, &birth, err) == 0)
 		return 0;
 	(void)!driver_of(engine)->tree_delete(engine->pool, &staging, &ignored);

@@ -34,6 +34,7 @@ const struct driver btrfs_driver = {
 	.list = btrfs_list,
 
 	.account = btrfs_account,
+	.unaccount = btrfs_unaccount,
 	.limit = btrfs_limit,
 	.usage = btrfs_usage,
 	.occupied = btrfs_occupied,

@@ -11,9 +11,9 @@
  *	2/GROUP		the branches of a volume; only this one has a limit
  *
  * BRANCH and GROUP are the last 48 bits of the UUIDs, which are random: there
- * is no table to keep.  A head is put into 1/BRANCH by the call that makes it,
- * so no byte is ever written outside.  Snapshots are in no group: they allocate
- * only their root, and taking one must not fail for want of quota.
+ * is no table to keep.  A head, or what is to become one, is put into 1/BRANCH
+ * by the call that makes it, so no byte is ever written outside.  Snapshots are in no group: they
+ *allocate only their root, and taking one must not fail for want of quota.
  *
  * A subvolume's group outlives it while snapshots hold what it wrote.  Once
  * empty it is of no use, and would harm: after a mount the kernel may give the
@@ -25,7 +25,6 @@
  * where the quota tree has those of the last commit.
  */
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -179,24 +178,35 @@ static int make_group(struct btrfs_pool *pool, uint64_t number, struct fl_error 
 	return fl_fail_errno(err, "cannot make a quota group");
 }
 
-/* A head that is there already was made before the pool counted: it counts from now on. */
-static int assign_head(struct btrfs_pool *pool, const struct uuid *branch, struct fl_error *err)
+/* Missing is success. */
+static int remove_group(struct btrfs_pool *pool, uint64_t number, struct fl_error *err)
 {
-	struct btrfs_ioctl_qgroup_assign_args args = { .assign = 1 };
+	struct btrfs_ioctl_qgroup_create_args args = { .qgroupid = number };
+
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) == 0 || errno == ENOENT)
+		return 0;
+	return fl_fail_errno(err, "cannot remove a quota group");
+}
+
+/* Puts a tree into the group of a branch, or takes it out.  A tree that is missing is in none. */
+static int assign_tree(struct btrfs_pool *pool, const struct tree *tree, const struct uuid *branch,
+		       bool in, struct fl_error *err)
+{
+	struct btrfs_ioctl_qgroup_assign_args args = { .assign = in };
 	struct btrfs_ioctl_get_subvol_info_args info;
-	const struct tree head = tree_head(branch);
 	own_fd int fd = -1;
 	int rc;
 
-	rc = btrfs_tree_open(&pool->pool, &head, &fd, err);
+	rc = btrfs_tree_open(&pool->pool, tree, &fd, err);
 	if (rc < 0)
 		return rc == -FL_NOT_FOUND ? 0 : rc;
 	if (subvol_info(fd, &info, err) < 0)
 		return fl_failed(err);
 	args.src = info.treeid;
 	args.dst = number_of(ACCOUNT_BRANCH, branch);
-	if (ioctl(pool->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
-		return fl_fail_errno(err, "cannot put a head into its quota group");
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 &&
+	    errno != (in ? EEXIST : ENOENT))
+		return fl_fail_errno(err, "cannot put a tree into a quota group, or take it out");
 	return 0;
 }
 
@@ -204,6 +214,7 @@ int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uui
 		  struct fl_error *err)
 {
 	struct btrfs_pool *p = btrfs_pool(pool);
+	const struct tree head = tree_head(branch);
 	struct btrfs_ioctl_qgroup_assign_args args = {
 		.assign = 1,
 		.src = number_of(ACCOUNT_BRANCH, branch),
@@ -216,7 +227,23 @@ int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uui
 		return fl_failed(err);
 	if (ioctl(p->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
 		return fl_fail_errno(err, "cannot put a branch into its quota group");
-	return assign_head(p, branch, err);
+	/* A head that is there was made before the pool counted: it counts from now on. */
+	return assign_tree(p, &head, branch, true, err);
+}
+
+/* Whatever the tree holds leaves the groups with it, and so do its pages that are still unwritten.
+ */
+int btrfs_unaccount(struct pool *pool, const struct tree *tree, const struct uuid *branch,
+		    const struct uuid *group, struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+
+	if (p->groups < 0)
+		return 0;
+	if (assign_tree(p, tree, branch, false, err) < 0 ||
+	    remove_group(p, number_of(ACCOUNT_BRANCH, branch), err) < 0)
+		return fl_failed(err);
+	return group ? remove_group(p, number_of(ACCOUNT_GROUP, group), err) : 0;
 }
 
 static int fail_uncounted(struct pool *pool, struct fl_error *err)
@@ -284,99 +311,5 @@ int btrfs_usage(struct pool *pool, enum account account, const struct uuid *uuid
 	if (rc < 0)
 		return rc == -FL_NOT_FOUND ? 0 : rc;
 	*ret = usage;
-	return 0;
-}
-
-/* Of a compressed extent the part that the file uses, as if it were spread evenly. */
-static uint64_t extent_bytes(const struct btrfs_file_extent_item *extent, size_t length)
-{
-	uint64_t disk, ram, used;
-
-	if (extent->type == BTRFS_FILE_EXTENT_INLINE)
-		return length - offsetof(struct btrfs_file_extent_item, disk_bytenr);
-	if (length < sizeof(*extent) || extent->disk_bytenr == 0) /* a hole */
-		return 0;
-	disk = le64toh(extent->disk_num_bytes);
-	ram = le64toh(extent->ram_bytes);
-	used = le64toh(extent->num_bytes);
-	if (extent->compression == 0 || ram == 0)
-		return used;
-	return (uint64_t)((double)disk * ((double)used / (double)ram));
-}
-
-static int add_extent(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
-		      struct fl_error *err)
-{
-	struct btrfs_file_extent_item extent = { 0 };
-	uint64_t *sum = arg;
-	size_t length = header->len < sizeof(extent) ? header->len : sizeof(extent);
-
-	if (length < offsetof(struct btrfs_file_extent_item, disk_bytenr))
-		return 0;
-	memcpy(&extent, item, length);
-	*sum += extent_bytes(&extent, header->len);
-	return 0;
-}
-
-static bool find_kept(struct btrfs_pool *pool, struct occupied *item)
-{
-	own_lock(guard, &pool->occupied.mutex);
-	const struct occupied *kept = &pool->occupied.items[item->id % OCCUPIED_KEPT];
-
-	if (kept->id != item->id || kept->generation != item->generation)
-		return false;
-	*item = *kept;
-	return true;
-}
-
-static void keep(struct btrfs_pool *pool, const struct occupied *item)
-{
-	own_lock(guard, &pool->occupied.mutex);
-
-	pool->occupied.items[item->id % OCCUPIED_KEPT] = *item;
-}
-
-/*
- * A tree's generation is that of the transaction in which it changed last, and
- * changes with the commit of what is written next: so a figure that is kept is at
- * most one commit (half a minute) old.  In the transaction itself the tree can
- * still change under the same generation: then nothing is kept.
- */
-static int may_keep(struct btrfs_pool *pool, uint64_t generation, bool *ret, struct fl_error *err)
-{
-	struct btrfs_ioctl_fs_info_args fs = { .flags = BTRFS_FS_INFO_FLAG_GENERATION };
-
-	if (ioctl(pool->root, BTRFS_IOC_FS_INFO, &fs) < 0)
-		return fl_fail_errno(err, "cannot ask about the file system");
-	*ret = generation < fs.generation;
-	return 0;
-}
-
-int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err)
-{
-	const struct root_range range = {
-		.first = BTRFS_FIRST_FREE_OBJECTID,
-		.last = BTRFS_LAST_FREE_OBJECTID,
-		.first_type = BTRFS_EXTENT_DATA_KEY,
-		.last_type = BTRFS_EXTENT_DATA_KEY,
-		.buffer = SCAN_BUFFER,
-	};
-	struct btrfs_pool *p = btrfs_pool(pool);
-	struct btrfs_ioctl_get_subvol_info_args info;
-	struct occupied item;
-	own_fd int fd = -1;
-	bool kept = false;
-
-	if (btrfs_tree_open(pool, tree, &fd, err) < 0 || subvol_info(fd, &info, err) < 0 ||
-	    may_keep(p, info.generation, &kept, err) < 0)
-		return fl_failed(err);
-	item = (struct occupied){ .id = info.treeid, .generation = info.generation };
-	if (!find_kept(p, &item)) {
-		if (root_search(fd, &range, add_extent, &item.bytes, err) < 0)
-			return fl_failed(err);
-		if (kept)
-			keep(p, &item);
-	}
-	*ret = item.bytes;
 	return 0;
 }
