@@ -54,6 +54,7 @@ int post_imports(struct call *call, struct fl_error *err)
 		.ref = input->ref,
 		.description = input->description,
 		.mount_path = input->mount_path,
+		.quota = input->quota,
 		.devices = input->devices,
 		.setuid = input->setuid,
 		.fd = input->directory ? -1 : request.body_fd,

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -200,8 +201,9 @@ static int check_import(const struct invocation *in, struct ref *ref, struct fl_
 		return fl_fail(err, FL_INVALID,
 			       "'%s' names a past: give the new volume, or VOLUME/BRANCH",
 			       in->operands[0]);
-	if (ref->kind == REF_BRANCH && in->setting_count > 0)
-		return fl_fail(err, FL_INVALID, "--set is of volumes, and '%s' is a branch",
+	if (ref->kind == REF_BRANCH && (in->setting_count > 0 || option_given(in, OPT_QUOTA)))
+		return fl_fail(err, FL_INVALID,
+			       "--set and --quota are of volumes, and '%s' is a branch",
 			       in->operands[0]);
 	return put_metadata(body, in->settings, in->setting_count, err);
 }
@@ -215,17 +217,23 @@ static int import(struct invocation *in, int fd, int64_t length, const char *dir
 	own_ref struct ref ref = { 0 };
 	own_free char *target = NULL;
 	struct transfer transfer;
+	uint64_t quota = 0;
+	char bytes[24];
 	int r = check_import(in, &ref, err);
 
+	if (r == 0 && option_given(in, OPT_QUOTA))
+		r = quota_option(in, &quota, err);
 	if (r == 0)
 		r = transfer_begin(&transfer, in, fd, length, err);
 	if (r < 0)
 		return r;
-	target = fl_target(
-		"/v1/imports", "ref", in->operands[0], "operation", transfer.id, "description",
-		in->options[OPT_DESCRIPTION], "mount_path", in->options[OPT_MOUNT_PATH], "devices",
-		option_given(in, OPT_DEVICES) ? "true" : NULL, "setuid",
-		option_given(in, OPT_SETUID) ? "true" : NULL, "directory", directory, NULL);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, quota);
+	target = fl_target("/v1/imports", "ref", in->operands[0], "operation", transfer.id,
+			   "description", in->options[OPT_DESCRIPTION], "mount_path",
+			   in->options[OPT_MOUNT_PATH], "quota", quota ? bytes : NULL, "devices",
+			   option_given(in, OPT_DEVICES) ? "true" : NULL, "setuid",
+			   option_given(in, OPT_SETUID) ? "true" : NULL, "directory", directory,
+			   NULL);
 	if (!target)
 		return fl_fail(err, FL_SYSTEM, "no memory for a request");
 	r = fl_client_upload(in->client, "POST", target, "application/x-tar", &transfer.stream,
