@@ -129,6 +129,10 @@ FORWARD(usage,
 	(struct pool * pool, enum account account, const struct uuid *uuid, struct usage *ret,
 	 struct fl_error *err),
 	(inner, account, uuid, ret, err), .uuid = uuid)
+FORWARD(usages,
+	(struct pool * pool, const struct account_name *names, size_t count, struct usage *ret,
+	 struct fl_error *err),
+	(inner, names, count, ret, err))
 FORWARD(occupied,
 	(struct pool * pool, const struct tree *tree, uint64_t *ret, struct fl_error *err),
 	(inner, tree, ret, err), .tree = tree)
@@ -222,6 +226,7 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(unaccount, outer_unaccount);
 	REPLACE(limit, outer_limit);
 	REPLACE(usage, outer_usage);
+	REPLACE(usages, outer_usages);
 	REPLACE(occupied, outer_occupied);
 	REPLACE(facts_write, outer_facts_write);
 	REPLACE(facts_read, outer_facts_read);

@@ -63,6 +63,7 @@ static const struct entry {
 	ENTRY(unaccount, DRIVER_CAN_LIMIT),
 	ENTRY(limit, DRIVER_CAN_LIMIT),
 	ENTRY(usage, DRIVER_CAN_LIMIT),
+	ENTRY(usages, DRIVER_CAN_LIMIT),
 	ENTRY(occupied, DRIVER_CAN_LIMIT),
 	ENTRY(facts_write, 0),
 	ENTRY(facts_read, 0),

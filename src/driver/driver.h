@@ -97,11 +97,16 @@ enum driver_capability {
 	DRIVER_CAN_COMPRESS = 1 << 1, /* honours pool_spec.compress; no entry of its own */
 	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
 	DRIVER_CAN_SHARE = 1 << 3,    /* a clone shares its blocks: costs no space */
-	DRIVER_CAN_LIMIT = 1 << 4,    /* account, unaccount, limit, usage, occupied */
+	DRIVER_CAN_LIMIT = 1 << 4,    /* account, unaccount, limit, usage, usages, occupied */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
 enum account { ACCOUNT_BRANCH, ACCOUNT_GROUP };
+
+struct account_name {
+	enum account account;
+	struct uuid uuid;
+};
 
 struct usage {
 	bool known;
@@ -227,11 +232,8 @@ struct driver {
 	int (*head_restore)(struct pool *pool, const struct tree *from, const struct uuid *branch,
 			    struct fl_error *err);
 
-	/*
-	 * An empty, writable tree staging/<operation>, mode 0755.  What is
-	 * written to it counts for `branch` (may be NULL: for none), see account();
-	 * FL_NO_SPACE, with EDQUOT, where its group is full.  FL_EXISTS.
-	 */
+	/* An empty, writable tree staging/<operation>, mode 0755.  It counts for `branch` (NULL:
+	 * for none), see account(); where that has no room left: EDQUOT.  FL_EXISTS. */
 	int (*staging_create)(struct pool *pool, const struct uuid *operation,
 			      const struct uuid *branch, struct fl_error *err);
 
@@ -289,10 +291,9 @@ struct driver {
 		       struct fl_error *err);
 
 	/*
-	 * Takes account() back, for a `branch` that came to nothing: `tree`,
-	 * all that was ever written for it, counts no more from now on, and the
-	 * account is removed, with that of `group` (may be NULL: it stays).
-	 * The tree may be missing.  Repeatable.
+	 * Takes account() back for a `branch` that came to nothing: `tree`, all
+	 * that was written for it (or missing), counts no more at once.  Removes
+	 * the account, and with it that of `group` unless NULL.  Repeatable.
 	 */
 	int (*unaccount)(struct pool *pool, const struct tree *tree, const struct uuid *branch,
 			 const struct uuid *group, struct fl_error *err);
@@ -310,11 +311,12 @@ struct driver {
 	int (*usage)(struct pool *pool, enum account account, const struct uuid *uuid,
 		     struct usage *ret, struct fl_error *err);
 
-	/*
-	 * The bytes that the files of one tree take, shared or not.  Reads all
-	 * of the tree's metadata, unless it has not changed since it was asked
-	 * about last.
-	 */
+	/* The same for many at once, into `ret[0..count-1]`, with the bytes of the last commit. */
+	int (*usages)(struct pool *pool, const struct account_name *names, size_t count,
+		      struct usage *ret, struct fl_error *err);
+
+	/* The bytes that the files of one tree take, shared or not.  Reads all of its metadata,
+	 * unless it has not changed since it was asked about last. */
 	int (*occupied)(struct pool *pool, const struct tree *tree, uint64_t *ret,
 			struct fl_error *err);
 

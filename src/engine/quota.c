@@ -106,50 +106,102 @@ void quota_put_back(struct engine *engine, const struct volume_row *volume, uint
 
 /* --- at start ----------------------------------------------------------------- */
 
-static int restore_branch(void *arg, const struct branch_row *row, struct fl_error *err)
-{
-	struct engine *engine = arg;
-	struct usage usage;
+/*
+ * The pool is asked about all accounts at once.  So the rows are walked twice, in
+ * one transaction and therefore in the same order: to name their accounts, and
+ * to make right what is not.
+ */
+struct restoring {
+	struct engine *engine;
+	struct account_name *names;
+	struct usage *usages;
+	size_t count;
+	size_t next;	     /* in the second walk */
+	struct fl_error why; /* the first failure to count a branch */
+};
 
-	if (!uuid_equal(&row->instance, &engine->instance))
-		return 0;
-	/* Reading costs microseconds, making one a change of the pool. */
-	if (driver_of(engine)->usage(engine->pool, ACCOUNT_BRANCH, &row->uuid, &usage, err) < 0)
-		return fl_failed(err);
-	return usage.known ? 0 : quota_account(engine, row, err);
+static void restoring_done(struct restoring *restoring)
+{
+	free(restoring->names);
+	free(restoring->usages);
 }
 
-/* A pool that can't keep to the quota (any more) is no reason to serve nobody. */
+static int add_name(struct restoring *restoring, enum account account, const struct uuid *uuid)
+{
+	restoring->names = xrealloc(restoring->names, restoring->count + 1,
+				    sizeof(*restoring->names));
+	restoring->names[restoring->count++] = (struct account_name){ account, *uuid };
+	return 0;
+}
+
+static int name_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	return add_name(arg, ACCOUNT_BRANCH, &row->uuid);
+}
+
+static int name_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	return add_name(arg, ACCOUNT_GROUP, &row->uuid);
+}
+
+/* A branch that can't be counted is no reason to serve nobody. */
+static int restore_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct restoring *restoring = arg;
+	struct engine *engine = restoring->engine;
+	const struct usage *usage = &restoring->usages[restoring->next++];
+
+	if (!usage->known && uuid_equal(&row->instance, &engine->instance) &&
+	    quota_account(engine, row, err) < 0 && restoring->why.code == FL_OK)
+		restoring->why = *err;
+	return 0;
+}
+
+/* Nor is a pool that can't keep to the quota (any more). */
 static int restore_volume(void *arg, const struct volume_row *row, struct fl_error *err)
 {
-	struct engine *engine = arg;
-	struct usage usage;
+	struct restoring *restoring = arg;
+	const struct usage *usage = &restoring->usages[restoring->next++];
 
-	if (driver_of(engine)->usage(engine->pool, ACCOUNT_GROUP, &row->uuid, &usage, err) < 0)
-		return fl_failed(err);
-	if (usage.limit != row->quota && quota_limit(engine, row, err) < 0)
+	if (usage->limit != row->quota && quota_limit(restoring->engine, row, err) < 0)
 		log_error("a volume's quota has no effect", "volume=%s error=%s", row->name,
 			  err->text);
 	return 0;
 }
 
+static int walk(struct tx *tx,
+		int (*branch)(void *arg, const struct branch_row *row, struct fl_error *err),
+		int (*volume)(void *arg, const struct volume_row *row, struct fl_error *err),
+		struct restoring *restoring, struct fl_error *err)
+{
+	if (tx_branch_each(tx, NULL, false, branch, restoring, err) < 0 ||
+	    each_destroyed_branch(tx, branch, restoring, err) < 0 ||
+	    tx_volume_each(tx, "", SIZE_MAX, volume, restoring, err) < 0)
+		return fl_failed(err);
+	return tx_volume_each_destroyed(tx, volume, restoring, err);
+}
+
 int quota_restore_all(struct engine *engine, struct fl_error *err)
 {
+	own(restoring_done) struct restoring restoring = { .engine = engine };
 	own_tx struct tx *tx = NULL;
 	struct pool_stats stats;
 
 	if (!can_limit(engine))
 		return 0;
 	if (driver_of(engine)->stats(engine->pool, &stats, err) < 0 ||
-	    tx_begin(engine->catalog, &tx, err) < 0)
+	    tx_begin(engine->catalog, &tx, err) < 0 ||
+	    walk(tx, name_branch, name_volume, &restoring, err) < 0)
 		return fl_failed(err);
-	if (!stats.read_only && stats.quota &&
-	    (tx_branch_each(tx, NULL, false, restore_branch, engine, err) < 0 ||
-	     each_destroyed_branch(tx, restore_branch, engine, err) < 0))
-		log_error("the space of some branches is not counted", "error=%s", err->text);
-	if (tx_volume_each(tx, "", SIZE_MAX, restore_volume, engine, err) < 0)
+	restoring.usages = xcalloc(restoring.count + 1, sizeof(*restoring.usages));
+	if (driver_of(engine)->usages(engine->pool, restoring.names, restoring.count,
+				      restoring.usages, err) < 0 ||
+	    walk(tx, restore_branch, restore_volume, &restoring, err) < 0)
 		return fl_failed(err);
-	return tx_volume_each_destroyed(tx, restore_volume, engine, err);
+	if (restoring.why.code != FL_OK && !stats.read_only)
+		log_error("the space of some branches is not counted", "error=%s",
+			  restoring.why.text);
+	return 0;
 }
 
 /* --- figures -------------------------------------------------------------------- */

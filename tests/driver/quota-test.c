@@ -1,4 +1,5 @@
-/* account, unaccount, limit, usage, occupied: on pools that count, and on those that do not. */
+/* account, unaccount, limit, usage, usages, occupied: on pools that count, and on those that do
+ * not. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +89,10 @@ static void a_pool_says_whether_it_counts(void)
 	check_code(FL_UNSUPPORTED, call(pool, limit, &group, MEBIBYTE, &err));
 	check(err.hint[0]);
 	check_ok(call(pool, usage, ACCOUNT_BRANCH, &branch_a, &usage, &err));
+	check(!usage.known);
+	usage.known = true;
+	check_ok(call(pool, usages, &(struct account_name){ ACCOUNT_BRANCH, branch_a }, 1, &usage,
+		      &err));
 	check(!usage.known);
 }
 
@@ -246,6 +251,34 @@ static void groups_of_deleted_trees_are_removed(void)
 	check(usage.known);
 }
 
+static void many_are_asked_about_at_once(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct account_name names[] = {
+		{ ACCOUNT_GROUP, group },
+		{ ACCOUNT_BRANCH, branch_b },
+		{ ACCOUNT_BRANCH, branch_a },
+		{ ACCOUNT_GROUP, branch_a }, /* a branch is no group */
+	};
+	struct usage usages[4];
+
+	if (!pool)
+		return;
+	check_ok(call(pool, limit, &group, 16 * MEBIBYTE, &err));
+	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
+	check_ok(call(pool, sync, &err));
+	check_ok(call(pool, usages, names, 4, usages, &err));
+	check(usages[0].known && usages[0].limit == 16 * MEBIBYTE);
+	check(usages[0].bytes == used(pool, ACCOUNT_GROUP, &group));
+	check(!usages[1].known && !usages[3].known);
+	check(usages[2].known && usages[2].limit == 0);
+	check(usages[2].bytes == used(pool, ACCOUNT_BRANCH, &branch_a));
+	check_ok(call(pool, limit, &group, 0, &err));
+	check_ok(call(pool, usages, names, 1, usages, &err));
+	check(usages[0].known && usages[0].limit == 0);
+}
+
 static void a_tree_is_as_large_as_its_files(void)
 {
 	struct fl_error err = { 0 };
@@ -284,6 +317,7 @@ int main(int argc, char **argv)
 				  CHECK(what_came_to_nothing_counts_no_more),
 				  CHECK(a_limit_is_kept_over_reopening),
 				  CHECK(groups_of_deleted_trees_are_removed),
+				  CHECK(many_are_asked_about_at_once),
 				  CHECK(a_tree_is_as_large_as_its_files),
 				  CHECK_END,
 			  });

@@ -37,6 +37,7 @@ const struct driver btrfs_driver = {
 	.unaccount = btrfs_unaccount,
 	.limit = btrfs_limit,
 	.usage = btrfs_usage,
+	.usages = btrfs_usages,
 	.occupied = btrfs_occupied,
 
 	.facts_write = btrfs_facts_write,

@@ -117,6 +117,8 @@ int btrfs_unaccount(struct pool *pool, const struct tree *tree, const struct uui
 int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err);
 int btrfs_usage(struct pool *pool, enum account account, const struct uuid *uuid, struct usage *ret,
 		struct fl_error *err);
+int btrfs_usages(struct pool *pool, const struct account_name *names, size_t count,
+		 struct usage *ret, struct fl_error *err);
 /* Switches counting on in a new file system; a kernel that cannot is no failure. */
 must_check int quota_enable(int root, struct fl_error *err);
 /* Finds the groups, and removes those of trees that are gone. */

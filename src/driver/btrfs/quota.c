@@ -22,9 +22,11 @@
  * is made; the kernel refuses those that are in use.
  *
  * Figures are read in /sys/fs/btrfs/FSID/qgroups: they are the present ones,
- * where the quota tree has those of the last commit.
+ * where the quota tree has those of the last commit.  But one search of the tree
+ * tells of all groups at once.
  */
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -98,50 +100,90 @@ static int find_groups(struct btrfs_pool *pool, struct fl_error *err)
 	return 0;
 }
 
-struct emptied {
-	uint64_t *numbers;
+struct group {
+	uint64_t number, bytes, limit;
+};
+
+struct groups { /* in the order of their numbers */
+	struct group *items;
 	size_t count;
 };
 
-static int note_emptied(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
-			struct fl_error *err)
+static void groups_done(struct groups *groups)
 {
-	struct emptied *emptied = arg;
-	struct btrfs_qgroup_info_item info;
+	free(groups->items);
+}
 
-	if (header->len < sizeof(info))
-		return 0;
-	memcpy(&info, item, sizeof(info));
-	if (info.rfer != 0)
-		return 0;
-	emptied->numbers = xrealloc(emptied->numbers, emptied->count + 1,
-				    sizeof(*emptied->numbers));
-	emptied->numbers[emptied->count++] = header->offset;
+static int compare_groups(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static struct group *find_group(const struct groups *groups, uint64_t number)
+{
+	const struct group key = { .number = number };
+
+	if (groups->count == 0)
+		return NULL;
+	return bsearch(&key, groups->items, groups->count, sizeof(key), compare_groups);
+}
+
+/* The tree has all that is counted first, then all limits, each in the order of the numbers. */
+static int note_group(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+		      struct fl_error *err)
+{
+	struct btrfs_qgroup_limit_item limit;
+	struct btrfs_qgroup_info_item info;
+	struct groups *groups = arg;
+	struct group *group;
+
+	if (header->type == BTRFS_QGROUP_INFO_KEY && header->len >= sizeof(info)) {
+		memcpy(&info, item, sizeof(info));
+		groups->items = xrealloc(groups->items, groups->count + 1, sizeof(*groups->items));
+		groups->items[groups->count++] = (struct group){
+			.number = header->offset,
+			.bytes = le64toh(info.rfer),
+		};
+	} else if (header->type == BTRFS_QGROUP_LIMIT_KEY && header->len >= sizeof(limit)) {
+		memcpy(&limit, item, sizeof(limit));
+		group = find_group(groups, header->offset);
+		if (group && le64toh(limit.flags) & BTRFS_QGROUP_LIMIT_MAX_RFER)
+			group->limit = le64toh(limit.max_rfer);
+	}
 	return 0;
+}
+
+/* All of them, as the last commit has them. */
+static int read_groups(struct btrfs_pool *pool, struct groups *ret, struct fl_error *err)
+{
+	const struct root_range range = {
+		.tree = QGROUP_TREE,
+		.first_type = BTRFS_QGROUP_INFO_KEY,
+		.last_type = BTRFS_QGROUP_LIMIT_KEY,
+		.buffer = SCAN_BUFFER,
+	};
+
+	return root_search(pool->root, &range, note_group, ret, err);
 }
 
 /* In the order of their levels, so that a group is empty when its turn comes. */
 static int remove_emptied(struct btrfs_pool *pool, struct fl_error *err)
 {
-	const struct root_range range = {
-		.tree = QGROUP_TREE,
-		.first_type = BTRFS_QGROUP_INFO_KEY,
-		.last_type = BTRFS_QGROUP_INFO_KEY,
-		.buffer = SCAN_BUFFER,
-	};
-	struct emptied emptied = { 0 };
-	int rc;
+	own(groups_done) struct groups groups = { 0 };
 
-	rc = root_search(pool->root, &range, note_emptied, &emptied, err);
-	for (size_t i = 0; rc == 0 && i < emptied.count; i++) {
-		struct btrfs_ioctl_qgroup_create_args args = { .qgroupid = emptied.numbers[i] };
+	if (read_groups(pool, &groups, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < groups.count; i++) {
+		struct btrfs_ioctl_qgroup_create_args args = { .qgroupid = groups.items[i].number };
 
-		if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) < 0 && errno != EBUSY &&
+		if (groups.items[i].bytes == 0 &&
+		    ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) < 0 && errno != EBUSY &&
 		    errno != ENOENT && errno != EROFS)
-			rc = fl_fail_errno(err, "cannot remove an empty quota group");
+			return fl_fail_errno(err, "cannot remove an empty quota group");
 	}
-	free(emptied.numbers);
-	return rc;
+	return 0;
 }
 
 /* In a directory the groups are another's to remove. */
@@ -311,5 +353,23 @@ int btrfs_usage(struct pool *pool, enum account account, const struct uuid *uuid
 	if (rc < 0)
 		return rc == -FL_NOT_FOUND ? 0 : rc;
 	*ret = usage;
+	return 0;
+}
+
+int btrfs_usages(struct pool *pool, const struct account_name *names, size_t count,
+		 struct usage *ret, struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+	own(groups_done) struct groups groups = { 0 };
+
+	if (p->groups >= 0 && read_groups(p, &groups, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < count; i++) {
+		const struct group *group = find_group(&groups,
+						       number_of(names[i].account, &names[i].uuid));
+
+		ret[i] = group ? (struct usage){ true, group->bytes, group->limit }
+			       : (struct usage){ 0 };
+	}
 	return 0;
 }
