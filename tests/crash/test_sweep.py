@@ -17,7 +17,7 @@ import cleanup
 import tap
 from archives import archive, bring, fetch
 from digest import digest
-from flocker import Failure, Gone, Host, differences
+from flocker import Failure, Gone, Host, MIB
 from tap import equal, test, tests_for, true
 
 host = Host()
@@ -61,6 +61,25 @@ def prepared(name):
     write(name, "three")
 
 
+SOURCE = f"{host.directory}/source"  # of what is imported
+os.makedirs(f"{SOURCE}/folder")
+for place in ("file", "folder/file"):
+    with open(f"{SOURCE}/{place}", "wb") as source:
+        source.write(os.urandom(4 * MIB))
+
+
+def import_directory(ref, **options):
+    return host.call("POST", "/v1/imports", None, ref=ref, directory=SOURCE, **options)
+
+
+def import_too_much(volume):
+    """It is stopped at the quota, and all is as before."""
+    try:
+        import_directory(f"{volume}/new")
+    except Failure as failure:
+        equal(failure.code, "no-space", str(failure))
+
+
 # --- the verbs ---------------------------------------------------------------------
 
 VERBS = {
@@ -80,6 +99,9 @@ VERBS = {
     "stash restore": lambda v: host.post("/v1/stash/restore", ref=f"stash/1@{v}"),
     "stash drop": lambda v: host.delete("/v1/stash", ref=f"stash/1@{v}"),
     "set": lambda v: host.patch("/v1/volume", v, metadata={"x": "y"}, unset=["k"], description="e"),
+    "set a quota": lambda v: host.patch("/v1/volume", v, quota=64 * MIB),
+    "copy a directory": lambda v: import_directory(f"{v}/new"),
+    "import too much": import_too_much,
     "rename a volume": lambda v: host.patch("/v1/volume", v, name=f"{v}-new"),
     "rename a branch": lambda v: host.patch("/v1/branch", f"{v}/side", name="new"),
     "mount a snapshot": lambda v: host.post("/v1/mounts", ref=f"{v}@{{first}}"),
@@ -90,7 +112,7 @@ VERBS = {
     "trash restore a branch": lambda v: host.post("/v1/trash/restore", item=f"{v}/side"),
     "trash restore a volume": lambda v: host.post("/v1/trash/restore", item=v, **{"as": f"{v}-new"}),
     "trash empty": lambda v: host.post("/v1/trash/empty", item=f"{v}/side"),
-    "import a volume": lambda v: bring(host, f"{v}-new", ARCHIVE),
+    "import a volume": lambda v: bring(host, f"{v}-new", ARCHIVE, quota=64 * MIB),
     "import a branch": lambda v: bring(host, f"{v}/new", ARCHIVE),
     "export": lambda v: fetch(host, v),
 }
@@ -103,6 +125,8 @@ def extra_snapshots(volume):
 
 SETUPS = {
     "destroy a snapshot": extra_snapshots,
+    "copy a directory": lambda v: host.patch("/v1/volume", v, quota=64 * MIB),
+    "import too much": lambda v: host.patch("/v1/volume", v, quota=4 * MIB),
     "trash restore a branch": lambda v: host.delete("/v1/branch", ref=f"{v}/side"),
     "trash restore a volume": lambda v: host.delete("/v1/volume", ref=v),
     "trash empty": lambda v: host.delete("/v1/branch", ref=f"{v}/side"),
@@ -115,7 +139,7 @@ ADOPTING = {"snapshot", "snapshot of two", "create from live contents", "branch 
 
 # A head that is in its place is whole and kept too (src/engine/birth.c); its first snapshot comes
 # right after it.
-ADOPTED = {"import a volume", "import a branch"}
+ADOPTED = {"import a volume", "import a branch", "copy a directory"}
 
 
 # --- states ----------------------------------------------------------------------------

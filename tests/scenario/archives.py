@@ -34,9 +34,9 @@ def archive(files):
     return out.getvalue()
 
 
-def bring(host, ref, data):
+def bring(host, ref, data, **options):
     """An import in one piece."""
-    status, answer = host.exchange("POST", "/v1/imports", data, {"ref": ref},
+    status, answer = host.exchange("POST", "/v1/imports", data, {"ref": ref, **options},
                                    {"Content-Type": "application/x-tar"})
     if status >= 400:
         raise Failure(status, answer["error"])
