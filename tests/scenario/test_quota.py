@@ -2,13 +2,21 @@
 """Quotas: what an application and each verb sees of one, and what is counted."""
 
 import errno
+import fcntl
 import os
+import struct
 import subprocess
 
 import cleanup
 import tap
 from flocker import COMMAND, Failure, Host, MIB, unchanged
 from tap import equal, test, true
+
+
+BTRFS_IOC_QGROUP_ASSIGN = 0x40189429
+BTRFS_IOC_QGROUP_CREATE = 0x4010942A
+BTRFS_IOC_QGROUP_LIMIT = 0x8030942B
+BTRFS_IOC_GET_SUBVOL_INFO = 0x81F8943C
 
 
 def write(path, size):
@@ -296,6 +304,42 @@ def a_quota_and_what_is_used_outlive_restart_crash_and_catalogue():
         host.run("trash", "restore", "gone")
         equal(volume(host, "gone")["quota"], 48 * MIB, "quota of what was in the trash")
         equal(write(f"{host.path('gone')}/much", 64 * MIB), errno.EDQUOT, "errno in it")
+
+
+def group(level, uuid):
+    """The number of a quota group (src/driver/btrfs/quota.c)."""
+    return level << 48 | int(uuid.replace("-", "")[-12:], 16)
+
+
+def take_away(host, ref):
+    """What the pool keeps of a branch's account and of its volume's quota."""
+    branch = group(1, host.get("/v1/branch", ref=ref)["uuid"])
+    head = os.open(host.path(ref), os.O_RDONLY)
+    try:
+        info = fcntl.ioctl(head, BTRFS_IOC_GET_SUBVOL_INFO, bytes(504))
+        fcntl.ioctl(head, BTRFS_IOC_QGROUP_ASSIGN, struct.pack("3Q", 0, struct.unpack_from("Q", info)[0], branch))
+        fcntl.ioctl(head, BTRFS_IOC_QGROUP_CREATE, struct.pack("2Q", 0, branch))
+        fcntl.ioctl(head, BTRFS_IOC_QGROUP_LIMIT,
+                    struct.pack("6Q", group(2, volume(host, ref)["uuid"]), 1, 2**64 - 1, 0, 0, 0))
+    finally:
+        os.close(head)
+
+
+@test
+def what_the_pool_lost_of_a_quota_is_made_anew_at_the_next_start():
+    with Host() as host:
+        path = limited(host)
+        equal(write(f"{path}/file", 8 * MIB), 0, "errno")
+        host.create("other", quota=16 * MIB)
+        before = figures(host)
+        take_away(host, "data")
+        equal(host.get("/v1/branch", ref="data")["usage"]["allocated"], None, "usage that nobody counts")
+        equal(write(f"{path}/much", 64 * MIB), 0, "errno of a quota that nobody keeps")
+        os.unlink(f"{path}/much")
+        host.restart()
+        tap.wait_until(lambda: figures(host) == before, "the usage is known again", 60)
+        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
+        equal(write(f"{host.path('other')}/much", 64 * MIB), errno.EDQUOT, "errno in another volume")
 
 
 @test
