@@ -47,7 +47,7 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.least = CLOCK_SECOND,
 		.most = CLOCK_HOUR,
 		.bounds = "1s to 1h",
-		.description = "after which a silent connection is closed",
+		.description = "after which a silent connection is closed, but in transfers",
 	},
 };
 

@@ -289,8 +289,12 @@ struct import_options {
 	bool devices, setuid;		 /* take device nodes; keep set-user-ID bits */
 	int fd;		       /* the archive, read to its end; borrowed.  -1 with `directory` */
 	const char *directory; /* absolute: its files are copied instead; or NULL */
-	/* Asked at the end of `fd`: was that the whole archive?  NULL = yes.  Calls no verb. */
-	bool (*complete)(void *arg);
+	/*
+	 * Asked when no more is read of `fd`: had it ended before its time, as its sender
+	 * went away?  That cancels the import, whatever the archive looked like.  NULL =
+	 * no.  Calls no verb.
+	 */
+	bool (*cut)(void *arg);
 	void *arg;
 	uint64_t total;		      /* bytes to come; 0 = unknown */
 	const struct uuid *operation; /* its id, chosen by the caller; NULL = a new one */
@@ -310,9 +314,12 @@ struct export;
 
 /*
  * An archive of a branch's live contents at one instant, or of a snapshot, tag
- * or stash, to be read from export_fd() to its end.  The reader then calls
- * export_finish(), whose failure means that the archive is not whole; or
- * export_abort() at any time.  Either releases it.  Nothing is locked meanwhile.
+ * or stash, to be read from export_fd().  Nothing is locked meanwhile.
+ *
+ * At its end the reader calls export_finish(), whose failure means that the
+ * archive is not whole; and then, or at any time before to stop it, export_end(),
+ * which writes the record and releases it.  `taken`: whom it is for has all of it;
+ * a whole archive that was not taken counts as cancelled.
  */
 must_check int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 			     const struct uuid *operation, struct export **ret,
@@ -320,8 +327,14 @@ must_check int engine_export(struct engine *engine, const struct ref *ref, bool 
 int export_fd(const struct export *export);
 /* The id of its operation. */
 const struct uuid *export_operation(const struct export *export);
+/*
+ * Who cancels the operation calls cut(arg) too, at once if it was cancelled before:
+ * to wake a reader that waits for something else than export_fd().  It must not
+ * block, and is not called any more once export_end() has begun.
+ */
+void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
 must_check int export_finish(struct export *export, struct fl_error *err);
-void export_abort(struct export *export);
+void export_end(struct export *export, bool taken);
 
 /* --- the audit log (audit.c): who changed what ------------------------------------- */
 

@@ -171,23 +171,36 @@ static int copy(const struct import *import, int tree, struct fl_error *err)
 			  2, err);
 }
 
+/*
+ * What the program says of an archive that was cut is the consequence: its end
+ * is missing, or was not looked at.
+ */
+static int check_cut(const struct import *import, int r, struct fl_error *err)
+{
+	const struct import_options *options = import->options;
+	struct fl_error ignored;
+
+	if (!options->cut || !options->cut(options->arg) ||
+	    operation_check(import->running, &ignored) < 0)
+		return r;
+	operation_cancel(import->running);
+	return fl_fail_cancelled(err, "the archive ended before all of it had come");
+}
+
 static int unpack(const struct import *import, int tree, struct fl_error *err)
 {
 	const struct import_options *options = import->options;
 	const char *arguments[4] = { "unpack" };
-	int count = 1;
+	int count = 1, r;
 
 	if (options->devices)
 		arguments[count++] = "--devices";
 	if (options->setuid)
 		arguments[count++] = "--setuid";
-	if (run_worker(import, arguments,
+	r = run_worker(import, arguments,
 		       (struct spawn_fd[]){ { options->fd, STDIN_FILENO }, { tree, WORKER_TREE } },
-		       2, err) < 0)
-		return fl_failed(err);
-	if (!options->complete || options->complete(options->arg))
-		return 0;
-	return fl_fail(err, FL_INVALID, "the archive ended before all of it had come");
+		       2, err);
+	return check_cut(import, r, err);
 }
 
 /* The two ways of having no space have different cures. */

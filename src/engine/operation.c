@@ -12,6 +12,8 @@ struct running {
 	struct engine *engine;
 	struct operation operation;
 	const struct spawned *child; /* NULL: none */
+	void (*cut)(void *arg);	     /* NULL: nothing to be cut */
+	void *cut_arg;
 	bool cancelled;
 	struct running *next;
 };
@@ -78,6 +80,8 @@ static void cancel(struct running *running)
 	running->cancelled = true;
 	if (running->child)
 		spawn_kill(running->child);
+	if (running->cut)
+		running->cut(running->cut_arg);
 }
 
 static int table_add(struct operation_table *table, struct running *running, struct fl_error *err)
@@ -151,6 +155,16 @@ void operation_child(struct running *running, const struct spawned *child)
 		spawn_kill(child);
 }
 
+void operation_on_cancel(struct running *running, void (*cut)(void *arg), void *arg)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	running->cut = cut;
+	running->cut_arg = arg;
+	if (cut && running->cancelled)
+		cut(arg);
+}
+
 void operation_cancel(struct running *running)
 {
 	own_lock(guard, &running->engine->operations.mutex);
@@ -162,7 +176,7 @@ int operation_check(struct running *running, struct fl_error *err)
 {
 	own_lock(guard, &running->engine->operations.mutex);
 
-	return running->cancelled ? fl_fail(err, FL_SYSTEM, "it was cancelled") : 0;
+	return running->cancelled ? fl_fail_cancelled(err, "it was cancelled") : 0;
 }
 
 struct operation operation_outcome(struct running *running)
