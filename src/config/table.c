@@ -34,9 +34,9 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.type = CONFIG_NUMBER,
 		.restart = true,
 		.initial = "512",
-		.least = 1,
+		.least = 2, /* a transfer has one for hours; whoever cancels it needs one too */
 		.most = 4096,
-		.bounds = "1 to 4096",
+		.bounds = "2 to 4096",
 		.description = "clients that are served at a time; others wait",
 	},
 	[CONFIG_HTTP_TIMEOUT] = {

@@ -11,6 +11,9 @@
  * are ended by shutting their sockets down, which wakes the threads that wait
  * on them; in the library there is no other way to wake one.
  *
+ * Connections are accepted by http/door.h and given to the library, which tells
+ * when they are gone.
+ *
  * Streams: a body that arrives is written to a pipe that the handler reads, on
  * a thread of its own (http/upload.h); one that is sent is read from the
  * handler's descriptor as the socket takes it (on_read).  Both block the
@@ -38,6 +41,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "http/door.h"
 #include "http/upload.h"
 
 /* The handlers' frames are small and bodies are on the heap; only touched pages count as resident.
@@ -48,6 +52,7 @@
 
 struct http_server {
 	struct MHD_Daemon *daemon;
+	struct door *door;
 	struct http_options options;
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
@@ -472,26 +477,49 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *
 	log_debug("http", "reason=\"%s\"", line);
 }
 
+static void on_connection(void *arg, struct MHD_Connection *connection, void **state,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	const struct http_server *server = arg;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+		door_leave(server->door);
+}
+
+static bool take_connection(void *arg, int fd)
+{
+	struct sockaddr address = { .sa_family = AF_UNIX };
+	const struct http_server *server = arg;
+
+	return MHD_add_connection(server->daemon, fd, &address, sizeof(address)) == MHD_YES;
+}
+
 static int start(struct http_server *server, struct fl_error *err)
 {
 	const struct http_options *options = &server->options;
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-			 MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+			 MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
 
 	server->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, options->listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, options->connections,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, server,
+		/* One that it says is gone is still counted for a moment. */
+		MHD_OPTION_CONNECTION_LIMIT, options->connections + 1,
 		MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_seconds,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD, MHD_OPTION_THREAD_STACK_SIZE,
 		(size_t)STACK, MHD_OPTION_END);
 	if (!server->daemon)
 		return fl_fail_errno(err, "starting the HTTP server");
-	return 0;
+	if (door_open(server->door, options->listen_fd, err) == 0)
+		return 0;
+	MHD_stop_daemon(server->daemon);
+	return fl_failed(err);
 }
 
 static void server_free(struct http_server *server)
 {
+	door_free(server->door);
 	pthread_cond_destroy(&server->idle);
 	pthread_mutex_destroy(&server->mutex);
 	free(server);
@@ -506,6 +534,7 @@ int http_server_open(const struct http_options *options, struct http_server **re
 	server->options = *options;
 	pthread_mutex_init(&server->mutex, NULL);
 	pthread_cond_init(&server->idle, NULL);
+	server->door = door_new(options->connections, take_connection, server);
 	r = start(server, err);
 	if (r < 0) {
 		server_free(server);
@@ -530,8 +559,8 @@ void http_server_close(struct http_server *server)
 {
 	if (!server)
 		return;
-	/* The listening socket is ours again, and open until no connection is left. */
-	MHD_quiesce_daemon(server->daemon);
+	/* The listening socket is open until no connection is left. */
+	door_stop(server->door);
 	wait_until_idle(server);
 	MHD_stop_daemon(server->daemon);
 	close(server->options.listen_fd);

@@ -48,9 +48,9 @@ static void bounds_are_kept(void)
 	const struct config_row *keep = &config_rows[CONFIG_TRASH_KEEP];
 	struct fl_error err;
 
-	check_ok(config_check(number, "1", &err));
+	check_ok(config_check(number, "2", &err));
 	check_ok(config_check(number, "4096", &err));
-	check_code(FL_INVALID, config_check(number, "0", &err));
+	check_code(FL_INVALID, config_check(number, "1", &err));
 	check_code(FL_INVALID, config_check(number, "4097", &err));
 	check_code(FL_INVALID, config_check(number, "99999999999999999999", &err));
 	check_ok(config_check(keep, "0s", &err));

@@ -18,7 +18,7 @@ static struct http_server *server;
 static struct sockaddr_un address;
 static socklen_t address_length;
 static sem_t entered, released, ended;
-static unsigned timeout_seconds = 10;
+static unsigned timeout_seconds = 10, connections = 8;
 
 /* Answers with what it was asked. */
 static void echo(void *arg, const struct http_request *request, struct http_response *response)
@@ -160,7 +160,7 @@ static bool streams(void *arg, const struct http_request *head)
 static void open_server(void)
 {
 	struct http_options options = {
-		.connections = 8,
+		.connections = connections,
 		.timeout_seconds = timeout_seconds,
 		.handle = handle,
 		.streams = streams,
@@ -296,6 +296,76 @@ static void closing_waits_for_the_running_request(void)
 	check(connect(idle, (struct sockaddr *)&address, address_length) < 0);
 }
 
+static void a_client_too_many_waits(void)
+{
+	own_fd int waiting = -1;
+	int fd;
+
+	sem_init(&entered, 0, 0);
+	sem_init(&released, 0, 0);
+	connections = 1;
+	open_server();
+	fd = dial();
+	send_string(fd, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	sem_wait(&entered);
+	waiting = dial();
+	send_string(waiting, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	sem_post(&released);
+	check(receive(fd, "GET /wait 0 fine"));
+	close(fd);
+	check(receive(waiting, "GET /later 0 fine"));
+	http_server_close(server);
+	connections = 8;
+}
+
+#define CLIENTS 16
+#define REQUESTS 50
+
+static void *ask_often(void *arg)
+{
+	for (int i = 0; i < REQUESTS; i++) {
+		own_fd int fd = dial();
+
+		send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+		*(int *)arg += receive(fd, "GET /a 0 fine me");
+	}
+	return NULL;
+}
+
+static void every_client_gets_its_turn(void)
+{
+	int answered[CLIENTS] = { 0 };
+	pthread_t threads[CLIENTS];
+
+	connections = 3;
+	open_server();
+	for (int i = 0; i < CLIENTS; i++)
+		check(pthread_create(&threads[i], NULL, ask_often, &answered[i]) == 0);
+	for (int i = 0; i < CLIENTS; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < CLIENTS; i++)
+		check(answered[i] == REQUESTS);
+	http_server_close(server);
+	connections = 8;
+}
+
+/* It has asked for nothing yet, so the end of the connection tells it all. */
+static void closing_does_not_wait_for_clients_that_wait(void)
+{
+	own_fd int fd = -1, waiting = -1;
+
+	connections = 1;
+	open_server();
+	fd = dial();
+	send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+	check(receive(fd, "GET /a 0 fine me"));
+	waiting = dial();
+	send_string(waiting, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	http_server_close(server);
+	check(!receive(waiting, "GET"));
+	connections = 8;
+}
+
 /* --- streams --------------------------------------------------------------------- */
 
 static void open_streaming(void)
@@ -385,15 +455,15 @@ static void a_handler_may_answer_before_the_end(void)
  */
 static void a_refused_body_is_answered_whenever_it_ends(void)
 {
-	static const char *const bodies[] = { "hello", "" };
+	static const char head[] =
+		"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
 
 	open_streaming();
 	for (size_t i = 0; i < 200; i++) {
 		own_fd int fd = dial();
 		char answer[512] = "";
 
-		send_string(fd, "POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
-		send_string(fd, bodies[i % 2]);
+		send_all(fd, head, sizeof(head) - 1 - i % 6);
 		for (size_t have = 0; !strstr(answer, "<no>");) {
 			ssize_t n = read(fd, answer + have, sizeof(answer) - 1 - have);
 
@@ -618,6 +688,9 @@ int main(int argc, char **argv)
 				  CHECK(a_large_body_is_dropped_and_answered),
 				  CHECK(bad_queries_are_marked),
 				  CHECK(closing_waits_for_the_running_request),
+				  CHECK(a_client_too_many_waits),
+				  CHECK(every_client_gets_its_turn),
+				  CHECK(closing_does_not_wait_for_clients_that_wait),
 				  CHECK(a_long_body_is_a_stream),
 				  CHECK(a_cut_body_is_not_whole),
 				  CHECK(a_handler_may_answer_before_the_end),
