@@ -278,6 +278,28 @@ def an_import_is_cancelled_while_nobody_writes():
     host.fails("not-found", "show", "paused")
 
 
+@test
+def a_daemon_that_stops_does_not_wait_for_who_pauses():
+    into = flocker("import", "paused", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    into.stdin.write(b"\0" * 100)
+    into.stdin.flush()
+    out = flocker("export", "data@{one}", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out.stdout.read(1000)
+    until(lambda: len(running()) == 2, "both run")
+    operations = [o["id"] for o in running()]
+    equal(host.stop(), 0, "exit status of the daemon")
+    says = into.stderr.read()
+    true(b"the archive ended before all of it had come" in says, f"the import was answered: {says}")
+    equal(into.wait(30), 1, "exit status of the import")
+    out.stdout.read()
+    true(out.wait(30) != 0, "exit status of the export")
+    into.stdin.close()
+    host.start()
+    equal({state_of(o) for o in operations}, {"cancelled"}, "operations")
+    host.fails("not-found", "show", "paused")
+    equal(staging(), [], "staging")
+
+
 def race(volume, archive, patience):
     """Sends all but the last byte, then that and, a little later, a cancel; how it ended."""
     operation = str(uuid.uuid4())
