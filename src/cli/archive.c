@@ -398,12 +398,11 @@ int verb_export(struct invocation *in, struct fl_error *err)
 	own_ref struct ref ref = { 0 };
 	struct transfer transfer;
 	bool standard = strcmp(in->operands[1], "-") == 0;
-	int r = take_ref(in->operands[0], &ref, err);
+	int r;
 
-	if (r == 0)
-		r = (standard ? export_standard : export_file)(in, &transfer, err);
-	if (r < 0)
-		return r;
+	if (take_ref(in->operands[0], &ref, err) < 0 ||
+	    (standard ? export_standard : export_file)(in, &transfer, err) < 0)
+		return fl_failed(err);
 	/* Asked on the same connection, so behind its end: whoever looks then finds it done. */
 	r = get_operation(&transfer, &operation, err);
 	if (r < 0)
