@@ -123,6 +123,14 @@ int btrfs_usages(struct pool *pool, const struct account_name *names, size_t cou
 must_check int quota_enable(int root, struct fl_error *err);
 /* Finds the groups, and removes those of trees that are gone. */
 must_check int quota_open(struct btrfs_pool *pool, struct fl_error *err);
+/*
+ * Calls `fn` while no group has a limit, and sets the limits again.  Where that
+ * fails, and where a crash comes between, the engine sets them at the next start.
+ */
+must_check int quota_without_limits(struct btrfs_pool *pool,
+				    int (*fn)(struct btrfs_pool *pool, void *arg,
+					      struct fl_error *err),
+				    void *arg, struct fl_error *err);
 /* The quota group that heads of `branch` are made in; 0 = none. */
 uint64_t account_number(struct btrfs_pool *pool, const struct uuid *branch);
 

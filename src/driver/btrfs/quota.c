@@ -211,23 +211,15 @@ uint64_t account_number(struct btrfs_pool *pool, const struct uuid *branch)
 
 /* --- groups and limits ---------------------------------------------------------- */
 
-static int make_group(struct btrfs_pool *pool, uint64_t number, struct fl_error *err)
+/* There already, or missing already, is success. */
+static int change_group(struct btrfs_pool *pool, uint64_t number, bool make, struct fl_error *err)
 {
-	struct btrfs_ioctl_qgroup_create_args args = { .create = 1, .qgroupid = number };
+	struct btrfs_ioctl_qgroup_create_args args = { .create = make, .qgroupid = number };
 
-	if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) == 0 || errno == EEXIST)
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) == 0 ||
+	    errno == (make ? EEXIST : ENOENT))
 		return 0;
-	return fl_fail_errno(err, "cannot make a quota group");
-}
-
-/* Missing is success. */
-static int remove_group(struct btrfs_pool *pool, uint64_t number, struct fl_error *err)
-{
-	struct btrfs_ioctl_qgroup_create_args args = { .qgroupid = number };
-
-	if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) == 0 || errno == ENOENT)
-		return 0;
-	return fl_fail_errno(err, "cannot remove a quota group");
+	return fl_fail_errno(err, "cannot %s a quota group", make ? "make" : "remove");
 }
 
 /* Puts a tree into the group of a branch, or takes it out.  A tree that is missing is in none. */
@@ -265,7 +257,7 @@ int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uui
 
 	if (p->groups < 0)
 		return 0;
-	if (make_group(p, args.dst, err) < 0 || make_group(p, args.src, err) < 0)
+	if (change_group(p, args.dst, true, err) < 0 || change_group(p, args.src, true, err) < 0)
 		return fl_failed(err);
 	if (ioctl(p->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
 		return fl_fail_errno(err, "cannot put a branch into its quota group");
@@ -283,9 +275,9 @@ int btrfs_unaccount(struct pool *pool, const struct tree *tree, const struct uui
 	if (p->groups < 0)
 		return 0;
 	if (assign_tree(p, tree, branch, false, err) < 0 ||
-	    remove_group(p, number_of(ACCOUNT_BRANCH, branch), err) < 0)
+	    change_group(p, number_of(ACCOUNT_BRANCH, branch), false, err) < 0)
 		return fl_failed(err);
-	return group ? remove_group(p, number_of(ACCOUNT_GROUP, group), err) : 0;
+	return group ? change_group(p, number_of(ACCOUNT_GROUP, group), false, err) : 0;
 }
 
 static int fail_uncounted(struct pool *pool, struct fl_error *err)
@@ -298,22 +290,55 @@ static int fail_uncounted(struct pool *pool, struct fl_error *err)
 	return fl_hint(err, "the kernel has to be 6.7 or newer when the pool is made");
 }
 
-int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err)
+static int set_limit(struct btrfs_pool *pool, uint64_t number, uint64_t bytes, struct fl_error *err)
 {
-	struct btrfs_pool *p = btrfs_pool(pool);
 	struct btrfs_ioctl_qgroup_limit_args args = {
-		.qgroupid = number_of(ACCOUNT_GROUP, group),
+		.qgroupid = number,
 		.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER,
 		.lim.max_rfer = bytes ? bytes : NO_LIMIT,
 	};
 
-	if (p->groups < 0)
-		return bytes ? fail_uncounted(pool, err) : 0;
-	if (make_group(p, args.qgroupid, err) < 0)
-		return fl_failed(err);
-	if (ioctl(p->root, BTRFS_IOC_QGROUP_LIMIT, &args) < 0)
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_LIMIT, &args) < 0)
 		return fl_fail_errno(err, "cannot set a quota");
 	return 0;
+}
+
+int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+	uint64_t number = number_of(ACCOUNT_GROUP, group);
+
+	if (p->groups < 0)
+		return bytes ? fail_uncounted(pool, err) : 0;
+	if (change_group(p, number, true, err) < 0)
+		return fl_failed(err);
+	return set_limit(p, number, bytes, err);
+}
+
+int quota_without_limits(struct btrfs_pool *pool,
+			 int (*fn)(struct btrfs_pool *pool, void *arg, struct fl_error *err),
+			 void *arg, struct fl_error *err)
+{
+	own(groups_done) struct groups groups = { 0 };
+	struct fl_error other;
+	int rc;
+
+	rc = read_groups(pool, &groups, err);
+	for (size_t i = 0; rc == 0 && i < groups.count; i++)
+		if (groups.items[i].limit)
+			rc = set_limit(pool, groups.items[i].number, 0, err);
+	if (rc == 0)
+		rc = fn(pool, arg, err);
+	for (size_t i = 0; i < groups.count; i++) {
+		const struct group *group = &groups.items[i];
+
+		if (group->limit && set_limit(pool, group->number, group->limit, &other) < 0 &&
+		    rc == 0) {
+			*err = other;
+			rc = fl_failed(err);
+		}
+	}
+	return rc;
 }
 
 /* --- figures -------------------------------------------------------------------- */
