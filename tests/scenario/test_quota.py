@@ -10,7 +10,7 @@ import subprocess
 import cleanup
 import tap
 from flocker import COMMAND, Failure, Host, MIB, unchanged
-from tap import equal, test, true
+from tap import equal, test, tests_for, true
 
 
 BTRFS_IOC_QGROUP_ASSIGN = 0x40189429
@@ -72,14 +72,31 @@ def an_application_gets_edquot_and_space_back():
         equal(write(f"{path}/more", 200 * MIB), 0, "errno without quota")
 
 
-@test
-def every_verb_goes_on_with_a_full_quota():
+def group(level, uuid):
+    """The number of a quota group (src/driver/btrfs/quota.c)."""
+    return level << 48 | int(uuid.replace("-", "")[-12:], 16)
+
+
+def exceed(host, ref):
+    """Where deleting in a tree whose blocks a snapshot holds can lead: more is used than the limit."""
+    head = os.open(host.path(ref), os.O_RDONLY)
+    try:
+        fcntl.ioctl(head, BTRFS_IOC_QGROUP_LIMIT,
+                    struct.pack("6Q", group(2, volume(host, ref)["uuid"]), 1, MIB, 0, 0, 0))
+    finally:
+        os.close(head)
+
+
+@tests_for(["full", "exceeded"])
+def every_verb_goes_on_where_the_quota_is(what):
     with Host() as host:
         path = limited(host)
         host.write("data", "precious", "here since the beginning")
         host.snapshot("data", name="early")
         host.tag("old@data", target="data@{early}")
         equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
+        if what == "exceeded":
+            exceed(host, "data")
         host.run("snapshot", "data", "--name", "full", "-m", "nothing fits any more", "--set", "a=b")
         host.run("set", "data@{full}", "--message", "nothing at all")
         host.run("set", "data", "-d", "a full one", "c=d")
@@ -95,6 +112,7 @@ def every_verb_goes_on_with_a_full_quota():
         true(os.path.exists(f"{host.path('data')}/much"), "the stash is back")
         host.run("mount", "data@{early}")
         host.run("unmount", "data@{early}")
+        host.fails("no-space", "import", "data/new", archive(host, 2 * MIB)[1], hint="--quota")
         host.run("export", "data@{full}", f"{host.directory}/full.tar")
         host.run("destroy", "data/test")
         host.run("trash", "restore", "data/test")
@@ -103,6 +121,10 @@ def every_verb_goes_on_with_a_full_quota():
         host.run("trash", "restore", "other")
         equal(volume(host, "other")["quota"], 32 * MIB, "quota")
         equal(write(f"{host.path('other')}/again", 64 * MIB), errno.EDQUOT, "errno after all that")
+        os.unlink(f"{host.path('other')}/precious")
+        host.restart()
+        host.run("unset", "other", "--quota")
+        equal(write(f"{host.path('other')}/again", 64 * MIB), 0, "errno without quota")
 
 
 @test
@@ -304,11 +326,6 @@ def a_quota_and_what_is_used_outlive_restart_crash_and_catalogue():
         host.run("trash", "restore", "gone")
         equal(volume(host, "gone")["quota"], 48 * MIB, "quota of what was in the trash")
         equal(write(f"{host.path('gone')}/much", 64 * MIB), errno.EDQUOT, "errno in it")
-
-
-def group(level, uuid):
-    """The number of a quota group (src/driver/btrfs/quota.c)."""
-    return level << 48 | int(uuid.replace("-", "")[-12:], 16)
 
 
 def take_away(host, ref):
