@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -298,6 +299,7 @@ static void closing_waits_for_the_running_request(void)
 
 static void a_client_too_many_waits(void)
 {
+	struct pollfd answer = { .events = POLLIN };
 	own_fd int waiting = -1;
 	int fd;
 
@@ -312,6 +314,8 @@ static void a_client_too_many_waits(void)
 	send_string(waiting, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
 	sem_post(&released);
 	check(receive(fd, "GET /wait 0 fine"));
+	answer.fd = waiting;
+	check(poll(&answer, 1, 100) == 0); /* a connection that is kept counts */
 	close(fd);
 	check(receive(waiting, "GET /later 0 fine"));
 	http_server_close(server);
@@ -347,6 +351,28 @@ static void every_client_gets_its_turn(void)
 		check(answered[i] == REQUESTS);
 	http_server_close(server);
 	connections = 8;
+}
+
+/* The system's limits are no reason to turn a client away either. */
+static void a_client_waits_for_a_descriptor_too(void)
+{
+	own_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd answer = { .fd = fd, .events = POLLIN };
+	struct rlimit limit, none;
+	int free_fd;
+
+	open_server();
+	free_fd = dup(fd);
+	close(free_fd);
+	check(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max };
+	check(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	check(connect(fd, (struct sockaddr *)&address, address_length) == 0);
+	send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+	check(poll(&answer, 1, 200) == 0);
+	check(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	check(receive(fd, "GET /a 0 fine"));
+	http_server_close(server);
 }
 
 /* It has asked for nothing yet, so the end of the connection tells it all. */
@@ -690,6 +716,7 @@ int main(int argc, char **argv)
 				  CHECK(closing_waits_for_the_running_request),
 				  CHECK(a_client_too_many_waits),
 				  CHECK(every_client_gets_its_turn),
+				  CHECK(a_client_waits_for_a_descriptor_too),
 				  CHECK(closing_does_not_wait_for_clients_that_wait),
 				  CHECK(a_long_body_is_a_stream),
 				  CHECK(a_cut_body_is_not_whole),
