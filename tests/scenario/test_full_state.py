@@ -87,7 +87,8 @@ def archives_where_the_catalogue_has_no_room():
     export.close()
     true(host.state() == before, "nothing changed")
     tap.wait_until(lambda: staging(host) == [], "staging is empty")
-    tap.wait_until(lambda: states(host) == {cut.id: "failed", export.id: "done"}, "states")
+    tap.wait_until(lambda: "running" not in states(host).values(), "all have ended")
+    equal(states(host), {cut.id: "failed", export.id: "done"}, "states")
     host.delete("/v1/snapshot", ref="data@{b}")
     os.unlink(filler)
     equal(bring(host, "new", SMALL)["state"], "done", "with room again")
@@ -223,7 +224,9 @@ def archives_where_the_state_directory_becomes_read_only():
     subprocess.run(["fsck.ext4", "-fy", image], check=False, capture_output=True)
     subprocess.run(["mount", "-o", "loop", image, state], check=True)
     host.start()
-    equal([v["name"] for v in host.items("/v1/volumes")], ["data"], "volumes")
+    # What was whole in the pool and not acknowledged may be adopted.
+    names = {v["name"] for v in host.items("/v1/volumes")}
+    true({"data"} <= names <= {"data", "cut"}, f"volumes: {names}")
     equal(set(states(host).values()) - {"failed", "done"}, set(), "states")
     intact(host)
     equal(len(cleanup.loops_under(host.directory)), 2, "loop devices")
