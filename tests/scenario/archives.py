@@ -103,8 +103,11 @@ class SlowImport:
 
     def end(self):
         """The end of the archive; the answer, or Failure."""
-        if self.chunked:
-            self.connection.send(b"0\r\n\r\n")
+        try:
+            if self.chunked:
+                self.connection.send(b"0\r\n\r\n")
+        except BrokenPipeError:
+            pass  # it was refused before its end came: the answer says why
         return self.answer()
 
     def answer(self):

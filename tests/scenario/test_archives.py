@@ -297,7 +297,7 @@ def a_daemon_that_stops_does_not_wait_for_who_pauses():
     host.start()
     equal({state_of(o) for o in operations}, {"cancelled"}, "operations")
     host.fails("not-found", "show", "paused")
-    equal(staging(), [], "staging")
+    equal(staging(host), [], "staging")
 
 
 def race(volume, archive, patience):
