@@ -222,8 +222,11 @@ class Host:
             body = json.dumps(body).encode()
         connection = Connection(self.socket, timeout)
         try:
-            connection.request(method, target, body,
-                               {"Content-Type": "application/json", **(headers or {})})
+            try:
+                connection.request(method, target, body,
+                                   {"Content-Type": "application/json", **(headers or {})})
+            except BrokenPipeError:
+                pass  # it was refused before all of it had come: the answer says why
             answer = connection.getresponse()
             text = answer.read()
         except (ConnectionError, FileNotFoundError, http.client.HTTPException) as error:

@@ -211,8 +211,7 @@ def archives_where_the_state_directory_becomes_read_only():
     cut = SlowImport(host, "cut").begun()
     export = SlowExport(host, "data")
     pathlib.Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1", encoding="ascii")
-    cut.send(SMALL)
-    not_acknowledged(cut.end)
+    not_acknowledged(lambda: (cut.send(SMALL), cut.end()))
     not_acknowledged(lambda: bring(host, "new", SMALL))
     not_acknowledged(lambda: host.delete("/v1/volume", "data"))
     try:
