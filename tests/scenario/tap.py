@@ -124,6 +124,8 @@ def run_one(number, function):
 def main():
     # A signal becomes an exception, so that the cleaning below runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Who starts us in the background may have it ignored, and programs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     chosen = [t for t in TESTS if wanted in t.__name__ or wanted in t.__name__.replace("_", " ")]
     good = True
