@@ -108,6 +108,10 @@ FORWARD(changed_since,
 	(struct pool * pool, const struct tree *tree, const struct tree *since, bool *ret,
 	 struct fl_error *err),
 	(inner, tree, since, ret, err), .tree = tree)
+FORWARD(diff,
+	(struct pool * pool, const struct tree *earlier, const struct tree *later,
+	 change_each *each, void *arg, struct fl_error *err),
+	(inner, earlier, later, each, arg, err), .tree = later)
 FORWARD(list,
 	(struct pool * pool,
 	 int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
@@ -221,6 +225,7 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(tree_info, outer_tree_info);
 	REPLACE(tree_open, outer_tree_open);
 	REPLACE(changed_since, outer_changed_since);
+	REPLACE(diff, outer_diff);
 	REPLACE(list, outer_list);
 	REPLACE(account, outer_account);
 	REPLACE(unaccount, outer_unaccount);

@@ -58,6 +58,7 @@ static const struct entry {
 	ENTRY(tree_info, 0),
 	ENTRY(tree_open, 0),
 	ENTRY(changed_since, 0),
+	ENTRY(diff, DRIVER_CAN_DIFF),
 	ENTRY(list, 0),
 	ENTRY(account, DRIVER_CAN_LIMIT),
 	ENTRY(unaccount, DRIVER_CAN_LIMIT),

@@ -42,6 +42,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "base/uuid.h"
+#include "model/change.h"
 #include "model/snapname.h"
 #include "model/storage.h"
 
@@ -98,6 +99,7 @@ enum driver_capability {
 	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
 	DRIVER_CAN_SHARE = 1 << 3,    /* a clone shares its blocks: costs no space */
 	DRIVER_CAN_LIMIT = 1 << 4,    /* account, unaccount, limit, usage, usages, occupied */
+	DRIVER_CAN_DIFF = 1 << 5,     /* diff: without reading both trees */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -272,6 +274,17 @@ struct driver {
 	 */
 	int (*changed_since)(struct pool *pool, const struct tree *tree, const struct tree *since,
 			     bool *ret, struct fl_error *err);
+
+	/*
+	 * What differs between two snapshots (or trees in staging that
+	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  At the cost of
+	 * what differs, not of the trees.  A file that was written to is
+	 * modified, also when the same was written.  They need not be related;
+	 * of unrelated ones everything differs.  Stops at the first negative
+	 * answer of `each` and returns it.  FL_NOT_FOUND.
+	 */
+	int (*diff)(struct pool *pool, const struct tree *earlier, const struct tree *later,
+		    change_each *each, void *arg, struct fl_error *err);
 
 	/* Calls `each` for every tree in the pool, in any order; stops at its first negative answer
 	 * and returns it. */

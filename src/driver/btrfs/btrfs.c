@@ -5,7 +5,7 @@
 const struct driver btrfs_driver = {
 	.name = "btrfs",
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT,
+			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT | DRIVER_CAN_DIFF,
 
 	.create = btrfs_create,
 	.open = btrfs_open,
@@ -31,6 +31,7 @@ const struct driver btrfs_driver = {
 	.tree_info = btrfs_tree_info,
 	.tree_open = btrfs_tree_open,
 	.changed_since = btrfs_changed_since,
+	.diff = btrfs_diff,
 	.list = btrfs_list,
 
 	.account = btrfs_account,

@@ -103,6 +103,10 @@ int btrfs_snapshot(struct pool *pool, const struct tree *source, const struct tr
 int btrfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 			bool *ret, struct fl_error *err);
 
+/* diff.c */
+int btrfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
+	       change_each *each, void *arg, struct fl_error *err);
+
 /* list.c */
 int btrfs_list(struct pool *pool,
 	       int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,

@@ -1,0 +1,251 @@
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fsat.h"
+#include "driver/btrfs/ioctl.h"
+#include "driver/btrfs/pool.h"
+#include "driver/btrfs/stream.h"
+
+/*
+ * What differs, by the kernel's own comparison
+ *
+ * The kernel can send the difference between two read-only trees, and without
+ * the contents of files: it compares the two metadata trees and skips whatever
+ * they share, so the cost is that of the changes and not of the trees.  It does
+ * so on a thread here that writes the commands into a pipe; the reader takes
+ * them off and gives them to model/change.h, which finds out what they amount
+ * to.
+ *
+ * Send tells nothing of a changed time or flag but to set all times anew, which
+ * it also does for files where nothing changed but a neighbour.  So after such a
+ * command both files are looked at.
+ */
+
+#define PIPE (1024 * 1024)
+
+/* --- the kernel's side ------------------------------------------------------------ */
+
+struct sender {
+	int tree;	 /* borrowed */
+	uint64_t parent; /* subvolume */
+	int pipe;	 /* its own */
+	int sys;	 /* errno, once joined */
+};
+
+static void *run_sender(void *arg)
+{
+	struct sender *sender = arg;
+	struct btrfs_ioctl_send_args args = {
+		.send_fd = sender->pipe,
+		.parent_root = sender->parent,
+		.flags = BTRFS_SEND_FLAG_NO_FILE_DATA,
+	};
+
+	sender->sys = ioctl(sender->tree, BTRFS_IOC_SEND, &args) < 0 ? errno : 0;
+	close(sender->pipe);
+	return NULL;
+}
+
+/* A reader who stops early is told to the sender by EPIPE, not by a signal: the thread takes none.
+ */
+static int start_sender(struct sender *sender, pthread_t *ret, struct fl_error *err)
+{
+	sigset_t all, before;
+	int sys;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sys = pthread_create(ret, NULL, run_sender, sender);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (sys == 0)
+		return 0;
+	errno = sys;
+	return fl_fail_errno(err, "cannot start a thread");
+}
+
+/* --- the reader's ------------------------------------------------------------------- */
+
+enum effect { NOTHING, MAKE, MOVE, LINK, REMOVE, TOUCH };
+
+static const struct {
+	enum effect effect;
+	unsigned what;
+} effects[STREAM_TYPES] = {
+	[STREAM_MKFILE] = { MAKE },
+	[STREAM_MKDIR] = { MAKE },
+	[STREAM_MKNOD] = { MAKE },
+	[STREAM_MKFIFO] = { MAKE },
+	[STREAM_MKSOCK] = { MAKE },
+	[STREAM_SYMLINK] = { MAKE },
+	[STREAM_RENAME] = { MOVE },
+	[STREAM_LINK] = { LINK },
+	[STREAM_UNLINK] = { REMOVE },
+	[STREAM_RMDIR] = { REMOVE },
+	[STREAM_SET_XATTR] = { TOUCH, CHANGE_ATTRIBUTES },
+	[STREAM_REMOVE_XATTR] = { TOUCH, CHANGE_ATTRIBUTES },
+	[STREAM_WRITE] = { TOUCH, CHANGE_CONTENTS },
+	[STREAM_CLONE] = { TOUCH, CHANGE_CONTENTS },
+	[STREAM_UPDATE_EXTENT] = { TOUCH, CHANGE_CONTENTS },
+	[STREAM_TRUNCATE] = { TOUCH, CHANGE_CONTENTS },
+	[STREAM_CHMOD] = { TOUCH, CHANGE_ATTRIBUTES },
+	[STREAM_CHOWN] = { TOUCH, CHANGE_ATTRIBUTES },
+	[STREAM_UTIMES] = { TOUCH, CHANGE_UNSURE },
+};
+
+static int apply(struct changes *changes, const struct stream_command *command,
+		 struct fl_error *err)
+{
+	if (command->type >= STREAM_TYPES)
+		return fl_fail(err, FL_UNSUPPORTED,
+			       "the kernel tells of changes by a command that is new: %d",
+			       command->type);
+	switch (effects[command->type].effect) {
+	case MAKE:
+		return changes_make(changes, command->path, err);
+	case MOVE:
+		return changes_rename(changes, command->path, command->other, err);
+	case LINK:
+		return changes_link(changes, command->path, command->other, err);
+	case REMOVE:
+		return changes_remove(changes, command->path, err);
+	case TOUCH:
+		return changes_touch(changes, command->path, effects[command->type].what, err);
+	default:
+		return 0;
+	}
+}
+
+static int read_all(int fd, struct changes *changes, struct fl_error *err)
+{
+	own(stream_done) struct stream stream = { 0 };
+	struct stream_command command;
+
+	if (stream_open(&stream, fd, err) < 0)
+		return fl_failed(err);
+	do {
+		if (stream_next(&stream, &command, err) < 0 || apply(changes, &command, err) < 0)
+			return fl_failed(err);
+	} while (command.type != STREAM_END);
+	return 0;
+}
+
+/* What the kernel found wrong says more than that its list ended too early. */
+static int compare(int later, uint64_t earlier, struct changes *changes, struct fl_error *err)
+{
+	struct sender sender = { .tree = later, .parent = earlier };
+	pthread_t thread;
+	int ends[2], r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return fl_fail_errno(err, "cannot make a pipe");
+	(void)fcntl(ends[1], F_SETPIPE_SZ, PIPE); /* a smaller one is slower and no less right */
+	sender.pipe = ends[1];
+	if (start_sender(&sender, &thread, err) < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return fl_failed(err);
+	}
+	r = read_all(ends[0], changes, err);
+	close(ends[0]);
+	pthread_join(thread, NULL);
+	if (sender.sys != 0 && sender.sys != EPIPE) {
+		errno = sender.sys;
+		return fl_fail_errno(err, "the kernel cannot compare the two");
+	}
+	return r;
+}
+
+/* --- looking at both -------------------------------------------------------------------- */
+
+struct look {
+	int earlier, later;
+	change_each *each;
+	void *arg;
+};
+
+static int stat_in(int tree, const char *path, struct statx *ret, struct fl_error *err)
+{
+	const unsigned wanted = STATX_BASIC_STATS;
+
+	if (statx(tree, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, wanted, ret) < 0)
+		return fl_fail_errno(err, "cannot look at '%.200s'", path);
+	return 0;
+}
+
+static struct change_side side_of(const struct statx *stat)
+{
+	bool directory = S_ISDIR(stat->stx_mode);
+
+	return (struct change_side){ stat->stx_mode, directory ? 0 : stat->stx_size };
+}
+
+static bool same_time(const struct statx *a, const struct statx *b)
+{
+	return a->stx_mtime.tv_sec == b->stx_mtime.tv_sec &&
+	       a->stx_mtime.tv_nsec == b->stx_mtime.tv_nsec;
+}
+
+/* A directory's time moves with the names in it, which are told of by themselves. */
+static bool same_attributes(const struct statx *a, const struct statx *b)
+{
+	return a->stx_mode == b->stx_mode && a->stx_uid == b->stx_uid && a->stx_gid == b->stx_gid &&
+	       a->stx_attributes == b->stx_attributes && (S_ISDIR(a->stx_mode) || same_time(a, b));
+}
+
+static unsigned resolve(unsigned what, const struct statx *before, const struct statx *after)
+{
+	if ((before->stx_mode & S_IFMT) != (after->stx_mode & S_IFMT))
+		return CHANGE_CONTENTS | CHANGE_TYPE;
+	/* One directory in another's place: the names in them tell. */
+	if ((what & CHANGE_REPLACED) && S_ISDIR(after->stx_mode))
+		what = CHANGE_UNSURE;
+	if ((what & (CHANGE_UNSURE | CHANGE_REPLACED)) && !same_attributes(before, after))
+		what |= CHANGE_ATTRIBUTES;
+	return what & ~(unsigned)(CHANGE_UNSURE | CHANGE_REPLACED);
+}
+
+static int tell(void *arg, const struct change *found, struct fl_error *err)
+{
+	const struct look *look = arg;
+	struct change change = *found;
+	struct statx before = { 0 }, after = { 0 };
+
+	if (change.kind != CHANGE_ADDED) {
+		if (stat_in(look->earlier, change.from, &before, err) < 0)
+			return fl_failed(err);
+		change.before = side_of(&before);
+	}
+	if (change.kind != CHANGE_REMOVED) {
+		if (stat_in(look->later, change.path, &after, err) < 0)
+			return fl_failed(err);
+		change.after = side_of(&after);
+	}
+	if (change.kind == CHANGE_MODIFIED || change.kind == CHANGE_RENAMED)
+		change.what = resolve(change.what, &before, &after);
+	if (change.kind == CHANGE_MODIFIED && change.what == 0)
+		return 0;
+	return look->each(look->arg, &change, err);
+}
+
+int btrfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
+	       change_each *each, void *arg, struct fl_error *err)
+{
+	own_changes struct changes *changes = changes_new();
+	struct btrfs_ioctl_get_subvol_info_args info;
+	struct look look = { .each = each, .arg = arg };
+	own_fd int from = -1;
+	own_fd int to = -1;
+
+	if (btrfs_tree_open(pool, earlier, &from, err) < 0 ||
+	    btrfs_tree_open(pool, later, &to, err) < 0 || subvol_info(from, &info, err) < 0 ||
+	    compare(to, info.treeid, changes, err) < 0)
+		return fl_failed(err);
+	look.earlier = from;
+	look.later = to;
+	return changes_tell(changes, tell, &look, err);
+}
