@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* An empty string stands for "none" in the nouns. */
 static void add_string(struct json *json, const char *key, const char *value)
@@ -309,6 +310,57 @@ void encode_recovery(struct json *json, const char *key, const struct recovery *
 	add_size(json, "stashes", recovery->stashes);
 	json_put_bool(json, "backup_used", recovery->backup_used);
 	json_put_bool(json, "backup_complete", recovery->backup_complete);
+	json_end(json);
+}
+
+/* --- changes ---------------------------------------------------------------------- */
+
+static const char *type_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return "file";
+	case S_IFDIR:
+		return "directory";
+	case S_IFLNK:
+		return "symlink";
+	case S_IFIFO:
+		return "fifo";
+	case S_IFSOCK:
+		return "socket";
+	case S_IFBLK:
+		return "block device";
+	default:
+		return "character device";
+	}
+}
+
+static void add_side(struct json *json, const char *key, const struct change_side *side)
+{
+	if (side->mode == 0) {
+		json_put_null(json, key);
+		return;
+	}
+	json_put_object(json, key);
+	json_put_string(json, "type", type_name(side->mode));
+	json_put_int(json, "mode", side->mode & 07777);
+	add_size(json, "size", side->size);
+	json_end(json);
+}
+
+void encode_change(struct json *json, const char *key, const struct change *change)
+{
+	json_put_object(json, key);
+	json_put_string(json, "kind", change_kind_names[change->kind]);
+	json_put_string(json, "path", change->path);
+	json_put_string(json, "from", change->from);
+	json_put_array(json, "what");
+	for (unsigned i = 0; i < CHANGE_WHATS; i++)
+		if (change->what & 1U << i)
+			json_put_string(json, NULL, change_what_names[i]);
+	json_end(json);
+	add_side(json, "before", &change->before);
+	add_side(json, "after", &change->after);
 	json_end(json);
 }
 

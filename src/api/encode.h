@@ -24,6 +24,8 @@ void encode_audit_record(struct json *json, const char *key, const struct audit_
 void encode_audit_report(struct json *json, const char *key, const struct audit_report *report);
 
 /* What every list answers: {"items":[...],"next":cursor}; `next` NULL: this is the last page. */
+void encode_change(struct json *json, const char *key, const struct change *change);
+
 void encode_list_begin(struct json *json);
 void encode_list_end(struct json *json, const char *next);
 

@@ -84,6 +84,10 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/snapshot", 204, delete_snapshot, BY_REF(FORM_SNAPSHOT),
 	  "Destroy a snapshot", "destroy" },
 
+	{ "GET", "/v1/diff", 200, get_diff,
+	  { .query = IN_REF | IN_TO, .required = IN_REF, .forms = FORM_ANY },
+	  "List what differs between two moments" },
+
 	{ "GET", "/v1/tags", 200, get_tags, BY_REF(FORM_VOLUME), "List a volume's tags" },
 	{ "POST", "/v1/tags", 201, post_tags,
 	  { .body = IN_REF | IN_TARGET, .required = IN_REF, .forms = FORM_TAG },

@@ -74,6 +74,9 @@ must_check int get_branch(struct call *call, struct fl_error *err);
 must_check int patch_branch(struct call *call, struct fl_error *err);
 must_check int delete_branch(struct call *call, struct fl_error *err);
 
+/* diff.c */
+must_check int get_diff(struct call *call, struct fl_error *err);
+
 /* snapshots.c */
 must_check int get_snapshots(struct call *call, struct fl_error *err);
 must_check int post_snapshots(struct call *call, struct fl_error *err);

@@ -37,6 +37,7 @@ enum option_id {
 	OPT_NAME,
 	OPT_MESSAGE,
 	OPT_COUNT,
+	OPT_STAT,
 	OPT_LIST,
 	OPT_TO,
 	OPT_AS,

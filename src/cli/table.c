@@ -97,6 +97,11 @@ static const struct option log_options[] = {
 	{ 0 },
 };
 
+static const struct option diff_options[] = {
+	{ OPT_STAT, "stat", 0, NULL, "count the changes instead of listing them" },
+	{ 0 },
+};
+
 static const struct option branch_options[] = {
 	{ OPT_FROM, "from", 0, "REF", "begin there instead of the live contents of trunk" },
 	{ OPT_LIST, "list", 0, NULL, "list the branches of VOLUME instead" },
@@ -196,6 +201,10 @@ const struct command commands[] = {
 	  "Follows a branch beyond its beginning, into the branch that it was made from. REF\n"
 	  "may be left out where there is only one volume.",
 	  log_options, 0, 1, verb_log },
+	{ "diff", GROUP_PAST, "REF [REF]", "list what differs between two moments",
+	  "Between the first and the second, or what its branch holds now. A line for each path:\n"
+	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed.",
+	  diff_options, 1, 2, verb_diff },
 	{ "tag", GROUP_PAST, "TAG@VOLUME [REF]", "name a moment for good",
 	  "REF is what gets the tag; without it the live contents of trunk, of which a\n"
 	  "snapshot is taken.",

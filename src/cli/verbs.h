@@ -44,6 +44,7 @@ must_check int verb_show(struct invocation *in, struct fl_error *err);
 
 /* snapshot.c */
 must_check int verb_snapshot(struct invocation *in, struct fl_error *err);
+must_check int verb_diff(struct invocation *in, struct fl_error *err);
 must_check int verb_log(struct invocation *in, struct fl_error *err);
 
 /* branch.c */

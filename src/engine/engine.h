@@ -166,6 +166,16 @@ must_check int engine_snapshot(struct engine *engine, const struct ref *refs, si
 			       struct fl_error *err);
 
 /*
+ * What differs between two moments, sorted by path; `later` NULL: the live head
+ * of the branch that `earlier` belongs to.  Branches stand for their live heads
+ * as they are now.  They need not be related.  FL_UNSUPPORTED where the driver
+ * cannot tell.
+ */
+must_check int engine_diff(struct engine *engine, const struct ref *earlier,
+			   const struct ref *later, change_each *each, void *arg,
+			   struct fl_error *err);
+
+/*
  * The ancestry of a reference, newest first: of a branch what its head came
  * from; of a snapshot, tag or stash itself and what it came from.  `after`: the
  * id of the last snapshot of the page before (0: from the newest); `limit` 1 to

@@ -8,6 +8,7 @@
 #include "base/text.h"
 
 const char *const change_kind_names[CHANGE_KINDS] = { "added", "removed", "modified", "renamed" };
+const char *const change_what_names[CHANGE_WHATS] = { "contents", "attributes", "type" };
 
 struct slot {
 	struct node *dir;

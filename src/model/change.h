@@ -48,9 +48,13 @@ enum change_what {
 	CHANGE_CONTENTS = 1 << 0,   /* written to, cut, or another file in its place */
 	CHANGE_ATTRIBUTES = 1 << 1, /* mode, owner, time, extended attributes */
 	CHANGE_TYPE = 1 << 2,	    /* a file, link, directory, ... where another was */
-	CHANGE_UNSURE = 1 << 3,	    /* touched: who can look at both must say in what they differ */
-	CHANGE_REPLACED = 1 << 4,   /* another file in its place; the type may differ */
+	CHANGE_WHATS = 3,	/* so many bits are for everyone; the others are gone when a change
+				   is told */
+	CHANGE_UNSURE = 1 << 3, /* touched: who can look at both must say in what they differ */
+	CHANGE_REPLACED = 1 << 4, /* another file in its place; the type may differ */
 };
+
+extern const char *const change_what_names[CHANGE_WHATS]; /* by the bit's number: "contents", ... */
 
 /* A file as it is in one of the trees; zero where it is not there. */
 struct change_side {
