@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,6 +49,19 @@ void raw_snapshot(int source, int parent, const char *name, bool read_only)
 	args.flags = read_only ? BTRFS_SUBVOL_RDONLY : 0;
 	snprintf(args.name, sizeof(args.name), "%s", name);
 	check(ioctl(parent, BTRFS_IOC_SNAP_CREATE_V2, &args) == 0, name);
+}
+
+void raw_compare(int earlier, int later)
+{
+	struct btrfs_ioctl_get_subvol_info_args info;
+	struct btrfs_ioctl_send_args args = { .flags = BTRFS_SEND_FLAG_NO_FILE_DATA };
+	own_fd int memory = memfd_create("changes", MFD_CLOEXEC);
+
+	check(memory >= 0, "memory for the changes");
+	check(ioctl(earlier, BTRFS_IOC_GET_SUBVOL_INFO, &info) >= 0, "asking about a snapshot");
+	args.send_fd = memory;
+	args.parent_root = info.treeid;
+	check(ioctl(later, BTRFS_IOC_SEND, &args) == 0, "comparing snapshots");
 }
 
 const char *raw_name(const char *kind, unsigned n)

@@ -14,6 +14,8 @@ void raw_make_directory(int parent, const char *name);
 void raw_make_subvolume(int parent, const char *name);
 /* BTRFS_IOC_SNAP_CREATE_V2 of the subvolume `source` into the directory `parent`. */
 void raw_snapshot(int source, int parent, const char *name, bool read_only);
+/* BTRFS_IOC_SEND, without the contents of files, of what differs between two read-only ones. */
+void raw_compare(int earlier, int later);
 /* A name for the n-th of `kind`, in a buffer that the next call of this thread uses again. */
 const char *raw_name(const char *kind, unsigned n);
 /* Writes 4 KiB, different each time, into `directory`/file; nothing is synced. */

@@ -179,6 +179,33 @@ static void page_short(struct bench *bench)
 	run_page(bench, 20);
 }
 
+/* Between the snapshots `base` and `changed`. */
+static void diff(struct bench *bench)
+{
+	char target[256], name[128];
+	own_fd int base = -1;
+	own_fd int changed = -1;
+
+	snprintf(target, sizeof(target), "/v1/diff?ref=%1$s@%%7Bbase%%7D&to=%1$s@%%7Bchanged%%7D",
+		 bench->volume);
+	snprintf(name, sizeof(name), "%s.base", bench->volume);
+	base = openat(bench->raw, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(name, sizeof(name), "%s.changed", bench->volume);
+	changed = openat(bench->raw, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < bench->count; i++)
+		for (int side = 0; side < 2; side++) {
+			int64_t began = clock_monotonic();
+
+			if (side == i % 2) {
+				sample_add(&bench->ours,
+					   call_timed(bench->client, "GET", target, "%s", ""));
+				continue;
+			}
+			raw_compare(base, changed);
+			sample_add(&bench->bare, since(began));
+		}
+}
+
 /* Not measured: the snapshots that a measurement is to find, here and there. */
 static void fill(struct bench *bench)
 {
@@ -209,7 +236,7 @@ static const struct {
 	{ "branch-live", branch_live },	    { "branch-snapshot", branch_snapshot },
 	{ "rollback", rollback },	    { "page", page },
 	{ "page-short", page_short },	    { "fill", fill },
-	{ "fill-branches", fill_branches },
+	{ "fill-branches", fill_branches }, { "diff", diff },
 };
 
 static void prepare(struct bench *bench, char **argv)
