@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "driver/btrfs/btrfs.h"
+#include "driver/dir/dir.h"
 #include "driver/mem.h"
 
 const char *const pool_kind_names[POOL_KINDS] = {
@@ -16,7 +17,7 @@ const char *const pool_kind_names[POOL_KINDS] = {
 };
 
 /* The memory driver stands last: tests find it, messages do not offer it. */
-const struct driver *const drivers[] = { &btrfs_driver, &mem_driver, NULL };
+const struct driver *const drivers[] = { &btrfs_driver, &dir_driver, &mem_driver, NULL };
 
 int driver_find(const char *name, const struct driver **ret, struct fl_error *err)
 {

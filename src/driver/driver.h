@@ -50,7 +50,7 @@
 enum pool_kind {
 	POOL_FILE,	/* a file system in a file */
 	POOL_DEVICE,	/* on a disk or partition */
-	POOL_DIRECTORY, /* in a directory that exists */
+	POOL_DIRECTORY, /* in a directory */
 	POOL_MEMORY,	/* tests */
 	POOL_KINDS,
 };
@@ -79,6 +79,7 @@ struct pool_stats {
 	uint64_t host_needed; /* POOL_FILE sparse: bytes that the file may still grow by; else 0 */
 	bool read_only;	      /* the file system refuses writes */
 	bool quota;	      /* counts what is allocated and can limit it */
+	bool share;	      /* snapshots and clones share blocks with what they were made from */
 	char health[160]; /* "ok", or what is wrong (device errors, missing device, read-only) */
 };
 
@@ -91,21 +92,28 @@ struct tree {
 	struct snapname snapshot; /* SNAPSHOT only */
 };
 
+#define TREE_MOUNT 176
+
 struct tree_info {
 	uint64_t id;  /* the same as long as the tree exists, never given again in this pool */
 	dev_t device; /* st_dev of every file in the tree, where that tells it from all others; else
 			 0 */
 	int64_t created; /* ns UTC by the file system's clock; 0 if it does not say */
-	char mount[48];	 /* what every line of mountinfo about a mount of it holds as an option; or
-			    "" */
+	/*
+	 * What every line of mountinfo about a mount of it holds: as an option
+	 * ("subvolid=257"), or, where it begins with a slash, in the path of the
+	 * mount's root ("/heads/<uuid>/files"); or "".
+	 */
+	char mount[TREE_MOUNT];
 };
 
 enum driver_capability {
 	DRIVER_CAN_GROW = 1 << 0,     /* grow */
 	DRIVER_CAN_COMPRESS = 1 << 1, /* honours pool_spec.compress; no entry of its own */
 	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
-	DRIVER_CAN_SHARE = 1 << 3,    /* a clone shares its blocks: costs no space */
-	DRIVER_CAN_LIMIT = 1 << 4,    /* account, limit, usage, occupied */
+	DRIVER_CAN_SHARE = 1 << 3, /* always: a clone shares its blocks and costs no space; without
+				      it pool_stats.share tells */
+	DRIVER_CAN_LIMIT = 1 << 4, /* account, limit, usage, occupied */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -242,7 +250,9 @@ struct driver {
 	/*
 	 * A read-only snapshot of `source` (any tree) called `target`: a
 	 * snapshot, or a tree in staging for a look that nobody else gets.
-	 * Atomic and durable, with everything that was written before the call.
+	 * Atomic and durable, with everything that was written before the call;
+	 * of one instant, but in the dir driver (dir/copy.h).  Its descriptors
+	 * (tree_open) refuse writing as far as the process may mount.
 	 * FL_EXISTS, FL_NOT_FOUND.  FL_UNSUPPORTED when the source holds
 	 * something that a snapshot would leave out (a nested subvolume): names
 	 * it.

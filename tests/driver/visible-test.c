@@ -71,7 +71,7 @@ static void a_place_is_pure_and_relative(void)
 	struct tree head = tree_head(&branch), first = snapshot_number(&branch, 1);
 	struct pool *pool = fresh();
 	struct text text = { 0 };
-	char wanted[TREE_TEXT + 1] = ".", got[256];
+	char wanted[TREE_TEXT + 1] = ".", got[512];
 
 	text_add_string(&text, "x:");
 	pool->driver->locate(pool, &head, &text);
@@ -81,7 +81,7 @@ static void a_place_is_pure_and_relative(void)
 	text_done(&text);
 	check(strncmp(got, "x:.heads/", 9) == 0);
 	tree_format(&first, wanted + 1);
-	check_string(wanted, strrchr(got, ':') + 1);
+	check(strncmp(strrchr(got, ':') + 1, wanted, strlen(wanted)) == 0);
 }
 
 static void nothing_is_visible_before(void)

@@ -11,6 +11,7 @@
 #include "base/mount.h"
 #include "base/spawn.h"
 #include "driver/btrfs/pool.h"
+#include "driver/kept.h"
 
 /*
  * Making a pool: take the place, look at what is there, make the file system,
