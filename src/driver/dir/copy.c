@@ -10,7 +10,7 @@
 #include "driver/dir/contents.h"
 #include "driver/dir/links.h"
 #include "driver/dir/print.h"
-#include "driver/dir/walk.h"
+#include "base/walk.h"
 
 /*
  * Every entry is opened by its one name in a directory that is open, and what

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/fsat.h"
-#include "driver/dir/walk.h"
+#include "base/walk.h"
 
 /*
  * The files come in any order, from several threads: the sum of what each adds

@@ -8,7 +8,7 @@
 #include "base/fsat.h"
 #include "base/log.h"
 #include "driver/dir/pool.h"
-#include "driver/dir/walk.h"
+#include "base/walk.h"
 
 /*
  * A tree is removed as it is made: out of sight.  Its name goes by one rename,
