@@ -232,7 +232,10 @@ static bool note_mapping(void *arg, const char *line)
 
 	if (device && sscanf(line, "%*s %*s %*s %*s %lu", &inode) == 1 &&
 	    is_in_tree(search, device, inode)) {
-		snprintf(search->what, sizeof(search->what), "a mapped file");
+		const char *path = strchr(line, '/');
+
+		snprintf(search->what, sizeof(search->what), "%.*s",
+			 path ? (int)strcspn(path, "\n") : WHAT, path ? path : "a mapped file");
 		return true;
 	}
 	search->mapped |= device && (device == search->device || is_tree(search, device));
