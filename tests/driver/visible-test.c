@@ -104,6 +104,8 @@ static void heads_can_be_written_and_snapshots_not(void)
 	check_ok(call(pool, expose, root(), &err));
 	check_shows(pool, &scene.head, "two");
 	check_shows(pool, &scene.first, "one");
+	if (geteuid() != 0) /* only a mount gives these protections */
+		return;
 	check(statvfs(path_of(pool, &scene.head, ""), &heads) == 0);
 	check(statvfs(path_of(pool, &scene.first, ""), &snaps) == 0);
 	check(heads.f_flag & ST_NOSUID && heads.f_flag & ST_NODEV && heads.f_flag & ST_NOATIME);
@@ -205,6 +207,8 @@ static void what_is_left_of_another_pool_is_replaced(void)
 	struct pool *pool = set_scene(&scene);
 	char heads[160], snaps[160];
 
+	if (geteuid() != 0)
+		return;
 	snprintf(heads, sizeof(heads), "%s/.heads", root());
 	snprintf(snaps, sizeof(snaps), "%s/.snaps", root());
 	check(mkdir(heads, 0755) == 0 && mkdir(snaps, 0755) == 0);

@@ -148,21 +148,22 @@ static int open_entry(const struct visit *visit, const char *name, int *ret_fd,
 		      struct fl_error *err)
 {
 	own_fd int fd = -1;
-	struct stat st;
+	struct stat st, opened;
+	int rc;
 
 	if (fsat_stat(visit->dir, name, &st, err) < 0)
 		return fl_failed(err);
-	if (S_ISREG(st.st_mode)) {
-		if (fsat_open_strict(visit->dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, true, &fd,
-				     err) < 0)
-			return fl_failed(err);
-		if (fstat(fd, &st) < 0)
-			return fl_fail_errno(err, "cannot look at it");
-		if (!S_ISREG(st.st_mode))
-			return fl_fail(err, FL_INVALID, "it was replaced meanwhile");
-	} else if (fsat_open_node(visit->dir, name, &fd, err) < 0) {
+	if (S_ISREG(st.st_mode))
+		rc = fsat_open_strict(visit->dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, true, &fd,
+				      err);
+	else
+		rc = fsat_open_node(visit->dir, name, &fd, err);
+	if (rc < 0)
 		return fl_failed(err);
-	}
+	if (fstat(fd, &opened) < 0)
+		return fl_fail_errno(err, "cannot look at it");
+	if (S_ISREG(st.st_mode) != S_ISREG(opened.st_mode))
+		return fl_fail(err, FL_INVALID, "it was replaced meanwhile");
 	*ret_fd = take_fd(fd);
 	return 0;
 }
