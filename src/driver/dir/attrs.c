@@ -14,6 +14,7 @@
  */
 
 #define LIMIT 65536 /* XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel */
+#define USUAL 1024  /* what most files need, on a stack that may be small */
 #define PROC_PATH 32
 
 static const char *const kept[] = { "user.", "trusted.", "security.", "system.posix_acl_access",
@@ -50,14 +51,23 @@ static bool is_kept(const char *name)
 	return false;
 }
 
+static ssize_t get_value(int fd, const char *path, const char *name, char *value, size_t size)
+{
+	return path ? getxattr(path, name, value, size) : fgetxattr(fd, name, value, size);
+}
+
 static int read_value(int fd, const char *path, const char *name, struct text *xattrs,
 		      struct fl_error *err)
 {
-	char value[LIMIT];
-	ssize_t size = path ? getxattr(path, name, value, sizeof(value))
-			    : fgetxattr(fd, name, value, sizeof(value));
+	char usual[USUAL];
+	own_free char *large = NULL;
+	ssize_t size = get_value(fd, path, name, usual, sizeof(usual));
 	struct sizes sizes = { .name = (uint32_t)strlen(name) + 1 };
 
+	if (size < 0 && errno == ERANGE) {
+		large = xcalloc(1, LIMIT);
+		size = get_value(fd, path, name, large, LIMIT);
+	}
 	if (size < 0 && errno == ENODATA)
 		return 0; /* taken away since it was listed */
 	if (size < 0)
@@ -65,18 +75,28 @@ static int read_value(int fd, const char *path, const char *name, struct text *x
 	sizes.value = (uint32_t)size;
 	text_add(xattrs, (const char *)&sizes, sizeof(sizes));
 	text_add(xattrs, name, sizes.name);
-	text_add(xattrs, value, sizes.value);
+	text_add(xattrs, large ? large : usual, sizes.value);
 	return 0;
+}
+
+static ssize_t list_names(int fd, const char *path, char *list, size_t size)
+{
+	return path ? listxattr(path, list, size) : flistxattr(fd, list, size);
 }
 
 int attrs_read(int fd, const struct stat *st, struct attrs *ret, struct fl_error *err)
 {
 	own(attrs_done) struct attrs attrs = { .st = *st };
-	char list[LIMIT], buffer[PROC_PATH];
+	char usual[USUAL], buffer[PROC_PATH];
+	own_free char *large = NULL;
 	const char *path = has_path_only(st) ? path_of(fd, buffer) : NULL;
-	ssize_t length = path ? listxattr(path, list, sizeof(list))
-			      : flistxattr(fd, list, sizeof(list));
+	const char *list = usual;
+	ssize_t length = list_names(fd, path, usual, sizeof(usual));
 
+	if (length < 0 && errno == ERANGE) {
+		list = large = xcalloc(1, LIMIT);
+		length = list_names(fd, path, large, LIMIT);
+	}
 	if (length < 0 && errno != EOPNOTSUPP)
 		return fl_fail_errno(err, "cannot list attributes");
 	for (const char *name = list; name < list + length; name += strlen(name) + 1)
