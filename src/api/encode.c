@@ -245,6 +245,7 @@ void encode_pool(struct json *json, const char *key, const struct pool_report *p
 		json_put_null(json, "host_free");
 	json_put_bool(json, "read_only", pool->stats.read_only);
 	json_put_bool(json, "quota", pool->stats.quota);
+	json_put_bool(json, "share", pool->stats.share);
 	json_put_string(json, "health", pool->stats.health);
 	json_end(json);
 }

@@ -80,6 +80,15 @@ static void print_use(struct value *pool)
 			   print_size((uint64_t)field_int(pool, "host_free"), number));
 }
 
+/* What a snapshot costs here. */
+static const char *cost_of_snapshots(struct value *pool)
+{
+	if (strcmp(field(pool, "driver"), "dir") != 0)
+		return "share what did not change";
+	return field_bool(pool, "share") ? "touch every file, and share what the files hold"
+					 : "copy every file";
+}
+
 static void print_pool(struct value *pool)
 {
 	own_text struct text kind = { 0 };
@@ -94,6 +103,7 @@ static void print_pool(struct value *pool)
 	print_fact("health", field(pool, "health"));
 	print_fact("writable",
 		   field_bool(pool, "read_only") ? "no: the file system is read-only" : "yes");
+	print_fact("snapshots", cost_of_snapshots(pool));
 	print_fact("quotas", field_bool(pool, "quota") ? "yes" : "no: space is not counted");
 	print_fact("uuid", field(pool, "uuid"));
 	print_fact("instance", field(pool, "instance"));

@@ -22,7 +22,7 @@ const struct option global_options[] = {
 	{ OPT_FILE, "file", 0, "PATH", "in a file: Btrfs in an image of a fixed size" },   \
 		{ OPT_DEVICE, "device", 0, "DEV", "on a disk or partition" },              \
 	{                                                                                  \
-		OPT_DIRECTORY, "directory", 0, "PATH", "in an existing directory on Btrfs" \
+		OPT_DIRECTORY, "directory", 0, "PATH", "in a directory of any file system" \
 	}
 
 static const struct option pool_create_options[] = {

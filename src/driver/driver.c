@@ -19,6 +19,15 @@ const char *const pool_kind_names[POOL_KINDS] = {
 /* The memory driver stands last: tests find it, messages do not offer it. */
 const struct driver *const drivers[] = { &btrfs_driver, &dir_driver, &mem_driver, NULL };
 
+const char *driver_choose(const struct pool_spec *spec)
+{
+	if (spec->kind == POOL_MEMORY)
+		return mem_driver.name;
+	if (spec->kind == POOL_DIRECTORY && (dir_is_pool(spec) || !btrfs_suits(spec)))
+		return dir_driver.name;
+	return btrfs_driver.name;
+}
+
 int driver_find(const char *name, const struct driver **ret, struct fl_error *err)
 {
 	own_text struct text known = { 0 };

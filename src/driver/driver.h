@@ -358,6 +358,8 @@ struct driver {
 /* All drivers, NULL-terminated; in the order in which --driver lists them. */
 extern const struct driver *const drivers[];
 
+/* The name of the one that fits the place, when nobody chose. */
+const char *driver_choose(const struct pool_spec *spec);
 /* FL_INVALID with the list of known ones. */
 must_check int driver_find(const char *name, const struct driver **ret, struct fl_error *err);
 

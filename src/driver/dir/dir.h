@@ -40,3 +40,6 @@
 #include "driver/driver.h"
 
 extern const struct driver dir_driver;
+
+/* Does a pool of this driver lie there? */
+bool dir_is_pool(const struct pool_spec *spec);

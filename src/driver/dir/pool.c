@@ -44,6 +44,16 @@ int dir_take(const char *path, int *ret_fd, struct fl_error *err)
 	return 0;
 }
 
+bool dir_is_pool(const struct pool_spec *spec)
+{
+	char path[POOL_PATH + sizeof("/scratch")];
+	struct fl_error ignored;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/scratch", spec->path);
+	return fsat_stat(AT_FDCWD, path, &st, &ignored) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* --- opening ---------------------------------------------------------------- */
 
 /* Do they move a file's time of change with every change, stores through mappings included? */
