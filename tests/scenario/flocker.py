@@ -90,11 +90,17 @@ class Ran:
 
 
 class Host:
-    def __init__(self, directory=None, name="root"):
+    def __init__(self, directory=None, name="root", user=None):
+        """`user`: the number of an ordinary user that the daemon runs as, with the same group."""
         self.owned = directory is None
         self.directory = directory or cleanup.make_directory()
         self.root = f"{self.directory}/{name}"
         os.makedirs(self.root, exist_ok=True)
+        self.rights = {}
+        if user is not None:
+            self.rights = {"user": user, "group": user, "extra_groups": []}
+            os.chmod(self.directory, 0o755)
+            os.chown(self.root, user, user)
         self.log = f"{self.root}.log"
         self.socket = f"{self.root}/run/flocker.sock"
         self.mnt = f"{self.root}/mnt"
@@ -120,7 +126,8 @@ class Host:
         environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen([DAEMON, "--root", self.root, *options], stdout=log,
-                                           stderr=log, stdin=subprocess.DEVNULL, env=environment)
+                                           stderr=log, stdin=subprocess.DEVNULL, env=environment,
+                                           **self.rights)
         cleanup.record(f"{self.directory}/daemons", self.daemon.pid)
         return self.daemon
 
