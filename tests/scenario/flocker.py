@@ -270,7 +270,21 @@ class Host:
 
     # --- short cuts -----------------------------------------------------------
 
+    def file_system(self, kind, size=512 * MIB, name="pool"):
+        """A file system of its own in a file; where it is mounted."""
+        image, mounted = f"{self.directory}/{name}.img", f"{self.directory}/{name}.mnt"
+        with open(image, "wb") as file:
+            file.truncate(size)
+        subprocess.run([f"mkfs.{kind}", "-q", image], check=True, capture_output=True)
+        os.mkdir(mounted)
+        subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
+        return mounted
+
     def pool(self, size=512 * MIB, **options):
+        """In a file; with FLOCKER_TEST_DRIVER=dir in a directory on ext4."""
+        if os.environ.get("FLOCKER_TEST_DRIVER") == "dir":
+            return self.post("/v1/pool", kind="directory", driver="dir",
+                             path=f"{self.file_system('ext4', size)}/pool", **options)
         return self.post("/v1/pool", kind="file", path=f"{self.directory}/pool.img", size=size,
                          **options)
 
