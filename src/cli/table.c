@@ -145,6 +145,8 @@ const struct command commands[] = {
 	  pool_create_options, 0, 0, verb_pool_create },
 	{ "pool show", GROUP_POOL, "", "show where the pool is, its size and health", NULL, NULL, 0,
 	  0, verb_pool_show },
+	{ "pool drivers", GROUP_POOL, "", "list the storage drivers, and which work here", NULL,
+	  NULL, 0, 0, verb_pool_drivers },
 	{ "pool grow", GROUP_POOL, "[SIZE]", "make the pool larger, while it is in use",
 	  "SIZE is the new size in all. Without it the pool takes all that its device has.", NULL,
 	  0, 1, verb_pool_grow },

@@ -136,7 +136,16 @@ struct pool {
 
 struct driver {
 	const char *name;
+	const char *description; /* one line for people */
 	unsigned capabilities;
+	unsigned kinds; /* of pools that it makes: bits 1 << POOL_... */
+
+	/*
+	 * Can this process make and open such pools on this host?
+	 * FL_UNSUPPORTED or FL_DENIED, with what is missing and a hint.  Changes
+	 * nothing.  NULL: it always can.
+	 */
+	int (*available)(struct fl_error *err);
 
 	/* --- pools ------------------------------------------------------ */
 

@@ -496,7 +496,9 @@ void mem_reset(void)
 
 const struct driver mem_driver = {
 	.name = "mem",
+	.description = "the memory of one process, for tests",
 	.capabilities = DRIVER_CAN_GROW,
+	.kinds = 1 << POOL_MEMORY,
 	.create = mem_create,
 	.open = mem_open,
 	.close = mem_close,

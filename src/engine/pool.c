@@ -401,6 +401,22 @@ int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, st
 	return fl_hint(err, "the pool was made but could not be opened; try: flocker pool adopt");
 }
 
+/* --- drivers --------------------------------------------------------------------------- */
+
+bool engine_driver_next(size_t *at, struct driver_report *ret)
+{
+	const struct driver *driver = drivers[*at];
+
+	if (!driver || driver->kinds == 1 << POOL_MEMORY)
+		return false;
+	++*at;
+	*ret = (struct driver_report){ .driver = driver };
+	if (driver->available && driver->available(&ret->trouble) < 0)
+		return true;
+	ret->trouble = (struct fl_error){ 0 };
+	return true;
+}
+
 /* --- show, grow ----------------------------------------------------------------------------- */
 
 static int report(struct engine *engine, struct pool_report *ret, struct fl_error *err)

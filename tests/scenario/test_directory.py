@@ -163,6 +163,22 @@ def on_btrfs_the_driver_is_chosen_by_what_the_daemon_may():
 
 
 @test
+def drivers_say_whether_they_work_here():
+    with Host() as root, Host(user=NOBODY) as user:
+        drivers = {driver["name"]: driver for driver in root.json("pool", "drivers")}
+        true({"btrfs", "dir"} <= set(drivers) and "mem" not in drivers, f"drivers: {drivers}")
+        equal((drivers["dir"]["available"], drivers["dir"]["kinds"], drivers["dir"]["can"]),
+              (True, ["directory"], []), "dir")
+        equal((drivers["btrfs"]["available"], drivers["btrfs"]["reason"]), (True, None), "btrfs as root")
+        true("share" in drivers["btrfs"]["can"], "what btrfs can")
+        drivers = {driver["name"]: driver for driver in user.json("pool", "drivers")}
+        equal(drivers["dir"]["available"], True, "dir without root")
+        equal(drivers["btrfs"]["available"], False, "btrfs without root")
+        true("root" in drivers["btrfs"]["hint"], f"the hint: {drivers['btrfs']}")
+        true("plain directories" in user.run("pool", "drivers"), "the table")
+
+
+@test
 def what_a_directory_cannot_do_is_said():
     with Host() as host:
         place = make_file_system(host, "ext4")

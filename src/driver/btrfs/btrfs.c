@@ -38,6 +38,9 @@ bool btrfs_suits(const struct pool_spec *spec)
 
 const struct driver btrfs_driver = {
 	.name = "btrfs",
+	.description = "copy-on-write file system of Linux",
+	.kinds = 1 << POOL_FILE | 1 << POOL_DEVICE | 1 << POOL_DIRECTORY,
+	.available = btrfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
 			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT,
 

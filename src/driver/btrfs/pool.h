@@ -42,6 +42,7 @@ static inline struct btrfs_pool *btrfs_pool(struct pool *pool)
 }
 
 /* create.c */
+int btrfs_available(struct fl_error *err);
 int btrfs_create(const struct pool_spec *spec, const struct pool_identity *identity,
 		 struct fl_error *err);
 

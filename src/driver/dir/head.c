@@ -151,17 +151,21 @@ int dir_head_swap(struct pool *pool, const struct uuid *branch, const struct tre
 			 : change_places(&swap, err);
 }
 
-static int recover_one(void *arg, const struct tree *tree, const struct tree_info *info,
+static int recover_one(void *arg, const char *name, unsigned char type, uint64_t inode,
 		       struct fl_error *err)
 {
-	struct swap swap = { .pool = arg, .staging = *tree, .retired = tree_retired(&tree->uuid) };
+	struct swap swap = { .pool = arg };
+	struct fl_error ignored;
 	struct record record;
+	struct uuid operation;
 
-	if (tree->kind != TREE_STAGING)
+	if (uuid_parse(name, &operation, &ignored) < 0)
 		return 0;
-	if (dir_record(swap.pool, tree, &record, err) < 0)
+	swap.staging = tree_staging(&operation);
+	swap.retired = tree_retired(&operation);
+	if (dir_record(swap.pool, &swap.staging, &record, err) < 0)
 		return fl_failed(err);
-	if (!uuid_equal(&record.operation, &tree->uuid))
+	if (!uuid_equal(&record.operation, &operation))
 		return 0;
 	swap.head = tree_head(&record.head);
 	if (look(&swap, err) < 0)
@@ -173,7 +177,11 @@ static int recover_one(void *arg, const struct tree *tree, const struct tree_inf
 
 int head_recover(struct dir_pool *pool, struct fl_error *err)
 {
-	return dir_list(&pool->pool, recover_one, pool, err);
+	own_fd int staging = -1;
+
+	if (fsat_open_dir(pool->root, "staging", &staging, err) < 0)
+		return fl_failed(err);
+	return fsat_each(staging, recover_one, pool, err);
 }
 
 /* --- retiring ----------------------------------------------------------------------- */
