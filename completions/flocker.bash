@@ -11,7 +11,8 @@ _flocker_split()
 		if [[ $quote == "'" && $c != "'" ]]; then
 			word+=$c
 		elif [[ $c == \\ ]]; then
-			word+=${line:++i:1}
+			((++i))
+			word+=${line:i:1}
 		elif [[ $c == "$quote" ]]; then
 			quote=
 		elif [[ $quote ]]; then
@@ -28,6 +29,20 @@ _flocker_split()
 		begun=1
 	done
 	words+=("$word")
+}
+
+# The paths that begin with $1, of directories alone if $2 is "directory"; each ends with a NUL, as
+# a name may hold anything else.
+_flocker_paths()
+{
+	local path
+
+	set +f
+	shopt -s nullglob dotglob
+	shopt -u failglob
+	for path in "$1"*; do
+		[[ $2 != directory || -d $path ]] && printf '%s\0' "$path"
+	done
 }
 
 # bash takes words apart at @ : and =, and replaces only the part $2 of the word at the cursor.  So
@@ -50,8 +65,12 @@ _flocker()
 		line=${kind#*$'\t'}
 		word=${word#"$line"}
 		cut=${cut#"$line"}
-		[[ $kind == :files* ]] && kind=-f || kind=-d
-		mapfile -t COMPREPLY < <(compgen "$kind" -- "$word")
+		[[ $kind == :files* ]] && kind=file || kind=directory
+		if [[ $word == \~* ]]; then
+			mapfile -t COMPREPLY < <(compgen -A "$kind" -- "$word")
+		else
+			mapfile -d '' -t COMPREPLY < <(_flocker_paths "$word" "$kind")
+		fi
 		;;
 	*)
 		COMPREPLY=("${COMPREPLY[@]%%$'\t'*}")

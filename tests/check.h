@@ -7,14 +7,17 @@
  *	int main(int argc, char **argv) { return check_main(argc, argv, (struct check[]){
  *		CHECK(names_are_bounded), CHECK_END }); }
  *
- * A check that fails says where and what, ends its test, and the run goes on.
- * With an argument only the tests whose names contain it run.
+ * A check that fails says where and what, ends its test, and the run goes on.  A
+ * test that hangs ends the run, by SIGALRM, after it was named.  With an argument only the tests
+ *whose names contain it run.
  */
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -31,6 +34,11 @@ struct check {
 	{                  \
 		NULL, NULL \
 	}
+
+/* Far more than any test takes, also under a sanitizer on a machine that is busy. */
+#ifndef CHECK_SECONDS
+#define CHECK_SECONDS 60
+#endif
 
 /* Weak: one for the program, whichever of its files a check fails in. */
 __attribute__((weak)) jmp_buf check_end_of_test;
@@ -63,6 +71,26 @@ static inline void check_string_at(const char *file, int line, const char *wante
 	check_failed(file, line, "strings differ", detail);
 }
 
+__attribute__((weak)) char check_hung[256]; /* the line that says so */
+
+/* The rest is left to the signal, which ends the program. */
+static inline void check_on_alarm(int number)
+{
+	(void)!write(STDOUT_FILENO, check_hung, strlen(check_hung));
+	raise(number);
+}
+
+static inline void check_set_alarm(const char *name, int count)
+{
+	struct sigaction action = { .sa_handler = check_on_alarm, .sa_flags = (int)SA_RESETHAND };
+	unsigned seconds = CHECK_SECONDS * (getenv("FLOCKER_TEST_LONG") ? 10 : 1);
+
+	snprintf(check_hung, sizeof(check_hung), "# still running after %u s\nnot ok %d - %s\n",
+		 seconds, count, name);
+	sigaction(SIGALRM, &action, NULL);
+	alarm(seconds);
+}
+
 /* Apart, so that no local of the loop lives across setjmp(). */
 static __attribute__((noinline)) int check_run(void (*run)(void))
 {
@@ -81,6 +109,7 @@ static inline int check_main(int argc, char **argv, const struct check *checks)
 		if (argc > 1 && !strstr(c->name, argv[1]))
 			continue;
 		count++;
+		check_set_alarm(c->name, count);
 		if (check_run(c->run) == 0) {
 			printf("ok %d - %s\n", count, c->name);
 		} else {
@@ -88,6 +117,7 @@ static inline int check_main(int argc, char **argv, const struct check *checks)
 			printf("not ok %d - %s\n", count, c->name);
 		}
 	}
+	alarm(0);
 	printf("1..%d\n", count);
 	return failed ? 1 : 0;
 }

@@ -122,7 +122,10 @@ static void answer_error(const struct fl_error *err, const char *id, struct http
 static void log_request(const struct http_request *request, const struct http_response *response,
 			const struct fl_error *err, int64_t began)
 {
-	if (err->code == FL_SYSTEM || err->code == FL_CORRUPT)
+	if (fl_is_cancelled(err))
+		log_info("request cancelled", "method=%s path=%.60s reason=\"%s\"", request->method,
+			 request->path, err->text);
+	else if (err->code == FL_SYSTEM || err->code == FL_CORRUPT)
 		log_error("request failed", "method=%s path=%.60s code=%s error=\"%s\" at=%s:%d",
 			  request->method, request->path, fl_codes[err->code].name, err->text,
 			  err->file, err->line);

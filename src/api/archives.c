@@ -40,9 +40,9 @@ static int check_directory(const struct call *call, struct fl_error *err)
 	return 0;
 }
 
-static bool is_whole(void *request)
+static bool is_cut(void *request)
 {
-	return http_body_whole(request);
+	return http_body_cut(request);
 }
 
 int post_imports(struct call *call, struct fl_error *err)
@@ -54,11 +54,12 @@ int post_imports(struct call *call, struct fl_error *err)
 		.ref = input->ref,
 		.description = input->description,
 		.mount_path = input->mount_path,
+		.quota = input->quota,
 		.devices = input->devices,
 		.setuid = input->setuid,
 		.fd = input->directory ? -1 : request.body_fd,
 		.directory = input->directory,
-		.complete = is_whole,
+		.cut = is_cut,
 		.arg = &request,
 		.total = request.announced,
 	};
@@ -75,19 +76,24 @@ int post_imports(struct call *call, struct fl_error *err)
 	return 0;
 }
 
-static int end_export(void *arg, bool whole)
+static int check_export(void *arg)
 {
 	struct fl_error err = { 0 };
-	int r;
+	int r = export_finish(arg, &err);
 
-	if (!whole) {
-		export_abort(arg);
-		return -1;
-	}
-	r = export_finish(arg, &err);
-	if (r < 0)
+	if (r < 0 && !fl_is_cancelled(&err))
 		log_error("an export is not whole", "error=\"%s\"", err.text);
 	return r;
+}
+
+static void end_export(void *arg, bool sent)
+{
+	export_end(arg, sent);
+}
+
+static void cut_export(void *exchange)
+{
+	http_cut(exchange);
 }
 
 int get_export(struct call *call, struct fl_error *err)
@@ -110,7 +116,9 @@ int get_export(struct call *call, struct fl_error *err)
 		return r;
 	call->response->type = zstd ? "application/zstd" : "application/x-tar";
 	call->response->stream_fd = export_fd(export);
+	call->response->check = check_export;
 	call->response->finish = end_export;
-	call->response->finish_arg = export;
+	call->response->arg = export;
+	export_on_cancel(export, cut_export, call->request->exchange);
 	return 0;
 }

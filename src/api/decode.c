@@ -347,41 +347,15 @@ static int check_required(const struct accepts *accepts, uint64_t given, struct 
 		       fields[number].name);
 }
 
-static unsigned form_of(const struct ref *ref)
-{
-	if (ref->path)
-		return 0;
-	if (ref->point != POINT_NONE)
-		return FORM_SNAPSHOT;
-	switch (ref->kind) {
-	case REF_VOLUME:
-		return FORM_VOLUME;
-	case REF_BRANCH:
-		return FORM_BRANCH;
-	case REF_TAG:
-		return FORM_TAG;
-	case REF_STASH:
-		return FORM_STASH;
-	}
-	return 0;
-}
-
 /* Each resource takes its own kind of reference, so that a DELETE never means more than its path.
  */
 static int check_form(const struct ref *ref, unsigned forms, struct fl_error *err)
 {
-	static const char *const form_names[] = {
-		"a volume (VOLUME)",	    "a branch (VOLUME/BRANCH)", "a tag (TAG@VOLUME)",
-		"a stash (stash/N@VOLUME)", "a snapshot (REF@{POINT})",
-	};
 	own_text struct text text = { 0 }, wanted = { 0 };
 
-	if (!ref || form_of(ref) & forms)
+	if (!ref || (!ref->path && form_of(ref) & forms))
 		return 0;
-	for (unsigned i = 0; i < array_size(form_names); i++)
-		if (forms & UINT64_C(1) << i)
-			text_add_format(&wanted, "%s%s", wanted.length ? " or " : "",
-					form_names[i]);
+	form_describe(forms, &wanted);
 	ref_format(ref, &text);
 	fl_fail(err, FL_INVALID, "reference '%s' does not fit here: %s is expected",
 		text_get(&text), text_get(&wanted));

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "http/server.h"
+#include "model/form.h"
 #include "model/metadata.h"
-#include "model/ref.h"
 
 /* Sets of inputs: bits. */
 #define IN_REF (UINT64_C(1) << 0)
@@ -50,16 +50,6 @@
 #define INPUT_COUNT 31
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
-
-/* Forms of a reference that a route's `ref` may have. */
-enum ref_form {
-	FORM_VOLUME = 1 << 0,	/* VOLUME */
-	FORM_BRANCH = 1 << 1,	/* VOLUME/BRANCH */
-	FORM_TAG = 1 << 2,	/* TAG@VOLUME */
-	FORM_STASH = 1 << 3,	/* stash/N@VOLUME */
-	FORM_SNAPSHOT = 1 << 4, /* a volume or branch with @{POINT} */
-	FORM_ANY = FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
-};
 
 /* What a route takes: sets of inputs. */
 struct accepts {

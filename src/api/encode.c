@@ -21,6 +21,15 @@ static void add_size(struct json *json, const char *key, uint64_t size)
 	json_put_int(json, key, size > INT64_MAX ? INT64_MAX : (int64_t)size);
 }
 
+/* Of what 0 means that there is none. */
+static void add_size_or_null(struct json *json, const char *key, uint64_t size)
+{
+	if (size)
+		add_size(json, key, size);
+	else
+		json_put_null(json, key);
+}
+
 static void add_amount(struct json *json, const char *key, const struct amount *amount)
 {
 	if (amount->known)
@@ -76,10 +85,7 @@ void encode_volume(struct json *json, const char *key, const struct volume *volu
 	json_put_string(json, "description", volume->description ? volume->description : "");
 	add_metadata(json, &volume->metadata);
 	add_string(json, "mount_path", volume->mount_path);
-	if (volume->quota)
-		add_size(json, "quota", volume->quota);
-	else
-		json_put_null(json, "quota");
+	add_size_or_null(json, "quota", volume->quota);
 	json_put_object(json, "usage");
 	add_amount(json, "allocated", &volume->allocated);
 	json_end(json);
@@ -265,8 +271,8 @@ void encode_driver(struct json *json, const char *key, const struct driver_repor
 	const struct fl_error *trouble = &report->trouble;
 
 	json_put_object(json, key);
-	json_put_string(json, "name", driver->name);
-	json_put_string(json, "description", driver->description);
+	json_put_string(json, "name", report->words->name);
+	json_put_string(json, "description", report->words->description);
 	json_put_array(json, "kinds");
 	for (int kind = 0; kind < POOL_KINDS; kind++)
 		if (driver->kinds & 1U << kind)
@@ -298,29 +304,30 @@ void encode_setting(struct json *json, const char *key, const struct config_sett
 	json_end(json);
 }
 
+/* What every error says; the caller adds what it knows besides, and ends the object. */
+static void begin_error(struct json *json, const struct fl_error *err)
+{
+	json_put_object(json, "error");
+	json_put_string(json, "code", fl_codes[err->code].name);
+	json_put_string(json, "message", err->text);
+}
+
 void encode_operation(struct json *json, const char *key, const struct operation *operation)
 {
-	const struct fl_error *error = &operation->error;
-
 	json_put_object(json, key);
 	json_put_uuid(json, "id", &operation->id);
 	json_put_string(json, "verb", operation->verb);
 	json_put_string(json, "object", operation->object);
 	json_put_string(json, "state", operation_state_names[operation->state]);
 	add_size(json, "done_bytes", operation->done_bytes);
-	if (operation->total_bytes)
-		add_size(json, "total_bytes", operation->total_bytes);
-	else
-		json_put_null(json, "total_bytes");
+	add_size_or_null(json, "total_bytes", operation->total_bytes);
 	json_put_time(json, "started", operation->started);
 	json_put_time(json, "ended", operation->ended);
-	if (error->code == FL_OK) {
+	if (operation->error.code == FL_OK) {
 		json_put_null(json, "error");
 	} else {
-		json_put_object(json, "error");
-		json_put_string(json, "code", fl_codes[error->code].name);
-		json_put_string(json, "message", error->text);
-		add_string(json, "hint", error->hint);
+		begin_error(json, &operation->error);
+		add_string(json, "hint", operation->error.hint);
 		json_end(json);
 	}
 	json_end(json);
@@ -355,9 +362,7 @@ void encode_list_end(struct json *json, const char *next)
 void encode_error(struct json *json, const struct fl_error *err, const char *operation)
 {
 	json_put_object(json, NULL);
-	json_put_object(json, "error");
-	json_put_string(json, "code", fl_codes[err->code].name);
-	json_put_string(json, "message", err->text);
+	begin_error(json, err);
 	add_string(json, "object", err->object);
 	add_string(json, "hint", err->hint);
 	json_put_string(json, "operation", operation);
@@ -367,7 +372,7 @@ void encode_error(struct json *json, const struct fl_error *err, const char *ope
 
 /* --- the audit log ------------------------------------------------------------------- */
 
-static void put_known(struct json *json, const char *key, int64_t value)
+static void add_known(struct json *json, const char *key, int64_t value)
 {
 	if (value < 0)
 		json_put_null(json, key);
@@ -380,8 +385,8 @@ void encode_audit_record(struct json *json, const char *key, const struct audit_
 	json_put_object(json, key);
 	json_put_int(json, "number", (int64_t)record->number);
 	json_put_string(json, "time", record->time);
-	put_known(json, "uid", record->uid);
-	put_known(json, "pid", record->pid);
+	add_known(json, "uid", record->uid);
+	add_known(json, "pid", record->pid);
 	json_put_string(json, "request", record->request);
 	json_put_string(json, "verb", record->verb);
 	json_put_string(json, "object", record->object);
@@ -392,20 +397,12 @@ void encode_audit_record(struct json *json, const char *key, const struct audit_
 	json_end(json);
 }
 
-static void put_number(struct json *json, const char *key, uint64_t number)
-{
-	if (number == 0)
-		json_put_null(json, key);
-	else
-		json_put_int(json, key, (int64_t)number);
-}
-
 void encode_audit_report(struct json *json, const char *key, const struct audit_report *report)
 {
 	json_put_object(json, key);
 	json_put_int(json, "records", (int64_t)report->records);
-	put_number(json, "first", report->first);
-	put_number(json, "last", report->last);
+	add_size_or_null(json, "first", report->first);
+	add_size_or_null(json, "last", report->last);
 	json_put_bool(json, "intact", report->intact);
 	if (report->intact) {
 		json_put_null(json, "problem");

@@ -7,11 +7,8 @@
 /* The kinds that people make; POOL_MEMORY is for tests. */
 static int decode_kind(const char *name, enum pool_kind *ret, struct fl_error *err)
 {
-	for (int kind = POOL_FILE; kind <= POOL_DIRECTORY; kind++)
-		if (strcmp(pool_kind_names[kind], name) == 0) {
-			*ret = (enum pool_kind)kind;
-			return 0;
-		}
+	if (pool_kind_parse(name, ret) && *ret != POOL_MEMORY)
+		return 0;
 	return fl_fail(err, FL_INVALID, "'kind' must be file, device or directory, not '%.40s'",
 		       name);
 }

@@ -49,8 +49,8 @@ const struct route routes[] = {
 	  "Move a volume to the trash", "destroy" },
 
 	{ "POST", "/v1/imports", 201, post_imports,
-	  { .query = IN_REF | IN_OPERATION | IN_DESCRIPTION | IN_MOUNT_PATH | IN_DEVICES |
-		     IN_SETUID | IN_DIRECTORY,
+	  { .query = IN_REF | IN_OPERATION | IN_DESCRIPTION | IN_MOUNT_PATH | IN_QUOTA |
+		     IN_DEVICES | IN_SETUID | IN_DIRECTORY,
 	    .required = IN_REF,
 	    .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Make a volume or a branch of an archive", "import", true },

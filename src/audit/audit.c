@@ -45,7 +45,7 @@ static int note_segment(void *arg, const char *name, unsigned char type, uint64_
 	return 0;
 }
 
-int look(struct audit *audit, struct fl_error *err)
+int segments_find(struct audit *audit, struct fl_error *err)
 {
 	own_fd int directory = -1;
 
@@ -136,7 +136,7 @@ static int find_end(struct audit *audit, size_t *ret_cut, struct fl_error *err)
 
 /* --- writing ------------------------------------------------------------------------ */
 
-static int cut(struct audit *audit, struct fl_error *err)
+static int cut_back(struct audit *audit, struct fl_error *err)
 {
 	if (ftruncate(audit->fd, (off_t)audit->size) < 0)
 		return fl_fail_errno(err, "cannot cut an unfinished line off the audit log");
@@ -159,7 +159,7 @@ static int write_lines(struct audit *audit, const struct text *lines, struct fl_
 		fl_fail(err, FL_NO_SPACE, "no space for the audit log");
 	audit->torn = true;
 	/* Tried again before the next record. */
-	if (cut(audit, &ignored) < 0)
+	if (cut_back(audit, &ignored) < 0)
 		audit->torn = true;
 	return fl_failed(err);
 }
@@ -198,18 +198,18 @@ static int cut_off(struct audit *audit, size_t bytes, struct fl_error *err)
 	snprintf(message, sizeof(message), "%zu bytes of an unfinished record were cut off", bytes);
 	log_warning("the audit log ended within a record, which was cut off", "bytes=%zu", bytes);
 	encode_own(FL_CORRUPT, message, &mark, &lines);
-	if (cut(audit, err) < 0 || write_lines(audit, &lines, err) < 0)
+	if (cut_back(audit, err) < 0 || write_lines(audit, &lines, err) < 0)
 		return fl_failed(err);
 	audit->head = mark;
 	return 0;
 }
 
-static int begin(struct audit *audit, struct fl_error *err)
+static int open_log(struct audit *audit, struct fl_error *err)
 {
 	own_fd int fd = -1;
 	size_t torn;
 
-	if (look(audit, err) < 0 || find_end(audit, &torn, err) < 0)
+	if (segments_find(audit, err) < 0 || find_end(audit, &torn, err) < 0)
 		return fl_failed(err);
 	if (open_segment(audit, audit->last ? audit->last : 1, O_CREAT, &fd, err) < 0)
 		return fl_failed(err);
@@ -227,13 +227,13 @@ static int begin(struct audit *audit, struct fl_error *err)
 static int prepare(struct audit *audit, struct fl_error *err)
 {
 	if (audit->fd < 0)
-		return begin(audit, err);
-	return audit->torn ? cut(audit, err) : 0;
+		return open_log(audit, err);
+	return audit->torn ? cut_back(audit, err) : 0;
 }
 
 /* The old segment is synced here, once in thousands of records; audit_sync() knows only the last.
  */
-static int turn(struct audit *audit, struct fl_error *err)
+static int begin_segment(struct audit *audit, struct fl_error *err)
 {
 	own_fd int fd = -1;
 	struct fl_error ignored;
@@ -276,7 +276,7 @@ static int append(struct audit *audit, const struct audit_entry *entry, struct f
 	mark = audit->head;
 	encode(audit, entry, &mark, &lines);
 	if (audit->size > 0 && audit->size + lines.length > audit->limits.segment &&
-	    turn(audit, err) < 0)
+	    begin_segment(audit, err) < 0)
 		return fl_failed(err);
 	if (write_lines(audit, &lines, err) < 0)
 		return fl_failed(err);
@@ -331,7 +331,7 @@ struct audit *audit_open(int state, const struct audit_limits *limits)
 	audit->limits = *limits;
 	audit->directory = audit->fd = -1;
 	pthread_mutex_init(&audit->mutex, NULL);
-	if (begin(audit, &err) < 0) {
+	if (open_log(audit, &err) < 0) {
 		log_error("the audit log can't be written", "error=\"%s\"", err.text);
 		note_trouble(audit, &err);
 	}

@@ -130,7 +130,7 @@ struct audit_report {
 /*
  * Reads all of it.  `anchor`: a mark that was kept elsewhere, which the log
  * must contain or be younger than; number 0: none.  A beginning that was
- * removed for its age is no problem.
+ * removed for its age is no problem, any other is.
  */
 must_check int audit_verify(struct audit *audit, const struct audit_mark *anchor,
 			    struct audit_report *ret, struct fl_error *err);

@@ -27,8 +27,8 @@ struct audit {
 
 char *segment_name(unsigned segment, char name[static SEGMENT_NAME]);
 
-/* Opens the directory and finds the segments.  Under the mutex. */
-must_check int look(struct audit *audit, struct fl_error *err);
+/* Opens the directory and finds the segments, unless that was done.  Under the mutex. */
+must_check int segments_find(struct audit *audit, struct fl_error *err);
 
 /* All bytes of a segment; replaces what `ret` holds. */
 must_check int segment_read(struct audit *audit, int directory, unsigned segment, struct text *ret,

@@ -28,7 +28,7 @@ static int take_extent(struct audit *audit, struct extent *ret, struct fl_error 
 	own_lock(guard, &audit->mutex);
 	struct stat st;
 
-	if (look(audit, err) < 0)
+	if (segments_find(audit, err) < 0)
 		return fl_failed(err);
 	*ret = (struct extent){ audit->directory, audit->first, audit->last,
 				audit->head,	  UINT64_MAX,	false };
@@ -115,8 +115,9 @@ struct verification {
 };
 
 /* The first problem is what is told: what follows may be its consequence. */
-__attribute__((format(printf, 3, 4))) static void problem(struct verification *verification,
-							  uint64_t number, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void note_problem(struct verification *verification,
+							       uint64_t number, const char *fmt,
+							       ...)
 {
 	struct audit_report *report = &verification->report;
 	va_list args;
@@ -138,20 +139,19 @@ static void check_place(struct verification *v, const struct record_frame *frame
 	if (!v->begun && !oldest)
 		return;
 	if (!v->begun)
-		v->at = (struct audit_mark){ .hash = FIRST_PREVIOUS };
-	number = v->begun ? number : 1;
+		memcpy(v->at.hash, FIRST_PREVIOUS, AUDIT_HASH);
 	if (frame->number != number)
-		problem(v, number, "record %" PRIu64 " stands in its place", frame->number);
+		note_problem(v, number, "record %" PRIu64 " stands in its place", frame->number);
 	else if (strcmp(frame->previous, v->at.hash) != 0)
-		problem(v, number, "it does not continue the record before it");
+		note_problem(v, number, "it does not continue the record before it");
 }
 
 static void check_mark(struct verification *v, const struct record_frame *frame,
 		       const struct audit_mark *mark, const char *whose)
 {
 	if (mark->number == frame->number && strcmp(mark->hash, frame->hash) != 0)
-		problem(v, frame->number, "it is not the one that %s remembers: it was replaced",
-			whose);
+		note_problem(v, frame->number,
+			     "it is not the one that %s remembers: it was replaced", whose);
 }
 
 static void check_line(struct verification *v, const char *line, size_t length, bool oldest)
@@ -163,11 +163,13 @@ static void check_line(struct verification *v, const char *line, size_t length, 
 	if (!report->intact)
 		return;
 	if (!record_frame(line, length, &frame)) {
-		problem(v, v->begun ? v->at.number + 1 : report->records, "the line is no record");
+		note_problem(v, v->begun ? v->at.number + 1 : report->records,
+			     "the line is no record");
 		return;
 	}
 	if (!record_is_right(line, length))
-		problem(v, frame.number, "it was changed: its hash is not that of its contents");
+		note_problem(v, frame.number,
+			     "it was changed: its hash is not that of its contents");
 	check_place(v, &frame, oldest);
 	check_mark(v, &frame, v->anchor, "the catalogue");
 	check_mark(v, &frame, &v->head, "the daemon");
@@ -194,7 +196,7 @@ static void check_segment(struct verification *v, struct text *text, uint64_t li
 		at += length + 1;
 	}
 	if (whole < text->length)
-		problem(v, v->at.number + 1, "the record is not whole");
+		note_problem(v, v->at.number + 1, "the record is not whole");
 }
 
 static void check_end(struct verification *v)
@@ -202,11 +204,27 @@ static void check_end(struct verification *v)
 	uint64_t last = v->at.number;
 
 	if (last < v->head.number)
-		problem(v, last + 1, "the end is missing: the daemon wrote %" PRIu64 " records",
-			v->head.number);
+		note_problem(v, last + 1,
+			     "the end is missing: the daemon wrote %" PRIu64 " records",
+			     v->head.number);
 	if (last < v->anchor->number)
-		problem(v, last + 1, "the end is missing: the catalogue remembers record %" PRIu64,
-			v->anchor->number);
+		note_problem(v, last + 1,
+			     "the end is missing: the catalogue remembers record %" PRIu64,
+			     v->anchor->number);
+}
+
+/* Of the segments up to `last`, the first that is not removed for its age. */
+static unsigned oldest_kept(const struct audit *audit, unsigned last)
+{
+	return last > audit->limits.segments ? last - audit->limits.segments + 1 : 1;
+}
+
+/* For its age, since the reading began. */
+static bool was_removed(struct audit *audit, unsigned segment)
+{
+	own_lock(guard, &audit->mutex);
+
+	return segment < oldest_kept(audit, audit->last);
 }
 
 int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct audit_report *ret,
@@ -219,15 +237,16 @@ int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct au
 	if (take_extent(audit, &extent, err) < 0)
 		return fl_failed(err);
 	v.head = extent.head;
-	for (unsigned i = extent.first; i && i <= extent.last; i++) {
+	for (unsigned i = oldest_kept(audit, extent.last); i <= extent.last; i++) {
 		int r = segment_read(audit, extent.directory, i, &text, err);
 
-		if (r == -FL_NOT_FOUND && !v.begun)
+		if (r == -FL_NOT_FOUND && was_removed(audit, i))
 			continue;
 		if (r == -FL_NOT_FOUND)
-			problem(&v, v.at.number + 1, "%06u.log is missing", i);
+			note_problem(&v, v.at.number + 1, "%06u.log is missing", i);
 		else if (r == -FL_INVALID)
-			problem(&v, v.at.number + 1, "%06u.log is larger than such a file gets", i);
+			note_problem(&v, v.at.number + 1,
+				     "%06u.log is larger than such a file gets", i);
 		else if (r < 0)
 			return fl_wrap(err, "reading the audit log");
 		else
@@ -236,7 +255,7 @@ int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct au
 	}
 	check_end(&v);
 	if (extent.foreign)
-		problem(&v, v.at.number + 1, "somebody else wrote to the log behind its end");
+		note_problem(&v, v.at.number + 1, "somebody else wrote to the log behind its end");
 	*ret = v.report;
 	return 0;
 }

@@ -23,7 +23,7 @@ const struct fl_code_info fl_codes[FL_CODES] = {
 
 enum fl_code fl_code_parse(const char *name)
 {
-	for (int code = FL_OK; code < FL_CODES; code++)
+	for (int code = FL_OK + 1; code < FL_CODES; code++) /* no failure is "ok" */
 		if (strcmp(fl_codes[code].name, name) == 0)
 			return (enum fl_code)code;
 	return FL_SYSTEM;

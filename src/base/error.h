@@ -18,6 +18,7 @@
  */
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -64,6 +65,19 @@ enum fl_code fl_code_parse(const char *name);
 	(fl_fail_at(err, __FILE__, __LINE__, code, 0, __VA_ARGS__), fl_failed(err))
 #define fl_fail_errno(err, ...) \
 	(fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, errno, __VA_ARGS__), fl_failed(err))
+
+/*
+ * Somebody did not want to wait any more: nothing is wrong with the machine or
+ * the request, so it is no error for the log.  On its way it is FL_SYSTEM.
+ */
+#define fl_fail_cancelled(err, ...)                                                              \
+	(fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, 0, __VA_ARGS__), (err)->sys = ECANCELED, \
+	 fl_failed(err))
+
+static inline bool fl_is_cancelled(const struct fl_error *err)
+{
+	return err->sys == ECANCELED;
+}
 
 /*
  * What a function returns when a call inside it has failed and filled `err`:

@@ -3,7 +3,8 @@
 /*
  * Files, relative to a directory descriptor.
  *
- * The only code in Flocker that opens, makes, renames and removes files.
+ * The only code in Flocker that opens, makes, renames and removes files
+ * (fsat.c; fsat-write.c writes them).
  * Every path is relative to `dir` (AT_FDCWD for the daemon's own absolute
  * paths), every descriptor is close-on-exec, and the last component is never
  * followed when it is a symbolic link.  fsat_open_beneath() is for paths that
@@ -102,7 +103,7 @@ must_check int fsat_sync(int fd, struct fl_error *err);
 must_check int fsat_lock(int fd, struct fl_error *err);
 
 /*
- * What copying a tree takes (fsmake.c): each makes one entry `name` of `dir`,
+ * What copying a tree takes (fsat-make.c): each makes one entry `name` of `dir`,
  * and nothing that is there already is touched (FL_EXISTS).
  */
 must_check int fsat_make_dir(int dir, const char *name, mode_t mode, struct fl_error *err);

@@ -8,8 +8,25 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 #define LINE 2048
+
+const char *const log_level_names[LOG_LEVELS + 1] = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+};
+
+/* What syslog(3) and the journal have for them. */
+static const int priorities[LOG_LEVELS] = {
+	[LOG_LEVEL_ERROR] = 3,
+	[LOG_LEVEL_WARNING] = 4,
+	[LOG_LEVEL_INFO] = 6,
+	[LOG_LEVEL_DEBUG] = 7,
+};
 
 static _Atomic enum log_level threshold = LOG_LEVEL_INFO;
 static __thread const char *request;
@@ -29,21 +46,13 @@ const char *log_get_request(void)
 	return request;
 }
 
-static const char *const level_names[] = {
-	[LOG_LEVEL_ERROR] = "error",
-	[LOG_LEVEL_WARNING] = "warning",
-	[LOG_LEVEL_INFO] = "info",
-	[LOG_LEVEL_DEBUG] = "debug",
-};
-
 bool log_level_parse(const char *name, enum log_level *ret)
 {
-	for (size_t i = 0; i < array_size(level_names); i++)
-		if (level_names[i] && strcmp(level_names[i], name) == 0) {
-			*ret = (enum log_level)i;
-			return true;
-		}
-	return false;
+	size_t found = word_find(log_level_names, LOG_LEVELS, name);
+
+	if (found < LOG_LEVELS)
+		*ret = (enum log_level)found;
+	return found < LOG_LEVELS;
 }
 
 static int add_prefix(char line[static LINE], enum log_level level)
@@ -51,16 +60,23 @@ static int add_prefix(char line[static LINE], enum log_level level)
 	char now[CLOCK_TEXT];
 
 	if (getenv("JOURNAL_STREAM"))
-		return snprintf(line, LINE, "<%d>", (int)level);
-	return snprintf(line, LINE, "%s %s ", clock_format(clock_now(), now), level_names[level]);
+		return snprintf(line, LINE, "<%d>", priorities[level]);
+	return snprintf(line, LINE, "%s %s ", clock_format(clock_now(), now),
+			log_level_names[level]);
 }
 
-/* Names and texts from outside may hold anything; a line stays one line. */
+/* Names and texts from outside may hold anything; a line stays one line, and harms no terminal. */
 static void blank_controls(char *line)
 {
-	for (; *line; line++)
-		if ((unsigned char)*line < 0x20 || *line == 0x7f)
-			*line = ' ';
+	size_t n;
+
+	for (; *line; line += n) {
+		size_t length = utf8_length(line);
+
+		n = length ? length : 1;
+		if (!utf8_is_plain(line, length))
+			memset(line, ' ', n);
+	}
 }
 
 void log_line(enum log_level level, const char *message, const char *fields, ...)

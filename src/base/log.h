@@ -12,16 +12,14 @@
 
 #include <stdbool.h>
 
-enum log_level {
-	LOG_LEVEL_ERROR = 3,
-	LOG_LEVEL_WARNING = 4,
-	LOG_LEVEL_INFO = 6,
-	LOG_LEVEL_DEBUG = 7
-};
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVELS };
+
+/* NULL at the end. */
+extern const char *const log_level_names[LOG_LEVELS + 1];
 
 void log_set_level(enum log_level level);
 
-/* "error", "warning", "info" or "debug"; false for any other name. */
+/* False for a name that is none of them. */
 bool log_level_parse(const char *name, enum log_level *ret);
 
 /* The id that every line of this thread carries as request=..., or NULL.  Borrowed. */

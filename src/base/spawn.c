@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -17,6 +18,9 @@
  * after its parent ended would hold the first up for ever: it is given a short
  * while, then the group is killed.  The exec of a missing program comes back
  * through a third pipe, which a successful exec closes.
+ *
+ * A child does not outlive this program either, however that ends: the kernel
+ * kills it when the thread that started it is gone.
  */
 #define FREE_FD (SPAWN_FDS + 1) /* from here on descriptors are in no child's way */
 #define ORPHAN_PATIENCE (CLOCK_SECOND / 2)
@@ -76,7 +80,7 @@ static bool place_descriptors(const struct spawn_fd *fds, size_t count, int fail
 
 /* In the child, between fork and exec of a program with threads: only calls that are safe there. */
 static _Noreturn void run_child(const char *const argv[], const struct spawn_fd *fds, size_t count,
-				int failure)
+				int failure, pid_t parent)
 {
 	static const char *const environment[] = { "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
 						   NULL };
@@ -84,6 +88,9 @@ static _Noreturn void run_child(const char *const argv[], const struct spawn_fd 
 	sigset_t none;
 	int sys;
 
+	/* The parent may be gone already; then nobody is left to whom the signal could matter. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(127);
 	setpgid(0, 0);
 	for (int i = 1; i < NSIG; i++)
 		sigaction(i, &plain, NULL);
@@ -130,13 +137,14 @@ static int reap(pid_t pid)
 static int start_child(const char *const argv[], const struct spawn_fd *fds, size_t count,
 		       int failure, struct spawned *ret, struct fl_error *err)
 {
+	pid_t self = getpid();
 	struct spawned child = { .pid = fork() };
 	int rc;
 
 	if (child.pid < 0)
 		return fl_fail_errno(err, "cannot start '%s'", argv[0]);
 	if (child.pid == 0)
-		run_child(argv, fds, count, failure);
+		run_child(argv, fds, count, failure, self);
 	setpgid(child.pid, child.pid); /* here too: whoever is first */
 	child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
 	if (child.pidfd < 0) {

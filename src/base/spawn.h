@@ -7,6 +7,9 @@
  * /dev/null as standard input, no shell, no inherited descriptors.  What it
  * prints is kept up to SPAWN_OUTPUT bytes per stream, the rest is read and
  * dropped.  At the deadline the child (its whole process group) is killed.
+ *
+ * In both forms the child is killed with the thread that started it: one that
+ * is to be waited for must be started by a thread that lasts as long.
  */
 
 #include <stddef.h>

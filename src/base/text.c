@@ -42,18 +42,22 @@ void text_add_string(struct text *text, const char *string)
 
 void text_add_format(struct text *text, const char *fmt, ...)
 {
+	char *end = text_reserve(text, 32); /* mostly a number or a short name: once is enough */
+	size_t room = text->capacity - text->length;
 	va_list ap;
 	int length;
 
 	va_start(ap, fmt);
-	length = vsnprintf(NULL, 0, fmt, ap);
+	length = vsnprintf(end, room, fmt, ap);
 	va_end(ap);
 	if (length < 0)
 		abort();
-	text_reserve(text, (size_t)length);
-	va_start(ap, fmt);
-	vsnprintf(text->bytes + text->length, (size_t)length + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)length >= room) {
+		end = text_reserve(text, (size_t)length);
+		va_start(ap, fmt);
+		vsnprintf(end, (size_t)length + 1, fmt, ap);
+		va_end(ap);
+	}
 	text->length += (size_t)length;
 }
 
@@ -102,6 +106,15 @@ void *xrealloc(void *p, size_t count, size_t size)
 	if (!q && count && size)
 		abort();
 	return q;
+}
+
+size_t word_find(const char *const *words, size_t count, const char *word)
+{
+	size_t i = 0;
+
+	while (i < count && !(words[i] && strcmp(words[i], word) == 0))
+		i++;
+	return i;
 }
 
 /* Optimal string alignment. */

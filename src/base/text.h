@@ -40,6 +40,9 @@ char *xstrdup(const char *string);
 void *xcalloc(size_t count, size_t size) __attribute__((alloc_size(1, 2), malloc));
 void *xrealloc(void *p, size_t count, size_t size) must_check;
 
+/* Where `word` stands among `count` words, some of which may be NULL; `count`: nowhere. */
+size_t word_find(const char *const *words, size_t count, const char *word);
+
 /* How many slips apart two short words are; SIZE_MAX when one is longer than WORD_TEXT - 1. */
 #define WORD_TEXT 64
 size_t text_distance(const char *a, const char *b);

@@ -31,3 +31,21 @@ size_t utf8_length(const char *string)
 			return 0;
 	return n;
 }
+
+uint32_t utf8_code_point(const char *string, size_t length)
+{
+	const unsigned char *s = (const unsigned char *)string;
+	uint32_t c = length == 1 ? s[0] : s[0] & (0xffu >> (length + 1));
+
+	for (size_t i = 1; i < length; i++)
+		c = c << 6 | (s[i] & 0x3f);
+	return c;
+}
+
+bool utf8_is_plain(const char *string, size_t length)
+{
+	uint32_t c = length ? utf8_code_point(string, length) : 0;
+
+	return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x2028 || c > 0x202e) &&
+	       (c < 0x2066 || c > 0x2069);
+}

@@ -121,15 +121,9 @@ int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *er
 	};
 	int64_t count = 0;
 
-	for (size_t i = 0; i < array_size(order); i++) {
-		own_query struct query q = {};
-
-		if (query_begin(&q, tx, order[i], err) < 0)
+	for (size_t i = 0; i < array_size(order); i++)
+		if (query_do_uuid(tx, order[i], uuid, &count, err) < 0)
 			return fl_failed(err);
-		query_bind_uuid(&q, 1, uuid);
-		if (query_run(&q, &count, err) < 0)
-			return fl_failed(err);
-	}
 	return count ? 0 : no_such_branch(uuid, err);
 }
 
@@ -139,18 +133,16 @@ int tx_branch_each(struct tx *tx, const struct uuid *volume, bool destroyed,
 {
 	own_query struct query q = {};
 	struct branch_row row;
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, volume ? SQL_BRANCH_EACH : SQL_BRANCH_EACH_ALL, err) < 0)
 		return fl_failed(err);
 	if (volume)
 		query_bind_uuid(&q, 1, volume);
 	query_bind_int(&q, volume ? 2 : 1, destroyed);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		read_row(&q, &row);
 		r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }
@@ -162,26 +154,18 @@ int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret, s
 	if (query_begin(&q, tx, SQL_BRANCH_COUNT, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, instance);
-	if (query_step(&q, err) < 0)
-		return fl_failed(err);
-	*ret = (uint64_t)query_int(&q, 0);
-	return 0;
+	return query_count(&q, ret, err);
 }
 
 int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
 			struct fl_error *err)
 {
 	own_query struct query q = {};
-	int r;
 
 	if (query_begin(&q, tx, SQL_BRANCH_SNAPSHOTS, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, branch);
-	r = query_step(&q, err);
-	if (r < 0)
-		return r;
-	*ret = (uint64_t)query_int(&q, 0);
-	return 0;
+	return query_count(&q, ret, err);
 }
 
 /* --- lines -------------------------------------------------------------- */
@@ -220,12 +204,12 @@ static int list_lines(struct tx *tx, enum sql sql, const struct uuid *of, struct
 	own_query struct query q = {};
 	own_free struct line *lines = NULL;
 	size_t count = 0, capacity = 0;
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, sql, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, of);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		if (count == capacity) {
 			capacity = capacity ? 2 * capacity : 8;
 			lines = xrealloc(lines, capacity, sizeof(*lines));
@@ -275,19 +259,17 @@ int tx_line_children(struct tx *tx, const struct stretch *stretch,
 		     void *arg, struct fl_error *err)
 {
 	own_query struct query q = {};
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, SQL_LINE_CHILDREN, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, &stretch->branch);
 	query_bind_int(&q, 2, stretch->from);
 	query_bind_int(&q, 3, stretch->to);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		struct line line = read_line(&q);
 
 		r = each(arg, &line, err);
-		if (r < 0)
-			return r;
 	}
 	return r;
 }

@@ -4,14 +4,10 @@
 static int delete_operation(struct tx *tx, enum sql sql, const char *what,
 			    const struct uuid *operation, struct fl_error *err)
 {
-	own_query struct query q = {};
 	char text[UUID_TEXT];
 	int64_t changed;
 
-	if (query_begin(&q, tx, sql, err) < 0)
-		return fl_failed(err);
-	query_bind_uuid(&q, 1, operation);
-	if (query_run(&q, &changed, err) < 0)
+	if (query_do_uuid(tx, sql, operation, &changed, err) < 0)
 		return fl_failed(err);
 	if (changed == 0)
 		return fl_fail(err, FL_NOT_FOUND, "no %s of operation %s", what,
@@ -53,18 +49,16 @@ int tx_intent_each(struct tx *tx,
 		   void *arg, struct fl_error *err)
 {
 	own_query struct query q = {};
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, SQL_INTENT_EACH, err) < 0)
 		return fl_failed(err);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		own_intent_row struct intent_row row = { .operation = query_uuid(&q, 0) };
 
 		query_string(&q, 1, row.verb, sizeof(row.verb));
 		row.body = query_text_copy(&q, 2);
 		r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }
@@ -101,11 +95,11 @@ int tx_retired_each(struct tx *tx,
 		    void *arg, struct fl_error *err)
 {
 	own_query struct query q = {};
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, SQL_RETIRED_EACH, err) < 0)
 		return fl_failed(err);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		struct retired_row row = {
 			.operation = query_uuid(&q, 0),
 			.volume = query_uuid(&q, 1),
@@ -115,8 +109,6 @@ int tx_retired_each(struct tx *tx,
 		};
 
 		r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }

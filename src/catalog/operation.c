@@ -1,14 +1,13 @@
-#include <string.h>
-
+#include "base/text.h"
 #include "catalog/catalog.h"
 #include "catalog/statement.h"
 
+/* A state that a newer version wrote is none that this one can do something with. */
 static enum operation_state state_called(const char *name)
 {
-	for (int state = 0; state < OPERATION_STATES; state++)
-		if (strcmp(operation_state_names[state], name) == 0)
-			return (enum operation_state)state;
-	return OPERATION_FAILED;
+	size_t found = word_find(operation_state_names, OPERATION_STATES, name);
+
+	return found < OPERATION_STATES ? (enum operation_state)found : OPERATION_FAILED;
 }
 
 static void read_row(struct query *q, struct operation *ret)
@@ -116,16 +115,14 @@ int tx_operation_each(struct tx *tx, size_t limit,
 {
 	own_query struct query q = {};
 	struct operation row;
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, SQL_OPERATION_EACH, err) < 0)
 		return fl_failed(err);
 	query_bind_limit(&q, 1, limit);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		read_row(&q, &row);
 		r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }

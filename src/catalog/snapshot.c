@@ -89,17 +89,15 @@ static int each_row(struct tx *tx, struct query *q, size_t *ret_count,
 		    int (*each)(void *arg, const struct snapshot_row *row, struct fl_error *err),
 		    void *arg, struct fl_error *err)
 {
-	int r;
+	int r = 0;
 
-	while ((r = query_step(q, err)) > 0) {
+	while (query_next(q, &r, err)) {
 		own_snapshot_row struct snapshot_row row = {};
 
 		r = read_row(tx, q, &row, err);
 		if (r == 0)
 			r = each(arg, &row, err);
-		if (r < 0)
-			break;
-		if (ret_count)
+		if (r >= 0 && ret_count)
 			(*ret_count)++;
 	}
 	return r;
@@ -192,16 +190,11 @@ static int stretch_count(struct tx *tx, const struct stretch *stretch, uint64_t 
 			 struct fl_error *err)
 {
 	own_query struct query q = {};
-	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_STRETCH_COUNT, err) < 0)
 		return fl_failed(err);
 	bind_stretch(&q, stretch);
-	r = query_step(&q, err);
-	if (r < 0)
-		return r;
-	*ret = (uint64_t)query_int(&q, 0);
-	return 0;
+	return query_count(&q, ret, err);
 }
 
 int tx_snapshot_nth(struct tx *tx, const struct stretch *stretch, uint64_t back,
@@ -267,15 +260,10 @@ int tx_snapshot_floor(struct tx *tx, const struct uuid *branch, int64_t time, in
 int tx_snapshot_count(struct tx *tx, uint64_t *ret, struct fl_error *err)
 {
 	own_query struct query q = {};
-	int r;
 
 	if (query_begin(&q, tx, SQL_SNAPSHOT_COUNT, err) < 0)
 		return fl_failed(err);
-	r = query_step(&q, err);
-	if (r < 0)
-		return r;
-	*ret = (uint64_t)query_int(&q, 0);
-	return 0;
+	return query_count(&q, ret, err);
 }
 
 /* Two statements, so that each is one walk along a key: the rest of the branch, then those after

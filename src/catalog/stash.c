@@ -110,16 +110,14 @@ int tx_stash_each(struct tx *tx, const struct uuid *volume,
 {
 	own_query struct query q = {};
 	struct stash_row row;
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, SQL_STASH_EACH, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		read_row(&q, &row);
 		r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }

@@ -404,6 +404,21 @@ int query_step(struct query *query, struct fl_error *err)
 	return connection_fail(query->connection->db, result, "running SQL", err);
 }
 
+bool query_next(struct query *query, int *r, struct fl_error *err)
+{
+	if (*r >= 0)
+		*r = query_step(query, err);
+	return *r > 0;
+}
+
+int query_count(struct query *query, uint64_t *ret, struct fl_error *err)
+{
+	if (query_step(query, err) < 0)
+		return fl_failed(err);
+	*ret = (uint64_t)query_int(query, 0);
+	return 0;
+}
+
 int query_run(struct query *query, int64_t *ret_changed, struct fl_error *err)
 {
 	int r = query_step(query, err);
@@ -422,6 +437,17 @@ int query_do(struct tx *tx, enum sql sql, struct fl_error *err)
 	if (query_begin(&q, tx, sql, err) < 0)
 		return fl_failed(err);
 	return query_run(&q, NULL, err);
+}
+
+int query_do_uuid(struct tx *tx, enum sql sql, const struct uuid *uuid, int64_t *ret_changed,
+		  struct fl_error *err)
+{
+	own_query struct query q = {};
+
+	if (query_begin(&q, tx, sql, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, uuid);
+	return query_run(&q, ret_changed, err);
 }
 
 /* --- binding ------------------------------------------------------------ */

@@ -173,11 +173,25 @@ void query_end(struct query *query);
 
 /* 1: a row is there, 0: no more, negative: an error. */
 must_check int query_step(struct query *query, struct fl_error *err);
+/*
+ * For all rows, with `r` 0 before the first: false when there are no more, and when `r` is
+ * negative, be it by this call or by what was done with the last row.
+ *
+ *	while (query_next(&q, &r, err))
+ *		r = each(arg, read_row(&q), err);
+ *	return r;
+ */
+must_check bool query_next(struct query *query, int *r, struct fl_error *err);
+/* For one that counts: the number in its one row. */
+must_check int query_count(struct query *query, uint64_t *ret, struct fl_error *err);
 /* For statements that give no rows; `ret_changed` (may be NULL): rows inserted, changed, deleted.
  */
 must_check int query_run(struct query *query, int64_t *ret_changed, struct fl_error *err);
 /* The same for one that has nothing to bind. */
 must_check int query_do(struct tx *tx, enum sql sql, struct fl_error *err);
+/* The same for one that binds a UUID and nothing else; `ret_changed` as above. */
+must_check int query_do_uuid(struct tx *tx, enum sql sql, const struct uuid *uuid,
+			     int64_t *ret_changed, struct fl_error *err);
 
 /* Positions from 1, as in the SQL. */
 void query_bind_int(struct query *query, int at, int64_t value);

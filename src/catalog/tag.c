@@ -72,18 +72,16 @@ int tx_tag_each(struct tx *tx, const struct uuid *volume, const struct position 
 {
 	own_query struct query q = {};
 	struct tag_row row;
-	int r;
+	int r = 0;
 
 	if (query_begin(&q, tx, at ? SQL_TAG_EACH_AT : SQL_TAG_EACH, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
 	if (at)
 		query_bind_position(&q, 2, at);
-	while ((r = query_step(&q, err)) > 0) {
+	while (query_next(&q, &r, err)) {
 		read_row(&q, &row);
 		r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }

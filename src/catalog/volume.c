@@ -116,17 +116,6 @@ int tx_volume_update(struct tx *tx, const struct volume_row *row, struct fl_erro
 	return write_row(tx, SQL_VOLUME_UPDATE, row, err);
 }
 
-static int delete_by_uuid(struct tx *tx, enum sql sql, const struct uuid *uuid, int64_t *ret_count,
-			  struct fl_error *err)
-{
-	own_query struct query q = {};
-
-	if (query_begin(&q, tx, sql, err) < 0)
-		return fl_failed(err);
-	query_bind_uuid(&q, 1, uuid);
-	return query_run(&q, ret_count, err);
-}
-
 /* One at a time, asked anew each time: rows must not be deleted under a running query. */
 static int delete_branches(struct tx *tx, const struct uuid *volume, struct fl_error *err)
 {
@@ -152,10 +141,10 @@ int tx_volume_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *er
 {
 	int64_t count;
 
-	if (delete_by_uuid(tx, SQL_VOLUME_DELETE_TAGS, uuid, NULL, err) < 0 ||
-	    delete_by_uuid(tx, SQL_VOLUME_DELETE_STASHES, uuid, NULL, err) < 0 ||
+	if (query_do_uuid(tx, SQL_VOLUME_DELETE_TAGS, uuid, NULL, err) < 0 ||
+	    query_do_uuid(tx, SQL_VOLUME_DELETE_STASHES, uuid, NULL, err) < 0 ||
 	    delete_branches(tx, uuid, err) < 0 ||
-	    delete_by_uuid(tx, SQL_VOLUME_DELETE, uuid, &count, err) < 0)
+	    query_do_uuid(tx, SQL_VOLUME_DELETE, uuid, &count, err) < 0)
 		return fl_failed(err);
 	return count ? 0 : no_such_volume(uuid, err);
 }
@@ -164,16 +153,14 @@ static int each_row(struct query *q,
 		    int (*each)(void *arg, const struct volume_row *row, struct fl_error *err),
 		    void *arg, struct fl_error *err)
 {
-	int r;
+	int r = 0;
 
-	while ((r = query_step(q, err)) > 0) {
+	while (query_next(q, &r, err)) {
 		own_volume_row struct volume_row row = {};
 
 		r = read_row(q, &row, err);
 		if (r == 0)
 			r = each(arg, &row, err);
-		if (r < 0)
-			break;
 	}
 	return r;
 }

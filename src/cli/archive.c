@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,12 +15,15 @@
 /*
  * Contents in and out, as archives.
  *
- * The command chooses the operation's id, so that it can ask for it on another
- * connection: why a stream broke off, and to cancel it when the user does not
- * want to wait any more.  A signal only sets a flag, which the library asks for
- * several times a second (go_on); everything is then undone in the ordinary
- * way, and the command ends as that signal ends it.
+ * The command chooses the operation's id, so that it can ask for it afterwards:
+ * why a stream broke off, and to cancel it when the user does not want to wait
+ * any more.  A signal only sets a flag, which the library asks for several times
+ * a second (go_on); everything is then undone in the ordinary way, and the
+ * command ends as that signal ends it.
  */
+
+#define ENDED_TRIES 100
+#define ENDED_PAUSE 50 /* ms */
 
 static volatile sig_atomic_t caught;
 
@@ -43,22 +48,20 @@ struct transfer {
 };
 
 /*
- * The daemon would find out by itself when the connection ends, but take that
- * for an archive that was cut off; so it is told before, on another one.
+ * The stream's connection is closed by now, and the daemon stops when it sees
+ * that; but it does not look when it has all of an archive and is about to put
+ * the contents in place.
  */
 static void cancel(struct transfer *transfer)
 {
-	struct invocation other = *transfer->in;
 	own_free struct value *answer = NULL;
 	own_body struct body *body = body_new();
 	struct fl_error err;
 
-	other.client = NULL;
 	body_string(body, "id", transfer->id);
-	if (talk(&other, "POST", "/v1/operation/cancel", NULL, body, &answer, &err) < 0 &&
+	if (talk(transfer->in, "POST", "/v1/operation/cancel", NULL, body, &answer, &err) < 0 &&
 	    err.code != FL_NOT_FOUND)
 		fprintf(stderr, "flocker: cancelling operation %s: %s\n", transfer->id, err.text);
-	fl_client_close(other.client);
 }
 
 static bool go_on(void *arg, uint64_t bytes)
@@ -66,8 +69,6 @@ static bool go_on(void *arg, uint64_t bytes)
 	struct transfer *transfer = arg;
 
 	progress_update(&transfer->progress, bytes);
-	if (caught)
-		cancel(transfer);
 	return !caught;
 }
 
@@ -93,6 +94,25 @@ static int get_operation(struct transfer *transfer, struct value **ret, struct f
 	return r < 0 ? r : talk_receive(transfer->in, ret, err);
 }
 
+/*
+ * The same, when it has ended.  A connection that is cut may be seen to end a
+ * moment before the record is written: when the daemon has cleaned up.
+ */
+static int get_ended_operation(struct transfer *transfer, struct value **ret, struct fl_error *err)
+{
+	for (int tries = 1;; tries++) {
+		own_free struct value *operation = NULL;
+
+		if (get_operation(transfer, &operation, err) < 0)
+			return fl_failed(err);
+		if (tries == ENDED_TRIES || strcmp(field(operation, "state"), "running") != 0) {
+			*ret = take_ptr(operation);
+			return 0;
+		}
+		(void)poll(NULL, 0, ENDED_PAUSE);
+	}
+}
+
 /* A stream that broke off does not say why; its operation does, if there is one. */
 static int explain(struct transfer *transfer, struct fl_error *err)
 {
@@ -102,7 +122,7 @@ static int explain(struct transfer *transfer, struct fl_error *err)
 
 	if (err->code != FL_UNREACHABLE && err->code != FL_CORRUPT)
 		return fl_failed(err);
-	if (get_operation(transfer, &operation, &other) < 0)
+	if (get_ended_operation(transfer, &operation, &other) < 0)
 		return fl_failed(err);
 	error = value_get(operation, "error");
 	if (!value_is(error, VALUE_OBJECT))
@@ -121,8 +141,10 @@ static int transfer_end(struct transfer *transfer, int r, struct fl_error *err)
 
 	progress_end(&transfer->progress);
 	catch_signals(false);
-	if (r < 0 && number)
+	if (r < 0 && number) {
+		cancel(transfer);
 		raise(number);
+	}
 	return r < 0 ? explain(transfer, err) : 0;
 }
 
@@ -200,8 +222,9 @@ static int check_import(const struct invocation *in, struct ref *ref, struct fl_
 		return fl_fail(err, FL_INVALID,
 			       "'%s' names a past: give the new volume, or VOLUME/BRANCH",
 			       in->operands[0]);
-	if (ref->kind == REF_BRANCH && in->setting_count > 0)
-		return fl_fail(err, FL_INVALID, "--set is of volumes, and '%s' is a branch",
+	if (ref->kind == REF_BRANCH && (in->setting_count > 0 || option_given(in, OPT_QUOTA)))
+		return fl_fail(err, FL_INVALID,
+			       "--set and --quota are of volumes, and '%s' is a branch",
 			       in->operands[0]);
 	return put_metadata(body, in->settings, in->setting_count, err);
 }
@@ -215,17 +238,23 @@ static int import(struct invocation *in, int fd, int64_t length, const char *dir
 	own_ref struct ref ref = { 0 };
 	own_free char *target = NULL;
 	struct transfer transfer;
+	uint64_t quota = 0;
+	char bytes[24];
 	int r = check_import(in, &ref, err);
 
+	if (r == 0 && option_given(in, OPT_QUOTA))
+		r = quota_option(in, &quota, err);
 	if (r == 0)
 		r = transfer_begin(&transfer, in, fd, length, err);
 	if (r < 0)
 		return r;
-	target = fl_target(
-		"/v1/imports", "ref", in->operands[0], "operation", transfer.id, "description",
-		in->options[OPT_DESCRIPTION], "mount_path", in->options[OPT_MOUNT_PATH], "devices",
-		option_given(in, OPT_DEVICES) ? "true" : NULL, "setuid",
-		option_given(in, OPT_SETUID) ? "true" : NULL, "directory", directory, NULL);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, quota);
+	target = fl_target("/v1/imports", "ref", in->operands[0], "operation", transfer.id,
+			   "description", in->options[OPT_DESCRIPTION], "mount_path",
+			   in->options[OPT_MOUNT_PATH], "quota", quota ? bytes : NULL, "devices",
+			   option_given(in, OPT_DEVICES) ? "true" : NULL, "setuid",
+			   option_given(in, OPT_SETUID) ? "true" : NULL, "directory", directory,
+			   NULL);
 	if (!target)
 		return fl_fail(err, FL_SYSTEM, "no memory for a request");
 	r = fl_client_upload(in->client, "POST", target, "application/x-tar", &transfer.stream,
@@ -288,18 +317,16 @@ static int fetch(struct transfer *transfer, struct fl_error *err)
 	return fl_client_download(in->client, target, &transfer->stream, err);
 }
 
-static int export_standard(struct invocation *in, struct fl_error *err)
+static int export_standard(struct invocation *in, struct transfer *transfer, struct fl_error *err)
 {
-	struct transfer transfer;
-
 	if (isatty(STDOUT_FILENO)) {
 		fl_fail(err, FL_INVALID, "an archive is nothing for a terminal");
 		return fl_hint(err, "name a file, or lead standard output elsewhere");
 	}
 	in->broken = true; /* nothing but the archive goes there, errors neither */
-	if (transfer_begin(&transfer, in, STDOUT_FILENO, -1, err) < 0)
+	if (transfer_begin(transfer, in, STDOUT_FILENO, -1, err) < 0)
 		return fl_failed(err);
-	return transfer_end(&transfer, fetch(&transfer, err), err);
+	return transfer_end(transfer, fetch(transfer, err), err);
 }
 
 static int fail_there(const char *name, struct fl_error *err)
@@ -355,7 +382,7 @@ static int export_file(struct invocation *in, struct transfer *transfer, struct 
 	text_add_format(&temporary, "%s.%.8s.part", name, transfer->id);
 	r = fsat_open(AT_FDCWD, text_get(&temporary), O_WRONLY | O_CREAT | O_EXCL, 0600, &fd, err);
 	if (r < 0)
-		return r;
+		return fl_wrap(err, "writing '%.300s'", name);
 	transfer->stream.fd = fd;
 	r = fetch(transfer, err);
 	if (r == 0)
@@ -370,18 +397,17 @@ int verb_export(struct invocation *in, struct fl_error *err)
 	own_free struct value *operation = NULL;
 	own_ref struct ref ref = { 0 };
 	struct transfer transfer;
-	int r = take_ref(in->operands[0], &ref, err);
+	bool standard = strcmp(in->operands[1], "-") == 0;
+	int r;
 
-	if (r < 0)
-		return r;
-	if (strcmp(in->operands[1], "-") == 0)
-		return export_standard(in, err);
-	r = export_file(in, &transfer, err);
-	if (r < 0 || !option_given(in, OPT_JSON))
-		return r;
+	if (take_ref(in->operands[0], &ref, err) < 0 ||
+	    (standard ? export_standard : export_file)(in, &transfer, err) < 0)
+		return fl_failed(err);
+	/* Asked on the same connection, so behind its end: whoever looks then finds it done. */
 	r = get_operation(&transfer, &operation, err);
 	if (r < 0)
 		return fl_wrap(err, "the archive is there, but asking for its operation");
-	print_json(operation);
+	if (option_given(in, OPT_JSON) && !standard)
+		print_json(operation);
 	return 0;
 }

@@ -118,7 +118,7 @@ static void print_holders(struct value *answer)
 		puts("what they still write there is added to the stash");
 }
 
-void print_rollback(const struct invocation *in, struct value *answer)
+static void print_rollback(const struct invocation *in, struct value *answer)
 {
 	struct value *branch = value_get(answer, "branch");
 	struct value *stash = value_get(answer, "stash");
@@ -136,6 +136,20 @@ void print_rollback(const struct invocation *in, struct value *answer)
 	add_shell_word(&command, field(stash, "ref"));
 	printf("undo: %s\n", text_get(&command));
 	print_holders(answer);
+}
+
+int replace_head(struct invocation *in, const char *path, struct body *body, struct fl_error *err)
+{
+	own_free struct value *answer = NULL;
+	int r = talk(in, "POST", path, NULL, body, &answer, err);
+
+	if (r < 0)
+		return r;
+	if (option_given(in, OPT_JSON))
+		print_json(answer);
+	else
+		print_rollback(in, answer);
+	return 0;
 }
 
 /* `BRANCH --to REF` or `REF@{POINT}`: what is rolled back, and to what. */
@@ -170,7 +184,6 @@ static int take_target(struct invocation *in, struct text *branch, const char **
 
 int verb_rollback(struct invocation *in, struct fl_error *err)
 {
-	own_free struct value *answer = NULL;
 	own_body struct body *body = body_new();
 	own_text struct text branch = { 0 };
 	const char *to = NULL;
@@ -180,12 +193,5 @@ int verb_rollback(struct invocation *in, struct fl_error *err)
 		return r;
 	body_string(body, "ref", text_get(&branch));
 	body_string(body, "to", to);
-	r = talk(in, "POST", "/v1/rollbacks", NULL, body, &answer, err);
-	if (r < 0)
-		return r;
-	if (option_given(in, OPT_JSON))
-		print_json(answer);
-	else
-		print_rollback(in, answer);
-	return 0;
+	return replace_head(in, "/v1/rollbacks", body, err);
 }

@@ -7,6 +7,7 @@
 
 #include "cli/print.h"
 #include "cli/verbs.h"
+#include "model/storage.h"
 
 /*
  * The words before the cursor are read as command.c reads them, but forgiving:
@@ -61,8 +62,8 @@ static void offer_directories(struct completion *c)
 
 static void offer_drivers(struct completion *c)
 {
-	complete_offer(c, "btrfs", "copy-on-write file system of Linux");
-	complete_offer(c, "dir", "plain directories on any file system");
+	for (const struct storage_driver *driver = storage_drivers; driver->name; driver++)
+		complete_offer(c, driver->name, driver->description);
 }
 
 /* The second words of a family, or a list of them as the description of the first. */

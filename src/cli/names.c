@@ -244,9 +244,8 @@ void names_refs(struct completion *c)
 		offer_whole_names(c, volumes);
 }
 
-/* --- trash and metadata ---------------------------------------------------------------------- */
+/* --- what is not in a volume, and metadata --------------------------------------------------- */
 
-/* By name; by UUID only for who has begun to type one. */
 void names_settings(struct completion *c)
 {
 	own_free struct value *settings = list(c, "/v1/config", NULL);
@@ -269,6 +268,7 @@ void names_operations(struct completion *c)
 	}
 }
 
+/* By name; by UUID only for who has begun to type one. */
 void names_trash(struct completion *c)
 {
 	own_free struct value *items = list(c, "/v1/trash", NULL);

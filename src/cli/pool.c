@@ -4,16 +4,17 @@
 #include "cli/list.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
+#include "model/storage.h"
 
 struct place {
 	enum option_id option;
-	const char *kind;
+	enum pool_kind kind;
 };
 
 static const struct place places[] = {
-	{ OPT_FILE, "file" },
-	{ OPT_DEVICE, "device" },
-	{ OPT_DIRECTORY, "directory" },
+	{ OPT_FILE, POOL_FILE },
+	{ OPT_DEVICE, POOL_DEVICE },
+	{ OPT_DIRECTORY, POOL_DIRECTORY },
 };
 
 /* Which of the places is given; NULL for none. */
@@ -26,7 +27,8 @@ static int find_place(const struct invocation *in, const struct place **ret, str
 			continue;
 		if (found)
 			return fl_fail(err, FL_INVALID, "both --%s and --%s: a pool has one place",
-				       found->kind, places[i].kind);
+				       pool_kind_names[found->kind],
+				       pool_kind_names[places[i].kind]);
 		found = &places[i];
 	}
 	*ret = found;
@@ -40,7 +42,7 @@ static int put_place(struct body *body, const struct invocation *in, const struc
 
 	if (absolute_path(in->options[place->option], &path, err) < 0)
 		return fl_failed(err);
-	body_string(body, "kind", place->kind);
+	body_string(body, "kind", pool_kind_names[place->kind]);
 	body_string(body, "path", text_get(&path));
 	if (option_given(in, OPT_SPARSE))
 		body_true(body, "sparse");
@@ -143,7 +145,7 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 		return fl_fail(err, FL_INVALID,
 			       "--size and --sparse belong to --file: a %s has the "
 			       "size that it has",
-			       place->kind);
+			       pool_kind_names[place->kind]);
 	if (put_place(body, in, place, err) < 0)
 		return fl_failed(err);
 	if (option_given(in, OPT_SIZE) && put_size(body, in->options[OPT_SIZE], err) < 0)

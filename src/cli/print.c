@@ -183,16 +183,6 @@ static size_t width_of(uint32_t c)
 	return is_in(c, wide, array_size(wide)) ? 2 : 1;
 }
 
-static uint32_t code_point(const char *string, size_t length)
-{
-	const unsigned char *s = (const unsigned char *)string;
-	uint32_t c = length == 1 ? s[0] : s[0] & (0xffu >> (length + 1));
-
-	for (size_t i = 1; i < length; i++)
-		c = c << 6 | (s[i] & 0x3f);
-	return c;
-}
-
 static bool is_plain(char c)
 {
 	return c >= 0x20 && c < 0x7f;
@@ -206,7 +196,7 @@ size_t display_width(const char *string)
 		size_t n = is_plain(*string) ? 1 : utf8_length(string);
 
 		/* A bad byte is shown as one '?'. */
-		width += n > 1 ? width_of(code_point(string, n)) : 1;
+		width += n > 1 ? width_of(utf8_code_point(string, n)) : 1;
 		string += n ? n : 1;
 	}
 	return width;
@@ -226,13 +216,10 @@ void add_clean(struct text *out, const char *string)
 		if (*string == '\0')
 			return;
 		n = utf8_length(string);
-		uint32_t c = n ? code_point(string, n) : 0;
-
-		/* C0, DEL and C1: what can move the cursor or switch the terminal. */
-		if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
-			text_add(out, "?", 1);
-		else
+		if (utf8_is_plain(string, n))
 			text_add(out, string, n);
+		else
+			text_add(out, "?", 1);
 		string += n ? n : 1;
 		plain = string;
 	}

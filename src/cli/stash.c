@@ -87,7 +87,6 @@ static int restore_as_branch(struct invocation *in, const struct ref *stash, con
 
 int verb_stash_restore(struct invocation *in, struct fl_error *err)
 {
-	own_free struct value *answer = NULL;
 	own_body struct body *body = body_new();
 	own_ref struct ref ref = { 0 };
 	int r = take_stash(in->operands[0], &ref, err);
@@ -97,14 +96,7 @@ int verb_stash_restore(struct invocation *in, struct fl_error *err)
 	if (option_given(in, OPT_AS))
 		return restore_as_branch(in, &ref, in->options[OPT_AS], err);
 	body_string(body, "ref", in->operands[0]);
-	r = talk(in, "POST", "/v1/stash/restore", NULL, body, &answer, err);
-	if (r < 0)
-		return r;
-	if (option_given(in, OPT_JSON))
-		print_json(answer);
-	else
-		print_rollback(in, answer);
-	return 0;
+	return replace_head(in, "/v1/stash/restore", body, err);
 }
 
 int verb_stash_drop(struct invocation *in, struct fl_error *err)

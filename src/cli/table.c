@@ -54,9 +54,10 @@ static const struct option create_options[] = {
 static const struct option import_options[] = {
 	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "of a new volume: free text" },
 	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "of a new volume: where a container sees it" },
+	{ OPT_QUOTA, "quota", 0, "SIZE", "of a new volume: the most that it may take" },
 	{ OPT_SET, "set", 0, "KEY=VALUE", "of a new volume: metadata; may be repeated" },
 	{ OPT_DEVICES, "devices", 0, NULL, "take device nodes too" },
-	{ OPT_SETUID, "setuid", 0, NULL, "keep set-user-ID bits and the like" },
+	{ OPT_SETUID, "setuid", 0, NULL, "take set-user-ID programs and the like too" },
 	{ 0 },
 };
 

@@ -50,8 +50,6 @@ const char *field_when(struct value *object, const char *key, char text[static P
 char *field_short_id(struct value *object, const char *key, char text[static PRINT_TEXT]);
 /* The strings of an array with the separator between them; heap. */
 char *field_joined(struct value *object, const char *key, const char *separator);
-/* "key=value" of each pair, separated likewise; heap. */
-char *field_pairs(struct value *object, const char *key, const char *separator);
 
 /* --- what the user wrote ---------------------------------------------------------- */
 

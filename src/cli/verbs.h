@@ -26,6 +26,8 @@ must_check int verb_pool_recover(struct invocation *in, struct fl_error *err);
 must_check int verb_pool_adopt(struct invocation *in, struct fl_error *err);
 
 /* volume.c */
+/* The bytes that --quota, which is given, asks for. */
+must_check int quota_option(const struct invocation *in, uint64_t *ret, struct fl_error *err);
 must_check int verb_create(struct invocation *in, struct fl_error *err);
 must_check int verb_list(struct invocation *in, struct fl_error *err);
 must_check int verb_rename(struct invocation *in, struct fl_error *err);

@@ -6,14 +6,21 @@
 #include "cli/verbs.h"
 #include "model/nouns.h"
 
+int quota_option(const struct invocation *in, uint64_t *ret, struct fl_error *err)
+{
+	if (size_parse(in->options[OPT_QUOTA], ret, err) < 0)
+		return fl_wrap(err, "--quota");
+	return 0;
+}
+
 static int put_quota(struct body *body, const struct invocation *in, struct fl_error *err)
 {
 	uint64_t quota;
 
 	if (!option_given(in, OPT_QUOTA))
 		return 0;
-	if (size_parse(in->options[OPT_QUOTA], &quota, err) < 0)
-		return fl_wrap(err, "--quota");
+	if (quota_option(in, &quota, err) < 0)
+		return fl_failed(err);
 	body_int(body, "quota", (int64_t)quota);
 	return 0;
 }

@@ -185,8 +185,10 @@ static int check_file(int fd, struct fl_error *err)
 
 	if (fstat(fd, &st) < 0)
 		return fl_fail_errno(err, "cannot look at the file");
-	if (!S_ISREG(st.st_mode))
-		return fl_fail(err, FL_SYSTEM, "it is no regular file");
+	if (!S_ISREG(st.st_mode)) {
+		fl_fail(err, FL_SYSTEM, "it is no regular file");
+		return fl_hint(err, "move it away; changing a setting makes a new one");
+	}
 	if (st.st_uid != 0 && st.st_uid != geteuid()) {
 		fl_fail(err, FL_DENIED, "it belongs to user %u", st.st_uid);
 		return fl_hint(err, "check what is in it, then give it to root");
@@ -247,7 +249,7 @@ static int file_edit(struct file *file, enum config_key key, const char *value,
 /* --- changes -------------------------------------------------------------------------- */
 
 /* Takes over what the file says.  Bits of the settings that count with another value now. */
-static uint64_t adopt(struct config *config, struct file *file)
+static uint64_t take_over(struct config *config, struct file *file)
 {
 	own_lock(guard, &config->mutex);
 	uint64_t different = 0;
@@ -263,7 +265,7 @@ static uint64_t adopt(struct config *config, struct file *file)
 	return different;
 }
 
-static void tell(const struct config *config, uint64_t different)
+static void tell_changes(const struct config *config, uint64_t different)
 {
 	for (size_t i = 0; config->changed && i < CONFIG_KEYS; i++)
 		if (different & UINT64_C(1) << i)
@@ -283,10 +285,14 @@ int config_set(struct config *config, enum config_key key, const char *value, st
 	     fsat_write(config->dir, CONFIG_FILE, text_get(&file.text), file.text.length, 0600,
 			true, err) < 0)) {
 		fl_wrap(err, "%s/%s", config->place, CONFIG_FILE);
-		return fl_hint(err, "flockerd must be able to make files in %s", config->place);
+		return fl_hint(err,
+			       err->code == FL_NO_SPACE
+				       ? "free some space in %s"
+				       : "flockerd must be able to make files in %s",
+			       config->place);
 	}
 	log_info("setting changed", "key=%s", config_rows[key].name);
-	tell(config, adopt(config, &file));
+	tell_changes(config, take_over(config, &file));
 	return 0;
 }
 

@@ -53,8 +53,8 @@ struct config_row {
 	bool restart;		    /* a change counts from the next start on */
 	const char *initial;	    /* the default; NULL: config_default() says it */
 	int64_t least, most;	    /* of durations and numbers */
-	const char *bounds;	    /* the same for people: "1 to 4096"; or the words of a choice */
-	const char *const *choices; /* ends with NULL */
+	const char *bounds;	    /* the same for people: "1 to 4096" */
+	const char *const *choices; /* of a choice; ends with NULL */
 	const char *description;    /* one line */
 };
 

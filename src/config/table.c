@@ -1,11 +1,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "model/name.h"
-
-static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 
 const struct config_row config_rows[CONFIG_KEYS] = {
 	[CONFIG_INSTANCE_NAME] = {
@@ -18,8 +17,7 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.name = "log.level",
 		.type = CONFIG_CHOICE,
 		.initial = "info",
-		.bounds = "error, warning, info or debug",
-		.choices = levels,
+		.choices = log_level_names,
 		.description = "the least important lines that are logged",
 	},
 	[CONFIG_TRASH_KEEP] = {
@@ -36,9 +34,9 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.type = CONFIG_NUMBER,
 		.restart = true,
 		.initial = "512",
-		.least = 1,
+		.least = 2, /* a transfer has one for hours; whoever cancels it needs one too */
 		.most = 4096,
-		.bounds = "1 to 4096",
+		.bounds = "2 to 4096",
 		.description = "clients that are served at a time; others wait",
 	},
 	[CONFIG_HTTP_TIMEOUT] = {
@@ -49,7 +47,7 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.least = CLOCK_SECOND,
 		.most = CLOCK_HOUR,
 		.bounds = "1s to 1h",
-		.description = "after which a silent connection is closed",
+		.description = "after which a silent connection is closed, but in transfers",
 	},
 };
 
@@ -60,12 +58,27 @@ const char *const config_type_names[CONFIG_TYPES] = {
 	[CONFIG_CHOICE] = "choice",
 };
 
+static void describe_values(const struct config_row *row, struct text *out)
+{
+	if (row->type != CONFIG_CHOICE) {
+		text_add_string(out, row->bounds);
+		return;
+	}
+	for (size_t i = 0; row->choices[i]; i++) {
+		const char *between = row->choices[i + 1] ? ", " : " or ";
+
+		text_add_format(out, "%s%s", i ? between : "", row->choices[i]);
+	}
+}
+
 static int fail_value(const struct config_row *row, const char *value, struct fl_error *err)
 {
+	own_text struct text takes = { 0 };
 	char shown[NAME_SHOWN];
 
+	describe_values(row, &takes);
 	fl_fail(err, FL_INVALID, "'%s' is not a value of %s", name_show(value, shown), row->name);
-	return fl_hint(err, "it takes %s", row->bounds);
+	return fl_hint(err, "it takes %s", text_get(&takes));
 }
 
 static int check_name(const struct config_row *row, const char *value, struct fl_error *err)

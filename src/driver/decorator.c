@@ -87,8 +87,10 @@ FORWARD(head_restore,
 	(struct pool * pool, const struct tree *from, const struct uuid *branch,
 	 struct fl_error *err),
 	(inner, from, branch, err), .changes = true, .uuid = branch)
-FORWARD(staging_create, (struct pool * pool, const struct uuid *operation, struct fl_error *err),
-	(inner, operation, err), .changes = true, .uuid = operation)
+FORWARD(staging_create,
+	(struct pool * pool, const struct uuid *operation, const struct uuid *branch,
+	 struct fl_error *err),
+	(inner, operation, branch, err), .changes = true, .uuid = operation)
 
 FORWARD(snapshot,
 	(struct pool * pool, const struct tree *source, const struct tree *target,
@@ -117,12 +119,20 @@ FORWARD(account,
 	(struct pool * pool, const struct uuid *branch, const struct uuid *group,
 	 struct fl_error *err),
 	(inner, branch, group, err), .changes = true, .uuid = branch)
+FORWARD(unaccount,
+	(struct pool * pool, const struct tree *tree, const struct uuid *branch,
+	 const struct uuid *group, struct fl_error *err),
+	(inner, tree, branch, group, err), .changes = true, .tree = tree)
 FORWARD(limit, (struct pool * pool, const struct uuid *group, uint64_t bytes, struct fl_error *err),
 	(inner, group, bytes, err), .changes = true, .uuid = group)
 FORWARD(usage,
 	(struct pool * pool, enum account account, const struct uuid *uuid, struct usage *ret,
 	 struct fl_error *err),
 	(inner, account, uuid, ret, err), .uuid = uuid)
+FORWARD(usages,
+	(struct pool * pool, const struct account_name *names, size_t count, struct usage *ret,
+	 struct fl_error *err),
+	(inner, names, count, ret, err))
 FORWARD(occupied,
 	(struct pool * pool, const struct tree *tree, uint64_t *ret, struct fl_error *err),
 	(inner, tree, ret, err), .tree = tree)
@@ -213,8 +223,10 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(changed_since, outer_changed_since);
 	REPLACE(list, outer_list);
 	REPLACE(account, outer_account);
+	REPLACE(unaccount, outer_unaccount);
 	REPLACE(limit, outer_limit);
 	REPLACE(usage, outer_usage);
+	REPLACE(usages, outer_usages);
 	REPLACE(occupied, outer_occupied);
 	REPLACE(facts_write, outer_facts_write);
 	REPLACE(facts_read, outer_facts_read);

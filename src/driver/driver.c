@@ -9,14 +9,7 @@
 #include "driver/dir/dir.h"
 #include "driver/mem.h"
 
-const char *const pool_kind_names[POOL_KINDS] = {
-	[POOL_FILE] = "file",
-	[POOL_DEVICE] = "device",
-	[POOL_DIRECTORY] = "directory",
-	[POOL_MEMORY] = "memory",
-};
-
-/* The memory driver stands last: tests find it, messages do not offer it. */
+/* Those of storage_drivers[], and the memory driver of the tests. */
 const struct driver *const drivers[] = { &btrfs_driver, &dir_driver, &mem_driver, NULL };
 
 const char *driver_choose(const struct pool_spec *spec)
@@ -32,14 +25,13 @@ int driver_find(const char *name, const struct driver **ret, struct fl_error *er
 {
 	own_text struct text known = { 0 };
 
-	for (const struct driver *const *d = drivers; *d; d++) {
+	for (const struct driver *const *d = drivers; *d; d++)
 		if (strcmp((*d)->name, name) == 0) {
 			*ret = *d;
 			return 0;
 		}
-		if (*d != &mem_driver)
-			text_add_format(&known, "%s%s", known.length ? ", " : "", (*d)->name);
-	}
+	for (const struct storage_driver *s = storage_drivers; s->name; s++)
+		text_add_format(&known, "%s%s", known.length ? ", " : "", s->name);
 	fl_fail(err, FL_INVALID, "there is no storage driver '%.40s'", name);
 	return fl_hint(err, "drivers: %s", text_get(&known));
 }
@@ -78,8 +70,10 @@ static const struct entry {
 	ENTRY(changed_since, 0),
 	ENTRY(list, 0),
 	ENTRY(account, DRIVER_CAN_LIMIT),
+	ENTRY(unaccount, DRIVER_CAN_LIMIT),
 	ENTRY(limit, DRIVER_CAN_LIMIT),
 	ENTRY(usage, DRIVER_CAN_LIMIT),
+	ENTRY(usages, DRIVER_CAN_LIMIT),
 	ENTRY(occupied, DRIVER_CAN_LIMIT),
 	ENTRY(facts_write, 0),
 	ENTRY(facts_read, 0),

@@ -43,18 +43,10 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "model/snapname.h"
+#include "model/storage.h"
 
 #define POOL_FORMAT 1
 #define POOL_PATH 4096
-
-enum pool_kind {
-	POOL_FILE,	/* a file system in a file */
-	POOL_DEVICE,	/* on a disk or partition */
-	POOL_DIRECTORY, /* in a directory */
-	POOL_MEMORY,	/* tests */
-	POOL_KINDS,
-};
-extern const char *const pool_kind_names[POOL_KINDS]; /* "file", "device", "directory", "memory" */
 
 /* Where a pool is and how it is to be made.  Plain value. */
 struct pool_spec {
@@ -113,11 +105,16 @@ enum driver_capability {
 	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
 	DRIVER_CAN_SHARE = 1 << 3, /* always: a clone shares its blocks and costs no space; without
 				      it pool_stats.share tells */
-	DRIVER_CAN_LIMIT = 1 << 4, /* account, limit, usage, occupied */
+	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
 enum account { ACCOUNT_BRANCH, ACCOUNT_GROUP };
+
+struct account_name {
+	enum account account;
+	struct uuid uuid;
+};
 
 struct usage {
 	bool known;
@@ -136,7 +133,6 @@ struct pool {
 
 struct driver {
 	const char *name;
-	const char *description; /* one line for people */
 	unsigned capabilities;
 	unsigned kinds; /* of pools that it makes: bits 1 << POOL_... */
 
@@ -252,9 +248,10 @@ struct driver {
 	int (*head_restore)(struct pool *pool, const struct tree *from, const struct uuid *branch,
 			    struct fl_error *err);
 
-	/* An empty, writable tree staging/<operation>, mode 0755.  FL_EXISTS. */
+	/* An empty, writable tree staging/<operation>, mode 0755.  It counts for `branch` (NULL:
+	 * for none), see account(); where that has no room left: EDQUOT.  FL_EXISTS. */
 	int (*staging_create)(struct pool *pool, const struct uuid *operation,
-			      struct fl_error *err);
+			      const struct uuid *branch, struct fl_error *err);
 
 	/*
 	 * A read-only snapshot of `source` (any tree) called `target`: a
@@ -312,6 +309,14 @@ struct driver {
 		       struct fl_error *err);
 
 	/*
+	 * Takes account() back for a `branch` that came to nothing: `tree`, all
+	 * that was written for it (or missing), counts no more at once.  Removes
+	 * the account, and with it that of `group` unless NULL.  Repeatable.
+	 */
+	int (*unaccount)(struct pool *pool, const struct tree *tree, const struct uuid *branch,
+			 const struct uuid *group, struct fl_error *err);
+
+	/*
 	 * Writing to the heads of the group fails with EDQUOT when they would
 	 * hold more than `bytes`; 0: no limit.  What is there stays, and
 	 * snapshots, clones, swaps and deletions are not writing.  Repeatable;
@@ -324,11 +329,12 @@ struct driver {
 	int (*usage)(struct pool *pool, enum account account, const struct uuid *uuid,
 		     struct usage *ret, struct fl_error *err);
 
-	/*
-	 * The bytes that the files of one tree take, shared or not.  Reads all
-	 * of the tree's metadata, unless it has not changed since it was asked
-	 * about last.
-	 */
+	/* The same for many at once, into `ret[0..count-1]`, with the bytes of the last commit. */
+	int (*usages)(struct pool *pool, const struct account_name *names, size_t count,
+		      struct usage *ret, struct fl_error *err);
+
+	/* The bytes that the files of one tree take, shared or not.  Reads all of its metadata,
+	 * unless it has not changed since it was asked about last. */
 	int (*occupied)(struct pool *pool, const struct tree *tree, uint64_t *ret,
 			struct fl_error *err);
 

@@ -180,7 +180,8 @@ static int mem_head_create(struct pool *pool, const struct uuid *branch, struct 
 	return make_tree(pool, &head, NULL, err);
 }
 
-static int mem_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err)
+static int mem_staging_create(struct pool *pool, const struct uuid *operation,
+			      const struct uuid *branch, struct fl_error *err)
 {
 	const struct tree staging = tree_staging(operation);
 
@@ -496,7 +497,6 @@ void mem_reset(void)
 
 const struct driver mem_driver = {
 	.name = "mem",
-	.description = "the memory of one process, for tests",
 	.capabilities = DRIVER_CAN_GROW,
 	.kinds = 1 << POOL_MEMORY,
 	.create = mem_create,

@@ -6,9 +6,9 @@
  * is adopted at the next start (reconcile.c), one without facts is swept, so
  * that after a crash the branch either is there as asked or is not.
  *
- * Contents that were made in staging (import.c) become the head itself, by one
- * rename.  They were synced before, so a head that is there is whole, and the
- * rule above holds for it too: it may be adopted.  Its first snapshot comes after
+ * Contents that were made in staging (import.c) and count for the branch already
+ * become the head itself, by one rename.  They were synced before, so a head that is there is
+ * whole, and the rule above holds for it too: it may be adopted.  Its first snapshot comes after
  * it: a snapshot without a head, which a crash in the other order would leave,
  * would belong to nobody.  One that has no row yet is adopted with the head.
  */
@@ -50,18 +50,12 @@ static int make_head(struct engine *engine, const struct birth *birth, struct fl
 {
 	const struct driver *driver = driver_of(engine);
 
-	if (birth->new_volume && birth->volume->quota &&
-	    quota_limit(engine, birth->volume, err) < 0)
-		return fl_failed(err);
-	if (birth->has_from && birth->from.kind == TREE_STAGING) {
-		/* It was made outside; as a head it counts, with all that it holds. */
-		if (driver->head_restore(engine->pool, &birth->from, &birth->branch.uuid, err) <
-			    0 ||
-		    quota_account(engine, &birth->branch, err) < 0)
+	if (birth->has_from && birth->from.kind == TREE_STAGING) { /* it counts already */
+		if (driver->head_restore(engine->pool, &birth->from, &birth->branch.uuid, err) < 0)
 			return fl_failed(err);
 		return driver->sync(engine->pool, err);
 	}
-	if (quota_account(engine, &birth->branch, err) < 0)
+	if (quota_begin(engine, birth->volume, birth->new_volume, &birth->branch, err) < 0)
 		return fl_failed(err);
 	if (birth->has_from)
 		return driver->head_clone(engine->pool, &birth->branch.uuid, &birth->from, err);
@@ -151,7 +145,6 @@ int birth_run(struct engine *engine, const struct birth *birth, struct fl_error 
 			return 0;
 		}
 	}
-	quota_explain(birth->volume, err);
 	take_back(engine, &rows, linked);
 	return fl_failed(err);
 }

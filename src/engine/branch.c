@@ -29,8 +29,7 @@ static int check_refs(struct engine *engine, const struct ref *ref, const struct
 {
 	if (check_form(ref, FORM_BRANCH, "branch", err) < 0 ||
 	    name_check("branch", ref->branch, err) < 0 ||
-	    check_form(from, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
-		       "branch --from", err) < 0)
+	    check_form(from, FORM_ANY, "branch --from", err) < 0)
 		return fl_failed(err);
 	if (ref->instance[0] && strcmp(ref->instance, engine->name) != 0)
 		return fl_fail(err, FL_NOT_OWNER,

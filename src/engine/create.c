@@ -17,9 +17,7 @@ int check_create_options(const struct create_options *options, struct fl_error *
 	if (options->quota && quota_check_size(options->quota, err) < 0)
 		return fl_failed(err);
 	if (options->from)
-		return check_form(options->from,
-				  FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
-				  "create --from", err);
+		return check_form(options->from, FORM_ANY, "create --from", err);
 	return 0;
 }
 

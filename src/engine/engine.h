@@ -73,8 +73,9 @@ struct pool_report {
 
 /* A driver, and whether it works here. */
 struct driver_report {
-	const struct driver *driver; /* constant */
-	struct fl_error trouble;     /* code FL_OK: it does */
+	const struct storage_driver *words; /* what people call it; constant */
+	const struct driver *driver;
+	struct fl_error trouble; /* code FL_OK: it does */
 };
 
 struct recovery {
@@ -83,7 +84,7 @@ struct recovery {
 	bool backup_complete; /* false: its end was damaged */
 };
 
-/* The one after the first `*at`, which moves on; false at the end.  Those for tests are left out.
+/* The one after the first `*at`, which moves on; false at the end.
  */
 bool engine_driver_next(size_t *at, struct driver_report *ret);
 /* `spec->driver` may be "": chosen by the kind.  FL_EXISTS when this instance has a pool. */
@@ -268,8 +269,8 @@ must_check int engine_trash_empty(struct engine *engine, const char *item, uint6
 /*
  * Every import and export has a record from its beginning on: what it does, how
  * far it is, how it ended.  The newest OPERATIONS_KEPT that ended are kept.
- * done_bytes counts the contents of files, not the bytes of an archive, so it
- * may end below or above total_bytes.
+ * done_bytes counts the bytes of the archive that an import read, and those of
+ * the contents of files that an export or a copy wrote.
  */
 #define OPERATIONS_KEPT 1000
 
@@ -294,11 +295,16 @@ struct import_options {
 	const char *description; /* new volumes; NULL = none */
 	const char *mount_path;	 /* new volumes; absolute, or NULL */
 	const struct metadata *metadata; /* new volumes; NULL = none */
+	uint64_t quota;			 /* new volumes; bytes; 0 = none */
 	bool devices, setuid;		 /* take device nodes; keep set-user-ID bits */
 	int fd;		       /* the archive, read to its end; borrowed.  -1 with `directory` */
 	const char *directory; /* absolute: its files are copied instead; or NULL */
-	/* Asked at the end of `fd`: was that the whole archive?  NULL = yes.  Calls no verb. */
-	bool (*complete)(void *arg);
+	/*
+	 * Asked when no more is read of `fd`: had it ended before its time, as its sender
+	 * went away?  That cancels the import, whatever the archive looked like.  NULL =
+	 * no.  Calls no verb.
+	 */
+	bool (*cut)(void *arg);
 	void *arg;
 	uint64_t total;		      /* bytes to come; 0 = unknown */
 	const struct uuid *operation; /* its id, chosen by the caller; NULL = a new one */
@@ -308,7 +314,8 @@ struct import_options {
  * Makes a volume or a branch with the contents of an archive and a first
  * snapshot of it.  Blocks.  Durable on return; a failure leaves nothing but the
  * record.  FL_EXISTS for a name, or an operation's id, that is taken; what the
- * archive holds wrong is FL_INVALID or FL_CORRUPT.
+ * archive holds wrong is FL_INVALID or FL_CORRUPT; FL_NO_SPACE where it does not
+ * fit into the volume's quota or into the pool.
  */
 must_check int engine_import(struct engine *engine, const struct import_options *options,
 			     struct operation *ret, struct fl_error *err);
@@ -317,9 +324,12 @@ struct export;
 
 /*
  * An archive of a branch's live contents at one instant, or of a snapshot, tag
- * or stash, to be read from export_fd() to its end.  The reader then calls
- * export_finish(), whose failure means that the archive is not whole; or
- * export_abort() at any time.  Either releases it.  Nothing is locked meanwhile.
+ * or stash, to be read from export_fd().  Nothing is locked meanwhile.
+ *
+ * At its end the reader calls export_finish(), whose failure means that the
+ * archive is not whole; and then, or at any time before to stop it, export_end(),
+ * which writes the record and releases it.  `taken`: whom it is for has all of it;
+ * a whole archive that was not taken counts as cancelled.
  */
 must_check int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 			     const struct uuid *operation, struct export **ret,
@@ -327,8 +337,14 @@ must_check int engine_export(struct engine *engine, const struct ref *ref, bool 
 int export_fd(const struct export *export);
 /* The id of its operation. */
 const struct uuid *export_operation(const struct export *export);
+/*
+ * Who cancels the operation calls cut(arg) too, at once if it was cancelled before:
+ * to wake a reader that waits for something else than export_fd().  It must not
+ * block, and is not called any more once export_end() has begun.
+ */
+void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
 must_check int export_finish(struct export *export, struct fl_error *err);
-void export_abort(struct export *export);
+void export_end(struct export *export, bool taken);
 
 /* --- the audit log (audit.c): who changed what ------------------------------------- */
 

@@ -7,6 +7,10 @@
  * program of its own (worker.h) packs it into a pipe, whose other end is the
  * caller's.  A thread reads the program's report, so that it never has to wait
  * for a reader.  After a crash staging is swept.
+ *
+ * The end has two steps: when the pipe is read to its end the program's outcome
+ * is known (export_finish), but not before the last bytes have gone where they
+ * should is the operation done (export_end).
  */
 
 #include <fcntl.h>
@@ -22,8 +26,9 @@ struct export
 	struct engine *engine;
 	struct running *running;
 	struct worker worker;
-	int fd;
+	int fd; /* -1 once the program has ended */
 	pthread_t follower;
+	struct fl_error failure; /* FL_OK: the archive is whole */
 };
 
 /* --- the instant --------------------------------------------------------------------- */
@@ -119,8 +124,7 @@ int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 	*export = (struct export){ .engine = engine, .fd = -1 };
 	if (operation)
 		wanted.id = *operation;
-	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
-		       "export", err) < 0)
+	if (check_form(ref, FORM_ANY, "export", err) < 0)
 		return fl_failed(err);
 	if (!engine->tree_program)
 		return fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
@@ -146,31 +150,49 @@ const struct uuid *export_operation(const struct export *export)
 	return operation_id(export->running);
 }
 
+void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg)
+{
+	operation_on_cancel(export->running, cut, arg);
+}
+
 /* The pipe first: a program that still writes to it ends then. */
-static int end(struct export *export, struct fl_error *err)
+int export_finish(struct export *export, struct fl_error *err)
 {
 	int r;
 
-	close(export->fd);
+	close(take_fd(export->fd));
 	pthread_join(export->follower, NULL);
 	r = worker_end(&export->worker, err);
 	forget_staging(export);
-	operation_end(export->running, r < 0 ? err : NULL, NULL);
-	free(export);
+	if (r < 0)
+		export->failure = *err;
 	return r;
 }
 
-int export_finish(struct export *export, struct fl_error *err)
-{
-	return end(export, err);
-}
-
-void export_abort(struct export *export)
+/* Its reader is gone, unless it was cancelled before and that is why. */
+static void give_up(struct export *export)
 {
 	struct fl_error ignored;
 
+	if (operation_check(export->running, &export->failure) == 0) {
+		operation_cancel(export->running);
+		(void)fl_fail_cancelled(&export->failure, "its reader went away before its end");
+	}
+	if (export->fd >= 0) {
+		struct fl_error why = export->failure;
+
+		(void)!export_finish(export, &ignored);
+		export->failure = why;
+	}
+}
+
+void export_end(struct export *export, bool taken)
+{
 	if (!export)
 		return;
-	operation_cancel(export->running);
-	(void)!end(export, &ignored);
+	operation_on_cancel(export->running, NULL, NULL);
+	if (!taken && export->failure.code == FL_OK)
+		give_up(export);
+	operation_end(export->running, export->failure.code ? &export->failure : NULL, NULL);
+	free(export);
 }

@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
+#include "model/form.h"
 
 struct engine {
 	char *state;
@@ -103,14 +104,8 @@ struct ref ref_of_volume(const struct ref *ref);
 must_check int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
 			   struct fl_error *err);
 
-/* FL_INVALID, naming what `verb` takes, unless the reference is of one of the forms in `forms`. */
-enum ref_form {
-	FORM_VOLUME = 1 << 0,	/* mydata */
-	FORM_BRANCH = 1 << 1,	/* mydata/test */
-	FORM_TAG = 1 << 2,	/* v1@mydata */
-	FORM_STASH = 1 << 3,	/* stash/3@mydata */
-	FORM_SNAPSHOT = 1 << 4, /* REF@{POINT} */
-};
+/* FL_INVALID, naming what `verb` takes, unless the reference is of one of the `forms` (enum
+ * ref_form). */
 must_check int check_form(const struct ref *ref, unsigned forms, const char *verb,
 			  struct fl_error *err);
 
@@ -219,7 +214,7 @@ must_check int facts_load(struct engine *engine, const struct uuid *branch, stru
 
 /* --- visible branches (links.c) ---------------------------------------------------------- */
 
-/* May MOUNT_ROOT/VOLUME[/BRANCH] be made?  FL_BUSY names what stands there. */
+/* May MOUNT_ROOT/VOLUME/BRANCH be made?  FL_BUSY names what stands there. */
 must_check int link_check(struct engine *engine, const char *volume, const char *branch,
 			  struct fl_error *err);
 must_check int link_branch(struct engine *engine, const char *volume,
@@ -301,8 +296,8 @@ must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_
 must_check int delete_branch_intend(struct tx *tx, const struct branch_row *branch,
 				    struct intent_row *ret, struct fl_error *err);
 
-/* catalog_write(), durable, of a deletion: goes through where the catalogue's file system is full
- * (reserve.c). */
+/* catalog_write(), durable, of a deletion or of how an operation ended: goes through where the
+ * catalogue's file system is full (reserve.c). */
 must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void *arg,
 				      struct fl_error *err);
 /* Makes the space for that, if it is not there. */
@@ -333,7 +328,8 @@ must_check int adopt_snapshot(struct engine *engine, const struct tree *tree, bo
 must_check int reconcile(struct engine *engine, struct fl_error *err);
 /* Fills an empty, open catalogue from the open pool. */
 must_check int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err);
-void engine_pool_open(struct engine *engine); /* sets pool and catalog, or trouble */
+/* Sets pool and catalog, or trouble, which engine_health() tells. */
+void engine_pool_open(struct engine *engine);
 void engine_pool_close(struct engine *engine);
 
 /* RFC 3339 for messages, seconds only. */
@@ -398,8 +394,19 @@ must_check int quota_usage(struct engine *engine, enum account account, const st
 /* Fills `live` and `history` of the answer about a branch; reads the metadata of its head. */
 must_check int quota_live(struct engine *engine, const struct branch_row *row, struct branch *ret,
 			  struct fl_error *err);
-/* An error that the volume's quota is the cause of says so. */
-void quota_explain(const struct volume_row *volume, struct fl_error *err);
+/*
+ * Before anything of a new branch is written: all that is counts for its volume,
+ * which keeps to its quota if it is new too.
+ */
+must_check int quota_begin(struct engine *engine, const struct volume_row *volume, bool new_volume,
+			   const struct branch_row *branch, struct fl_error *err);
+/* Takes that back, before `tree`, all that was written, is deleted; what fails is logged. */
+void quota_abort(struct engine *engine, const struct tree *tree, const struct branch_row *branch,
+		 bool new_volume);
+/* Before that: an error of writing to the branch that the quota is the cause of says so; is it one?
+ */
+bool quota_explain(struct engine *engine, const struct volume_row *volume,
+		   const struct branch_row *branch, struct fl_error *err);
 /* FL_INVALID: too small to be of use, or too large to be true. */
 must_check int quota_check_size(uint64_t quota, struct fl_error *err);
 

@@ -85,8 +85,8 @@ int link_check(struct engine *engine, const char *volume, const char *branch, st
 
 	if (!is_visible(engine))
 		return 0;
-	snprintf(path, sizeof(path), "%s%s%s", volume, branch ? "/" : "", branch ? branch : "");
-	if (stands[0] == '\0' && branch)
+	snprintf(path, sizeof(path), "%s/%s", volume, branch);
+	if (stands[0] == '\0')
 		stands = what_stands(engine, path, false);
 	if (stands[0] != '\0') {
 		fl_fail(err, FL_BUSY, "%s/%s is %s that Flocker did not make", engine->mount_root,

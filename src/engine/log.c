@@ -287,10 +287,8 @@ int engine_log(struct engine *engine, const struct ref *ref, uint64_t after, siz
 	if (limit < 1 || limit > LOG_LIMIT)
 		return fl_fail(err, FL_INVALID, "limit is %zu; it must be 1 to %d", limit,
 			       LOG_LIMIT);
-	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
-		       "log", err) < 0 ||
-	    gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
-	    resolve(engine, tx, ref, &target, err) < 0)
+	if (check_form(ref, FORM_ANY, "log", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	    tx_begin(engine->catalog, &tx, err) < 0 || resolve(engine, tx, ref, &target, err) < 0)
 		return fl_failed(err);
 	page.tx = tx;
 	if (load_page(&page, after, err) < 0)

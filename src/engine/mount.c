@@ -37,7 +37,7 @@ static int check_visible(struct engine *engine, struct fl_error *err)
 		       driver_of(engine)->name);
 }
 
-#define MOUNTABLE (FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT)
+#define MOUNTABLE (FORM_ANY)
 
 int engine_mount(struct engine *engine, const struct ref *ref, char **ret_path,
 		 struct fl_error *err)

@@ -12,6 +12,8 @@ struct running {
 	struct engine *engine;
 	struct operation operation;
 	const struct spawned *child; /* NULL: none */
+	void (*cut)(void *arg);	     /* NULL: nothing to be cut */
+	void *cut_arg;
 	bool cancelled;
 	struct running *next;
 };
@@ -78,6 +80,8 @@ static void cancel(struct running *running)
 	running->cancelled = true;
 	if (running->child)
 		spawn_kill(running->child);
+	if (running->cut)
+		running->cut(running->cut_arg);
 }
 
 static int table_add(struct operation_table *table, struct running *running, struct fl_error *err)
@@ -151,6 +155,16 @@ void operation_child(struct running *running, const struct spawned *child)
 		spawn_kill(child);
 }
 
+void operation_on_cancel(struct running *running, void (*cut)(void *arg), void *arg)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	running->cut = cut;
+	running->cut_arg = arg;
+	if (cut && running->cancelled)
+		cut(arg);
+}
+
 void operation_cancel(struct running *running)
 {
 	own_lock(guard, &running->engine->operations.mutex);
@@ -162,7 +176,7 @@ int operation_check(struct running *running, struct fl_error *err)
 {
 	own_lock(guard, &running->engine->operations.mutex);
 
-	return running->cancelled ? fl_fail(err, FL_SYSTEM, "it was cancelled") : 0;
+	return running->cancelled ? fl_fail_cancelled(err, "it was cancelled") : 0;
 }
 
 struct operation operation_outcome(struct running *running)
@@ -187,6 +201,15 @@ static struct operation failed_row(struct running *running, const struct fl_erro
 	return row;
 }
 
+/* A record that went on saying "running" would be a lie until the next start: it may take the
+ * reserve. */
+static int record_end(struct engine *engine, struct operation *row, struct fl_error *err)
+{
+	int r = catalog_write(engine->catalog, CATALOG_LAZY, update_row, row, err);
+
+	return r == -FL_NO_SPACE ? catalog_write_deletion(engine, update_row, row, err) : r;
+}
+
 void operation_end(struct running *running, const struct fl_error *failure, struct operation *ret)
 {
 	struct engine *engine = running->engine;
@@ -194,7 +217,7 @@ void operation_end(struct running *running, const struct fl_error *failure, stru
 	char id[UUID_TEXT];
 	struct fl_error err;
 
-	if (catalog_write(engine->catalog, CATALOG_LAZY, update_row, &row, &err) < 0)
+	if (record_end(engine, &row, &err) < 0)
 		log_warning("the end of an operation is not recorded", "id=%s error=%s",
 			    uuid_format(&row.id, id), err.text);
 	log_info("operation ended", "id=%s verb=%s object=%s state=%s bytes=%" PRIu64,

@@ -47,7 +47,12 @@ void operation_progress(struct running *running, uint64_t bytes);
  * NULL: none any more; only then may the child be released.
  */
 void operation_child(struct running *running, const struct spawned *child);
-/* FL_SYSTEM if it was cancelled. */
+/*
+ * From now on whoever cancels calls cut(arg), at once if it was cancelled before;
+ * under the table's mutex, so it must not block.  NULL: nothing any more.
+ */
+void operation_on_cancel(struct running *running, void (*cut)(void *arg), void *arg);
+/* Fails with fl_fail_cancelled() if it was cancelled. */
 must_check int operation_check(struct running *running, struct fl_error *err);
 /* It is done: what its record says then, to be written in the transaction of its outcome. */
 struct operation operation_outcome(struct running *running);

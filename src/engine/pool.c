@@ -46,16 +46,6 @@ static int save_spec(struct engine *engine, const struct pool_spec *spec, struct
 			  err);
 }
 
-static int find_kind(const char *name, enum pool_kind *ret)
-{
-	for (int kind = 0; kind < POOL_KINDS; kind++)
-		if (strcmp(pool_kind_names[kind], name) == 0) {
-			*ret = (enum pool_kind)kind;
-			return 0;
-		}
-	return -1;
-}
-
 static int decode_spec(const char *text, struct pool_spec *ret)
 {
 	json_error_t where;
@@ -70,7 +60,7 @@ static int decode_spec(const char *text, struct pool_spec *ret)
 		*ret = (struct pool_spec){ .sparse = sparse, .compress = compress };
 		strcpy(ret->driver, driver);
 		strcpy(ret->path, path);
-		r = find_kind(kind, &ret->kind);
+		r = pool_kind_parse(kind, &ret->kind) ? 0 : -1;
 	}
 	json_decref(root);
 	return r;
@@ -263,9 +253,7 @@ void engine_pool_open(struct engine *engine)
 {
 	char uuid[UUID_TEXT];
 
-	if (open_all(engine, &engine->trouble) < 0)
-		log_warning("no volumes can be served", "reason=%s", engine->trouble.text);
-	else
+	if (open_all(engine, &engine->trouble) == 0)
 		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
 			 uuid_format(&engine->pool->identity.pool, uuid));
 }
@@ -311,7 +299,7 @@ static int fill_size(struct pool_spec *spec, struct fl_error *err)
 
 	*strrchr(directory, '/') = '\0';
 	if (statvfs(directory[0] ? directory : "/", &st) < 0)
-		return fl_fail_errno(err, "looking at %s", directory);
+		return fl_fail_errno(err, "cannot look at '%s'", directory);
 	spec->size = (uint64_t)st.f_bavail * st.f_frsize / 2 / MEBIBYTE * MEBIBYTE;
 	return 0;
 }
@@ -405,15 +393,15 @@ int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, st
 
 bool engine_driver_next(size_t *at, struct driver_report *ret)
 {
-	const struct driver *driver = drivers[*at];
+	struct driver_report report = { .words = &storage_drivers[*at] };
 
-	if (!driver || driver->kinds == 1 << POOL_MEMORY)
+	if (!report.words->name ||
+	    driver_find(report.words->name, &report.driver, &report.trouble) < 0)
 		return false;
 	++*at;
-	*ret = (struct driver_report){ .driver = driver };
-	if (driver->available && driver->available(&ret->trouble) < 0)
-		return true;
-	ret->trouble = (struct fl_error){ 0 };
+	if (!report.driver->available || report.driver->available(&report.trouble) == 0)
+		report.trouble = (struct fl_error){ 0 };
+	*ret = report;
 	return true;
 }
 

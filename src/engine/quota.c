@@ -7,7 +7,10 @@
  * again, and where a crash comes between, the next start makes the two agree.
  *
  * A branch counts for its volume from the moment its head is made, quota or
- * not, so that a quota can be set at any time and the usage is always known.
+ * not, so that a quota can be set at any time and the usage is always known.  What
+ * is imported counts from its first byte, so that it is stopped at the quota and
+ * not by the end of the pool; when it fails, it does not count from then on,
+ * though its space comes back later.
  */
 
 #include <errno.h>
@@ -103,50 +106,102 @@ void quota_put_back(struct engine *engine, const struct volume_row *volume, uint
 
 /* --- at start ----------------------------------------------------------------- */
 
-static int restore_branch(void *arg, const struct branch_row *row, struct fl_error *err)
-{
-	struct engine *engine = arg;
-	struct usage usage;
+/*
+ * The pool is asked about all accounts at once.  So the rows are walked twice, in
+ * one transaction and therefore in the same order: to name their accounts, and
+ * to make right what is not.
+ */
+struct restoring {
+	struct engine *engine;
+	struct account_name *names;
+	struct usage *usages;
+	size_t count;
+	size_t next;	     /* in the second walk */
+	struct fl_error why; /* the first failure to count a branch */
+};
 
-	if (!uuid_equal(&row->instance, &engine->instance))
-		return 0;
-	/* Reading costs microseconds, making one a change of the pool. */
-	if (driver_of(engine)->usage(engine->pool, ACCOUNT_BRANCH, &row->uuid, &usage, err) < 0)
-		return fl_failed(err);
-	return usage.known ? 0 : quota_account(engine, row, err);
+static void restoring_done(struct restoring *restoring)
+{
+	free(restoring->names);
+	free(restoring->usages);
 }
 
-/* A pool that can't keep to the quota (any more) is no reason to serve nobody. */
+static int add_name(struct restoring *restoring, enum account account, const struct uuid *uuid)
+{
+	restoring->names = xrealloc(restoring->names, restoring->count + 1,
+				    sizeof(*restoring->names));
+	restoring->names[restoring->count++] = (struct account_name){ account, *uuid };
+	return 0;
+}
+
+static int name_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	return add_name(arg, ACCOUNT_BRANCH, &row->uuid);
+}
+
+static int name_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	return add_name(arg, ACCOUNT_GROUP, &row->uuid);
+}
+
+/* A branch that can't be counted is no reason to serve nobody. */
+static int restore_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct restoring *restoring = arg;
+	struct engine *engine = restoring->engine;
+	const struct usage *usage = &restoring->usages[restoring->next++];
+
+	if (!usage->known && uuid_equal(&row->instance, &engine->instance) &&
+	    quota_account(engine, row, err) < 0 && restoring->why.code == FL_OK)
+		restoring->why = *err;
+	return 0;
+}
+
+/* Nor is a pool that can't keep to the quota (any more). */
 static int restore_volume(void *arg, const struct volume_row *row, struct fl_error *err)
 {
-	struct engine *engine = arg;
-	struct usage usage;
+	struct restoring *restoring = arg;
+	const struct usage *usage = &restoring->usages[restoring->next++];
 
-	if (driver_of(engine)->usage(engine->pool, ACCOUNT_GROUP, &row->uuid, &usage, err) < 0)
-		return fl_failed(err);
-	if (usage.limit != row->quota && quota_limit(engine, row, err) < 0)
+	if (usage->limit != row->quota && quota_limit(restoring->engine, row, err) < 0)
 		log_error("a volume's quota has no effect", "volume=%s error=%s", row->name,
 			  err->text);
 	return 0;
 }
 
+static int walk(struct tx *tx,
+		int (*branch)(void *arg, const struct branch_row *row, struct fl_error *err),
+		int (*volume)(void *arg, const struct volume_row *row, struct fl_error *err),
+		struct restoring *restoring, struct fl_error *err)
+{
+	if (tx_branch_each(tx, NULL, false, branch, restoring, err) < 0 ||
+	    each_destroyed_branch(tx, branch, restoring, err) < 0 ||
+	    tx_volume_each(tx, "", SIZE_MAX, volume, restoring, err) < 0)
+		return fl_failed(err);
+	return tx_volume_each_destroyed(tx, volume, restoring, err);
+}
+
 int quota_restore_all(struct engine *engine, struct fl_error *err)
 {
+	own(restoring_done) struct restoring restoring = { .engine = engine };
 	own_tx struct tx *tx = NULL;
 	struct pool_stats stats;
 
 	if (!can_limit(engine))
 		return 0;
 	if (driver_of(engine)->stats(engine->pool, &stats, err) < 0 ||
-	    tx_begin(engine->catalog, &tx, err) < 0)
+	    tx_begin(engine->catalog, &tx, err) < 0 ||
+	    walk(tx, name_branch, name_volume, &restoring, err) < 0)
 		return fl_failed(err);
-	if (!stats.read_only && stats.quota &&
-	    (tx_branch_each(tx, NULL, false, restore_branch, engine, err) < 0 ||
-	     each_destroyed_branch(tx, restore_branch, engine, err) < 0))
-		log_error("the space of some branches is not counted", "error=%s", err->text);
-	if (tx_volume_each(tx, "", SIZE_MAX, restore_volume, engine, err) < 0)
+	restoring.usages = xcalloc(restoring.count + 1, sizeof(*restoring.usages));
+	if (driver_of(engine)->usages(engine->pool, restoring.names, restoring.count,
+				      restoring.usages, err) < 0 ||
+	    walk(tx, restore_branch, restore_volume, &restoring, err) < 0)
 		return fl_failed(err);
-	return tx_volume_each_destroyed(tx, restore_volume, engine, err);
+	if (restoring.why.code != FL_OK && !stats.read_only)
+		log_error("the space of some branches is not counted", "error=%s",
+			  restoring.why.text);
+	return 0;
 }
 
 /* --- figures -------------------------------------------------------------------- */
@@ -188,19 +243,49 @@ int quota_live(struct engine *engine, const struct branch_row *row, struct branc
 	return 0;
 }
 
-/* --- messages ------------------------------------------------------------------- */
+/* --- what is being made ----------------------------------------------------------- */
 
-void quota_explain(const struct volume_row *volume, struct fl_error *err)
+int quota_begin(struct engine *engine, const struct volume_row *volume, bool new_volume,
+		const struct branch_row *branch, struct fl_error *err)
 {
-	char text[SIZE_TEXT];
+	if (new_volume && volume->quota && quota_limit(engine, volume, err) < 0)
+		return fl_failed(err);
+	return quota_account(engine, branch, err);
+}
 
-	if (err->sys != EDQUOT || volume->quota == 0)
-		return;
-	*err = (struct fl_error){ 0 };
+void quota_abort(struct engine *engine, const struct tree *tree, const struct branch_row *branch,
+		 bool new_volume)
+{
+	struct fl_error err;
+
+	if (can_limit(engine) &&
+	    driver_of(engine)->unaccount(engine->pool, tree, &branch->uuid,
+					 new_volume ? &branch->volume : NULL, &err) < 0)
+		log_warning("what could not be made counts until its space is free again",
+			    "error=%s", err.text);
+}
+
+bool quota_explain(struct engine *engine, const struct volume_row *volume,
+		   const struct branch_row *branch, struct fl_error *err)
+{
+	char quota_text[SIZE_TEXT], held_text[SIZE_TEXT];
+	struct usage all = { 0 }, own = { 0 };
+	struct fl_error ignored;
+	uint64_t held;
+
+	/* Without a limit (any more) there is nothing to tell: the system's own words stay. */
+	if (err->sys != EDQUOT || !can_limit(engine) ||
+	    driver_of(engine)->usage(engine->pool, ACCOUNT_GROUP, &volume->uuid, &all, &ignored) <
+		    0 ||
+	    driver_of(engine)->usage(engine->pool, ACCOUNT_BRANCH, &branch->uuid, &own, &ignored) <
+		    0 ||
+	    all.limit == 0)
+		return false;
+	held = all.bytes > own.bytes ? all.bytes - own.bytes : 0;
 	fl_fail_at(err, __FILE__, __LINE__, FL_NO_SPACE, 0,
-		   "the quota of volume '%s' (%s) is used up", volume->name,
-		   size_text(volume->quota, text));
-	fl_add_hint(err, "give it more: flocker set %s --quota SIZE, or destroy snapshots",
-		    volume->name);
+		   "it does not fit into the quota of volume '%s': that is %s, and %s of it "
+		   "are in use",
+		   volume->name, size_text(all.limit, quota_text), size_text(held, held_text));
 	fl_add_object(err, "%s", volume->name);
+	return true;
 }

@@ -274,7 +274,8 @@ static int settle_tree(struct engine *engine, const struct tree *tree, struct fl
 	char text[TREE_TEXT];
 
 	switch (tree->kind) {
-	case TREE_STAGING:
+	case TREE_STAGING: /* it may be large, and may count for a volume until its space is free */
+		sync_soon(engine);
 		return driver_of(engine)->tree_delete(engine->pool, tree, err);
 	case TREE_HEAD:
 		return settle_head(engine, tree, err);
@@ -517,6 +518,9 @@ int reconcile(struct engine *engine, struct fl_error *err)
 	for (size_t i = 0; i < comparison.count; i++)
 		if (settle_tree(engine, &comparison.odd[i], err) < 0)
 			return fl_failed(err);
+	/* What was swept gives its space back when that is on the disk. */
+	if (comparison.count > 0)
+		sync_soon(engine);
 	if (comparison.matched < rows && drop_missing(engine, err) < 0)
 		return fl_failed(err);
 	if (comparison.living < comparison.wanted &&

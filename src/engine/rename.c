@@ -20,42 +20,6 @@ static int write_volume(struct tx *tx, void *arg, struct fl_error *err)
 	return tx_volume_update(tx, &renaming->target->volume, err);
 }
 
-static int fail_taken(const char *what, const char *name, struct fl_error *err)
-{
-	fl_fail(err, FL_EXISTS, "there is a %s called '%s' already", what, name);
-	return fl_object(err, "%s", name);
-}
-
-/* Asked before anything is touched; two renames to one name at once meet in the catalogue. */
-static int check_volume_free(struct engine *engine, const char *name, struct fl_error *err)
-{
-	own_volume_row struct volume_row row = { 0 };
-	own_tx struct tx *tx = NULL;
-	int r;
-
-	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return fl_failed(err);
-	r = tx_volume_find(tx, name, &row, err);
-	if (r == 0)
-		return fail_taken("volume", name, err);
-	return r == -FL_NOT_FOUND ? 0 : r;
-}
-
-static int check_branch_free(struct engine *engine, const struct volume_row *volume,
-			     const char *name, struct fl_error *err)
-{
-	own_tx struct tx *tx = NULL;
-	struct branch_row row;
-	int r;
-
-	if (tx_begin(engine->catalog, &tx, err) < 0)
-		return fl_failed(err);
-	r = tx_branch_find(tx, &volume->uuid, name, &row, err);
-	if (r == 0)
-		return fail_taken("branch", name, err);
-	return r == -FL_NOT_FOUND ? 0 : r;
-}
-
 static int rename_volume(struct engine *engine, struct renaming *renaming, struct fl_error *err)
 {
 	struct volume_row *row = &renaming->target->volume;
@@ -63,8 +27,8 @@ static int rename_volume(struct engine *engine, struct renaming *renaming, struc
 
 	memcpy(old, row->name, NAME_TEXT);
 	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
-	if (check_volume_free(engine, row->name, err) < 0 ||
-	    link_check(engine, row->name, NULL, err) < 0 ||
+	/* Before anything is touched; two renames to one name at once meet in the catalogue. */
+	if (birth_volume_free(engine, row->name, err) < 0 ||
 	    links_rename_volume(engine, old, row->name, err) < 0)
 		return fl_failed(err);
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_volume, renaming, err) < 0) {
@@ -98,8 +62,7 @@ static int rename_branch(struct engine *engine, struct renaming *renaming, struc
 			       volume->name);
 	memcpy(old, row->name, NAME_TEXT);
 	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
-	if (check_branch_free(engine, volume, row->name, err) < 0 ||
-	    link_check(engine, volume->name, row->name, err) < 0 ||
+	if (birth_branch_free(engine, volume, row->name, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_branch, renaming, err) < 0)
 		return fl_failed(err);
 	/* The rename holds from here; a link that can't follow now follows at the next start. */

@@ -1,5 +1,6 @@
 /*
- * Deletions are recorded even where the catalogue's file system is full.
+ * Deletions, and how operations ended, are recorded even where the catalogue's
+ * file system is full.
  *
  * A file of a few MiB lies beside the catalogue for nothing but this.  When a
  * deletion can't be written for want of space the file goes and the write is
@@ -38,7 +39,7 @@ static int write_with_reserve(struct engine *engine, catalog_fn fn, void *arg, s
 {
 	own_lock(turn, &engine->reserve_mutex);
 
-	log_warning("the catalogue's file system is full: a deletion takes its reserve", "state=%s",
+	log_warning("the catalogue's file system is full: its reserve is taken", "state=%s",
 		    engine->state);
 	if (fsat_unlink(engine->state_fd, RESERVE_FILE, err) < 0)
 		return fl_failed(err);

@@ -113,39 +113,6 @@ int each_destroyed_branch(struct tx *tx,
 	return tx_volume_each_destroyed(tx, walk_destroyed_volume, &walk, err);
 }
 
-static const char *form_text(unsigned form)
-{
-	switch (form) {
-	case FORM_VOLUME:
-		return "a volume (mydata)";
-	case FORM_BRANCH:
-		return "a branch (mydata/test)";
-	case FORM_TAG:
-		return "a tag (v1@mydata)";
-	case FORM_STASH:
-		return "a stash (stash/3@mydata)";
-	default:
-		return "a snapshot (mydata@{latest})";
-	}
-}
-
-static unsigned form_of(const struct ref *ref)
-{
-	if (ref->point != POINT_NONE)
-		return FORM_SNAPSHOT;
-	switch (ref->kind) {
-	case REF_VOLUME:
-		return FORM_VOLUME;
-	case REF_BRANCH:
-		return FORM_BRANCH;
-	case REF_TAG:
-		return FORM_TAG;
-	case REF_STASH:
-		break;
-	}
-	return FORM_STASH;
-}
-
 int check_form(const struct ref *ref, unsigned forms, const char *verb, struct fl_error *err)
 {
 	own_text struct text text = { 0 }, wanted = { 0 };
@@ -155,12 +122,11 @@ int check_form(const struct ref *ref, unsigned forms, const char *verb, struct f
 		return fl_fail(err, FL_INVALID, "%s takes no path: '%s'", verb, text_get(&text));
 	if (forms & form_of(ref))
 		return 0;
-	for (unsigned form = FORM_VOLUME; form <= FORM_SNAPSHOT; form <<= 1)
-		if (forms & form)
-			text_add_format(&wanted, "%s%s", wanted.length ? " or " : "",
-					form_text(form));
-	return fl_fail(err, FL_INVALID, "%s takes %s, not %s: '%s'", verb, text_get(&wanted),
-		       form_text(form_of(ref)), text_get(&text));
+	text_add_format(&wanted, "%s takes ", verb);
+	form_describe(forms, &wanted);
+	text_add_string(&wanted, ", not ");
+	form_describe(form_of(ref), &wanted);
+	return fl_fail(err, FL_INVALID, "%s: '%s'", text_get(&wanted), text_get(&text));
 }
 
 void target_format(const struct target *target, char text[static REF_SHORT])

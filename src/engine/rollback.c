@@ -294,7 +294,6 @@ static int run_swap(struct engine *engine, struct swap *swap, struct fl_error *e
 	if (swap_head(engine, swap, err) == 0 &&
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_outcome, swap, err) == 0)
 		return 0;
-	quota_explain(&swap->volume, err);
 	undo_failed(engine, swap, err);
 	return fl_failed(err);
 }

@@ -79,8 +79,7 @@ int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *t
 	memcpy(trunk.volume, tag->volume, NAME_TEXT);
 	target = target ? target : &trunk;
 	if (check_form(tag, FORM_TAG, "tag", err) < 0 || name_check("tag", tag->tag, err) < 0 ||
-	    check_form(target, FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
-		       "tag", err) < 0)
+	    check_form(target, FORM_ANY, "tag", err) < 0)
 		return fl_failed(err);
 	if (strcmp(tag->volume, target->volume) != 0)
 		return fl_fail(err, FL_INVALID,

@@ -37,10 +37,12 @@ int worker_start(struct engine *engine, struct running *running, const char *con
 
 static void take_failure(char *line, struct fl_error *failure)
 {
-	const char *code = strsep(&line, "\t"), *text = strsep(&line, "\t");
-	const char *hint = strsep(&line, "\t"), *object = strsep(&line, "\t");
+	const char *code = strsep(&line, "\t"), *number = strsep(&line, "\t");
+	const char *text = strsep(&line, "\t"), *hint = strsep(&line, "\t");
+	const char *object = strsep(&line, "\t");
 
 	fl_fail_at(failure, __FILE__, __LINE__, fl_code_parse(code), 0, "%s", text ? text : code);
+	failure->sys = number ? atoi(number) : 0; /* its description is in the text already */
 	if (hint && hint[0])
 		fl_add_hint(failure, "%s", hint);
 	if (object && object[0])

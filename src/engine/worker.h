@@ -8,7 +8,7 @@
  *
  *	progress ENTRIES BYTES
  *	done ENTRIES BYTES
- *	failed CODE<tab>TEXT<tab>HINT<tab>OBJECT
+ *	failed CODE<tab>ERRNO<tab>TEXT<tab>HINT<tab>OBJECT
  *
  * The last line is one of the latter two; a run without it has crashed.
  */

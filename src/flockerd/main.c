@@ -277,6 +277,7 @@ static int run(const struct options *options)
 	}
 	notify("READY=1");
 	log_ready(&daemon, began);
+	malloc_trim(0); /* what the start alone needed */
 	sigwait(&signals, &number);
 	log_info("stopping", "signal=%d", number);
 	notify("STOPPING=1");

@@ -9,21 +9,26 @@
  * no exchange begins, so when the list is empty every answer is out, and the
  * connections that are left are idle ones.  Exchanges whose bodies are streams
  * are ended by shutting their sockets down, which wakes the threads that wait
- * on them.
+ * on them; in the library there is no other way to wake one.
+ *
+ * Connections are accepted by http/door.h and given to the library, which tells
+ * when they are gone.
  *
  * Streams: a body that arrives is written to a pipe that the handler reads, on
  * a thread of its own (http/upload.h); one that is sent is read from the
  * handler's descriptor as the socket takes it (on_read).  Both block the
- * connection's thread, which is nobody else's.  Blocking is progress as well as
- * bytes are, so the library's clock for idle connections is set anew after it
- * (touch): only a client that does nothing is cut.
+ * connection's thread, which is nobody else's.  Whoever makes or takes a stream
+ * may pause, for hours where a tape is changed; so the library's clock for idle
+ * connections stands still meanwhile (set_flow).
  *
  * A handler that has seen enough of a body, as of an archive that it refuses,
- * returns, and the next write to the pipe fails.  The library can't answer in
- * the middle of a body.  To read the rest, which may be gigabytes, only to say
- * no would be no service; so the answer is written to the socket here, with
- * "Connection: close", and the connection ended.  A unix socket keeps what was
- * sent readable for the client after that.
+ * returns, and the next write to the pipe fails; or, where the client pauses,
+ * the socket's reading side is shut down (body_refused) and so the library's
+ * wait for more ends.  The library can't answer in the middle of a body.  To
+ * read the rest, which may be gigabytes, only to say no would be no service; so
+ * the answer is written to the socket here, with "Connection: close", and the
+ * connection ended.  A unix socket keeps what was sent readable for the client
+ * after that.
  */
 
 #include "http/server.h"
@@ -36,6 +41,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "http/door.h"
 #include "http/upload.h"
 
 /* The handlers' frames are small and bodies are on the heap; only touched pages count as resident.
@@ -46,6 +52,7 @@
 
 struct http_server {
 	struct MHD_Daemon *daemon;
+	struct door *door;
 	struct http_options options;
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
@@ -60,7 +67,10 @@ struct exchange {
 	struct exchange *next, *previous; /* under the server's mutex */
 	struct MHD_Connection *connection;
 	int fd;		/* of the connection */
-	enum flow flow; /* what a stop has to end; under the server's mutex */
+	enum flow flow; /* what a stop has to end; set by its thread, under the server's mutex */
+	bool refused;	/* under the server's mutex: no more is read from the connection */
+	bool cut;	/* under the server's mutex: what flows out has to end */
+	bool sent;	/* all of the answer was handed to the socket */
 	struct text body;
 	bool too_large;
 	struct upload *upload;	       /* the body is a stream */
@@ -70,7 +80,7 @@ struct exchange {
 void http_response_done(struct http_response *response)
 {
 	if (response->finish)
-		response->finish(response->finish_arg, false);
+		response->finish(response->arg, false);
 	text_done(&response->body);
 	*response = (struct http_response){ 0 };
 }
@@ -125,8 +135,14 @@ static void exchange_unlink(struct exchange *exchange)
 /* The handler of a body that was cut is waited for: it still uses what the request borrows. */
 static void exchange_free(struct exchange *exchange)
 {
+	struct http_response *response = &exchange->response;
+	void (*finish)(void *arg, bool sent) = response->finish;
+
 	upload_free(exchange->upload);
-	http_response_done(&exchange->response);
+	response->finish = NULL;
+	if (finish)
+		finish(response->arg, exchange->sent);
+	http_response_done(response);
 	exchange_unlink(exchange);
 	text_done(&exchange->body);
 	free(exchange);
@@ -141,22 +157,48 @@ static void end_flow(const struct exchange *exchange)
 		shutdown(exchange->fd, SHUT_RDWR);
 }
 
+/* Setting a timeout where there is none starts the clock from now; 0: none. */
+static void set_timeout(const struct exchange *exchange, unsigned seconds)
+{
+	MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+	MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+}
+
+/* The time that a handler took is not the client's. */
+static void restart_clock(const struct exchange *exchange)
+{
+	set_timeout(exchange, exchange->server->options.timeout_seconds);
+}
+
 static void set_flow(struct exchange *exchange, enum flow flow)
 {
 	struct http_server *server = exchange->server;
-	own_lock(guard, &server->mutex);
 
+	set_timeout(exchange, flow == FLOW_NONE ? server->options.timeout_seconds : 0);
+	own_lock(guard, &server->mutex);
 	exchange->flow = flow;
-	if (server->stopping)
+	if (server->stopping || (exchange->cut && flow == FLOW_OUT))
 		end_flow(exchange);
 }
 
-/* The connection has not been idle: setting a timeout where there is none starts it from now. */
-static void touch(const struct exchange *exchange)
+/* On the handler's thread, when it has returned: nobody reads what may still come of its body. */
+static void body_refused(struct exchange *exchange)
 {
-	MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-	MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT,
-				  exchange->server->options.timeout_seconds);
+	own_lock(guard, &exchange->server->mutex);
+
+	if (exchange->flow != FLOW_IN)
+		return;
+	exchange->refused = true;
+	end_flow(exchange);
+}
+
+void http_cut(struct exchange *exchange)
+{
+	own_lock(guard, &exchange->server->mutex);
+
+	exchange->cut = true;
+	if (exchange->flow == FLOW_OUT)
+		end_flow(exchange);
 }
 
 /*
@@ -213,8 +255,9 @@ static uint64_t read_announced(struct MHD_Connection *connection)
 	return value ? strtoull(value, NULL, 10) : 0;
 }
 
-static void request_fill(const struct exchange *exchange, struct http_request *request)
+static void request_fill(struct exchange *exchange, struct http_request *request)
 {
+	request->exchange = exchange;
 	request->body = text_get(&exchange->body);
 	request->body_length = exchange->body.length;
 	request->body_fd = -1;
@@ -226,9 +269,9 @@ static void request_fill(const struct exchange *exchange, struct http_request *r
 	read_credentials(exchange->fd, request);
 }
 
-bool http_body_whole(const struct http_request *request)
+bool http_body_cut(const struct http_request *request)
 {
-	return !request->upload || upload_is_whole(request->upload);
+	return request->upload && upload_is_cut(request->upload);
 }
 
 /* --- answers -------------------------------------------------------------------- */
@@ -247,30 +290,22 @@ static bool wait_for_more(const struct exchange *exchange)
 	return fds[1].revents == 0;
 }
 
-/* The end of the stream, or what could not be read of it. */
-static ssize_t end_stream(struct exchange *exchange, bool whole)
-{
-	int (*finish)(void *arg, bool whole) = exchange->response.finish;
-
-	exchange->response.finish = NULL;
-	if (finish(exchange->response.finish_arg, whole) == 0 && whole)
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	return MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
 /* The library asks for the next piece of a body whenever the socket takes more. */
 static ssize_t on_read(void *arg, uint64_t position, char *buffer, size_t room)
 {
-	struct exchange *exchange = arg;
+	const struct exchange *exchange = arg;
+	const struct http_response *response = &exchange->response;
 	ssize_t n;
 
 	do {
 		if (!wait_for_more(exchange))
-			return end_stream(exchange, false);
-		n = read(exchange->response.stream_fd, buffer, room);
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+		n = read(response->stream_fd, buffer, room);
 	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
-	touch(exchange);
-	return n > 0 ? n : end_stream(exchange, n == 0);
+	if (n > 0)
+		return n;
+	return n == 0 && response->check(response->arg) == 0 ? MHD_CONTENT_READER_END_OF_STREAM
+							     : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 /* Its stream is the exchange's from here on; NULL: no memory. */
@@ -297,16 +332,19 @@ static struct MHD_Response *make_response(struct exchange *exchange, struct http
 static enum MHD_Result send_response(struct exchange *exchange, struct http_response *response)
 {
 	struct http_response head = *response; /* what stays when the body was handed over */
-	struct MHD_Response *out = make_response(exchange, response);
+	struct MHD_Response *out;
 	enum MHD_Result result;
 
+	restart_clock(exchange);
+	out = make_response(exchange, response);
 	if (!out)
 		return MHD_NO;
+	if (exchange->refused) /* the body had come all the same; what follows it can't be read */
+		MHD_add_response_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (head.type)
 		MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, head.type);
 	for (size_t i = 0; i < head.header_count; i++)
 		MHD_add_response_header(out, head.headers[i].name, head.headers[i].value);
-	touch(exchange);
 	result = MHD_queue_response(exchange->connection, head.status, out);
 	MHD_destroy_response(out);
 	return result;
@@ -349,6 +387,7 @@ static enum MHD_Result answer_early(struct exchange *exchange)
 	text_add_string(&out, "\r\n");
 	text_add(&out, text_get(&response->body), response->body.length);
 	send_bytes(exchange, out.bytes, out.length);
+	set_flow(exchange, FLOW_NONE);
 	return MHD_NO;
 }
 
@@ -364,23 +403,19 @@ static enum MHD_Result begin(struct exchange *exchange, struct http_request *req
 	request_fill(exchange, request);
 	if (!options->streams(options->arg, request))
 		return MHD_YES;
-	if (upload_start(options, request, &exchange->upload, &err) < 0) {
-		log_error("a body could not be received", "error=\"%s\"", err.text);
-		return MHD_NO;
-	}
-	set_flow(exchange, FLOW_IN);
-	return MHD_YES;
+	set_flow(exchange, FLOW_IN); /* before, as the handler may return at once */
+	if (upload_start(options, request, body_refused, &exchange->upload, &err) == 0)
+		return MHD_YES;
+	log_error("a body could not be received", "error=\"%s\"", err.text);
+	return MHD_NO;
 }
 
 static enum MHD_Result take_piece(struct exchange *exchange, const char *bytes, size_t *size)
 {
-	if (!exchange->upload) {
+	if (!exchange->upload)
 		add_body(exchange, bytes, *size);
-	} else {
-		if (!upload_write(exchange->upload, bytes, *size))
-			return answer_early(exchange);
-		touch(exchange);
-	}
+	else if (!upload_write(exchange->upload, bytes, *size))
+		return answer_early(exchange);
 	*size = 0;
 	return MHD_YES;
 }
@@ -419,8 +454,16 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode code)
 {
-	if (*state)
-		exchange_free(*state);
+	struct exchange *exchange = *state;
+
+	if (!exchange)
+		return;
+	/* A body that ended before its end, for which of the reasons at the top does not matter. */
+	if (exchange->upload && exchange->flow == FLOW_IN)
+		(void)answer_early(exchange);
+	exchange->sent = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	set_flow(exchange, FLOW_NONE);
+	exchange_free(exchange);
 	*state = NULL;
 }
 
@@ -434,26 +477,49 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *
 	log_debug("http", "reason=\"%s\"", line);
 }
 
+static void on_connection(void *arg, struct MHD_Connection *connection, void **state,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	const struct http_server *server = arg;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+		door_leave(server->door);
+}
+
+static bool take_connection(void *arg, int fd)
+{
+	struct sockaddr address = { .sa_family = AF_UNIX };
+	const struct http_server *server = arg;
+
+	return MHD_add_connection(server->daemon, fd, &address, sizeof(address)) == MHD_YES;
+}
+
 static int start(struct http_server *server, struct fl_error *err)
 {
 	const struct http_options *options = &server->options;
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-			 MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+			 MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
 
 	server->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, options->listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, options->connections,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, server,
+		/* One that it says is gone is still counted for a moment. */
+		MHD_OPTION_CONNECTION_LIMIT, options->connections + 1,
 		MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_seconds,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD, MHD_OPTION_THREAD_STACK_SIZE,
 		(size_t)STACK, MHD_OPTION_END);
 	if (!server->daemon)
 		return fl_fail_errno(err, "starting the HTTP server");
-	return 0;
+	if (door_open(server->door, options->listen_fd, err) == 0)
+		return 0;
+	MHD_stop_daemon(server->daemon);
+	return fl_failed(err);
 }
 
 static void server_free(struct http_server *server)
 {
+	door_free(server->door);
 	pthread_cond_destroy(&server->idle);
 	pthread_mutex_destroy(&server->mutex);
 	free(server);
@@ -468,6 +534,7 @@ int http_server_open(const struct http_options *options, struct http_server **re
 	server->options = *options;
 	pthread_mutex_init(&server->mutex, NULL);
 	pthread_cond_init(&server->idle, NULL);
+	server->door = door_new(options->connections, take_connection, server);
 	r = start(server, err);
 	if (r < 0) {
 		server_free(server);
@@ -492,8 +559,8 @@ void http_server_close(struct http_server *server)
 {
 	if (!server)
 		return;
-	/* The listening socket is ours again, and open until no connection is left. */
-	MHD_quiesce_daemon(server->daemon);
+	/* The listening socket is open until no connection is left. */
+	door_stop(server->door);
 	wait_until_idle(server);
 	MHD_stop_daemon(server->daemon);
 	close(server->options.listen_fd);

@@ -30,6 +30,7 @@ struct http_parameter {
 };
 
 struct upload;
+struct exchange;
 
 /* Everything in it is borrowed from the server and valid until the handler returns. */
 struct http_request {
@@ -42,8 +43,9 @@ struct http_request {
 	const char
 		*refused; /* not NULL: why the request must not be carried out (too large, ...) */
 	const struct upload *upload; /* not NULL: the body is a stream, to be read from... */
-	int body_fd;		     /* ...here, to its end; see http_body_whole() */
+	int body_fd;		     /* ...here, to its end; see http_body_cut() */
 	uint64_t announced;	     /* bytes of the body, from Content-Length; 0 unknown */
+	struct exchange *exchange;   /* for http_cut() */
 	uid_t uid; /* of the client, from SO_PEERCRED; (uid_t)-1 if the system does not say */
 	pid_t pid; /* the same; 0 if the system does not say */
 };
@@ -54,11 +56,11 @@ struct http_header {
 };
 
 /*
- * Asked at the end of a body that is a stream: was that all that the client
- * announced?  False when it, or the connection, went away before.  True for a
- * body that is no stream.
+ * Did a body that is a stream end before all had come that the client announced,
+ * because it, or the connection, went away or the server stops?  Whoever has
+ * read to the end gets the last word; before it, it may still come true.
  */
-bool http_body_whole(const struct http_request *request);
+bool http_body_cut(const struct http_request *request);
 
 /*
  * Zero is an empty answer; the handler sets `status`.  With `finish` the body is
@@ -72,33 +74,47 @@ struct http_response {
 	size_t header_count;
 	int stream_fd; /* borrowed until finish() */
 	/*
-	 * Called exactly once, from any thread.  `whole`: the stream was read to its
-	 * end, and 0 says that what came is the whole body; anything else cuts the
-	 * connection, so that the client can tell.  Not `whole`: the client is gone
-	 * or the server stops; the answer has no meaning.
+	 * Asked once the stream was read to its end: was that the whole body?  0 says
+	 * yes; anything else cuts the connection, so that the client can tell.
 	 */
-	int (*finish)(void *arg, bool whole);
-	void *finish_arg;
+	int (*check)(void *arg);
+	/*
+	 * Called exactly once, at last, from any thread.  `sent`: all of a body that
+	 * check() called whole was handed to the socket.
+	 */
+	void (*finish)(void *arg, bool sent);
+	void *arg; /* of both */
 };
 
-/* A stream that nobody took over is finished, as not whole. */
+/* A stream that nobody took over is finished, as not sent. */
 void http_response_done(struct http_response *response);
 /* Adds a header; a longer value than fits is cut. */
 void http_response_header(struct http_response *response, const char *name, const char *value);
+
+/*
+ * Cuts the answer that is a stream, or will be one: at once, also where the
+ * client does not read.  Any thread, until finish() returns.
+ */
+void http_cut(struct exchange *exchange);
 
 struct http_server;
 
 struct http_options {
 	int listen_fd;	      /* taken over once the call succeeds */
 	unsigned connections; /* at most that many at a time; further ones wait in the backlog */
-	unsigned timeout_seconds; /* a connection on which nothing moves for so long is closed */
+	/*
+	 * A connection on which nothing moves for so long is closed; but while a body
+	 * is a stream its other side may pause as long as it likes.
+	 */
+	unsigned timeout_seconds;
 	void (*handle)(void *arg, const struct http_request *request,
 		       struct http_response *response);
 	/*
 	 * Asked when a request's head is there: is its body to be a stream?  The
 	 * handler is then called at once, on a thread of its own, and reads while
 	 * the body arrives.  If it returns before the end of the body, its answer
-	 * is sent at once and the connection closed.  NULL: never.
+	 * is sent at once, also to a client that pauses, and the connection closed.
+	 * NULL: never.
 	 */
 	bool (*streams)(void *arg, const struct http_request *head);
 	void *arg; /* of both */
@@ -112,6 +128,7 @@ must_check int http_server_open(const struct http_options *options, struct http_
  * sent, closes all connections.  A request that was not begun is not answered
  * at all, so the client knows that nothing was done.  Streams are not waited
  * for, as they may be endless: a body that still arrives ends for its handler,
- * not whole, and one that is being sent is cut.  NULL is fine.
+ * not whole, whose answer is sent, and a body that is being sent is cut.  NULL
+ * is fine.
  */
 void http_server_close(struct http_server *server);

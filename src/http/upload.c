@@ -11,10 +11,11 @@ struct upload {
 	const struct http_options *options; /* the server's */
 	struct http_request request;
 	struct http_response response; /* the handler's thread's until it is joined */
+	void (*returned)(struct exchange *exchange);
 	pthread_t thread;
 	bool joined;
 	int write_fd;
-	_Atomic bool whole; /* set before the pipe ends, so whoever saw its end sees it */
+	_Atomic bool cut; /* set before the pipe ends, so whoever saw its end sees it */
 };
 
 /* Its end of the pipe is closed when the handler has returned: nobody reads any more. */
@@ -24,6 +25,7 @@ static void *run(void *arg)
 
 	upload->options->handle(upload->options->arg, &upload->request, &upload->response);
 	close(upload->request.body_fd);
+	upload->returned(upload->request.exchange);
 	return NULL;
 }
 
@@ -38,7 +40,8 @@ static void block_sigpipe(void)
 }
 
 int upload_start(const struct http_options *options, const struct http_request *request,
-		 struct upload **ret, struct fl_error *err)
+		 void (*returned)(struct exchange *exchange), struct upload **ret,
+		 struct fl_error *err)
 {
 	own_free struct upload *upload = xcalloc(1, sizeof(*upload));
 	int ends[2], sys;
@@ -51,6 +54,7 @@ int upload_start(const struct http_options *options, const struct http_request *
 	upload->options = options;
 	upload->request = *request;
 	upload->request.upload = upload;
+	upload->returned = returned;
 	upload->request.body_fd = ends[0];
 	upload->write_fd = ends[1];
 	sys = pthread_create(&upload->thread, NULL, run, upload);
@@ -83,13 +87,13 @@ void upload_end(struct upload *upload, bool whole)
 {
 	if (upload->write_fd < 0)
 		return;
-	upload->whole = whole;
+	upload->cut = !whole;
 	close(take_fd(upload->write_fd));
 }
 
-bool upload_is_whole(const struct upload *upload)
+bool upload_is_cut(const struct upload *upload)
 {
-	return upload->whole;
+	return upload->cut;
 }
 
 struct http_response *upload_answer(struct upload *upload)

@@ -12,17 +12,19 @@
 
 /*
  * Starts the handler.  What `request` borrows must stay valid until
- * upload_answer() or upload_free().
+ * upload_answer() or upload_free().  When the handler has returned its thread
+ * calls `returned` with the request's exchange.
  */
 must_check int upload_start(const struct http_options *options, const struct http_request *request,
-			    struct upload **ret, struct fl_error *err);
+			    void (*returned)(struct exchange *exchange), struct upload **ret,
+			    struct fl_error *err);
 
 /* False: the handler has returned and takes no more. */
 must_check bool upload_write(struct upload *upload, const char *bytes, size_t length);
 
 /* Nothing more comes; `whole` when that was all.  The first call counts. */
 void upload_end(struct upload *upload, bool whole);
-bool upload_is_whole(const struct upload *upload);
+bool upload_is_cut(const struct upload *upload);
 
 /* Waits for the handler.  Its answer, which stays the upload's. */
 struct http_response *upload_answer(struct upload *upload);

@@ -2,12 +2,14 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "lib/flocker.h"
@@ -309,13 +311,29 @@ static int reserve(struct body *body, size_t more, struct fl_error *err)
 	return 0;
 }
 
-/* Empties a body that is a stream; it then takes the next piece. */
+/* What can be written without waiting, once poll says so: a pipe promises no more than a page. */
+static size_t room_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? SIZE_MAX : PIPE_BUF;
+}
+
+/* Empties a body that is a stream; it then takes the next piece.  Who reads it may pause. */
 static int write_out(struct body *body, struct fl_error *err)
 {
-	for (size_t done = 0; done < body->length;) {
-		ssize_t n = write(body->stream->fd, body->bytes + done, body->length - done);
+	const struct fl_stream *stream = body->stream;
+	size_t room = room_of(stream->fd);
 
-		if (n < 0 && errno != EINTR)
+	for (size_t done = 0; done < body->length;) {
+		struct pollfd fd = { .fd = stream->fd, .events = POLLOUT };
+		size_t left = body->length - done;
+		ssize_t n;
+
+		if (http_wait_any(stream, body->written + done, &fd, 1, err) < 0)
+			return fl_failed(err);
+		n = write(stream->fd, body->bytes + done, left < room ? left : room);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return fl_fail_errno(err, "writing what came");
 		if (n > 0)
 			done += (size_t)n;

@@ -5,6 +5,7 @@
  * connection, one request at a time; the caller owns both structs.
  */
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,10 +49,15 @@ must_check int http_receive(struct http *http, size_t limit, struct http_answer 
 struct fl_stream;
 
 /*
+ * Waits for one of the descriptors, as poll does; asks the stream's progress()
+ * four times a second.  FL_SYSTEM with EINTR: progress() says stop.
+ */
+must_check int http_wait_any(const struct fl_stream *stream, uint64_t bytes, struct pollfd *fds,
+			     nfds_t count, struct fl_error *err);
+
+/*
  * Waits for `events` (poll) on the connection, or at `other` (-1: none) to be
- * read; asks the stream's progress() four times a second.  The connection's
- * events; 0 when only `other` is ready.  FL_SYSTEM with EINTR: progress() says
- * stop.
+ * read.  The connection's events; 0 when only `other` is ready.  Errors as above.
  */
 must_check int http_wait(const struct http *http, const struct fl_stream *stream, uint64_t bytes,
 			 short events, int other, struct fl_error *err);

@@ -34,13 +34,9 @@ static bool may_go_on(const struct fl_stream *stream, uint64_t bytes)
 	return !stream->progress || stream->progress(stream->arg, bytes);
 }
 
-int http_wait(const struct http *http, const struct fl_stream *stream, uint64_t bytes, short events,
-	      int other, struct fl_error *err)
+int http_wait_any(const struct fl_stream *stream, uint64_t bytes, struct pollfd *fds, nfds_t count,
+		  struct fl_error *err)
 {
-	struct pollfd fds[] = {
-		{ .fd = http->fd, .events = events },
-		{ .fd = other, .events = POLLIN },
-	};
 	int n;
 
 	for (;;) {
@@ -48,12 +44,24 @@ int http_wait(const struct http *http, const struct fl_stream *stream, uint64_t 
 			errno = EINTR;
 			return fl_fail_errno(err, "stopped after %" PRIu64 " bytes", bytes);
 		}
-		n = poll(fds, 2, TICK);
+		n = poll(fds, count, TICK);
 		if (n < 0 && errno != EINTR)
 			return fl_fail_errno(err, "waiting for the daemon");
 		if (n > 0)
-			return fds[0].revents;
+			return 0;
 	}
+}
+
+int http_wait(const struct http *http, const struct fl_stream *stream, uint64_t bytes, short events,
+	      int other, struct fl_error *err)
+{
+	struct pollfd fds[] = {
+		{ .fd = http->fd, .events = events },
+		{ .fd = other, .events = POLLIN },
+	};
+	int r = http_wait_any(stream, bytes, fds, 2, err);
+
+	return r < 0 ? r : fds[0].revents;
 }
 
 /* All of `bytes`, unless the daemon has said or done something before. */

@@ -57,92 +57,28 @@ static void *grow(void *items, size_t count, size_t size)
 	return items;
 }
 
-struct volume *volume_list_add(struct volume_list *list)
-{
-	list->items = grow(list->items, list->count, sizeof(*list->items));
-	return &list->items[list->count++];
-}
+/* NAME_add() and NAME_done() of one list; `item_done` releases what an item owns. */
+#define LIST(name, item, item_done)                                                \
+	struct item *name##_add(struct name *list)                                 \
+	{                                                                          \
+		list->items = grow(list->items, list->count, sizeof(struct item)); \
+		return &list->items[list->count++];                                \
+	}                                                                          \
+                                                                                   \
+	void name##_done(struct name *list)                                        \
+	{                                                                          \
+		for (size_t i = 0; i < list->count; i++)                           \
+			item_done(&list->items[i]);                                \
+		free(list->items);                                                 \
+		*list = (struct name){ 0 };                                        \
+	}
 
-struct branch *branch_list_add(struct branch_list *list)
-{
-	list->items = grow(list->items, list->count, sizeof(*list->items));
-	return &list->items[list->count++];
-}
+#define OWNS_NOTHING(item) ((void)(item))
 
-struct snapshot *snapshot_list_add(struct snapshot_list *list)
-{
-	list->items = grow(list->items, list->count, sizeof(*list->items));
-	return &list->items[list->count++];
-}
-
-struct tag *tag_list_add(struct tag_list *list)
-{
-	list->items = grow(list->items, list->count, sizeof(*list->items));
-	return &list->items[list->count++];
-}
-
-struct stash *stash_list_add(struct stash_list *list)
-{
-	list->items = grow(list->items, list->count, sizeof(*list->items));
-	return &list->items[list->count++];
-}
-
-struct trash_item *trash_list_add(struct trash_list *list)
-{
-	list->items = grow(list->items, list->count, sizeof(*list->items));
-	return &list->items[list->count++];
-}
-
-struct operation *operation_list_add(struct operation_list *list)
-{
-	list->items = grow(list->items, list->count, sizeof(*list->items));
-	return &list->items[list->count++];
-}
-
-void volume_list_done(struct volume_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		volume_done(&list->items[i]);
-	free(list->items);
-	*list = (struct volume_list){ 0 };
-}
-
-void branch_list_done(struct branch_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		branch_done(&list->items[i]);
-	free(list->items);
-	*list = (struct branch_list){ 0 };
-}
-
-void snapshot_list_done(struct snapshot_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		snapshot_done(&list->items[i]);
-	free(list->items);
-	*list = (struct snapshot_list){ 0 };
-}
-
-void tag_list_done(struct tag_list *list)
-{
-	free(list->items);
-	*list = (struct tag_list){ 0 };
-}
-
-void stash_list_done(struct stash_list *list)
-{
-	free(list->items);
-	*list = (struct stash_list){ 0 };
-}
-
-void trash_list_done(struct trash_list *list)
-{
-	free(list->items);
-	*list = (struct trash_list){ 0 };
-}
-
-void operation_list_done(struct operation_list *list)
-{
-	free(list->items);
-	*list = (struct operation_list){ 0 };
-}
+LIST(volume_list, volume, volume_done)
+LIST(branch_list, branch, branch_done)
+LIST(snapshot_list, snapshot, snapshot_done)
+LIST(tag_list, tag, OWNS_NOTHING)
+LIST(stash_list, stash, OWNS_NOTHING)
+LIST(trash_list, trash_item, OWNS_NOTHING)
+LIST(operation_list, operation, OWNS_NOTHING)

@@ -153,7 +153,7 @@ struct operation {
 	char verb[16];		/* "import" */
 	char object[REF_SHORT]; /* the reference that it is about */
 	enum operation_state state;
-	uint64_t done_bytes;  /* of file contents */
+	uint64_t done_bytes;  /* of an import's archive; else of file contents */
 	uint64_t total_bytes; /* as its caller said; 0 = unknown */
 	int64_t started;
 	int64_t ended; /* 0: it runs */

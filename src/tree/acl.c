@@ -24,13 +24,19 @@ static const struct tag tags[] = {
 };
 
 /* The kernel wants them by tag; its tags count up in the right order. */
-static int compare(const void *left, const void *right)
+static int compare_entries(const void *left, const void *right)
 {
 	const struct posix_acl_xattr_entry *a = left, *b = right;
 
 	if (a->e_tag != b->e_tag)
 		return le16toh(a->e_tag) < le16toh(b->e_tag) ? -1 : 1;
 	return le32toh(a->e_id) < le32toh(b->e_id) ? -1 : le32toh(a->e_id) > le32toh(b->e_id);
+}
+
+static int fail_other_acl(struct fl_error *err)
+{
+	fl_fail(err, FL_UNSUPPORTED, "its ACL is none of POSIX");
+	return fl_hint(err, "make the archive without ACLs: `tar --no-acls`");
 }
 
 static int take_entry(struct text *value, int tag, int perms, int64_t id, struct fl_error *err)
@@ -51,7 +57,7 @@ static int take_entry(struct text *value, int tag, int perms, int64_t id, struct
 		text_add(value, (const char *)&entry, sizeof(entry));
 		return 0;
 	}
-	return fl_fail(err, FL_UNSUPPORTED, "its ACL is none of POSIX");
+	return fail_other_acl(err);
 }
 
 static int add_list(struct archive_entry *entry, int wanted, const char *name, struct attrs *attrs,
@@ -73,7 +79,8 @@ static int add_list(struct archive_entry *entry, int wanted, const char *name, s
 			return fl_failed(err);
 	}
 	count = (value.length - sizeof(header)) / sizeof(struct posix_acl_xattr_entry);
-	qsort(value.bytes + sizeof(header), count, sizeof(struct posix_acl_xattr_entry), compare);
+	qsort(value.bytes + sizeof(header), count, sizeof(struct posix_acl_xattr_entry),
+	      compare_entries);
 	attrs_add(attrs, name, value.bytes, value.length);
 	return 0;
 }
@@ -81,7 +88,7 @@ static int add_list(struct archive_entry *entry, int wanted, const char *name, s
 int acl_from_entry(struct archive_entry *entry, struct attrs *attrs, struct fl_error *err)
 {
 	if (archive_entry_acl_types(entry) & ~ARCHIVE_ENTRY_ACL_TYPE_POSIX1E)
-		return fl_fail(err, FL_UNSUPPORTED, "its ACL is none of POSIX");
+		return fail_other_acl(err);
 	if (add_list(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, ACL_ACCESS, attrs, err) < 0)
 		return fl_failed(err);
 	return add_list(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, ACL_DEFAULT, attrs, err);

@@ -104,8 +104,7 @@ static int copy_file(struct copy *copy, const struct walk_entry *entry, const st
 {
 	own_fd int to = -1;
 
-	if (place_make_file(&copy->places, place, &to, err) < 0 ||
-	    copy_contents(copy, entry, to, err) < 0)
+	if (place_make_file(place, &to, err) < 0 || copy_contents(copy, entry, to, err) < 0)
 		return fl_failed(err);
 	return attrs_apply(place->dir, place->name, to, attrs, err);
 }
@@ -113,13 +112,9 @@ static int copy_file(struct copy *copy, const struct walk_entry *entry, const st
 static int copy_symlink(struct copy *copy, const struct walk_entry *entry,
 			const struct place *place, const struct attrs *attrs, struct fl_error *err)
 {
-	char target[4096];
-	ssize_t length = readlinkat(entry->dir, entry->name, target, sizeof(target) - 1);
+	char target[PATH_MAX];
 
-	if (length < 0)
-		return fl_fail_errno(err, "cannot read the symbolic link");
-	target[length] = '\0';
-	if (place_make_symlink(&copy->places, place, target, err) < 0)
+	if (walk_target(entry, target, err) < 0 || place_make_symlink(place, target, err) < 0)
 		return fl_failed(err);
 	return attrs_apply(place->dir, place->name, -1, attrs, err);
 }
@@ -127,7 +122,7 @@ static int copy_symlink(struct copy *copy, const struct walk_entry *entry,
 static int copy_node(struct copy *copy, const struct walk_entry *entry, const struct place *place,
 		     const struct attrs *attrs, struct fl_error *err)
 {
-	if (place_make_node(&copy->places, place, entry->st.st_mode, entry->st.st_rdev, err) < 0)
+	if (place_make_node(place, entry->st.st_mode, entry->st.st_rdev, err) < 0)
 		return fl_failed(err);
 	return attrs_apply(place->dir, place->name, -1, attrs, err);
 }
@@ -138,7 +133,7 @@ static int copy_new(struct copy *copy, const struct walk_entry *entry, const str
 	own_attrs struct attrs attrs = { 0 };
 
 	if (S_ISDIR(entry->st.st_mode))
-		return place_make_dir(&copy->places, place, err);
+		return place_make_dir(place, err);
 	if (attrs_read(entry->dir, entry->name, entry->fd, &entry->st, &attrs, err) < 0)
 		return fl_failed(err);
 	switch (entry->st.st_mode & S_IFMT) {

@@ -23,7 +23,7 @@
 #define WRONG_FORMAT EILSEQ /* what libarchive says of bytes in no format that it knows */
 
 /* libarchive fails without a word where a compressed stream ends too early. */
-static const char *explain(struct archive *a)
+static const char *reason_of(struct archive *a)
 {
 	const char *why = archive_error_string(a);
 
@@ -32,7 +32,7 @@ static const char *explain(struct archive *a)
 
 static int damaged(struct archive *a, struct fl_error *err)
 {
-	fl_fail(err, FL_CORRUPT, "the archive is damaged or cut off: %s", explain(a));
+	fl_fail(err, FL_CORRUPT, "the archive is damaged or cut off: %s", reason_of(a));
 	return fl_hint(err, "make it anew, or send it again, whole");
 }
 
@@ -65,7 +65,7 @@ static ssize_t pull(struct archive *tar, void *arg, const void **ret)
 	n = archive_read_data(input->bytes, buffer, sizeof(buffer));
 	if (n < 0) {
 		input->broken = true;
-		archive_set_error(tar, archive_errno(input->bytes), "%s", explain(input->bytes));
+		archive_set_error(tar, archive_errno(input->bytes), "%s", reason_of(input->bytes));
 		return -1;
 	}
 	input->ended = n == 0;
@@ -166,6 +166,11 @@ static bool harmless(struct archive *tar)
 	const char *why = archive_error_string(tar);
 
 	return why && strstr(why, "can't be converted");
+}
+
+uint64_t input_read(const struct input *input)
+{
+	return (uint64_t)archive_filter_bytes(input->bytes, -1);
 }
 
 int input_next(struct input *input, struct archive_entry **ret, struct fl_error *err)

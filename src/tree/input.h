@@ -27,6 +27,9 @@ must_check int input_open(struct input *input, int fd, struct fl_error *err);
 void input_done(struct input *input);
 #define own_input own(input_done)
 
+/* How many bytes of the archive, as it is stored, were read. */
+uint64_t input_read(const struct input *input);
+
 /*
  * The next entry, borrowed until the next call; NULL at the end of an archive
  * that is whole, after its last byte was read.  Cut off or damaged is

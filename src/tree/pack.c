@@ -152,12 +152,10 @@ static int pack_file(struct pack *pack, const struct walk_entry *entry, struct p
 static int pack_symlink(struct pack *pack, const struct walk_entry *entry, struct pax_entry *pax,
 			struct fl_error *err)
 {
-	char target[4096];
-	ssize_t length = readlinkat(entry->dir, entry->name, target, sizeof(target) - 1);
+	char target[PATH_MAX];
 
-	if (length < 0)
-		return fl_fail_errno(err, "cannot read the symbolic link");
-	target[length] = '\0';
+	if (walk_target(entry, target, err) < 0)
+		return fl_failed(err);
 	pax->target = target;
 	return put(pack, pax, err);
 }

@@ -7,13 +7,14 @@
 #include <sys/stat.h>
 
 #include "base/fsat.h"
+#include "tree/walk.h"
 
 /*
  * Directories on the way are opened with openat2: beneath the root, through no
  * symbolic link at all.  The directory of the last entry stays open, because
- * the next one mostly goes into it too.  It stays right as long as no directory
- * is taken away or replaced, for nobody else works in this tree; so whatever
- * removes something forgets it.
+ * the next one mostly goes into it too.  It stays right: nobody else works in
+ * this tree, and what is removed here to make room lies in that directory and is
+ * never one on the way to it.
  */
 
 /* What one call of the kernel takes, with room for one more component. */
@@ -67,9 +68,9 @@ int place_normalize(const char *path, struct text *ret, struct fl_error *err)
 
 		if ((length != 1 || *p != '.') && add_component(ret, p, length, err) < 0)
 			return fl_failed(err);
-		if (++depth > PLACE_DEPTH)
+		if (++depth > WALK_DEPTH)
 			return fl_fail(err, FL_INVALID, "it lies more than %d directories deep",
-				       PLACE_DEPTH);
+				       WALK_DEPTH);
 		p += length;
 	}
 	return 0;
@@ -126,7 +127,8 @@ static int make_missing(const char *path, int *ret_fd, struct fl_error *err)
 	return 0;
 }
 
-static int explain(struct fl_error *err)
+/* Why the way to an entry cannot be gone. */
+static int explain_way(struct fl_error *err)
 {
 	if (err->code == FL_INVALID)
 		return fl_hint(err, "an entry must not lie behind a symbolic link; make the "
@@ -150,7 +152,7 @@ static int open_parent(struct places *places, const char *path, size_t length, b
 	if (rc == -FL_NOT_FOUND && make)
 		rc = make_missing(parent, &dir, err);
 	if (rc < 0)
-		return explain(err);
+		return explain_way(err);
 	forget(places);
 	places->dir = dir;
 	text_clear(&places->parent);
@@ -194,7 +196,7 @@ int place_open_dir(struct places *places, const char *path, int *ret_fd, struct 
 }
 
 /* After EEXIST: takes away what is there.  A directory only when it is empty. */
-static int make_room(struct places *places, const struct place *place, struct fl_error *err)
+static int make_room(const struct place *place, struct fl_error *err)
 {
 	struct stat st;
 
@@ -208,21 +210,18 @@ static int make_room(struct places *places, const struct place *place, struct fl
 		fl_fail(err, FL_INVALID, "there is a directory of that name that holds something");
 		return fl_hint(err, "the archive contradicts itself; make it anew");
 	}
-	/* The open parent is never the directory that went: this place is in it. */
 	return 0;
 }
 
 /* Each maker below tries, makes room, and tries once more. */
-static int again(struct places *places, const struct place *place, bool second,
-		 struct fl_error *err)
+static int again(const struct place *place, bool second, struct fl_error *err)
 {
 	if (errno != EEXIST || second)
 		return fl_fail_errno(err, "cannot make it");
-	return make_room(places, place, err);
+	return make_room(place, err);
 }
 
-int place_make_file(struct places *places, const struct place *place, int *ret_fd,
-		    struct fl_error *err)
+int place_make_file(const struct place *place, int *ret_fd, struct fl_error *err)
 {
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 
@@ -233,29 +232,27 @@ int place_make_file(struct places *places, const struct place *place, int *ret_f
 			*ret_fd = fd;
 			return 0;
 		}
-		if (again(places, place, second, err) < 0)
+		if (again(place, second, err) < 0)
 			return fl_failed(err);
 	}
 }
 
-int place_make_symlink(struct places *places, const struct place *place, const char *target,
-		       struct fl_error *err)
+int place_make_symlink(const struct place *place, const char *target, struct fl_error *err)
 {
 	for (bool second = false;; second = true) {
 		if (symlinkat(target, place->dir, place->name) == 0)
 			return 0;
-		if (again(places, place, second, err) < 0)
+		if (again(place, second, err) < 0)
 			return fl_failed(err);
 	}
 }
 
-int place_make_node(struct places *places, const struct place *place, mode_t mode, dev_t device,
-		    struct fl_error *err)
+int place_make_node(const struct place *place, mode_t mode, dev_t device, struct fl_error *err)
 {
 	for (bool second = false;; second = true) {
 		if (mknodat(place->dir, place->name, mode, device) == 0)
 			return 0;
-		if (again(places, place, second, err) < 0)
+		if (again(place, second, err) < 0)
 			return fl_failed(err);
 	}
 }
@@ -304,12 +301,12 @@ int place_make_link(struct places *places, const char *path, const char *target,
 				"file system allows");
 			return fl_hint(err, "have fewer hard links to one file");
 		}
-		if (again(places, &place, second, err) < 0)
+		if (again(&place, second, err) < 0)
 			return fl_failed(err);
 	}
 }
 
-int place_make_dir(struct places *places, const struct place *place, struct fl_error *err)
+int place_make_dir(const struct place *place, struct fl_error *err)
 {
 	for (bool second = false;; second = true) {
 		struct stat st;
@@ -323,7 +320,7 @@ int place_make_dir(struct places *places, const struct place *place, struct fl_e
 		    S_ISDIR(st.st_mode))
 			return 0;
 		errno = saved;
-		if (again(places, place, second, err) < 0)
+		if (again(place, second, err) < 0)
 			return fl_failed(err);
 	}
 }

@@ -16,7 +16,6 @@
 #include "base/text.h"
 
 #define PLACE_ROOT_FD 3
-#define PLACE_DEPTH 2048 /* levels of directories; the same as WALK_DEPTH */
 
 struct places {
 	struct text parent; /* the path whose directory `dir` is; valid when dir >= 0 */
@@ -52,15 +51,13 @@ must_check int place_open_dir(struct places *places, const char *path, int *ret_
 			      struct fl_error *err);
 
 /* These replace what is there, unless it is a directory that holds something. */
-must_check int place_make_file(struct places *places, const struct place *place, int *ret_fd,
+must_check int place_make_file(const struct place *place, int *ret_fd, struct fl_error *err);
+must_check int place_make_symlink(const struct place *place, const char *target,
+				  struct fl_error *err);
+must_check int place_make_node(const struct place *place, mode_t mode, dev_t device,
 			       struct fl_error *err);
-must_check int place_make_symlink(struct places *places, const struct place *place,
-				  const char *target, struct fl_error *err);
-must_check int place_make_node(struct places *places, const struct place *place, mode_t mode,
-			       dev_t device, struct fl_error *err);
 /* A further name for the file at the path `target`.  Its own name: nothing to do. */
 must_check int place_make_link(struct places *places, const char *path, const char *target,
 			       struct fl_error *err);
 /* A directory that is there already stays as it is. */
-must_check int place_make_dir(struct places *places, const struct place *place,
-			      struct fl_error *err);
+must_check int place_make_dir(const struct place *place, struct fl_error *err);

@@ -55,6 +55,12 @@ void report_bytes(struct report *report, uint64_t bytes)
 	progress(report);
 }
 
+void report_reached(struct report *report, uint64_t bytes)
+{
+	report->bytes = bytes;
+	progress(report);
+}
+
 int report_done(const struct report *report)
 {
 	return put_counts("done", report) < 0 ? 1 : 0;
@@ -75,7 +81,7 @@ int report_failed(const struct fl_error *err)
 	own_text struct text line = { 0 };
 	const char *fields[] = { err->text, err->hint, err->object };
 
-	text_add_format(&line, "failed %s", fl_codes[err->code].name);
+	text_add_format(&line, "failed %s\t%d", fl_codes[err->code].name, err->sys);
 	for (size_t i = 0; i < array_size(fields); i++) {
 		text_add_string(&line, "\t");
 		add_field(&line, fields[i]);

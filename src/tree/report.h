@@ -3,8 +3,11 @@
 /*
  * What the program tells the one that started it, on a descriptor of its own:
  * text lines `progress ENTRIES BYTES`, at most ten in a second, and at the end
- * exactly one `done ENTRIES BYTES` or `failed CODE<tab>TEXT<tab>HINT<tab>OBJECT`.
- * BYTES are of file contents.
+ * exactly one `done ENTRIES BYTES` or
+ * `failed CODE<tab>ERRNO<tab>TEXT<tab>HINT<tab>OBJECT`.  BYTES are of file
+ * contents; those of the archive, as it is stored, when one is unpacked: they can be
+ * compared to its size.  ERRNO is what the system said, a decimal number, or 0: a
+ * full quota (EDQUOT) has the code of a full file system, but another cure.
  */
 
 #include <stdint.h>
@@ -20,7 +23,8 @@ struct report {
 };
 
 void report_entry(struct report *report);
-void report_bytes(struct report *report, uint64_t bytes);
+void report_bytes(struct report *report, uint64_t bytes);   /* so many more */
+void report_reached(struct report *report, uint64_t bytes); /* so many in all */
 
 /* The last line.  Returns the exit status of the program: 0 when the line was written. */
 int report_done(const struct report *report);

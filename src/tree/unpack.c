@@ -1,6 +1,7 @@
 #include "tree/verbs.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -47,8 +48,7 @@ static int get_owner(struct archive_entry *entry, struct attrs *attrs, struct fl
 	/* The last number means "no change" to the kernel. */
 	if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
 		return fl_fail(err, FL_INVALID,
-			       "its owner %lld:%lld is no number of a user and a "
-			       "group",
+			       "its owner %lld:%lld is not the number of a user and a group",
 			       (long long)uid, (long long)gid);
 	attrs->uid = (uid_t)uid;
 	attrs->gid = (gid_t)gid;
@@ -65,7 +65,8 @@ static int get_xattrs(struct archive_entry *entry, struct attrs *attrs, struct f
 	while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
 		if (!name || !*name || strlen(name) > 255 || size > 65536)
 			return fl_fail(err, FL_INVALID,
-				       "it has an attribute that cannot be stored");
+				       "its attribute '%.100s' of %zu bytes cannot be stored",
+				       name ? name : "", size);
 		attrs_add(attrs, name, value, size);
 	}
 	return 0;
@@ -77,7 +78,8 @@ static int get_attrs(struct archive_entry *entry, struct attrs *attrs, struct fl
 	attrs->mtime.tv_sec = archive_entry_mtime(entry);
 	attrs->mtime.tv_nsec = archive_entry_mtime_nsec(entry);
 	if (attrs->mtime.tv_nsec < 0 || attrs->mtime.tv_nsec >= 1000000000)
-		return fl_fail(err, FL_INVALID, "its time is none");
+		return fl_fail(err, FL_INVALID, "its time has %ld nanoseconds",
+			       attrs->mtime.tv_nsec);
 	if (get_owner(entry, attrs, err) < 0 || get_xattrs(entry, attrs, err) < 0)
 		return fl_failed(err);
 	return acl_from_entry(entry, attrs, err);
@@ -133,7 +135,7 @@ static int write_contents(struct unpack *u, int fd, struct fl_error *err)
 			return fl_fail(err, FL_CORRUPT, "its contents go beyond its size");
 		if (write_all(fd, bytes, length, offset, err) < 0)
 			return fl_failed(err);
-		report_bytes(u->report, length);
+		report_reached(u->report, input_read(&u->input));
 	}
 	if (rc < 0)
 		return fl_failed(err);
@@ -153,7 +155,7 @@ static int make_file(struct unpack *u, const struct place *place, const struct a
 {
 	own_fd int fd = -1;
 
-	if (place_make_file(&u->places, place, &fd, err) < 0 || write_contents(u, fd, err) < 0)
+	if (place_make_file(place, &fd, err) < 0 || write_contents(u, fd, err) < 0)
 		return fl_failed(err);
 	return attrs_apply(place->dir, place->name, fd, attrs, err);
 }
@@ -165,11 +167,11 @@ static int make_symlink(struct unpack *u, const struct place *place, const struc
 
 	if (!target || !*target)
 		return fl_fail(err, FL_INVALID, "it is a symbolic link to nothing");
-	if (strlen(target) >= 4096)
+	if (strlen(target) >= PATH_MAX)
 		return fl_fail(err, FL_INVALID,
-			       "it is a symbolic link to a path longer than 4095 "
-			       "bytes");
-	if (place_make_symlink(&u->places, place, target, err) < 0)
+			       "it is a symbolic link to a path longer than %d bytes",
+			       PATH_MAX - 1);
+	if (place_make_symlink(place, target, err) < 0)
 		return fl_failed(err);
 	return attrs_apply(place->dir, place->name, -1, attrs, err);
 }
@@ -187,7 +189,7 @@ static int make_node(struct unpack *u, const struct place *place, const struct a
 		device = makedev((unsigned)archive_entry_rdevmajor(u->entry),
 				 (unsigned)archive_entry_rdevminor(u->entry));
 	}
-	if (place_make_node(&u->places, place, attrs->mode, device, err) < 0)
+	if (place_make_node(place, attrs->mode, device, err) < 0)
 		return fl_failed(err);
 	return attrs_apply(place->dir, place->name, -1, attrs, err);
 }
@@ -195,7 +197,7 @@ static int make_node(struct unpack *u, const struct place *place, const struct a
 static int make_dir(struct unpack *u, const struct place *place, const struct attrs *attrs,
 		    struct fl_error *err)
 {
-	if (place->name && place_make_dir(&u->places, place, err) < 0)
+	if (place->name && place_make_dir(place, err) < 0)
 		return fl_failed(err);
 	return spool_add(&u->spool, PLACE_ROOT_FD, text_get(&u->path), attrs, err);
 }
@@ -248,6 +250,14 @@ static int unpack_entry(struct unpack *u, const char *path, struct fl_error *err
 	return make_link(u, link, err);
 }
 
+static int fail_entry(const char *path, struct fl_error *err)
+{
+	if (err->code == FL_INVALID)
+		(void)fl_hint(err, "make the archive anew without it: `tar --exclude NAME`");
+	(void)fl_object(err, "%.150s", path);
+	return fl_wrap(err, "entry '%.200s'", path);
+}
+
 /* A directory may have been replaced since by something else; then nothing is left to do. */
 static int finish_dir(void *arg, const char *path, const struct attrs *attrs, struct fl_error *err)
 {
@@ -260,10 +270,8 @@ static int finish_dir(void *arg, const char *path, const struct attrs *attrs, st
 
 		return gone ? 0 : fl_failed(err);
 	}
-	if (attrs_apply(-1, NULL, fd, attrs, err) < 0) {
-		fl_object(err, "%.150s", path);
-		return fl_wrap(err, "entry '%.200s'", *path ? path : "./");
-	}
+	if (attrs_apply(-1, NULL, fd, attrs, err) < 0)
+		return fail_entry(*path ? path : "./", err);
 	return 0;
 }
 
@@ -276,15 +284,16 @@ static int unpack_all(struct unpack *u, struct fl_error *err)
 	for (;;) {
 		if (input_next(&u->input, &u->entry, err) < 0)
 			return fl_failed(err);
+		report_reached(u->report, input_read(&u->input));
 		if (!u->entry)
 			break;
 		path = archive_entry_pathname(u->entry);
-		if (!path)
-			return fl_fail(err, FL_INVALID, "the archive has an entry without a name");
-		if (unpack_entry(u, path, err) < 0) {
-			(void)fl_object(err, "%.150s", path);
-			return fl_wrap(err, "entry '%.200s'", path);
+		if (!path) {
+			fl_fail(err, FL_INVALID, "the archive has an entry without a name");
+			return fl_hint(err, "the archive contradicts itself; make it anew");
 		}
+		if (unpack_entry(u, path, err) < 0)
+			return fail_entry(path, err);
 		report_entry(u->report);
 	}
 	return spool_each(&u->spool, finish_dir, u, err);

@@ -54,7 +54,7 @@ static int open_entry(struct walk_entry *entry, int *ret_fd, bool *ret_mounted,
 }
 
 /* What failed may have failed because the entry is not there any more, or is another one. */
-static int explain(const struct walk_entry *entry, struct fl_error *err)
+static int blame_change(const struct walk_entry *entry, struct fl_error *err)
 {
 	struct stat st;
 
@@ -82,7 +82,7 @@ static int visit(struct walker *walker, struct walk_entry *entry, struct fl_erro
 	if (mounted && S_ISREG(entry->st.st_mode))
 		return 0;
 	if (walker->verbs->entry(walker->arg, entry, err) < 0)
-		return explain(entry, err);
+		return blame_change(entry, err);
 	if (S_ISDIR(entry->st.st_mode) && !mounted && visit_directory(walker, entry, err) < 0)
 		return fl_failed(err);
 	entry->path = text_get(&walker->path); /* it moves when it grows */
@@ -161,6 +161,16 @@ int walk(int root, const struct walk_verbs *verbs, void *arg, struct fl_error *e
 	rc = visit(&walker, &entry, err);
 	text_done(&walker.path);
 	return rc;
+}
+
+int walk_target(const struct walk_entry *entry, char ret[static PATH_MAX], struct fl_error *err)
+{
+	ssize_t length = readlinkat(entry->dir, entry->name, ret, PATH_MAX - 1);
+
+	if (length < 0)
+		return fl_fail_errno(err, "cannot read the symbolic link");
+	ret[length] = '\0';
+	return 0;
 }
 
 int walk_data(int fd, off_t size, off_t *from, off_t *ret_to, struct fl_error *err)

@@ -8,12 +8,13 @@
  * comes as it is but with nothing in it.
  */
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/own.h"
 
-#define WALK_DEPTH 2048
+#define WALK_DEPTH 2048 /* levels of directories; a tree that is made has no more either */
 
 struct walk_entry {
 	int dir; /* where it lies */
@@ -31,6 +32,10 @@ struct walk_verbs {
 
 /* An entry that vanishes or changes its kind while it is looked at is FL_BUSY. */
 must_check int walk(int root, const struct walk_verbs *verbs, void *arg, struct fl_error *err);
+
+/* Where a symbolic link points. */
+must_check int walk_target(const struct walk_entry *entry, char ret[static PATH_MAX],
+			   struct fl_error *err);
 
 /* Room in a file from `*from` on: the next data is [*from, *ret_to).  0 when only a hole is left.
  */

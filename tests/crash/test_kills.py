@@ -14,6 +14,7 @@ import time
 import here
 import cleanup
 import tap
+from archives import archive, bring, contents, fetch
 from flocker import Failure, Gone, Host, LONG, MIB
 from tap import equal, test, true
 
@@ -82,6 +83,16 @@ class Client:
         host.branch(f"{self.volume}/{name}")
         self.branches[name] = marker
 
+    def bring(self):
+        marker = self.marker()
+        name = f"i{self.count}"
+        bring(host, f"{self.volume}/{name}", archive({"marker": marker.encode()}))
+        self.branches[name] = marker
+
+    def fetch(self):
+        marker = self.write()
+        equal(contents(fetch(host, self.volume))["marker"], marker.encode(), "what was exported")
+
     def destroy(self):
         if not self.branches:
             return
@@ -112,8 +123,9 @@ class Client:
         host.delete("/v1/stash", ref=f"stash/{number}@{self.volume}")
 
     def work(self):
-        verbs = [self.snapshot] * 4 + [self.unnamed] * 3 + [self.shared, self.tag, self.branch,
-                                                            self.destroy, self.rollback, self.drop]
+        verbs = [self.snapshot] * 4 + [self.unnamed] * 3 + [self.shared, self.tag, self.branch, self.bring,
+                                                            self.fetch, self.destroy, self.rollback,
+                                                            self.drop]
         try:
             while True:
                 self.random.choice(verbs)()

@@ -67,7 +67,7 @@ static int restore_head(struct pool *pool, struct fl_error *err)
 
 static int create_staging(struct pool *pool, struct fl_error *err)
 {
-	return call(pool, staging_create, &swapping, err);
+	return call(pool, staging_create, &swapping, NULL, err);
 }
 
 static int adopt_staging(struct pool *pool, struct fl_error *err)

@@ -1,4 +1,5 @@
-/* account, limit, usage, occupied: on pools that count, and on those that do not. */
+/* account, unaccount, limit, usage, usages, occupied: on pools that count, and on those that do
+ * not. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,29 +28,37 @@ static struct pool *counting(void)
 	return pool;
 }
 
-/* 0, or the errno that ended it; synced, so that the space is allocated. */
-static int fill(struct pool *pool, const struct uuid *branch, const char *name, uint64_t bytes)
+/* 0, or the errno that ended it. */
+static int fill_tree(struct pool *pool, const struct tree *where, const char *name, uint64_t bytes,
+		     bool sync)
 {
 	static char block[1 << 20];
-	const struct tree head = tree_head(branch);
 	struct fl_error err = { 0 };
 	int tree, file, failure = 0;
 
 	for (size_t i = 0; i < sizeof(block); i++)
 		block[i] = (char)(i * i >> 3);
-	check_ok(call(pool, tree_open, &head, &tree, &err));
+	check_ok(call(pool, tree_open, where, &tree, &err));
 	file = openat(tree, name, O_CREAT | O_WRONLY, 0644);
 	if (file < 0)
 		failure = errno;
 	for (uint64_t done = 0; !failure && done < bytes; done += sizeof(block))
 		if (write(file, block, sizeof(block)) < 0)
 			failure = errno;
-	if (!failure && fsync(file) < 0)
+	if (!failure && sync && fsync(file) < 0)
 		failure = errno;
 	if (file >= 0)
 		close(file);
 	close(tree);
 	return failure;
+}
+
+/* Synced, so that the space is allocated. */
+static int fill(struct pool *pool, const struct uuid *branch, const char *name, uint64_t bytes)
+{
+	const struct tree head = tree_head(branch);
+
+	return fill_tree(pool, &head, name, bytes, true);
 }
 
 static uint64_t used(struct pool *pool, enum account account, const struct uuid *uuid)
@@ -80,6 +89,10 @@ static void a_pool_says_whether_it_counts(void)
 	check_code(FL_UNSUPPORTED, call(pool, limit, &group, MEBIBYTE, &err));
 	check(err.hint[0]);
 	check_ok(call(pool, usage, ACCOUNT_BRANCH, &branch_a, &usage, &err));
+	check(!usage.known);
+	usage.known = true;
+	check_ok(call(pool, usages, &(struct account_name){ ACCOUNT_BRANCH, branch_a }, 1, &usage,
+		      &err));
 	check(!usage.known);
 }
 
@@ -134,6 +147,66 @@ static void a_limit_stops_writing_and_nothing_else(void)
 	check(fill(pool, &branch_a, "much", 64 * MEBIBYTE) == 0);
 }
 
+/* What is half-made counts like a head, which it becomes. */
+static void what_is_in_staging_counts_for_its_branch(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct uuid operation = uuid_new();
+	const struct tree staging = tree_staging(&operation);
+
+	if (!pool)
+		return;
+	check_ok(call(pool, limit, &group, 16 * MEBIBYTE, &err));
+	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
+	check_ok(call(pool, account, &branch_b, &group, &err));
+	check_ok(call(pool, staging_create, &operation, &branch_b, &err));
+	check(fill_tree(pool, &staging, "some", 4 * MEBIBYTE, true) == 0);
+	check(used(pool, ACCOUNT_BRANCH, &branch_b) >= 4 * MEBIBYTE);
+	check(used(pool, ACCOUNT_GROUP, &group) >= 12 * MEBIBYTE);
+	check(fill_tree(pool, &staging, "much", 64 * MEBIBYTE, true) == EDQUOT);
+	check_ok(call(pool, head_restore, &staging, &branch_b, &err));
+	check(used(pool, ACCOUNT_GROUP, &group) <= 16 * MEBIBYTE);
+	check(fill(pool, &branch_b, "more", 64 * MEBIBYTE) == EDQUOT);
+}
+
+/* Not when its space is free again, but at once; unwritten pages of it too. */
+static void what_came_to_nothing_counts_no_more(void)
+{
+	static const struct uuid other = { { 8, 8, [15] = 80 } };
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct uuid operation = uuid_new(), another = uuid_new();
+	const struct tree staging = tree_staging(&operation), second = tree_staging(&another);
+	struct usage usage;
+
+	if (!pool)
+		return;
+	check_ok(call(pool, limit, &group, 16 * MEBIBYTE, &err));
+	check_ok(call(pool, account, &branch_b, &group, &err));
+	check_ok(call(pool, staging_create, &operation, &branch_b, &err));
+	check(fill_tree(pool, &staging, "some", 4 * MEBIBYTE, true) == 0);
+	check(fill_tree(pool, &staging, "more", 8 * MEBIBYTE, false) == 0);
+	check_ok(call(pool, unaccount, &staging, &branch_b, NULL, &err));
+	check_ok(call(pool, unaccount, &staging, &branch_b, NULL, &err));
+	check(used(pool, ACCOUNT_GROUP, &group) < MEBIBYTE);
+	check_ok(call(pool, usage, ACCOUNT_BRANCH, &branch_b, &usage, &err));
+	check(!usage.known);
+	check(fill(pool, &branch_a, "file", 15 * MEBIBYTE) == 0);
+	check_ok(call(pool, tree_delete, &staging, &err));
+	/* With its group, and with one where the tree is missing. */
+	check_ok(call(pool, limit, &other, MEBIBYTE, &err));
+	check_ok(call(pool, account, &branch_b, &other, &err));
+	check_ok(call(pool, staging_create, &another, &branch_b, &err));
+	check_ok(call(pool, unaccount, &second, &branch_b, &other, &err));
+	check_ok(call(pool, tree_delete, &second, &err));
+	check_ok(call(pool, account, &branch_b, &other, &err));
+	check_ok(call(pool, unaccount, &second, &branch_b, &other, &err));
+	check_ok(call(pool, usage, ACCOUNT_GROUP, &other, &usage, &err));
+	check(!usage.known);
+	check(used(pool, ACCOUNT_GROUP, &group) >= 15 * MEBIBYTE);
+}
+
 static void a_limit_is_kept_over_reopening(void)
 {
 	struct fl_error err = { 0 };
@@ -178,6 +251,34 @@ static void groups_of_deleted_trees_are_removed(void)
 	check(usage.known);
 }
 
+static void many_are_asked_about_at_once(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct account_name names[] = {
+		{ ACCOUNT_GROUP, group },
+		{ ACCOUNT_BRANCH, branch_b },
+		{ ACCOUNT_BRANCH, branch_a },
+		{ ACCOUNT_GROUP, branch_a }, /* a branch is no group */
+	};
+	struct usage usages[4];
+
+	if (!pool)
+		return;
+	check_ok(call(pool, limit, &group, 16 * MEBIBYTE, &err));
+	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
+	check_ok(call(pool, sync, &err));
+	check_ok(call(pool, usages, names, 4, usages, &err));
+	check(usages[0].known && usages[0].limit == 16 * MEBIBYTE);
+	check(usages[0].bytes == used(pool, ACCOUNT_GROUP, &group));
+	check(!usages[1].known && !usages[3].known);
+	check(usages[2].known && usages[2].limit == 0);
+	check(usages[2].bytes == used(pool, ACCOUNT_BRANCH, &branch_a));
+	check_ok(call(pool, limit, &group, 0, &err));
+	check_ok(call(pool, usages, names, 1, usages, &err));
+	check(usages[0].known && usages[0].limit == 0);
+}
+
 static void a_tree_is_as_large_as_its_files(void)
 {
 	struct fl_error err = { 0 };
@@ -212,8 +313,11 @@ int main(int argc, char **argv)
 				  CHECK(a_pool_says_whether_it_counts),
 				  CHECK(what_heads_allocate_counts_for_branch_and_group),
 				  CHECK(a_limit_stops_writing_and_nothing_else),
+				  CHECK(what_is_in_staging_counts_for_its_branch),
+				  CHECK(what_came_to_nothing_counts_no_more),
 				  CHECK(a_limit_is_kept_over_reopening),
 				  CHECK(groups_of_deleted_trees_are_removed),
+				  CHECK(many_are_asked_about_at_once),
 				  CHECK(a_tree_is_as_large_as_its_files),
 				  CHECK_END,
 			  });

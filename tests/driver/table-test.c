@@ -61,6 +61,8 @@ static void a_driver_is_found_by_name(void)
 	check_string("btrfs", driver->name);
 	check_code(FL_INVALID, driver_find("ext4", &driver, &err));
 	check(strstr(err.text, "ext4") && strstr(err.hint, "btrfs") && !strstr(err.hint, "mem"));
+	for (const struct storage_driver *s = storage_drivers; s->name; s++)
+		check_ok(driver_find(s->name, &driver, &err));
 }
 
 static void trees_have_names_for_messages(void)

@@ -260,8 +260,8 @@ static void a_staging_tree_is_empty_and_becomes_a_head(void)
 	uint64_t id;
 	int fd = -1, r;
 
-	check_ok(call(pool, staging_create, &operation, &err));
-	check_code(FL_EXISTS, call(pool, staging_create, &operation, &err));
+	check_ok(call(pool, staging_create, &operation, NULL, &err));
+	check_code(FL_EXISTS, call(pool, staging_create, &operation, NULL, &err));
 	CHECK_LISTS(pool, &staging);
 	r = call(pool, tree_open, &staging, &fd, &err);
 	if (r != -FL_UNSUPPORTED) {
@@ -292,7 +292,7 @@ static void a_staging_tree_never_replaces_a_head(void)
 
 	check_ok(call(pool, head_create, &branch, &err));
 	write_to(&head, "file", "mine");
-	check_ok(call(pool, staging_create, &operation, &err));
+	check_ok(call(pool, staging_create, &operation, NULL, &err));
 	check_code(FL_EXISTS, call(pool, head_restore, &staging, &branch, &err));
 	check_code(FL_NOT_FOUND, call(pool, head_restore, &missing, &other, &err));
 	check_holds(pool, &head, "file", "mine");

@@ -2,6 +2,7 @@
 
 #include "suite.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -249,6 +250,48 @@ static void read_only_stops_files_that_are_open(void)
 	check_ok(call(pool, conceal, root(), &err));
 }
 
+/* Stopping changes the heads themselves, and so does going on: also one that is over its limit. */
+static void read_only_stops_and_goes_on_beyond_a_limit(void)
+{
+	static const struct uuid group = { { 7, 7, [15] = 70 } };
+	const uint64_t mebibyte = UINT64_C(1) << 20;
+	static char block[2 << 20] = "text";
+	struct fl_error err = { 0 };
+	struct scene scene;
+	struct pool *pool = set_scene(&scene);
+	struct pool_stats stats;
+	struct usage usage;
+	int file;
+
+	check_ok(call(pool, stats, &stats, &err));
+	if (!stats.quota || bench_spec()->kind == POOL_DIRECTORY)
+		return;
+	check_ok(call(pool, account, &scene.head.uuid, &group, &err));
+	check_ok(call(pool, expose, root(), &err));
+	for (int i = 0; i < 2; i++) {
+		file = open(path_of(pool, &scene.head, "file"), O_WRONLY | O_CLOEXEC);
+		check(file >= 0);
+		if (i == 0) {
+			check(write(file, block, sizeof(block)) == sizeof(block));
+			check(fsync(file) == 0);
+			check_ok(call(pool, limit, &group, mebibyte, &err));
+		}
+		check_ok(call(pool, set_read_only, true, &err));
+		close(file);
+		if (i == 0)
+			check_ok(call(pool, set_read_only, false, &err));
+	}
+	pool = reopened(); /* stopped, as after a crash */
+	check_ok(call(pool, usage, ACCOUNT_GROUP, &group, &usage, &err));
+	check(usage.known && usage.bytes > mebibyte && usage.limit == mebibyte);
+	check_ok(call(pool, expose, root(), &err));
+	file = open(path_of(pool, &scene.head, "file"), O_WRONLY | O_CLOEXEC);
+	check(file >= 0);
+	check(write(file, block, sizeof(block)) < 0 && errno == EDQUOT);
+	close(file);
+	check_ok(call(pool, conceal, root(), &err));
+}
+
 int main(int argc, char **argv)
 {
 	return suite_main(argc, argv, DRIVER_CAN_EXPOSE,
@@ -261,6 +304,7 @@ int main(int argc, char **argv)
 				  CHECK(what_an_earlier_process_made_visible_is_kept),
 				  CHECK(what_is_left_of_another_pool_is_replaced),
 				  CHECK(read_only_stops_files_that_are_open),
+				  CHECK(read_only_stops_and_goes_on_beyond_a_limit),
 				  CHECK_END,
 			  });
 }

@@ -27,7 +27,7 @@ static const char script[] =
 	"copy)	cp /proc/self/fd/5/f /proc/self/fd/3/f;;\n"
 	"esac\n"
 	"case \"$word\" in\n"
-	"bad)	printf 'failed corrupt\\tnot an archive\\tlook at it\\tsome/file\\n' >&4; exit "
+	"bad)	printf 'failed corrupt\\t0\\tnot an archive\\tlook at it\\tsome/file\\n' >&4; exit "
 	"0;;\n"
 	"crash)	kill -SEGV $$;;\n"
 	"wait)	exec sleep 1000;;\n"
@@ -90,7 +90,7 @@ static void begin(void)
 
 struct archive {
 	const char *contents;
-	bool (*complete)(void *arg);
+	bool (*cut)(void *arg);
 	const struct uuid *operation;
 	const char *directory;
 };
@@ -100,7 +100,7 @@ static int import(const char *name, const struct archive *archive, struct operat
 	struct ref ref = reference(name);
 	struct import_options options = { .ref = &ref,
 					  .fd = -1,
-					  .complete = archive->complete,
+					  .cut = archive->cut,
 					  .operation = archive->operation,
 					  .directory = archive->directory };
 	own_fd int fd = -1;
@@ -193,14 +193,14 @@ static void an_archive_becomes_a_branch_and_a_directory_a_volume(void)
 	check_file("third/trunk", "copied");
 }
 
-static bool not_whole(void *arg)
+static bool is_cut(void *arg)
 {
-	return false;
+	return true;
 }
 
 static void what_fails_leaves_a_record_alone(void)
 {
-	struct uuid bad = uuid_new(), crash = uuid_new(), cut = uuid_new();
+	struct uuid bad = uuid_new(), crash = uuid_new();
 	struct operation done;
 
 	begin();
@@ -214,13 +214,30 @@ static void what_fails_leaves_a_record_alone(void)
 		   import("x", &(struct archive){ "crash", .operation = &crash }, &done));
 	check(strstr(err.text, "by signal 11") != NULL);
 	check_nothing("x");
-	check_code(FL_INVALID, import("x", &(struct archive){ "some", not_whole, &cut }, &done));
-	check_nothing("x");
-	check(look(&cut).state == OPERATION_FAILED);
-	check_code(FL_EXISTS, import("x", &(struct archive){ "some", .operation = &cut }, &done));
+	check_code(FL_EXISTS, import("x", &(struct archive){ "some", .operation = &bad }, &done));
 	check_code(FL_NOT_FOUND,
 		   import("x", &(struct archive){ .directory = "/nowhere/at/all" }, &done));
 	check_nothing("x");
+}
+
+/* Whatever the program thinks of what came: neither good nor bad is what the sender meant. */
+static void an_archive_that_was_cut_cancels_its_import(void)
+{
+	static const char *const archives[] = { "some", "bad", "crash" };
+	struct operation done;
+
+	begin();
+	for (size_t i = 0; i < array_size(archives); i++) {
+		struct uuid id = uuid_new();
+
+		check_code(FL_SYSTEM,
+			   import("x", &(struct archive){ archives[i], is_cut, &id }, &done));
+		check(fl_is_cancelled(&err));
+		check_string("importing 'x': the archive ended before all of it had come",
+			     err.text);
+		check_nothing("x");
+		check(look(&id).state == OPERATION_CANCELLED);
+	}
 }
 
 static void *cancel_soon(void *arg)
@@ -288,6 +305,8 @@ static void an_export_is_one_instant_of_a_branch_or_a_snapshot(void)
 		check(look(&id).state == OPERATION_RUNNING);
 		got = read_all(export_fd(export));
 		check_ok(export_finish(export, &err));
+		check(look(&id).state == OPERATION_RUNNING);
+		export_end(export, true);
 		check_string("content", got);
 		check(look(&id).state == OPERATION_DONE);
 		check_nothing("x");
@@ -306,8 +325,31 @@ static void an_export_that_is_not_whole_says_so(void)
 	export = start_export("odd", &id);
 	free(read_all(export_fd(export)));
 	check_code(FL_CORRUPT, export_finish(export, &err));
+	export_end(export, false);
 	check(look(&id).state == OPERATION_FAILED);
 	check_nothing("x");
+}
+
+static void an_export_is_done_when_it_was_taken(void)
+{
+	struct uuid id = uuid_new();
+	struct operation done;
+	struct export *export;
+
+	begin();
+	check_ok(import("left", &(struct archive){ "content" }, &done));
+	export = start_export("left", &id);
+	free(read_all(export_fd(export)));
+	check_ok(export_finish(export, &err));
+	export_end(export, false);
+	check(look(&id).state == OPERATION_CANCELLED);
+	check_string("its reader went away before its end", look(&id).error.text);
+	check_nothing("x");
+}
+
+static void count_calls(void *arg)
+{
+	++*(int *)arg;
 }
 
 static void a_reader_that_goes_ends_an_export(void)
@@ -315,17 +357,27 @@ static void a_reader_that_goes_ends_an_export(void)
 	struct operation done;
 	struct uuid gone = uuid_new(), cancelled = uuid_new();
 	struct export *export;
+	int calls = 0;
 
 	begin();
 	check_ok(import("long", &(struct archive){ "fine" }, &done));
 	check_ok(
 		fsat_write(AT_FDCWD, path_of("mnt/long/trunk/f"), "endless", 7, 0644, false, &err));
-	export_abort(start_export("long", &gone));
-	check(look(&gone).state == OPERATION_CANCELLED);
+	export = start_export("long", &gone);
+	export_on_cancel(export, count_calls, &calls);
+	export_end(export, false);
+	check(look(&gone).state == OPERATION_CANCELLED && calls == 0);
 	export = start_export("long", &cancelled);
+	export_on_cancel(export, count_calls, &calls);
 	check_ok(engine_operation_cancel(engine, &cancelled, &err));
+	check(calls == 1);
+	export_on_cancel(export, count_calls, &calls);
+	check(calls == 2);
 	free(read_all(export_fd(export)));
 	check_code(FL_SYSTEM, export_finish(export, &err));
+	check(fl_is_cancelled(&err));
+	export_end(export, false);
+	check_string("it was cancelled", look(&cancelled).error.text);
 	check(look(&cancelled).state == OPERATION_CANCELLED);
 	check_nothing("x");
 }
@@ -339,9 +391,11 @@ static int run(int argc, char **argv)
 					CHECK(an_archive_becomes_a_volume_with_a_snapshot),
 					CHECK(an_archive_becomes_a_branch_and_a_directory_a_volume),
 					CHECK(what_fails_leaves_a_record_alone),
+					CHECK(an_archive_that_was_cut_cancels_its_import),
 					CHECK(an_import_is_cancelled),
 					CHECK(an_export_is_one_instant_of_a_branch_or_a_snapshot),
 					CHECK(an_export_that_is_not_whole_says_so),
+					CHECK(an_export_is_done_when_it_was_taken),
 					CHECK(a_reader_that_goes_ends_an_export),
 					CHECK_END,
 				});

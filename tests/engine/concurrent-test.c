@@ -6,14 +6,11 @@
 
 #include "tests/engine/fixture.h"
 
-#include <unistd.h>
-
 #include "base/text.h"
 
 #define CLIENTS 64
 #define ROUNDS 40
 #define VOLUMES 3
-#define DEADLINE 300 /* seconds; then the test has hung, and SIGALRM ends it */
 
 struct client {
 	struct engine *engine;
@@ -214,7 +211,6 @@ static void sixty_four_clients_leave_an_agreeing_state(void)
 	own_free char *before = NULL, *after = NULL;
 	struct fixture fixture;
 
-	alarm(DEADLINE);
 	fixture_begin(&fixture);
 	run_clients(&fixture);
 	engine_care(fixture.engine);
@@ -224,7 +220,6 @@ static void sixty_four_clients_leave_an_agreeing_state(void)
 	after = describe(&fixture);
 	check_same_state(before, after, "after a restart");
 	fixture_end(&fixture);
-	alarm(0);
 }
 
 int main(int argc, char **argv)

@@ -19,72 +19,24 @@ struct verb {
 
 /* --- what the verbs run on ------------------------------------------------ */
 
-static int do_snapshot(struct engine *engine, const char *text, const char *name,
-		       struct fl_error *err)
-{
-	const struct snapshot_options options = { .name = name, .reason = REASON_USER };
-	struct snapshot_list list = { 0 };
-	struct ref ref = reference(text);
-	int r = engine_snapshot(engine, &ref, 1, &options, &list, err);
-
-	snapshot_list_done(&list);
-	return r;
-}
-
-static int do_create(struct engine *engine, const char *name, const char *from,
-		     struct fl_error *err)
-{
-	struct ref ref = from ? reference(from) : (struct ref){ 0 };
-	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
-	struct volume volume = { 0 };
-	int r = engine_create(engine, &options, &volume, err);
-
-	volume_done(&volume);
-	return r;
-}
-
-static int do_branch(struct engine *engine, const char *name, const char *from,
-		     struct fl_error *err)
-{
-	struct ref ref = reference(name), source = from ? reference(from) : (struct ref){ 0 };
-	struct branch branch = { 0 };
-	int r = engine_branch(engine, &ref, from ? &source : NULL, &branch, err);
-
-	branch_done(&branch);
-	return r;
-}
-
-static int do_rollback(struct engine *engine, const char *branch, const char *target,
-		       struct fl_error *err)
-{
-	struct ref ref = reference(branch), to = reference(target);
-	struct rollback rollback = { 0 };
-	int r = engine_rollback(engine, &ref, &to, &rollback, err);
-
-	rollback_done(&rollback);
-	return r;
-}
-
 static void prepare_volume(struct fixture *fixture)
 {
 	struct fl_error err;
 
-	check_ok(do_create(fixture->engine, "data", NULL, &err));
+	check_ok(make_volume(fixture->engine, "data", NULL, &err));
 	write_head(fixture, "data", "one");
-	check_ok(do_snapshot(fixture->engine, "data", "one", &err));
+	check_ok(take_snapshot(fixture->engine, "data", "one", &err));
 	write_head(fixture, "data", "two");
 }
 
 static void prepare_family(struct fixture *fixture)
 {
-	struct ref tag = reference("v1@data"), at = reference("data@{one}");
-	struct tag made = { 0 };
 	struct fl_error err;
 
 	prepare_volume(fixture);
-	check_ok(do_branch(fixture->engine, "data/test", "data@{one}", &err));
-	check_ok(do_snapshot(fixture->engine, "data/test", NULL, &err));
-	check_ok(engine_tag(fixture->engine, &tag, &at, &made, &err));
+	check_ok(make_branch(fixture->engine, "data/test", "data@{one}", &err));
+	check_ok(take_snapshot(fixture->engine, "data/test", NULL, &err));
+	check_ok(make_tag(fixture->engine, "v1@data", "data@{one}", &err));
 }
 
 /* A stash, and nothing else half-done: the caretaker has passed. */
@@ -93,7 +45,7 @@ static void prepare_stash(struct fixture *fixture)
 	struct fl_error err;
 
 	prepare_family(fixture);
-	check_ok(do_rollback(fixture->engine, "data", "v1@data", &err));
+	check_ok(roll_back(fixture->engine, "data", "v1@data", &err));
 	engine_care(fixture->engine);
 }
 
@@ -102,26 +54,24 @@ static void prepare_spare(struct fixture *fixture)
 	struct fl_error err;
 
 	prepare_volume(fixture);
-	check_ok(do_snapshot(fixture->engine, "data", "spare", &err));
-	check_ok(do_snapshot(fixture->engine, "data", "last", &err));
+	check_ok(take_snapshot(fixture->engine, "data", "spare", &err));
+	check_ok(take_snapshot(fixture->engine, "data", "last", &err));
 }
 
 static void prepare_trash(struct fixture *fixture)
 {
-	struct ref ref = reference("data");
 	struct fl_error err;
 
 	prepare_stash(fixture);
-	check_ok(engine_destroy(fixture->engine, &ref, NULL, &err));
+	check_ok(destroy(fixture->engine, "data", &err));
 }
 
 static void prepare_branch_trash(struct fixture *fixture)
 {
-	struct ref ref = reference("data/test");
 	struct fl_error err;
 
 	prepare_stash(fixture);
-	check_ok(engine_destroy(fixture->engine, &ref, NULL, &err));
+	check_ok(destroy(fixture->engine, "data/test", &err));
 }
 
 static int find_retired(void *arg, const struct tree *tree, const struct tree_info *info,
@@ -139,7 +89,7 @@ static void prepare_late_write(struct fixture *fixture)
 	struct fl_error err;
 
 	prepare_family(fixture);
-	check_ok(do_rollback(fixture->engine, "data", "v1@data", &err));
+	check_ok(roll_back(fixture->engine, "data", "v1@data", &err));
 	check_ok(driver_of(fixture->engine)
 			 ->list(fixture->engine->pool, find_retired, &retired, &err));
 	check(retired.kind == TREE_RETIRED);
@@ -150,22 +100,22 @@ static void prepare_late_write(struct fixture *fixture)
 
 static int run_create(struct engine *engine, struct fl_error *err)
 {
-	return do_create(engine, "new", NULL, err);
+	return make_volume(engine, "new", NULL, err);
 }
 
 static int run_create_from(struct engine *engine, struct fl_error *err)
 {
-	return do_create(engine, "new", "v1@data", err);
+	return make_volume(engine, "new", "v1@data", err);
 }
 
 static int run_create_from_live(struct engine *engine, struct fl_error *err)
 {
-	return do_create(engine, "new", "data", err);
+	return make_volume(engine, "new", "data", err);
 }
 
 static int run_snapshot(struct engine *engine, struct fl_error *err)
 {
-	return do_snapshot(engine, "data", "two", err);
+	return take_snapshot(engine, "data", "two", err);
 }
 
 static int run_snapshot_both(struct engine *engine, struct fl_error *err)
@@ -181,12 +131,12 @@ static int run_snapshot_both(struct engine *engine, struct fl_error *err)
 
 static int run_branch(struct engine *engine, struct fl_error *err)
 {
-	return do_branch(engine, "data/new", NULL, err);
+	return make_branch(engine, "data/new", NULL, err);
 }
 
 static int run_branch_from(struct engine *engine, struct fl_error *err)
 {
-	return do_branch(engine, "data/new", "v1@data", err);
+	return make_branch(engine, "data/new", "v1@data", err);
 }
 
 static int run_tag(struct engine *engine, struct fl_error *err)
@@ -199,7 +149,7 @@ static int run_tag(struct engine *engine, struct fl_error *err)
 
 static int run_rollback(struct engine *engine, struct fl_error *err)
 {
-	return do_rollback(engine, "data", "data@{one}", err);
+	return roll_back(engine, "data", "data@{one}", err);
 }
 
 static int run_restore(struct engine *engine, struct fl_error *err)
@@ -239,23 +189,17 @@ static int run_rename_branch(struct engine *engine, struct fl_error *err)
 
 static int run_destroy(struct engine *engine, struct fl_error *err)
 {
-	struct ref ref = reference("data");
-
-	return engine_destroy(engine, &ref, NULL, err);
+	return destroy(engine, "data", err);
 }
 
 static int run_destroy_branch(struct engine *engine, struct fl_error *err)
 {
-	struct ref ref = reference("data/test");
-
-	return engine_destroy(engine, &ref, NULL, err);
+	return destroy(engine, "data/test", err);
 }
 
 static int run_destroy_snapshot(struct engine *engine, struct fl_error *err)
 {
-	struct ref ref = reference("data@{spare}");
-
-	return engine_destroy(engine, &ref, NULL, err);
+	return destroy(engine, "data@{spare}", err);
 }
 
 static int run_trash_restore(struct engine *engine, struct fl_error *err)
@@ -295,7 +239,7 @@ static int run_birth_from_staging(struct engine *engine, struct fl_error *err)
 	fill_volume_row(engine, &options, &volume);
 	birth.branch = birth_branch(engine, &volume, TRUNK);
 	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
-	if (driver_of(engine)->staging_create(engine->pool, &operation, err) == 0 &&
+	if (driver_of(engine)->staging_create(engine->pool, &operation, NULL, err) == 0 &&
 	    birth_run(engine, &birth, err) == 0)
 		return 0;
 	(void)!driver_of(engine)->tree_delete(engine->pool, &staging, &ignored);

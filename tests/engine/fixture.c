@@ -150,7 +150,7 @@ struct ref reference(const char *text)
 	return ref;
 }
 
-static struct tree find_tree(struct fixture *fixture, const char *text)
+struct tree tree_of(struct fixture *fixture, const char *text)
 {
 	own_target struct target target = { 0 };
 	struct ref ref = reference(text);
@@ -193,14 +193,14 @@ static int read_tree(struct fixture *fixture, const struct tree *tree, char **re
 
 void write_head(struct fixture *fixture, const char *branch, const char *contents)
 {
-	struct tree tree = find_tree(fixture, branch);
+	struct tree tree = tree_of(fixture, branch);
 
 	write_tree(fixture->engine->pool, &tree, contents);
 }
 
 static void check_tree(struct fixture *fixture, const char *text, const char *contents)
 {
-	struct tree tree = find_tree(fixture, text);
+	struct tree tree = tree_of(fixture, text);
 	own_free char *found = NULL;
 	struct fl_error err;
 
@@ -216,6 +216,104 @@ void check_head(struct fixture *fixture, const char *branch, const char *content
 void check_contents(struct fixture *fixture, const char *snapshot, const char *contents)
 {
 	check_tree(fixture, snapshot, contents);
+}
+
+/* --- verbs -------------------------------------------------------------------- */
+
+int make_volume(struct engine *engine, const char *name, const char *from, struct fl_error *err)
+{
+	struct ref ref = from ? reference(from) : (struct ref){ 0 };
+	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
+	struct volume volume = { 0 };
+	int r = engine_create(engine, &options, &volume, err);
+
+	volume_done(&volume);
+	return r;
+}
+
+int make_branch(struct engine *engine, const char *name, const char *from, struct fl_error *err)
+{
+	struct ref ref = reference(name), source = from ? reference(from) : (struct ref){ 0 };
+	struct branch branch = { 0 };
+	int r = engine_branch(engine, &ref, from ? &source : NULL, &branch, err);
+
+	branch_done(&branch);
+	return r;
+}
+
+int make_tag(struct engine *engine, const char *name, const char *target, struct fl_error *err)
+{
+	struct ref tag = reference(name), at = reference(target);
+	struct tag made = { 0 };
+
+	return engine_tag(engine, &tag, &at, &made, err);
+}
+
+int roll_back(struct engine *engine, const char *branch, const char *target, struct fl_error *err)
+{
+	struct ref ref = reference(branch), to = reference(target);
+	struct rollback rollback = { 0 };
+	int r = engine_rollback(engine, &ref, &to, &rollback, err);
+
+	rollback_done(&rollback);
+	return r;
+}
+
+int destroy(struct engine *engine, const char *text, struct fl_error *err)
+{
+	struct ref ref = reference(text);
+
+	return engine_destroy(engine, &ref, NULL, err);
+}
+
+static int snapshot_with(struct engine *engine, const char *branch,
+			 const struct snapshot_options *options, uint64_t *ret_id,
+			 struct fl_error *err)
+{
+	struct snapshot_list list = { 0 };
+	struct ref ref = reference(branch);
+
+	if (engine_snapshot(engine, &ref, 1, options, &list, err) < 0)
+		return fl_failed(err);
+	*ret_id = list.items[0].id;
+	snapshot_list_done(&list);
+	return 0;
+}
+
+int take_snapshot(struct engine *engine, const char *branch, const char *name, struct fl_error *err)
+{
+	const struct snapshot_options options = { .name = name, .reason = REASON_USER };
+	uint64_t id;
+
+	return snapshot_with(engine, branch, &options, &id, err);
+}
+
+uint64_t snap(struct fixture *fixture, const char *branch, const char *name, const char *message)
+{
+	const struct snapshot_options options = { .name = name,
+						  .message = message,
+						  .reason = REASON_USER };
+	struct fl_error err;
+	uint64_t id;
+
+	write_head(fixture, branch, name);
+	check_ok(snapshot_with(fixture->engine, branch, &options, &id, &err));
+	return id;
+}
+
+/* --- a driver that fails ---------------------------------------------------------- */
+
+struct driver *break_driver(struct fixture *fixture)
+{
+	fixture->whole = fixture->engine->pool->driver;
+	fixture->broken = *fixture->whole;
+	fixture->engine->pool->driver = &fixture->broken;
+	return &fixture->broken;
+}
+
+void mend_driver(struct fixture *fixture)
+{
+	fixture->engine->pool->driver = fixture->whole;
 }
 
 /* --- the state as a text ---------------------------------------------------- */

@@ -15,6 +15,8 @@ struct fixture {
 	char directory[96];
 	struct uuid instance;
 	struct engine *engine;
+	struct driver broken;
+	const struct driver *whole; /* of which `broken` is a copy */
 };
 
 /* Makes the directory and a pool in it, and opens the engine. */
@@ -35,6 +37,30 @@ void write_head(struct fixture *fixture, const char *branch, const char *content
 void check_head(struct fixture *fixture, const char *branch, const char *contents);
 /* The same for what a tag, stash or snapshot holds. */
 void check_contents(struct fixture *fixture, const char *snapshot, const char *contents);
+
+/* The tree that `ref` stands for: a branch's head, or a snapshot. */
+struct tree tree_of(struct fixture *fixture, const char *ref);
+
+/* The verbs, by references as they are typed.  `from` may be NULL. */
+must_check int make_volume(struct engine *engine, const char *name, const char *from,
+			   struct fl_error *err);
+must_check int make_branch(struct engine *engine, const char *name, const char *from,
+			   struct fl_error *err);
+must_check int make_tag(struct engine *engine, const char *name, const char *target,
+			struct fl_error *err);
+must_check int take_snapshot(struct engine *engine, const char *branch, const char *name,
+			     struct fl_error *err);
+must_check int roll_back(struct engine *engine, const char *branch, const char *target,
+			 struct fl_error *err);
+must_check int destroy(struct engine *engine, const char *ref, struct fl_error *err);
+
+/* Writes the name into the head and takes a snapshot of it; its id.  `message` may be NULL. */
+uint64_t snap(struct fixture *fixture, const char *branch, const char *name, const char *message);
+
+/* From here until mend_driver() the engine uses a copy of its driver, whose entries can be
+ * replaced. */
+struct driver *break_driver(struct fixture *fixture);
+void mend_driver(struct fixture *fixture);
 
 /* Volumes, branches, logs, tags, stashes, trash, and the contents of every head.  Heap. */
 char *describe(struct fixture *fixture);

@@ -221,7 +221,7 @@ static void half_import(int steps)
 	fill_volume_row(fixture.engine, &options, &volume);
 	branch = birth_branch(fixture.engine, &volume, TRUNK);
 	line.branch = branch.uuid;
-	check_ok(pool->driver->staging_create(pool, &operation, &err));
+	check_ok(pool->driver->staging_create(pool, &operation, NULL, &err));
 	write_tree(pool, &staging, "imported");
 	if (steps >= 1) {
 		check_ok(tx_begin(fixture.engine->catalog, &tx, &err));
@@ -276,7 +276,8 @@ static void an_import_without_rows_is_taken_back(void)
 	birth.operation = &unknown;
 	birth.branch = birth_branch(fixture.engine, &volume, TRUNK);
 	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
-	check_ok(driver_of(fixture.engine)->staging_create(fixture.engine->pool, &operation, &err));
+	check_ok(driver_of(fixture.engine)
+			 ->staging_create(fixture.engine->pool, &operation, NULL, &err));
 	check_code(FL_NOT_FOUND, birth_run(fixture.engine, &birth, &err));
 	after = describe(&fixture);
 	check_same_state(before, after, "after a birth that failed");

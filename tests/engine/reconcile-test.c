@@ -9,57 +9,16 @@
 static struct fixture fixture;
 static struct fl_error err;
 
-static void create(const char *name, const char *from)
-{
-	struct ref ref = from ? reference(from) : (struct ref){ 0 };
-	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
-	struct volume volume = { 0 };
-
-	check_ok(engine_create(fixture.engine, &options, &volume, &err));
-	volume_done(&volume);
-}
-
-static void snap(const char *branch, const char *name, const char *message)
-{
-	const struct snapshot_options options = { .name = name,
-						  .message = message,
-						  .reason = REASON_USER };
-	struct snapshot_list list = { 0 };
-	struct ref ref = reference(branch);
-
-	write_head(&fixture, branch, name);
-	check_ok(engine_snapshot(fixture.engine, &ref, 1, &options, &list, &err));
-	snapshot_list_done(&list);
-}
-
-static void make_branch(const char *name, const char *from)
-{
-	struct ref ref = reference(name), source = reference(from);
-	struct branch branch = { 0 };
-
-	check_ok(engine_branch(fixture.engine, &ref, &source, &branch, &err));
-	branch_done(&branch);
-}
-
-static struct tree head_of(const char *branch)
-{
-	own_target struct target target = { 0 };
-	struct ref ref = reference(branch);
-
-	check_ok(resolve_now(fixture.engine, &ref, &target, &err));
-	return tree_head(&target.branch.uuid);
-}
-
 /* Two volumes, one with a branch. */
 static void begin(void)
 {
 	fixture_begin(&fixture);
-	create("data", NULL);
-	snap("data", "a", NULL);
-	make_branch("data/test", "data@{a}");
-	snap("data/test", "b", NULL);
-	make_branch("data/fresh", "data@{a}");
-	create("empty", NULL);
+	check_ok(make_volume(fixture.engine, "data", NULL, &err));
+	snap(&fixture, "data", "a", NULL);
+	check_ok(make_branch(fixture.engine, "data/test", "data@{a}", &err));
+	snap(&fixture, "data/test", "b", NULL);
+	check_ok(make_branch(fixture.engine, "data/fresh", "data@{a}", &err));
+	check_ok(make_volume(fixture.engine, "empty", NULL, &err));
 }
 
 /* The state after a restart must be the one wanted. */
@@ -70,22 +29,6 @@ static void check_restart(const char *wanted)
 	fixture_restart(&fixture);
 	found = describe(&fixture);
 	check_same_state(wanted, found, "after a restart");
-}
-
-static struct driver broken;
-static const struct driver *whole;
-
-static struct driver *break_driver(void)
-{
-	whole = fixture.engine->pool->driver;
-	broken = *whole;
-	fixture.engine->pool->driver = &broken;
-	return &broken;
-}
-
-static void mend_driver(void)
-{
-	fixture.engine->pool->driver = whole;
 }
 
 static int insert_intents(struct tx *tx, void *arg, struct fl_error *failure)
@@ -149,14 +92,14 @@ static int list_staged(struct pool *pool,
 	for (size_t i = 0; i < array_size(staged); i++)
 		if (each(arg, &staged[i], &info, failure) < 0)
 			return fl_failed(failure);
-	return whole->list(pool, each, arg, failure);
+	return fixture.whole->list(pool, each, arg, failure);
 }
 
 static int delete_staged(struct pool *pool, const struct tree *tree, struct fl_error *failure)
 {
 	for (size_t i = 0; i < array_size(staged); i++)
 		swept[i] += uuid_equal(&tree->uuid, &staged[i].uuid);
-	return whole->tree_delete(pool, tree, failure);
+	return fixture.whole->tree_delete(pool, tree, failure);
 }
 
 static void what_a_rollback_may_need_is_not_swept(void)
@@ -169,11 +112,11 @@ static void what_a_rollback_may_need_is_not_swept(void)
 			       &err));
 	staged[0] = tree_staging(&operation);
 	staged[1] = tree_staging(&other);
-	driver = break_driver();
+	driver = break_driver(&fixture);
 	driver->list = list_staged;
 	driver->tree_delete = delete_staged;
 	check_ok(reconcile(fixture.engine, &err));
-	mend_driver();
+	mend_driver(&fixture);
 	check(swept[0] == 0 && swept[1] == 1);
 	fixture_end(&fixture);
 }
@@ -187,7 +130,7 @@ static void a_lost_head_is_made_anew(void)
 	pool = fixture.engine->pool;
 	write_head(&fixture, "data", "not in a snapshot");
 	for (size_t i = 0; i < array_size(branches); i++) {
-		struct tree head = head_of(branches[i]);
+		struct tree head = tree_of(&fixture, branches[i]);
 
 		check_ok(pool->driver->tree_delete(pool, &head, &err));
 	}
@@ -195,7 +138,7 @@ static void a_lost_head_is_made_anew(void)
 	check_head(&fixture, "data", "not in a snapshot");
 	check_head(&fixture, "data/test", "b");
 	check_head(&fixture, "data/fresh", "a");
-	snap("empty", "one", NULL);
+	snap(&fixture, "empty", "one", NULL);
 	check_head(&fixture, "empty", "one");
 	fixture_end(&fixture);
 }

@@ -16,63 +16,6 @@ static struct fl_error err;
 
 /* --- verbs --------------------------------------------------------------------- */
 
-static void create(const char *name, const char *from)
-{
-	struct ref ref = from ? reference(from) : (struct ref){ 0 };
-	const struct create_options options = { .name = name, .from = from ? &ref : NULL };
-	struct volume volume = { 0 };
-
-	check_ok(engine_create(fixture.engine, &options, &volume, &err));
-	volume_done(&volume);
-}
-
-static void snap(const char *branch, const char *name, const char *message)
-{
-	const struct snapshot_options options = { .name = name,
-						  .message = message,
-						  .reason = REASON_USER };
-	struct snapshot_list list = { 0 };
-	struct ref ref = reference(branch);
-
-	write_head(&fixture, branch, name);
-	check_ok(engine_snapshot(fixture.engine, &ref, 1, &options, &list, &err));
-	snapshot_list_done(&list);
-}
-
-static void make_branch(const char *name, const char *from)
-{
-	struct ref ref = reference(name), source = reference(from);
-	struct branch branch = { 0 };
-
-	check_ok(engine_branch(fixture.engine, &ref, &source, &branch, &err));
-	branch_done(&branch);
-}
-
-static void make_tag(const char *name, const char *target)
-{
-	struct ref tag = reference(name), at = reference(target);
-	struct tag made = { 0 };
-
-	check_ok(engine_tag(fixture.engine, &tag, &at, &made, &err));
-}
-
-static int roll_back(const char *branch, const char *target)
-{
-	struct ref ref = reference(branch), to = reference(target);
-	struct rollback rollback = { 0 };
-	int r = engine_rollback(fixture.engine, &ref, &to, &rollback, &err);
-
-	rollback_done(&rollback);
-	return r;
-}
-
-static void destroy(const char *text)
-{
-	struct ref ref = reference(text);
-
-	check_ok(engine_destroy(fixture.engine, &ref, NULL, &err));
-}
-
 static void rename_to(const char *text, const char *name)
 {
 	struct ref ref = reference(text);
@@ -98,25 +41,25 @@ static void set_metadata(const char *text, const char *key, const char *value)
 static void begin(void)
 {
 	fixture_begin(&fixture);
-	create("data", NULL);
-	snap("data", "a", "the first");
-	snap("data", "b", NULL);
-	snap("data", "c", NULL);
-	make_branch("data/test", "data@{b}");
-	snap("data/test", "d", NULL);
-	make_branch("data/gone", "data@{a}");
-	snap("data/gone", "e", NULL);
-	make_tag("v1@data", "data@{b}");
-	check_ok(roll_back("data", "data@{a}"));
-	snap("data", "f", NULL);
-	check_ok(roll_back("data", "v1@data"));
-	snap("data", "g", "the last");
-	destroy("data/gone");
-	create("copy", "v1@data");
-	snap("copy", "h", NULL);
-	create("empty", NULL);
-	create("away", NULL);
-	destroy("away");
+	check_ok(make_volume(fixture.engine, "data", NULL, &err));
+	snap(&fixture, "data", "a", "the first");
+	snap(&fixture, "data", "b", NULL);
+	snap(&fixture, "data", "c", NULL);
+	check_ok(make_branch(fixture.engine, "data/test", "data@{b}", &err));
+	snap(&fixture, "data/test", "d", NULL);
+	check_ok(make_branch(fixture.engine, "data/gone", "data@{a}", &err));
+	snap(&fixture, "data/gone", "e", NULL);
+	check_ok(make_tag(fixture.engine, "v1@data", "data@{b}", &err));
+	check_ok(roll_back(fixture.engine, "data", "data@{a}", &err));
+	snap(&fixture, "data", "f", NULL);
+	check_ok(roll_back(fixture.engine, "data", "v1@data", &err));
+	snap(&fixture, "data", "g", "the last");
+	check_ok(destroy(fixture.engine, "data/gone", &err));
+	check_ok(make_volume(fixture.engine, "copy", "v1@data", &err));
+	snap(&fixture, "copy", "h", NULL);
+	check_ok(make_volume(fixture.engine, "empty", NULL, &err));
+	check_ok(make_volume(fixture.engine, "away", NULL, &err));
+	check_ok(destroy(fixture.engine, "away", &err));
 	set_metadata("data", "color", "blue");
 	rename_to("data", "base");
 	write_head(&fixture, "base", "not in a snapshot");
@@ -198,9 +141,6 @@ static char *without_notes(const char *state)
 
 /* --- drivers that stop in the middle --------------------------------------------- */
 
-static struct driver broken;
-static const struct driver *whole;
-
 static int no_sync(struct pool *pool, struct fl_error *failure)
 {
 	return fl_fail(failure, FL_SYSTEM, "broken");
@@ -221,28 +161,6 @@ static int no_retire(struct pool *pool, const struct uuid *branch, const struct 
 static int no_delete(struct pool *pool, const struct tree *tree, struct fl_error *failure)
 {
 	return fl_fail(failure, FL_SYSTEM, "broken");
-}
-
-static struct driver *break_driver(void)
-{
-	whole = fixture.engine->pool->driver;
-	broken = *whole;
-	fixture.engine->pool->driver = &broken;
-	return &broken;
-}
-
-static void mend_driver(void)
-{
-	fixture.engine->pool->driver = whole;
-}
-
-static struct tree head_of(const char *branch)
-{
-	own_target struct target target = { 0 };
-	struct ref ref = reference(branch);
-
-	check_ok(resolve_now(fixture.engine, &ref, &target, &err));
-	return tree_head(&target.branch.uuid);
 }
 
 /* --- a lost catalogue --------------------------------------------------------------- */
@@ -288,11 +206,11 @@ static void the_trunk_says_what_its_volume_is(void)
 	char name[REF_SHORT];
 
 	fixture_begin(&fixture);
-	create("old", NULL);
-	snap("old", "a", NULL);
+	check_ok(make_volume(fixture.engine, "old", NULL, &err));
+	snap(&fixture, "old", "a", NULL);
 	for (int i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "old/b%d", i);
-		make_branch(name, "old@{a}");
+		check_ok(make_branch(fixture.engine, name, "old@{a}", &err));
 	}
 	rename_to("old", "new");
 	set_metadata("new", "color", "red");
@@ -314,8 +232,8 @@ static void many_snapshots_keep_their_order(void)
 	struct tree head;
 
 	fixture_begin(&fixture);
-	create("data", NULL);
-	head = head_of("data");
+	check_ok(make_volume(fixture.engine, "data", NULL, &err));
+	head = tree_of(&fixture, "data");
 	pool = fixture.engine->pool;
 	for (int64_t i = 1; i <= 20500; i++) {
 		struct snapname name = { instance, i * CLOCK_SECOND };
@@ -360,10 +278,10 @@ static void write_replaced_head(const char *contents)
 static void late_writes_reach_their_stash(void)
 {
 	fixture_begin(&fixture);
-	create("data", NULL);
-	snap("data", "a", NULL);
-	snap("data", "b", NULL);
-	check_ok(roll_back("data", "data@{a}"));
+	check_ok(make_volume(fixture.engine, "data", NULL, &err));
+	snap(&fixture, "data", "a", NULL);
+	snap(&fixture, "data", "b", NULL);
+	check_ok(roll_back(fixture.engine, "data", "data@{a}", &err));
 	write_replaced_head("late");
 	lose_catalog();
 	recover();
@@ -381,11 +299,11 @@ static void a_rollback_that_was_swapped_is_finished(void)
 	struct driver *driver;
 
 	begin();
-	driver = break_driver();
+	driver = break_driver(&fixture);
 	driver->sync = no_sync;
 	driver->head_retire = no_retire;
-	check_code(FL_SYSTEM, roll_back("base", "base@{a}"));
-	mend_driver();
+	check_code(FL_SYSTEM, roll_back(fixture.engine, "base", "base@{a}", &err));
+	mend_driver(&fixture);
 	lose_catalog();
 	recover();
 	check_head(&fixture, "base", "a");
@@ -407,9 +325,9 @@ static void check_undone(void (*stop)(struct driver *driver))
 
 	begin();
 	before = describe(&fixture);
-	stop(break_driver());
-	check_code(FL_SYSTEM, roll_back("base", "base@{a}"));
-	mend_driver();
+	stop(break_driver(&fixture));
+	check_code(FL_SYSTEM, roll_back(fixture.engine, "base", "base@{a}", &err));
+	mend_driver(&fixture);
 	lose_catalog();
 	recover();
 	engine_care(fixture.engine);
@@ -441,14 +359,14 @@ static void what_was_destroyed_does_not_come_back(void)
 	uint64_t count;
 
 	begin();
-	snap("base", "doomed", NULL);
-	snap("base", "kept", NULL);
+	snap(&fixture, "base", "doomed", NULL);
+	snap(&fixture, "base", "kept", NULL);
 	unclean = describe(&fixture);
-	break_driver()->tree_delete = no_delete;
-	destroy("base@{doomed}");
+	break_driver(&fixture)->tree_delete = no_delete;
+	check_ok(destroy(fixture.engine, "base@{doomed}", &err));
 	check_ok(engine_trash_empty(fixture.engine, NULL, &count, &err));
 	check(count == 2);
-	mend_driver();
+	mend_driver(&fixture);
 	lose_catalog();
 	recover();
 	before = describe(&fixture);
@@ -481,8 +399,8 @@ static void an_old_catalogue_is_refused(void)
 	fixture.engine = NULL;
 	copy_catalog("catalog.db", "old");
 	fixture_restart(&fixture);
-	make_tag("v2@base", "base@{g}");
-	snap("base", "i", NULL);
+	check_ok(make_tag(fixture.engine, "v2@base", "base@{g}", &err));
+	snap(&fixture, "base", "i", NULL);
 	newest = describe(&fixture);
 	engine_close(fixture.engine);
 	fixture.engine = NULL;

@@ -11,62 +11,8 @@ static struct fl_error err;
 
 static void begin(void)
 {
-	const struct create_options options = { .name = "data" };
-	struct volume volume = { 0 };
-
 	fixture_begin(&fixture);
-	check_ok(engine_create(fixture.engine, &options, &volume, &err));
-	volume_done(&volume);
-}
-
-/* A snapshot of `branch` whose file "f" holds the name. */
-static uint64_t snap(const char *branch, const char *name)
-{
-	const struct snapshot_options options = { .name = name, .reason = REASON_USER };
-	struct snapshot_list list = { 0 };
-	struct ref ref = reference(branch);
-	uint64_t id;
-
-	write_head(&fixture, branch, name);
-	check_ok(engine_snapshot(fixture.engine, &ref, 1, &options, &list, &err));
-	id = list.items[0].id;
-	snapshot_list_done(&list);
-	return id;
-}
-
-static int roll_back(const char *branch, const char *target)
-{
-	struct ref ref = reference(branch), to = reference(target);
-	struct rollback rollback = { 0 };
-	int r = engine_rollback(fixture.engine, &ref, &to, &rollback, &err);
-
-	rollback_done(&rollback);
-	return r;
-}
-
-static int make_branch(const char *name, const char *from)
-{
-	struct ref ref = reference(name), source = reference(from);
-	struct branch branch = { 0 };
-	int r = engine_branch(fixture.engine, &ref, &source, &branch, &err);
-
-	branch_done(&branch);
-	return r;
-}
-
-static int make_tag(const char *name, const char *target)
-{
-	struct ref tag = reference(name), at = reference(target);
-	struct tag made = { 0 };
-
-	return engine_tag(fixture.engine, &tag, &at, &made, &err);
-}
-
-static int destroy(const char *text)
-{
-	struct ref ref = reference(text);
-
-	return engine_destroy(fixture.engine, &ref, NULL, &err);
+	check_ok(make_volume(fixture.engine, "data", NULL, &err));
 }
 
 /* The names in the log of `ref`, newest first, as "c b a". */
@@ -87,16 +33,16 @@ static void check_log(const char *wanted, const char *text)
 static void a_log_follows_parents_through_branches_and_rollbacks(void)
 {
 	begin();
-	snap("data", "a");
-	snap("data", "b");
-	snap("data", "c");
+	snap(&fixture, "data", "a", NULL);
+	snap(&fixture, "data", "b", NULL);
+	snap(&fixture, "data", "c", NULL);
 	check_log("c b a", "data");
-	check_ok(make_branch("data/test", "data@{b}"));
-	snap("data/test", "d");
+	check_ok(make_branch(fixture.engine, "data/test", "data@{b}", &err));
+	snap(&fixture, "data/test", "d", NULL);
 	check_log("d b* a*", "data/test");
-	check_ok(roll_back("data", "data@{a}"));
+	check_ok(roll_back(fixture.engine, "data", "data@{a}", &err));
 	check_log("a", "data");
-	snap("data", "e");
+	snap(&fixture, "data", "e", NULL);
 	check_log("e a", "data");
 	check_log(" c b a", "stash/1@data");
 	check_log("b a", "data@{b}");
@@ -115,10 +61,10 @@ static void a_log_goes_on_after_each_of_its_snapshots(void)
 	begin();
 	for (int i = 0; i < 10; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
-		snap("data", name);
+		snap(&fixture, "data", name, NULL);
 	}
-	check_ok(make_branch("data/test", "data@{n7}"));
-	snap("data/test", "t");
+	check_ok(make_branch(fixture.engine, "data/test", "data@{n7}", &err));
+	snap(&fixture, "data/test", "t", NULL);
 	for (;;) {
 		struct snapshot_list list = { 0 };
 		struct ref ref = reference("data/test");
@@ -139,20 +85,20 @@ static void a_log_goes_on_after_each_of_its_snapshots(void)
 static void points_are_counted_along_the_past(void)
 {
 	begin();
-	snap("data", "a");
-	snap("data", "b");
-	check_ok(make_branch("data/test", "data@{b}"));
-	snap("data/test", "c");
+	snap(&fixture, "data", "a", NULL);
+	snap(&fixture, "data", "b", NULL);
+	check_ok(make_branch(fixture.engine, "data/test", "data@{b}", &err));
+	snap(&fixture, "data/test", "c", NULL);
 	check_contents(&fixture, "data/test@{latest}", "c");
 	check_contents(&fixture, "data/test@{-1}", "b");
 	check_contents(&fixture, "data/test@{-2}", "a");
 	check_contents(&fixture, "data/test@{a}", "a");
-	check_code(FL_NOT_FOUND, roll_back("data/test", "data/test@{-3}"));
+	check_code(FL_NOT_FOUND, roll_back(fixture.engine, "data/test", "data/test@{-3}", &err));
 	check_string("data/test has only 3 snapshots: the oldest is @{-2}", err.text);
-	check_code(FL_NOT_FOUND, roll_back("data", "data@{c}"));
-	check_code(FL_NOT_FOUND, roll_back("data", "data@{2001-01-01}"));
+	check_code(FL_NOT_FOUND, roll_back(fixture.engine, "data", "data@{c}", &err));
+	check_code(FL_NOT_FOUND, roll_back(fixture.engine, "data", "data@{2001-01-01}", &err));
 	check(strstr(err.hint, "data/trunk@{"));
-	check_code(FL_NOT_FOUND, roll_back("data", "data@{2200-01-01}"));
+	check_code(FL_NOT_FOUND, roll_back(fixture.engine, "data", "data@{2200-01-01}", &err));
 	check(strstr(err.text, "lies in the future"));
 	fixture_end(&fixture);
 }
@@ -160,13 +106,13 @@ static void points_are_counted_along_the_past(void)
 static void going_back_loses_nothing(void)
 {
 	begin();
-	snap("data", "a");
+	snap(&fixture, "data", "a", NULL);
 	write_head(&fixture, "data", "unsaved");
-	check_ok(roll_back("data", "data@{a}"));
+	check_ok(roll_back(fixture.engine, "data", "data@{a}", &err));
 	check_head(&fixture, "data", "a");
 	check_contents(&fixture, "stash/1@data", "unsaved");
 	write_head(&fixture, "data", "again");
-	check_ok(roll_back("data", "stash/1@data"));
+	check_ok(roll_back(fixture.engine, "data", "stash/1@data", &err));
 	check_head(&fixture, "data", "unsaved");
 	check_contents(&fixture, "stash/2@data", "again");
 	fixture_end(&fixture);
@@ -177,27 +123,27 @@ static void what_is_needed_stays(void)
 	uint64_t count;
 
 	begin();
-	snap("data", "a");
-	snap("data", "b");
-	snap("data", "c");
-	check_ok(make_tag("v1@data", "data@{b}"));
-	check_code(FL_BUSY, destroy("data@{b}"));
+	snap(&fixture, "data", "a", NULL);
+	snap(&fixture, "data", "b", NULL);
+	snap(&fixture, "data", "c", NULL);
+	check_ok(make_tag(fixture.engine, "v1@data", "data@{b}", &err));
+	check_code(FL_BUSY, destroy(fixture.engine, "data@{b}", &err));
 	check(strstr(err.text, "tag v1"));
-	check_ok(make_branch("data/test", "data@{a}"));
-	check_code(FL_BUSY, destroy("data@{a}"));
+	check_ok(make_branch(fixture.engine, "data/test", "data@{a}", &err));
+	check_code(FL_BUSY, destroy(fixture.engine, "data@{a}", &err));
 	check(strstr(err.text, "branch test"));
-	check_code(FL_BUSY, destroy("data@{c}"));
-	check_ok(destroy("v1@data"));
-	check_ok(destroy("data@{b}"));
+	check_code(FL_BUSY, destroy(fixture.engine, "data@{c}", &err));
+	check_ok(destroy(fixture.engine, "v1@data", &err));
+	check_ok(destroy(fixture.engine, "data@{b}", &err));
 	check_log("c a", "data");
 
-	snap("data/test", "t");
-	check_ok(make_branch("data/more", "data/test@{t}"));
-	check_code(FL_BUSY, destroy("data/test"));
+	snap(&fixture, "data/test", "t", NULL);
+	check_ok(make_branch(fixture.engine, "data/more", "data/test@{t}", &err));
+	check_code(FL_BUSY, destroy(fixture.engine, "data/test", &err));
 	check(strstr(err.text, "branch more"));
-	check_ok(destroy("data/more"));
-	check_ok(destroy("data/test"));
-	check_code(FL_INVALID, destroy("data/trunk"));
+	check_ok(destroy(fixture.engine, "data/more", &err));
+	check_ok(destroy(fixture.engine, "data/test", &err));
+	check_code(FL_INVALID, destroy(fixture.engine, "data/trunk", &err));
 	check_ok(engine_trash_empty(fixture.engine, NULL, &count, &err));
 	check(count == 2);
 	check_log("c a", "data");
@@ -211,18 +157,18 @@ static void a_tag_keeps_a_branch_in_the_trash(void)
 	uint64_t count, snapshot;
 
 	begin();
-	check_ok(make_tag("first@data", "data"));
-	check_ok(make_branch("data/test", "first@data"));
-	snapshot = snap("data/test", "t");
-	check_ok(destroy("data/test"));
+	check_ok(make_tag(fixture.engine, "first@data", "data", &err));
+	check_ok(make_branch(fixture.engine, "data/test", "first@data", &err));
+	snapshot = snap(&fixture, "data/test", "t", NULL);
+	check_ok(destroy(fixture.engine, "data/test", &err));
 	snprintf(text, sizeof(text), "data@{%s}", snapid_format(snapshot, id));
-	check_ok(make_tag("keep@data", text));
+	check_ok(make_tag(fixture.engine, "keep@data", text, &err));
 	check_code(FL_BUSY, engine_trash_empty(fixture.engine, "data/test", &count, &err));
 	check(strstr(err.text, "tag keep"));
 	check_ok(engine_trash_empty(fixture.engine, NULL, &count, &err));
 	check(count == 0);
 	check_contents(&fixture, "keep@data", "t");
-	check_ok(destroy("keep@data"));
+	check_ok(destroy(fixture.engine, "keep@data", &err));
 	check_ok(engine_trash_empty(fixture.engine, NULL, &count, &err));
 	check(count == 1);
 	fixture_end(&fixture);
@@ -275,11 +221,11 @@ static void references_that_do_not_fit_say_what_fits(void)
 
 	begin();
 	check_code(FL_INVALID, engine_snapshot(fixture.engine, &tag, 1, &options, &list, &err));
-	check_string("snapshot takes a volume (mydata) or a branch (mydata/test), not a tag "
-		     "(v1@mydata): 'v1@data'",
+	check_string("snapshot takes a volume (VOLUME) or a branch (VOLUME/BRANCH), not a tag "
+		     "(TAG@VOLUME): 'v1@data'",
 		     err.text);
-	check_code(FL_INVALID, roll_back("data", "data"));
-	check_code(FL_NOT_FOUND, make_branch("data/x", "v9@data"));
+	check_code(FL_INVALID, roll_back(fixture.engine, "data", "data", &err));
+	check_code(FL_NOT_FOUND, make_branch(fixture.engine, "data/x", "v9@data", &err));
 	check(strstr(err.hint, "flocker tags data"));
 	fixture_end(&fixture);
 }

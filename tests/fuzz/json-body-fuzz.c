@@ -18,7 +18,7 @@ static void require(bool condition)
 		abort();
 }
 
-static void try_request(const struct http_request *request, uint32_t body)
+static void try_request(const struct http_request *request, uint64_t body)
 {
 	struct accepts accepts = { .query = IN_REF, .body = body, .forms = FORM_ANY };
 	own_input struct input input = { 0 };
@@ -43,8 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (newline)
 		*newline = '\0';
 	request.parameters[0] = (struct http_parameter){ .name = "ref", .value = text };
-	try_request(&request, ((1u << INPUT_COUNT) - 1) & ~(uint32_t)IN_REF);
+	try_request(&request, ((UINT64_C(1) << INPUT_COUNT) - 1) & ~IN_REF);
 	for (unsigned i = 0; i < INPUT_COUNT; i++)
-		try_request(&request, 1u << i);
+		try_request(&request, UINT64_C(1) << i);
 	return 0;
 }

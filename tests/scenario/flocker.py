@@ -9,6 +9,7 @@ Everything lies below one directory (cleanup.py) and goes with it.  Every
 answer of the API is held against openapi.yaml (contract.py).
 """
 
+import errno
 import http.client
 import json
 import os
@@ -228,8 +229,11 @@ class Host:
             body = json.dumps(body).encode()
         connection = Connection(self.socket, timeout)
         try:
-            connection.request(method, target, body,
-                               {"Content-Type": "application/json", **(headers or {})})
+            try:
+                connection.request(method, target, body,
+                                   {"Content-Type": "application/json", **(headers or {})})
+            except BrokenPipeError:
+                pass  # it was refused before all of it had come: the answer says why
             answer = connection.getresponse()
             text = answer.read()
         except (ConnectionError, FileNotFoundError, http.client.HTTPException) as error:
@@ -365,6 +369,24 @@ def host_with_pool(**options):
 def temporary(host):
     """A directory that goes with the host."""
     return tempfile.mkdtemp(dir=host.directory)
+
+
+def fill(path):
+    """Writes until there is no room; the bytes written."""
+    total = 0
+    with open(path, "wb", buffering=0) as file:
+        for size in (MIB, 64 * 1024, 4096):
+            block = os.urandom(size)
+            try:
+                while True:
+                    total += file.write(block)
+            except OSError as error:
+                tap.equal(error.errno, errno.ENOSPC, "errno")
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            tap.equal(error.errno, errno.ENOSPC, "errno of fsync")
+    return total
 
 
 def differences(before, after):

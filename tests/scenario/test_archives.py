@@ -1,14 +1,20 @@
 #!/usr/bin/python3
 """Contents in and out as archives, through the command and the daemon."""
 
+import json
 import os
+import pty
 import signal
+import socket
 import subprocess
+import threading
 import time
+import uuid
 
 import tap
+from archives import staging
 from digest import digest
-from flocker import host_with_pool
+from flocker import COMMAND, Connection, host_with_pool
 from tap import equal, test, true
 
 host = host_with_pool()
@@ -36,18 +42,64 @@ def fill(ref, files=20):
     os.setxattr(f"{place}/deep/file5", "user.note", b"kept")
 
 
-def flocker(*arguments, **options):
-    return subprocess.Popen([f"{os.environ['FLOCKER_BUILD']}/src/cli/flocker", "--root", host.root,
-                             *arguments], **options)
-
-
-def staging():
-    return [name for place, names, _ in os.walk(host.root) for name in names
-            if os.path.basename(place) == "staging"]
+def flocker(*arguments, root=True, **options):
+    where = ["--root", host.root] if root else []
+    return subprocess.Popen([COMMAND, *where, *arguments], **options)
 
 
 def running():
     return [o for o in host.items("/v1/operations") if o["state"] == "running"]
+
+
+def state_of(operation):
+    return host.get("/v1/operation", id=operation)["state"]
+
+
+def errors():
+    """How many errors the daemon has logged."""
+    with open(host.log, encoding="utf-8", errors="replace") as file:
+        return sum(line.startswith("error ") for line in file)
+
+
+class Relay:
+    """Stands between command and daemon, and stops in the middle of the first answer."""
+
+    ENOUGH = 100000
+
+    def __init__(self, name):
+        self.path = f"{work}/{name}.sock"
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.stopped = threading.Event()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        limit = self.ENOUGH
+        while True:
+            client = self.listener.accept()[0]
+            daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            daemon.connect(host.socket)
+            threading.Thread(target=self.copy, args=(client, daemon, None), daemon=True).start()
+            threading.Thread(target=self.copy, args=(daemon, client, limit), daemon=True).start()
+            limit = None
+
+    def copy(self, source, target, limit):
+        try:
+            while limit is None or limit > 0:
+                data = source.recv(min(limit or 65536, 65536))
+                if not data:
+                    break
+                target.sendall(data)
+                if limit is not None:
+                    limit -= len(data)
+            else:
+                self.stopped.set()
+                return
+        except OSError:
+            pass  # the other direction has ended
+        source.shutdown(socket.SHUT_RDWR)
+        target.shutdown(socket.SHUT_RDWR)
 
 
 host.create("data")
@@ -66,6 +118,9 @@ def a_round_trip_keeps_everything():
         path = host.run("import", volume, f"{work}/{name}").strip()
         equal(path, host.path(volume), "what import prints")
         equal(host.digest(volume), whole, f"contents by {name}")
+        done = host.items("/v1/operations")[0]
+        size = os.path.getsize(f"{work}/{name}")
+        equal((done["done_bytes"], done["total_bytes"]), (size, size), "all of the archive was read")
     equal([n for n in os.listdir(work) if n.endswith(".part")], [], "nothing is left over")
 
 
@@ -137,11 +192,12 @@ def what_is_refused_leaves_nothing():
     host.fails("not-found", "export", "nothing", f"{work}/nothing.tar")
     true(not os.path.exists(f"{work}/nothing.tar"), "no archive of nothing")
     equal(host.items("/v1/volumes"), before, "volumes")
-    equal(staging(), [], "staging")
+    equal(staging(host), [], "staging")
 
 
 @test
 def a_killed_client_leaves_nothing():
+    before = errors()
     for number in (signal.SIGKILL, signal.SIGINT):
         client = flocker("import", "killed", "-", stdin=subprocess.PIPE)
         with open(f"{work}/branch.tar", "rb") as file:
@@ -152,10 +208,151 @@ def a_killed_client_leaves_nothing():
         client.send_signal(number)
         equal(client.wait(30), -number, "it ended by the signal")
         until(lambda: not running(), "it ends")
-        equal(host.get("/v1/operation", id=operation)["state"],
-              "cancelled" if number == signal.SIGINT else "failed", f"after {number}")
+        equal(state_of(operation), "cancelled", f"after {number}")
         host.fails("not-found", "show", "killed")
-        equal(staging(), [], "staging")
+        equal(staging(host), [], "staging")
+    equal(errors(), before, "errors in the log: nothing was wrong with the daemon")
+
+
+@test
+def a_stopped_export_leaves_no_file():
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
+        name = f"{work}/stopped{number}.tar"
+        relay = Relay(f"relay{number}")
+        client = flocker("export", "data@{one}", name, "--socket", relay.path, root=False)
+        true(relay.stopped.wait(30), "it is in the middle")
+        operation = running()[0]["id"]
+        true([n for n in os.listdir(work) if n.endswith(".part")], "a part is there")
+        client.send_signal(number)
+        equal(client.wait(30), -number, "it ended by the signal")
+        until(lambda: not running(), "it ends")
+        equal(state_of(operation), "cancelled", f"after {number}")
+        true(not os.path.exists(name), "no archive under the name")
+        if number != signal.SIGKILL:
+            equal([n for n in os.listdir(work) if n.endswith(".part")], [], "no part")
+        else:
+            for left in [n for n in os.listdir(work) if n.endswith(".part")]:
+                os.unlink(f"{work}/{left}")
+        equal(staging(host), [], "staging")
+
+
+@test
+def a_stopped_reader_of_a_pipe_ends_the_export():
+    client = flocker("export", "data@{one}", "-", stdout=subprocess.PIPE)
+    until(running, "it runs")
+    operation = running()[0]["id"]
+    client.stdout.read(1000)
+    client.send_signal(signal.SIGINT)
+    equal(client.wait(30), -signal.SIGINT, "it ended by the signal")
+    client.stdout.close()
+    until(lambda: not running(), "it ends")
+    equal(state_of(operation), "cancelled", "operation")
+
+
+@test
+def an_export_is_cancelled_while_nobody_reads():
+    client = flocker("export", "data@{one}", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(running, "it runs")
+    operation = running()[0]["id"]
+    host.run("operation", "cancel", operation)
+    until(lambda: not running(), "it ends, though its reader pauses")
+    equal(state_of(operation), "cancelled", "operation")
+    client.stdout.read()
+    says = client.stderr.read()
+    equal((client.wait(30), b"it was cancelled" in says), (1, True), f"status, and why: {says}")
+    equal(staging(host), [], "staging")
+
+
+@test
+def an_import_is_cancelled_while_nobody_writes():
+    client = flocker("import", "paused", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    client.stdin.write(b"\0" * 100)
+    client.stdin.flush()
+    until(running, "it runs")
+    operation = running()[0]["id"]
+    host.run("operation", "cancel", operation)
+    says = client.stderr.read()
+    equal((client.wait(30), b"it was cancelled" in says), (1, True), f"status, and why: {says}")
+    client.stdin.close()
+    equal(state_of(operation), "cancelled", "operation")
+    host.fails("not-found", "show", "paused")
+
+
+@test
+def a_daemon_that_stops_does_not_wait_for_who_pauses():
+    into = flocker("import", "paused", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    into.stdin.write(b"\0" * 100)
+    into.stdin.flush()
+    out = flocker("export", "data@{one}", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out.stdout.read(1000)
+    until(lambda: len(running()) == 2, "both run")
+    operations = [o["id"] for o in running()]
+    equal(host.stop(), 0, "exit status of the daemon")
+    says = into.stderr.read()
+    true(b"the archive ended before all of it had come" in says, f"the import was answered: {says}")
+    equal(into.wait(30), 1, "exit status of the import")
+    out.stdout.read()
+    true(out.wait(30) != 0, "exit status of the export")
+    into.stdin.close()
+    host.start()
+    equal({state_of(o) for o in operations}, {"cancelled"}, "operations")
+    host.fails("not-found", "show", "paused")
+    equal(staging(host), [], "staging")
+
+
+def race(volume, archive, patience):
+    """Sends all but the last byte, then that and, a little later, a cancel; how it ended."""
+    operation = str(uuid.uuid4())
+    sender, canceller = Connection(host.socket, 60), Connection(host.socket, 60)
+    canceller.connect()
+    sender.putrequest("POST", f"/v1/imports?ref={volume}&operation={operation}")
+    sender.putheader("Content-Length", str(len(archive)))
+    sender.endheaders(archive[:-1])
+    until(lambda: host.exchange("GET", "/v1/operation", query={"id": operation})[0] == 200, "it runs")
+    sender.send(archive[-1:])
+    for _ in range(patience):
+        pass
+    canceller.request("POST", "/v1/operation/cancel", json.dumps({"id": operation}))
+    equal(canceller.getresponse().status, 204, "status of the cancel")
+    status = sender.getresponse().status
+    sender.close()
+    canceller.close()
+    state = state_of(operation)
+    equal(status, {"done": 201, "cancelled": 500}[state], "status of the import")
+    if state == "done":
+        equal(host.digest(volume), whole, "contents")
+        host.delete("/v1/volume", volume)
+    else:
+        host.fails("not-found", "show", volume)
+    equal(staging(host), [], "staging")
+    return state
+
+
+@test
+def a_cancelled_import_is_whole_or_not_there():
+    with open(f"{work}/branch.tar", "rb") as file:
+        archive = file.read()
+    ends, done = [], 0
+    while done < 3 and len(ends) < 100:
+        ends.append(race(f"race-{len(ends)}", archive, 10000 * len(ends)))
+        done = done + 1 if ends[-1] == "done" else 0
+    tap.note(f"{ends.count('cancelled')} cancelled, {ends.count('done')} done")
+
+
+@test
+def terminals_are_no_archives():
+    master, slave = pty.openpty()
+    client = flocker("export", "data", "-", stdin=slave, stdout=slave, stderr=subprocess.PIPE)
+    equal(client.wait(30), 2, "exit status of export")
+    true(b"terminal" in client.stderr.read(), "export says why")
+    client = flocker("import", "typed", "-", stdin=slave, stdout=subprocess.PIPE,
+                     stderr=subprocess.PIPE)
+    equal(client.wait(30), 2, "exit status of import")
+    true(b"terminal" in client.stderr.read(), "import says why")
+    os.close(slave)
+    os.close(master)
+    host.fails("not-found", "show", "typed")
+    equal([o for o in host.items("/v1/operations") if o["object"] == "typed"], [], "operations")
 
 
 @test
@@ -171,7 +368,7 @@ def a_killed_daemon_leaves_nothing():
     host.start()
     equal(host.get("/v1/operation", id=operation)["state"], "failed", "after the restart")
     host.fails("not-found", "show", "killed")
-    equal(staging(), [], "staging")
+    equal(staging(host), [], "staging")
 
 
 if __name__ == "__main__":

@@ -3,20 +3,17 @@
 
 import os
 import pathlib
-import pty
 import re
-import signal
 import socket
 import subprocess
 import threading
 
-import cleanup
 import tap
-from flocker import COMMAND, TOP, host_with_pool
+from flocker import COMMAND, host_with_pool
 from tap import equal, test, tests_for, true
+from terminals import SCRIPTS, Terminal, environment
 
 host = host_with_pool()
-SCRIPTS = TOP / "completions"
 DAY = "[0-9-]{10}T[0-9:]{8}"
 
 
@@ -87,14 +84,14 @@ CASES = {
     ("show", "v1@"): ["v1@mydata"],
     ("show", "sta"): ["stash/1@mydata"],
     ("show", "stash/1@my"): ["stash/1@mydata"],
-    ("show", "mydata@{b"): ["mydata@{before-upgrade}"],
+    ("show", "mydata@{befo"): ["mydata@{before-upgrade}"],
     ("show", "mydata@{l"): ["mydata@{latest}"],
     ("show", "other@{"): [],
     ("show", "nosuch@{"): [],
     ("show", "@{"): [],
     ("show", "}{"): [],
-    ("create", "new", "--from", "mydata@{b"): ["mydata@{before-upgrade}"],
-    ("create", "new", "--from=mydata@{b"): ["--from=mydata@{before-upgrade}"],
+    ("create", "new", "--from", "mydata@{befo"): ["mydata@{before-upgrade}"],
+    ("create", "new", "--from=mydata@{befo"): ["--from=mydata@{before-upgrade}"],
     ("rollback", "mydata", "--to=v1"): ["--to=v1@mydata"],
     ("destroy", "mydata", "o"): ["other"],
     ("destroy", "other", "o"): [],
@@ -145,7 +142,7 @@ def keys_of_a_snapshot():
 def descriptions_are_one_clean_field():
     texts = dict(lines("tags", ""))
     equal(texts["mydata"], "data?of? it; $(touch gone) 'é\"", "of a volume")
-    texts = dict(lines("show", "mydata@{b"))
+    texts = dict(lines("show", "mydata@{befo"))
     true(re.fullmatch(rf"{DAY} first: \[x\] \{{y\}}", texts["mydata@{before-upgrade}"]), texts)
     true(dict(lines("ro"))["rollback"], "of a command")
 
@@ -203,68 +200,21 @@ def a_daemon_that_answers_nonsense_offers_nothing():
 
 # --- the shells ----------------------------------------------------------------------------
 
-ENVIRONMENT = {**os.environ, "FLOCKER_SOCKET": host.socket, "HOME": host.directory, "TERM": "dumb",
-               "PATH": f"{pathlib.Path(COMMAND).parent}:{os.environ['PATH']}", "INPUTRC": "/dev/null"}
-
-
-class Terminal:
-    """An interactive shell, typed into."""
-
-    def __init__(self, *command):
-        pid, self.fd = pty.fork()
-        if pid == 0:
-            os.chdir(host.directory)
-            os.execvpe(command[0], command, {**ENVIRONMENT, "PS1": "", "PS2": ""})
-        self.pid = pid
-        self.seen = ""
-        cleanup.record(f"{host.directory}/daemons", pid)
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        while True:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                return
-            if not data:
-                return
-            self.seen += data.decode(errors="replace")
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def wait(self, pattern):
-        """The first match in what is on the terminal."""
-        tap.wait_until(lambda: re.search(pattern, self.seen), f"{pattern!r} is shown: {self.seen!r}")
-        return re.search(pattern, self.seen)
-
-    def completes(self, typed):
-        """The words of the line after <TAB>, as the shell itself takes them."""
-        self.seen = ""
-        self.type(f"{typed}\t\n")
-        got = self.wait(r"\[\[(.*)\]\]")[1]
-        self.wait(r"done\.")
-        return got.split("|")[1:]
-
-    def close(self):
-        os.kill(self.pid, signal.SIGKILL)  # interactive shells do not mind less
-        os.waitpid(self.pid, 0)
-        os.close(self.fd)
-
+ENVIRONMENT = environment(host)
 
 # Typed, then <TAB> -> the words that the command gets.  A quote that is open is closed by the shell.
 TYPED = {
     "flocker ro": ["rollback"],
     "flocker stash dr": ["stash", "drop"],
     "flocker log --cou": ["log", "--count"],
-    "flocker show mydata@{b": ["show", "mydata@{before-upgrade}"],
-    "flocker show 'mydata@{b": ["show", "mydata@{before-upgrade}"],
-    "flocker show \"mydata@{b": ["show", "mydata@{before-upgrade}"],
+    "flocker show mydata@{befo": ["show", "mydata@{before-upgrade}"],
+    "flocker show 'mydata@{befo": ["show", "mydata@{before-upgrade}"],
+    "flocker show \"mydata@{befo": ["show", "mydata@{before-upgrade}"],
     "flocker show mydata/te": ["show", "mydata/test"],
     "flocker show stash/": ["show", "stash/1@mydata"],
     "flocker untag v1@": ["untag", "v1@mydata"],
-    "flocker create x --from=mydata@{b": ["create", "x", "--from=mydata@{before-upgrade}"],
-    "flocker create x --from mydata@{b": ["create", "x", "--from", "mydata@{before-upgrade}"],
+    "flocker create x --from=mydata@{befo": ["create", "x", "--from=mydata@{before-upgrade}"],
+    "flocker create x --from mydata@{befo": ["create", "x", "--from", "mydata@{before-upgrade}"],
     "flocker --root=/tmp/../nonexistent tags o": ["--root=/tmp/../nonexistent", "tags", "o"],
     "flocker branch ot": ["branch", "other/"],
     "flocker set mydata te": ["set", "mydata", "team="],
@@ -274,18 +224,8 @@ TYPED = {
 
 @tests_for(TYPED)
 def bash(typed):
-    shell = Terminal("bash", "--norc", "--noprofile", "-i")
+    shell = Terminal(host, host.directory)
     try:
-        shell.type("bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; "
-                   f"source {SCRIPTS}/flocker.bash; "
-                   "say() { printf '[['; printf '|%s' \"$@\"; printf ']] %s.\\n' done; }; "
-                   "shopt -s expand_aliases; alias flocker='say'; complete -F _flocker_here say; "
-                   "echo rea''dy\n")
-        shell.wait(r"ready\r")
-        # Completed as the command, run as something that shows its words.
-        shell.type(f"_flocker_here() {{ _flocker {COMMAND} \"$2\" \"$3\"; }}; "
-                   "complete -F _flocker_here flocker; echo rea''dy2\n")
-        shell.wait(r"ready2\r")
         equal(shell.completes(typed), TYPED[typed], "words")
     finally:
         shell.close()
@@ -294,11 +234,11 @@ def bash(typed):
 FISH = {
     "flocker ro": ["rollback"],
     "flocker pool create --fi": ["--file"],
-    "flocker show mydata@{b": ["mydata@{before-upgrade}"],
-    "flocker show \'mydata@{b": ["mydata@{before-upgrade}"],
+    "flocker show mydata@{befo": ["mydata@{before-upgrade}"],
+    "flocker show \'mydata@{befo": ["mydata@{before-upgrade}"],
     "flocker show mydata/te": ["mydata/test"],
     "flocker untag v1@": ["v1@mydata"],
-    "flocker create x --from=mydata@{b": ["--from=mydata@{before-upgrade}"],
+    "flocker create x --from=mydata@{befo": ["--from=mydata@{before-upgrade}"],
     "flocker pool create --directory=a": ["--directory=a folder/"],
     "flocker nosuch ": [],
 }
@@ -335,8 +275,8 @@ def zsh_offers(*words):
 @test
 def zsh():
     equal(zsh_offers("ro"), ["[[rollback]]"], "a command")
-    equal(zsh_offers("show", "mydata@{b"), ["[[mydata@{before-upgrade}]]"], "a snapshot")
-    equal(zsh_offers("create", "x", "--from=mydata@{b"), ["[[--from=mydata@{before-upgrade}]]"], "attached")
+    equal(zsh_offers("show", "mydata@{befo"), ["[[mydata@{before-upgrade}]]"], "a snapshot")
+    equal(zsh_offers("create", "x", "--from=mydata@{befo"), ["[[--from=mydata@{before-upgrade}]]"], "attached")
     equal(zsh_offers("branch", "o"), ["[[other/]]"], "something follows")
     equal(zsh_offers("pool", "create", "--directory=a"), ["<--directory=>", "files -/"], "a path")
 

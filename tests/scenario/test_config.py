@@ -202,11 +202,14 @@ def connections_and_timeout_are_those_of_the_file():
     host.stop()
     write("[http]\nconnections = 2\ntimeout = 1s\n")
     host.start()
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.connect(host.socket)
-    connection.settimeout(15)  # the default would be 30 s
-    equal(connection.recv(1), b"", "a silent connection is closed")
-    connection.close()
+    silent = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(2)]
+    for connection in silent:
+        connection.connect(host.socket)
+        connection.settimeout(15)  # the default would be 30 s
+    true(host.get("/v1/version"), "a third client waits, and is answered")
+    for connection in silent:
+        equal(connection.recv(1), b"", "a silent connection is closed")
+        connection.close()
     equal((setting("http.connections")["value"], setting("http.timeout")["value"]), ("2", "1s"),
           "values")
     host.stop()
@@ -216,7 +219,7 @@ def connections_and_timeout_are_those_of_the_file():
 
 @tests_for([
     ("trash.keep", "soon"), ("trash.keep", "3651d"), ("trash.keep", ""), ("trash.keep", "7"),
-    ("log.level", "loud"), ("log.level", "INFO"), ("http.connections", "0"),
+    ("log.level", "loud"), ("log.level", "INFO"), ("http.connections", "0"), ("http.connections", "1"),
     ("http.connections", "4097"), ("http.connections", "-1"), ("http.connections", "1 "),
     ("http.timeout", "0s"), ("instance.name", "a b"), ("instance.name", "x" * 64),
     ("instance.name", "a\nb"),
@@ -378,7 +381,7 @@ def changes_at_the_same_time_are_all_kept():
             failures.append(failure)
     work = {"trash.keep": [f"{n}d" for n in range(1, 41)],
             "http.timeout": [f"{n}s" for n in range(1, 41)],
-            "http.connections": [str(n) for n in range(1, 41)]}
+            "http.connections": [str(n) for n in range(2, 42)]}
     threads = [threading.Thread(target=run, args=pair) for pair in work.items()]
     for thread in threads:
         thread.start()

@@ -7,26 +7,8 @@ import resource
 import subprocess
 
 import tap
-from flocker import DAEMON, Failure, Host, MIB
+from flocker import DAEMON, Failure, Host, MIB, fill, unchanged
 from tap import equal, test, true
-
-
-def fill(path, leave=0):
-    """Writes until there is no room; the bytes written."""
-    total = 0
-    with open(path, "wb", buffering=0) as file:
-        for size in (MIB, 64 * 1024, 4096):
-            block = os.urandom(size)
-            try:
-                while True:
-                    total += file.write(block)
-            except OSError as error:
-                equal(error.errno, errno.ENOSPC, "errno")
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            equal(error.errno, errno.ENOSPC, "errno of fsync")
-    return total
 
 
 def attempt(function):
@@ -85,6 +67,38 @@ def a_full_pool_reads_and_deletes_go_on():
         tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 60)
         host.write("data", "after", "x" * MIB)
         host.snapshot("data", name="again")
+
+
+@test
+def an_import_that_fills_the_pool_leaves_nothing():
+    with Host() as host:
+        host.pool(size=160 * MIB)
+        host.create("data")
+        host.write("data", "precious", "here since the beginning")
+        host.snapshot("data", name="early")
+        host.snapshot("data", name="later")
+        source = f"{host.directory}/source"
+        os.mkdir(source)
+        for number in range(200):
+            with open(f"{source}/{number}", "wb") as file:
+                file.write(os.urandom(MIB))
+        subprocess.run(["tar", "-C", source, "-cf", f"{source}.tar", "."], check=True)
+        for words in (("import", "new", f"{source}.tar"), ("import", "data/new", f"{source}.tar"),
+                      ("create", "new", "--from-directory", source)):
+            unchanged(host, lambda w=words: host.fails("no-space", *w, says=("No space left",), hint="pool grow"))
+            equal(host.items("/v1/operations")[0]["error"]["code"], "no-space", "its record")
+        with open(host.log, encoding="utf-8") as log:
+            true("half-made tree stays" not in log.read(), "no tree stays")
+        host.delete("/v1/snapshot", ref="data@{early}")  # at once, however full it still is
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 60)
+        fill(f"{host.path('data')}/filler")
+        host.fails("no-space", "import", "new", f"{source}.tar", hint="pool grow")
+        os.unlink(f"{host.path('data')}/filler")
+        host.delete("/v1/volume", ref="data")
+        host.post("/v1/trash/empty")
+        host.restart()
+        equal(host.items("/v1/volumes"), [], "volumes")
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 60)
 
 
 @test

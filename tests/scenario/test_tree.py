@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """flocker-tree alone: packing, unpacking and copying trees, with archives that mean harm and ones of other programs."""
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -65,13 +66,15 @@ UNTOUCHED = digest(CANARY)
 # --- running it ----------------------------------------------------------------------------------------------------
 
 class Ran:
-    """How it went: `done` (entries, bytes) or `failed` (code, text, hint, object), the archive, the memory in KiB."""
+    """How it went: `done` (entries, bytes) or `failed` (code, text, hint, object), its `errno`, the archive, the memory in KiB."""
 
     def __init__(self, lines, status, out, memory):
         self.status, self.out, self.memory, self.lines = status, out, memory, lines
         last = lines[-1] if lines else ""
         self.done = tuple(int(n) for n in last.split()[1:]) if last.startswith("done ") else None
-        self.failed = tuple(last[7:].split("\t")) if last.startswith("failed ") else None
+        code, number, *rest = last[7:].split("\t") if last.startswith("failed ") else (None, "0")
+        self.failed = (code, *rest) if code else None
+        self.errno = int(number)
 
 
 def start(words, files):
@@ -253,7 +256,7 @@ def a_tree_comes_back_exactly(options):
     entries = sum(len(files) + len(dirs) for _, dirs, files in os.walk(source)) + 1
     equal(packed.done[0], entries, "entries")
     equal(packed.out[:4] == b"\x28\xb5\x2f\xfd", bool(options), "compressed")
-    equal(good(unpack(packed.out, tree)).done, packed.done, "what was read and what was written")
+    equal(good(unpack(packed.out, tree)).done, (entries, len(packed.out)), "all of the archive was read")
     same(tree, source)
 
 
@@ -639,7 +642,34 @@ def a_full_pool_is_no_space():
     data = random.Random(4).randbytes(MIB)
     archive = [piece for n in range(200) for piece in (entry(f"f{n}", data=data)[0].tobuf(), data)]
     ran = unpack(archive, full)
-    equal(ran.failed[0], "no-space", f"{ran.failed}")
+    equal((ran.failed[0], ran.errno), ("no-space", errno.ENOSPC), f"{ran.failed}")
+
+
+def mount_limited(name, size):
+    """A file system whose files may take `size` bytes together, by simple quotas."""
+    point = mount(name, 256 * MIB)
+    fd = directory(point)
+    try:
+        fcntl.ioctl(fd, 0xC0109428, struct.pack("QQ", 4, 0))  # BTRFS_IOC_QUOTA_CTL, simple
+        # BTRFS_IOC_QGROUP_LIMIT of the subvolume itself: max_rfer
+        fcntl.ioctl(fd, 0x8030942B, struct.pack("6Q", 0, 1, size, 0, 0, 0))
+    finally:
+        os.close(fd)
+    return point
+
+
+@tests_for(["unpack", "copy"])
+def a_full_quota_is_told_from_a_full_pool(verb):
+    limited = mount_limited(f"limited-{verb}", 16 * MIB)
+    data = random.Random(4).randbytes(MIB)
+    source = new("source")
+    for n in range(32):
+        pathlib.Path(f"{source}/f{n}").write_bytes(data)
+    if verb == "copy":
+        ran = copy(source, limited)
+    else:
+        ran = unpack([piece for n in range(32) for piece in (entry(f"f{n}", data=data)[0].tobuf(), data)], limited)
+    equal((ran.failed[0], ran.errno), ("no-space", errno.EDQUOT), f"{ran.failed}")
 
 
 @tests_for([(), ("--zstd",)], name=lambda options: "zstd" if options else "plain")

@@ -1,7 +1,7 @@
 /*
- * The table of routes and openapi.yaml say the same: every route is in both,
- * with the same summary, status, query parameters, members and which of them
- * are required.
+ * The tables of the program and openapi.yaml say the same: every route is in
+ * both, with the same summary, status, query parameters, members and which of
+ * them are required; and so is every word of a list (codes, reasons, states).
  */
 #include "tests/check.h"
 
@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "api/routes.h"
+#include "cli/command.h"
 
 static json_t *contract;
 
@@ -138,11 +139,38 @@ static void parameters_agree(void)
 	}
 }
 
-/* Whoever adds a route decides whether it is recorded. */
-static void what_changes_something_has_a_verb(void)
+static void check_enum(const char *pointer, const char *const *names, size_t count)
 {
-	for (const struct route *route = routes; route->path; route++)
+	json_t *ref = json_pack("{s:s++}", "$ref", "#/components/schemas/", pointer, "");
+	json_t *value = json_object_get(resolve(ref), "enum");
+
+	json_decref(ref);
+	check(json_array_size(value) == count);
+	for (size_t i = 0; i < count; i++)
+		check_string(names[i], json_string_value(json_array_get(value, i)));
+}
+
+static void words_agree(void)
+{
+	const char *codes[FL_CODES - 1];
+
+	for (int code = FL_OK + 1; code < FL_CODES; code++)
+		codes[code - 1] = fl_codes[code].name;
+	check_enum("Error/properties/error/properties/code", codes, array_size(codes));
+	check_enum("Setting/properties/type", config_type_names, CONFIG_TYPES);
+	check_enum("PoolKind", pool_kind_names, POOL_MEMORY);
+	check_enum("Snapshot/properties/reason", reason_names, REASON_MAX);
+	check_enum("Snapshot/properties/pins/items", pin_names, PIN_COUNT);
+	check_enum("Operation/properties/state", operation_state_names, OPERATION_STATES);
+}
+
+/* Whoever adds a route decides whether it is recorded; the record says it as the command does. */
+static void what_changes_something_is_recorded_as_a_command(void)
+{
+	for (const struct route *route = routes; route->path; route++) {
 		check_route(route, (strcmp(route->method, "GET") == 0) == !route->verb);
+		check_route(route, !route->verb || command_find(route->verb));
+	}
 }
 
 int main(int argc, char **argv)
@@ -156,7 +184,8 @@ int main(int argc, char **argv)
 				    CHECK(the_contract_has_no_other_routes),
 				    CHECK(members_agree),
 				    CHECK(parameters_agree),
-				    CHECK(what_changes_something_has_a_verb),
+				    CHECK(words_agree),
+				    CHECK(what_changes_something_is_recorded_as_a_command),
 				    CHECK_END,
 			    });
 	json_decref(contract);

@@ -36,7 +36,7 @@ static const char *refusal(uint32_t set, const char *body)
 
 static void every_type_arrives(void)
 {
-	struct accepts accepts = { .body = (1u << INPUT_COUNT) - 1, .forms = FORM_ANY };
+	struct accepts accepts = { .body = (UINT64_C(1) << INPUT_COUNT) - 1, .forms = FORM_ANY };
 	own_input struct input input = { 0 };
 
 	check_ok(decode(&accepts,

@@ -372,6 +372,31 @@ static void a_missing_segment_is_found(void)
 	check(!verify(&no_anchor).intact);
 }
 
+static void a_beginning_that_was_not_old_is_missed(void)
+{
+	static const struct audit_limits small = { .segment = 1000, .segments = 4 };
+	struct fl_error err = { 0 };
+
+	begin_with(&small);
+	append_many(40);
+	check(verify(&no_anchor).intact);
+	open_log(&small);
+	check(verify(&no_anchor).intact);
+	for (int i = 1; i < 30; i++) {
+		char name[32];
+		struct stat st;
+
+		snprintf(name, sizeof(name), "audit/%06d.log", i);
+		if (fsat_stat(state, name, &st, &err) < 0)
+			continue;
+		check_ok(fsat_unlink(state, name, &err));
+		break;
+	}
+	check(!verify(&no_anchor).intact);
+	open_log(&small);
+	check(!verify(&no_anchor).intact);
+}
+
 static void lists_are_paged_newest_first(void)
 {
 	static const struct audit_limits small = { .segment = 1000, .segments = 16 };
@@ -462,7 +487,7 @@ int main(int argc, char **argv)
 
 	if (!mkdtemp(place))
 		return 1;
-	log_set_level((enum log_level)0);
+	log_set_level(LOG_LEVEL_ERROR);
 	signal(SIGXFSZ, SIG_IGN);
 	status = check_main(argc, argv,
 			    (struct check[]){
@@ -478,6 +503,7 @@ int main(int argc, char **argv)
 				    CHECK(a_torn_line_is_cut_off_and_told),
 				    CHECK(segments_turn_and_the_oldest_go),
 				    CHECK(a_missing_segment_is_found),
+				    CHECK(a_beginning_that_was_not_old_is_missed),
 				    CHECK(lists_are_paged_newest_first),
 				    CHECK(a_record_comes_back_as_it_was_given),
 				    CHECK(what_could_not_be_written_is_counted),

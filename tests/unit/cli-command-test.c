@@ -1,5 +1,8 @@
 #include "cli/command.h"
 
+#include <fcntl.h>
+
+#include "base/fsat.h"
 #include "base/text.h"
 #include "tests/check.h"
 
@@ -159,6 +162,32 @@ static void synopses_fit_into_a_hint(void)
 	}
 }
 
+/* flocker(1) has "*STATUS*" and below it "*CODE*" for each, and no others. */
+static void the_manual_page_has_every_exit_status(void)
+{
+	own_text struct text page = { 0 };
+	size_t count = 0;
+	char *list, *end;
+
+	check_ok(fsat_read(AT_FDCWD, SOURCE_ROOT "/man/flocker.1.scd", 256 * 1024, &page, &err));
+	list = strstr(text_get(&page), "\n# EXIT STATUS\n");
+	check(list);
+	end = strstr(list, "\n# ENVIRONMENT\n");
+	check(end);
+	*end = '\0';
+	for (char *p = list; (p = strstr(p, "\n\n*")); p++)
+		count++;
+	check(count == FL_CODES);
+	for (int code = FL_OK + 1; code < FL_CODES; code++) {
+		char wanted[60];
+
+		snprintf(wanted, sizeof(wanted), "\n*%d*\n\t*%s*", fl_codes[code].exit,
+			 fl_codes[code].name);
+		if (!strstr(list, wanted))
+			check_string(wanted, "missing in the page");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -173,6 +202,7 @@ int main(int argc, char **argv)
 				  CHECK(help_is_given_without_operands),
 				  CHECK(the_table_is_sound),
 				  CHECK(synopses_fit_into_a_hint),
+				  CHECK(the_manual_page_has_every_exit_status),
 				  CHECK_END,
 			  });
 }

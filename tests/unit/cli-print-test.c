@@ -110,6 +110,9 @@ static void terminals_are_not_steered(void)
 
 	add_clean(&out, "a\033[31m\r\n\t\x7f\xc2\x9b\xff é世");
 	check_string("a?[31m?????? é世", text_get(&out));
+	text_clear(&out);
+	add_clean(&out, "a\u202egnp.exe\u2066\u2028b");
+	check_string("a?gnp.exe??b", text_get(&out));
 }
 
 static void shell_words(void)

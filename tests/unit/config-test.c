@@ -19,8 +19,6 @@ static void defaults_are_good_values(void)
 		check(row->name && strchr(row->name, '.') && row->description);
 		if (row->initial)
 			check_ok(config_check(row, row->initial, &err));
-		if (row->type != CONFIG_NAME)
-			check(row->bounds);
 	}
 }
 
@@ -50,15 +48,46 @@ static void bounds_are_kept(void)
 	const struct config_row *keep = &config_rows[CONFIG_TRASH_KEEP];
 	struct fl_error err;
 
-	check_ok(config_check(number, "1", &err));
+	check_ok(config_check(number, "2", &err));
 	check_ok(config_check(number, "4096", &err));
-	check_code(FL_INVALID, config_check(number, "0", &err));
+	check_code(FL_INVALID, config_check(number, "1", &err));
 	check_code(FL_INVALID, config_check(number, "4097", &err));
 	check_code(FL_INVALID, config_check(number, "99999999999999999999", &err));
 	check_ok(config_check(keep, "0s", &err));
 	check_ok(config_check(keep, "3650d", &err));
 	check_code(FL_INVALID, config_check(keep, "3650d1s", &err));
 	check_string("trash.keep", err.object);
+}
+
+/* "1 to 4096": the same for people. */
+static void bounds_are_told_as_they_are(void)
+{
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		const struct config_row *row = &config_rows[i];
+		char least[16], most[16];
+		int64_t numbers[2];
+		struct fl_error err;
+
+		if (row->type != CONFIG_DURATION && row->type != CONFIG_NUMBER)
+			continue;
+		check(sscanf(row->bounds, "%15s to %15s", least, most) == 2);
+		if (row->type == CONFIG_NUMBER) {
+			numbers[0] = atoll(least);
+			numbers[1] = atoll(most);
+		} else {
+			check_ok(clock_parse_duration(least, &numbers[0], &err));
+			check_ok(clock_parse_duration(most, &numbers[1], &err));
+		}
+		check(numbers[0] == row->least && numbers[1] == row->most);
+	}
+}
+
+static void a_choice_is_told_by_its_words(void)
+{
+	struct fl_error err;
+
+	check_code(FL_INVALID, config_check(&config_rows[CONFIG_LOG_LEVEL], "loud", &err));
+	check_string("it takes error, warning, info or debug", err.hint);
 }
 
 /* flocker.ini(5) has a paragraph "*KEY* _TYPE_" for each setting, with its default, and no other.
@@ -101,6 +130,8 @@ int main(int argc, char **argv)
 				  CHECK(without_a_configuration_the_defaults_count),
 				  CHECK(the_nearest_name_is_told),
 				  CHECK(bounds_are_kept),
+				  CHECK(bounds_are_told_as_they_are),
+				  CHECK(a_choice_is_told_by_its_words),
 				  CHECK(the_manual_page_describes_every_setting),
 				  CHECK_END,
 			  });

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ static struct http_server *server;
 static struct sockaddr_un address;
 static socklen_t address_length;
 static sem_t entered, released, ended;
-static unsigned timeout_seconds = 10;
+static unsigned timeout_seconds = 10, connections = 8;
 
 /* Answers with what it was asked. */
 static void echo(void *arg, const struct http_request *request, struct http_response *response)
@@ -59,7 +60,7 @@ static void take_body(const struct http_request *request, struct http_response *
 		if ((bytes += (uint64_t)n) == 5)
 			sem_post(&entered);
 	taken.bytes = bytes;
-	taken.whole = http_body_whole(request);
+	taken.whole = !http_body_cut(request);
 	response->status = 200;
 	text_add_format(&response->body, "<%zu %s>", (size_t)bytes, taken.whole ? "whole" : "cut");
 	sem_post(&ended);
@@ -68,11 +69,14 @@ static void take_body(const struct http_request *request, struct http_response *
 /* What is sent: `left` bytes, from a thread that writes them into a pipe. */
 static struct {
 	uint64_t left;
+	bool gate;  /* after the first bytes it waits for `released` */
+	int result; /* of check() */
+	int leaves; /* check() closes this client's descriptor; 0: none */
 	int read_fd, write_fd;
 	pthread_t thread;
-	int result; /* of finish() */
-	bool whole; /* as finish() was told */
-	int finished;
+	struct exchange *exchange;
+	bool checked, sent; /* as finish() was told */
+	int finished;	    /* calls, the last once `ended` was posted */
 } given;
 
 static void *write_stream(void *arg)
@@ -86,32 +90,49 @@ static void *write_stream(void *arg)
 		if (write(given.write_fd, buffer, n) != (ssize_t)n)
 			break;
 		given.left -= n;
+		if (given.gate) {
+			sem_post(&entered);
+			sem_wait(&released);
+		}
+		given.gate = false;
 	}
 	close(given.write_fd);
 	return NULL;
 }
 
-static int finish(void *arg, bool whole)
+static int check_stream(void *arg)
 {
-	given.finished++;
-	given.whole = whole;
-	close(given.read_fd);
-	pthread_join(given.thread, NULL);
-	sem_post(&ended);
+	given.checked = true;
+	if (given.leaves)
+		close(given.leaves);
 	return given.result;
 }
 
-static void give_body(struct http_response *response)
+static void finish(void *arg, bool sent)
+{
+	given.finished++;
+	given.sent = sent;
+	close(given.read_fd);
+	pthread_join(given.thread, NULL);
+	sem_post(&ended);
+}
+
+static void give_body(const struct http_request *request, struct http_response *response)
 {
 	int ends[2];
 
-	if (pipe(ends) != 0 || pthread_create(&given.thread, NULL, write_stream, NULL) != 0)
+	/* The thread begins at once: what it uses is there before. */
+	if (pipe(ends) != 0)
 		abort();
 	given.read_fd = ends[0];
 	given.write_fd = ends[1];
+	given.exchange = request->exchange;
+	if (pthread_create(&given.thread, NULL, write_stream, NULL) != 0)
+		abort();
 	response->status = 200;
 	response->type = "application/x-tar";
 	response->stream_fd = given.read_fd;
+	response->check = check_stream;
 	response->finish = finish;
 }
 
@@ -125,7 +146,7 @@ static void handle(void *arg, const struct http_request *request, struct http_re
 	} else if (request->upload) {
 		take_body(request, response);
 	} else if (strcmp(request->path, "/out") == 0) {
-		give_body(response);
+		give_body(request, response);
 	} else {
 		echo(arg, request, response);
 	}
@@ -140,7 +161,7 @@ static bool streams(void *arg, const struct http_request *head)
 static void open_server(void)
 {
 	struct http_options options = {
-		.connections = 8,
+		.connections = connections,
 		.timeout_seconds = timeout_seconds,
 		.handle = handle,
 		.streams = streams,
@@ -276,6 +297,101 @@ static void closing_waits_for_the_running_request(void)
 	check(connect(idle, (struct sockaddr *)&address, address_length) < 0);
 }
 
+static void a_client_too_many_waits(void)
+{
+	struct pollfd answer = { .events = POLLIN };
+	own_fd int waiting = -1;
+	int fd;
+
+	sem_init(&entered, 0, 0);
+	sem_init(&released, 0, 0);
+	connections = 1;
+	open_server();
+	fd = dial();
+	send_string(fd, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	sem_wait(&entered);
+	waiting = dial();
+	send_string(waiting, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	sem_post(&released);
+	check(receive(fd, "GET /wait 0 fine"));
+	answer.fd = waiting;
+	check(poll(&answer, 1, 100) == 0); /* a connection that is kept counts */
+	close(fd);
+	check(receive(waiting, "GET /later 0 fine"));
+	http_server_close(server);
+	connections = 8;
+}
+
+#define CLIENTS 16
+#define REQUESTS 50
+
+static void *ask_often(void *arg)
+{
+	for (int i = 0; i < REQUESTS; i++) {
+		own_fd int fd = dial();
+
+		send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+		*(int *)arg += receive(fd, "GET /a 0 fine me");
+	}
+	return NULL;
+}
+
+static void every_client_gets_its_turn(void)
+{
+	int answered[CLIENTS] = { 0 };
+	pthread_t threads[CLIENTS];
+
+	connections = 3;
+	open_server();
+	for (int i = 0; i < CLIENTS; i++)
+		check(pthread_create(&threads[i], NULL, ask_often, &answered[i]) == 0);
+	for (int i = 0; i < CLIENTS; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < CLIENTS; i++)
+		check(answered[i] == REQUESTS);
+	http_server_close(server);
+	connections = 8;
+}
+
+/* The system's limits are no reason to turn a client away either. */
+static void a_client_waits_for_a_descriptor_too(void)
+{
+	own_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd answer = { .fd = fd, .events = POLLIN };
+	struct rlimit limit, none;
+	int free_fd;
+
+	open_server();
+	free_fd = dup(fd);
+	close(free_fd);
+	check(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max };
+	check(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	check(connect(fd, (struct sockaddr *)&address, address_length) == 0);
+	send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+	check(poll(&answer, 1, 200) == 0);
+	check(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	check(receive(fd, "GET /a 0 fine"));
+	http_server_close(server);
+}
+
+/* It has asked for nothing yet, so the end of the connection tells it all. */
+static void closing_does_not_wait_for_clients_that_wait(void)
+{
+	own_fd int fd = -1, waiting = -1;
+
+	connections = 1;
+	open_server();
+	fd = dial();
+	send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+	check(receive(fd, "GET /a 0 fine me"));
+	waiting = dial();
+	send_string(waiting, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	http_server_close(server);
+	check(!receive(waiting, "GET"));
+	connections = 8;
+}
+
 /* --- streams --------------------------------------------------------------------- */
 
 static void open_streaming(void)
@@ -359,6 +475,36 @@ static void a_handler_may_answer_before_the_end(void)
 	http_server_close(server);
 }
 
+/*
+ * A handler that does not care for its body may return when none, some or all
+ * of it has come.  Its answer comes, and says so if no request can follow it.
+ */
+static void a_refused_body_is_answered_whenever_it_ends(void)
+{
+	static const char head[] =
+		"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+
+	open_streaming();
+	for (size_t i = 0; i < 200; i++) {
+		own_fd int fd = dial();
+		char answer[512] = "";
+
+		send_all(fd, head, sizeof(head) - 1 - i % 6);
+		for (size_t have = 0; !strstr(answer, "<no>");) {
+			ssize_t n = read(fd, answer + have, sizeof(answer) - 1 - have);
+
+			check(n > 0);
+			have += (size_t)n;
+		}
+		check(strncmp(answer, "HTTP/1.1 409 ", 13) == 0);
+		if (strstr(answer, "Connection: close"))
+			continue;
+		send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+		check(receive(fd, "GET /a 0 fine me"));
+	}
+	http_server_close(server);
+}
+
 /* Reads to the end of the connection or of the body; how many bytes, and whether it was whole. */
 static uint64_t drain(int fd, bool *ret_whole)
 {
@@ -395,7 +541,8 @@ static void an_answer_may_be_a_stream(void)
 	check(receive(fd, "\r\n\r\n"));
 	count = drain(fd, &whole);
 	check(whole && count > LONG - 4096); /* less what came with the head */
-	check(given.finished == 1 && given.whole);
+	sem_wait(&ended);
+	check(given.finished == 1 && given.sent);
 	send_string(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
 	check(receive(fd, "GET /a 0 fine me"));
 	http_server_close(server);
@@ -413,7 +560,41 @@ static void a_stream_that_fails_is_cut(void)
 	given.result = -1;
 	send_string(fd, "GET /out HTTP/1.1\r\nHost: y\r\n\r\n");
 	drain(fd, &whole);
-	check(!whole && given.finished == 1 && given.whole);
+	sem_wait(&ended);
+	check(!whole && given.finished == 1 && given.checked && !given.sent);
+	http_server_close(server);
+}
+
+/* Between the end of the stream and the end of the answer. */
+static void a_reader_that_goes_at_the_end_has_not_all(void)
+{
+	int fd;
+
+	open_streaming();
+	fd = dial();
+	given.left = 5;
+	given.leaves = fd;
+	send_string(fd, "GET /out HTTP/1.1\r\nHost: y\r\n\r\n");
+	sem_wait(&ended);
+	check(given.finished == 1 && given.checked && !given.sent);
+	http_server_close(server);
+}
+
+static void an_answer_can_be_cut_while_nobody_reads(void)
+{
+	own_fd int fd = -1;
+	bool whole;
+
+	open_streaming();
+	fd = dial();
+	given.left = UINT64_MAX;
+	send_string(fd, "GET /out HTTP/1.1\r\nHost: y\r\n\r\n");
+	check(receive(fd, "\r\n\r\n"));
+	http_cut(given.exchange);
+	sem_wait(&ended);
+	check(given.finished == 1 && !given.checked && !given.sent);
+	drain(fd, &whole);
+	check(!whole);
 	http_server_close(server);
 }
 
@@ -428,7 +609,7 @@ static void a_reader_that_goes_is_noticed(void)
 	check(receive(fd, "\r\n\r\n"));
 	close(fd);
 	sem_wait(&ended);
-	check(given.finished == 1 && !given.whole);
+	check(given.finished == 1 && !given.sent);
 	http_server_close(server);
 }
 
@@ -446,44 +627,81 @@ static void closing_ends_streams(void)
 	check(receive(out, "\r\n\r\n"));
 	sem_wait(&entered);
 	http_server_close(server);
-	check(!taken.whole && given.finished == 1 && !given.whole);
+	check(!taken.whole && given.finished == 1 && !given.sent);
 	drain(out, &whole);
 	check(!whole);
-	check(!receive(in, "<"));
+	check(receive(in, "<5 cut>"));
 }
 
-#define MORE (UINT64_C(4) << 20) /* than the pipe and the socket hold */
+/* --- time ------------------------------------------------------------------------ */
 
-static void *send_more(void *arg)
+static void open_impatient(void)
 {
-	return send_many(*(int *)arg, MORE) ? arg : NULL;
-}
-
-/*
- * Two clients stop in the middle of a body.  One alone is to blame for it, and
- * is cut; the other's handler was not ready, and its body arrives after that.
- */
-static void only_a_client_that_stops_is_cut(void)
-{
-	own_fd int patient = -1, idle = -1;
-	pthread_t sender;
-	void *sent;
-
 	timeout_seconds = 1;
 	open_streaming();
 	timeout_seconds = 10;
-	patient = dial();
-	send_string(patient,
-		    "POST /in/gate HTTP/1.1\r\nHost: x\r\nContent-Length: 4194304\r\n\r\n");
-	check(pthread_create(&sender, NULL, send_more, &patient) == 0);
-	idle = dial();
-	send_string(idle, "POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhello");
-	check(!receive(idle, "<"));
-	sem_wait(&ended);
-	check(taken.bytes == 5 && !taken.whole);
+}
+
+/* Clients that stop, between requests or within one, are cut; so this takes the timeout. */
+static void check_idle_are_cut(void)
+{
+	own_fd int head = dial(), body = dial(), kept = dial();
+
+	send_string(head, "GET /a HTT");
+	send_string(body, "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe");
+	send_string(kept, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+	check(receive(kept, "GET /a 0 fine me"));
+	check(!receive(head, "GET"));
+	check(!receive(body, "POST"));
+	check(!receive(kept, "GET"));
+}
+
+/* Neither who makes a stream nor who takes it is hurried: here a client does both, and pauses. */
+static void a_stream_may_pause_longer_than_the_timeout(void)
+{
+	own_fd int in = -1, out = -1;
+	uint64_t count;
+	bool whole;
+
+	open_impatient();
+	in = dial();
+	out = dial();
+	given.left = LONG;
+	send_string(in, "POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello");
+	send_string(out, "GET /out HTTP/1.1\r\nHost: y\r\n\r\n");
+	sem_wait(&entered);
+	check(receive(out, "\r\n\r\n"));
+	check_idle_are_cut();
+	send_string(in, "again");
+	check(receive(in, "<10 whole>"));
+	count = drain(out, &whole);
+	check(whole && count > LONG - 4096);
+	http_server_close(server);
+}
+
+/* Here the handlers do; and after the streams the connections are as any others. */
+static void a_handler_may_pause_longer_than_the_timeout(void)
+{
+	static const char request[] =
+		"POST /in/gate HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+	own_fd int in = -1, out = -1;
+	bool whole;
+
+	open_impatient();
+	in = dial();
+	out = dial();
+	given.left = 5000;
+	given.gate = true;
+	send_string(out, "GET /out HTTP/1.1\r\nHost: y\r\n\r\n");
+	sem_wait(&entered);
+	send_string(in, request);
+	check_idle_are_cut();
 	sem_post(&released);
-	pthread_join(sender, &sent);
-	check(sent && receive(patient, "<4194304 whole>"));
+	sem_post(&released);
+	check(receive(in, "<5 whole>"));
+	drain(out, &whole);
+	check(whole);
+	check(!receive(in, "<") && !receive(out, "s"));
 	http_server_close(server);
 }
 
@@ -496,14 +714,22 @@ int main(int argc, char **argv)
 				  CHECK(a_large_body_is_dropped_and_answered),
 				  CHECK(bad_queries_are_marked),
 				  CHECK(closing_waits_for_the_running_request),
+				  CHECK(a_client_too_many_waits),
+				  CHECK(every_client_gets_its_turn),
+				  CHECK(a_client_waits_for_a_descriptor_too),
+				  CHECK(closing_does_not_wait_for_clients_that_wait),
 				  CHECK(a_long_body_is_a_stream),
 				  CHECK(a_cut_body_is_not_whole),
 				  CHECK(a_handler_may_answer_before_the_end),
+				  CHECK(a_refused_body_is_answered_whenever_it_ends),
 				  CHECK(an_answer_may_be_a_stream),
 				  CHECK(a_stream_that_fails_is_cut),
 				  CHECK(a_reader_that_goes_is_noticed),
+				  CHECK(a_reader_that_goes_at_the_end_has_not_all),
+				  CHECK(an_answer_can_be_cut_while_nobody_reads),
 				  CHECK(closing_ends_streams),
-				  CHECK(only_a_client_that_stops_is_cut),
+				  CHECK(a_stream_may_pause_longer_than_the_timeout),
+				  CHECK(a_handler_may_pause_longer_than_the_timeout),
 				  CHECK_END,
 			  });
 }

@@ -1,3 +1,4 @@
+#include "model/form.h"
 #include "model/ref.h"
 #include "tests/check.h"
 #include "tests/unit/random.h"
@@ -482,6 +483,33 @@ static void given_names_can_be_referred_to(void)
 	check(given > 1000);
 }
 
+static void each_reference_has_one_form(void)
+{
+	static const struct {
+		const char *text;
+		enum ref_form form;
+	} cases[] = {
+		{ "data", FORM_VOLUME },
+		{ "data/test", FORM_BRANCH },
+		{ "here/data/test:etc/passwd", FORM_BRANCH },
+		{ "v1@data", FORM_TAG },
+		{ "stash/3@data", FORM_STASH },
+		{ "data@{latest}", FORM_SNAPSHOT },
+		{ "data/test@{-3}", FORM_SNAPSHOT },
+	};
+	own_text struct text text = { 0 };
+	struct fl_error err;
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		own_ref struct ref ref = { 0 };
+
+		check_ok(ref_parse(cases[i].text, &ref, &err));
+		check(form_of(&ref) == cases[i].form);
+	}
+	form_describe(FORM_BRANCH | FORM_SNAPSHOT, &text);
+	check_string("a branch (VOLUME/BRANCH) or a snapshot (REF@{POINT})", text_get(&text));
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -493,6 +521,7 @@ int main(int argc, char **argv)
 				  CHECK(parse_undoes_format),
 				  CHECK(changed_texts_parse_or_are_explained),
 				  CHECK(equality_sees_every_field),
+				  CHECK(each_reference_has_one_form),
 				  CHECK(a_snapshot_name_reads_as_nothing_else),
 				  CHECK(given_names_can_be_referred_to),
 				  CHECK_END,

@@ -53,12 +53,29 @@ static void what_is_not_utf8_has_none(void)
 		check(utf8_length(cases[i]) == 0);
 }
 
+static void what_steers_a_terminal_is_not_plain(void)
+{
+	static const char *const plain[] = {
+		" ", "~", "é", "\u00a0", "\u2027", "\u202f", "世", "😀"
+	};
+	static const char *const other[] = {
+		"",	  "\n",	    "\033",   "\x7f",	"\xc2\x80", "\xc2\x9b",
+		"\u2028", "\u202e", "\u2066", "\u2069", "\xff",
+	};
+
+	for (size_t i = 0; i < array_size(plain); i++)
+		check(utf8_is_plain(plain[i], utf8_length(plain[i])));
+	for (size_t i = 0; i < array_size(other); i++)
+		check(!utf8_is_plain(other[i], utf8_length(other[i])));
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
 			  (struct check[]){
 				  CHECK(every_code_point_has_its_length),
 				  CHECK(what_is_not_utf8_has_none),
+				  CHECK(what_steers_a_terminal_is_not_plain),
 				  CHECK_END,
 			  });
 }

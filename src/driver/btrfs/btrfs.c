@@ -38,7 +38,6 @@ bool btrfs_suits(const struct pool_spec *spec)
 
 const struct driver btrfs_driver = {
 	.name = "btrfs",
-	.description = "copy-on-write file system of Linux",
 	.kinds = 1 << POOL_FILE | 1 << POOL_DEVICE | 1 << POOL_DIRECTORY,
 	.available = btrfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
@@ -71,8 +70,10 @@ const struct driver btrfs_driver = {
 	.list = btrfs_list,
 
 	.account = btrfs_account,
+	.unaccount = btrfs_unaccount,
 	.limit = btrfs_limit,
 	.usage = btrfs_usage,
+	.usages = btrfs_usages,
 	.occupied = btrfs_occupied,
 
 	.facts_write = btrfs_facts_write,

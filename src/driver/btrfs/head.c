@@ -54,7 +54,8 @@ static int set_attributes(struct btrfs_pool *pool, const struct tree *tree, stru
 	return 0;
 }
 
-int btrfs_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err)
+int btrfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+			 struct fl_error *err)
 {
 	struct btrfs_pool *p = btrfs_pool(pool);
 	const struct tree staging = tree_staging(operation);
@@ -66,9 +67,7 @@ int btrfs_staging_create(struct pool *pool, const struct uuid *operation, struct
 	rc = tree_place(p, &staging, true, &dir, name, err);
 	if (rc < 0)
 		return rc;
-	/* For head_create() this is a branch, which counts from the start; an operation has no
-	 * account. */
-	rc = subvol_create(dir, name, account_number(p, operation), err);
+	rc = subvol_create(dir, name, branch ? account_number(p, branch) : 0, err);
 	if (rc < 0)
 		return rc;
 	rc = set_attributes(p, &staging, err);
@@ -88,7 +87,7 @@ int btrfs_head_create(struct pool *pool, const struct uuid *branch, struct fl_er
 	rc = btrfs_tree_delete(pool, &half, err); /* left by a crash */
 	if (rc < 0)
 		return rc;
-	rc = btrfs_staging_create(pool, branch, err);
+	rc = btrfs_staging_create(pool, branch, branch, err);
 	if (rc < 0)
 		return rc;
 	rc = move_new(p, &half, &head, err);

@@ -35,28 +35,30 @@ struct membership {
 	uint64_t group;
 };
 
-static void join(struct btrfs_ioctl_vol_args_v2 *args, struct membership *membership,
-		 uint64_t group)
+/* What is made is called `name` and belongs to `group` (0: to none); `membership` is used by
+ * `args`. */
+static int fill_args(struct btrfs_ioctl_vol_args_v2 *args, struct membership *membership,
+		     const char *name, uint64_t group, struct fl_error *err)
 {
+	if (name_copy(args->name, sizeof(args->name), name, err) < 0)
+		return fl_failed(err);
 	if (group == 0)
-		return;
+		return 0;
 	membership->header.num_qgroups = 1;
 	membership->group = group;
 	args->flags |= BTRFS_SUBVOL_QGROUP_INHERIT;
 	args->size = sizeof(*membership);
 	args->qgroup_inherit = &membership->header;
+	return 0;
 }
 
 int subvol_create(int dir, const char *name, uint64_t group, struct fl_error *err)
 {
 	struct btrfs_ioctl_vol_args_v2 args = { 0 };
 	struct membership membership = { 0 };
-	int rc;
 
-	rc = name_copy(args.name, sizeof(args.name), name, err);
-	if (rc < 0)
-		return rc;
-	join(&args, &membership, group);
+	if (fill_args(&args, &membership, name, group, err) < 0)
+		return fl_failed(err);
 	if (ioctl(dir, BTRFS_IOC_SUBVOL_CREATE_V2, &args) < 0)
 		return fl_fail_errno(err, "cannot make subvolume '%s'", name);
 	return 0;
@@ -67,12 +69,9 @@ static int snapshot(int source, int dir, const char *name, uint64_t flags, uint6
 {
 	struct btrfs_ioctl_vol_args_v2 args = { .fd = source, .flags = flags };
 	struct membership membership = { 0 };
-	int rc;
 
-	rc = name_copy(args.name, sizeof(args.name), name, err);
-	if (rc < 0)
-		return rc;
-	join(&args, &membership, group);
+	if (fill_args(&args, &membership, name, group, err) < 0)
+		return fl_failed(err);
 	if (ioctl(dir, BTRFS_IOC_SNAP_CREATE_V2, &args) < 0)
 		return fl_fail_errno(err, "cannot make snapshot '%s'", name);
 	return 0;

@@ -92,7 +92,8 @@ int btrfs_head_retire(struct pool *pool, const struct uuid *branch, const struct
 		      struct fl_error *err);
 int btrfs_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
 		       struct fl_error *err);
-int btrfs_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err);
+int btrfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+			 struct fl_error *err);
 
 /* snapshot.c */
 int btrfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
@@ -109,16 +110,30 @@ int btrfs_list(struct pool *pool,
 /* quota.c */
 int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uuid *group,
 		  struct fl_error *err);
+int btrfs_unaccount(struct pool *pool, const struct tree *tree, const struct uuid *branch,
+		    const struct uuid *group, struct fl_error *err);
 int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err);
 int btrfs_usage(struct pool *pool, enum account account, const struct uuid *uuid, struct usage *ret,
 		struct fl_error *err);
-int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err);
+int btrfs_usages(struct pool *pool, const struct account_name *names, size_t count,
+		 struct usage *ret, struct fl_error *err);
 /* Switches counting on in a new file system; a kernel that cannot is no failure. */
 must_check int quota_enable(int root, struct fl_error *err);
 /* Finds the groups, and removes those of trees that are gone. */
 must_check int quota_open(struct btrfs_pool *pool, struct fl_error *err);
+/*
+ * Calls `fn` while no group has a limit, and sets the limits again.  Where that
+ * fails, and where a crash comes between, the engine sets them at the next start.
+ */
+must_check int quota_without_limits(struct btrfs_pool *pool,
+				    int (*fn)(struct btrfs_pool *pool, void *arg,
+					      struct fl_error *err),
+				    void *arg, struct fl_error *err);
 /* The quota group that heads of `branch` are made in; 0 = none. */
 uint64_t account_number(struct btrfs_pool *pool, const struct uuid *branch);
+
+/* occupied.c */
+int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err);
 
 /* facts.c */
 int btrfs_facts_write(struct pool *pool, const struct uuid *branch, const char *text,

@@ -11,9 +11,9 @@
  *	2/GROUP		the branches of a volume; only this one has a limit
  *
  * BRANCH and GROUP are the last 48 bits of the UUIDs, which are random: there
- * is no table to keep.  A head is put into 1/BRANCH by the call that makes it,
- * so no byte is ever written outside.  Snapshots are in no group: they allocate
- * only their root, and taking one must not fail for want of quota.
+ * is no table to keep.  A head, or what is to become one, is put into 1/BRANCH
+ * by the call that makes it, so no byte is ever written outside.  Snapshots are in no group: they
+ *allocate only their root, and taking one must not fail for want of quota.
  *
  * A subvolume's group outlives it while snapshots hold what it wrote.  Once
  * empty it is of no use, and would harm: after a mount the kernel may give the
@@ -22,7 +22,8 @@
  * is made; the kernel refuses those that are in use.
  *
  * Figures are read in /sys/fs/btrfs/FSID/qgroups: they are the present ones,
- * where the quota tree has those of the last commit.
+ * where the quota tree has those of the last commit.  But one search of the tree
+ * tells of all groups at once.
  */
 
 #include <endian.h>
@@ -99,50 +100,90 @@ static int find_groups(struct btrfs_pool *pool, struct fl_error *err)
 	return 0;
 }
 
-struct emptied {
-	uint64_t *numbers;
+struct group {
+	uint64_t number, bytes, limit;
+};
+
+struct groups { /* in the order of their numbers */
+	struct group *items;
 	size_t count;
 };
 
-static int note_emptied(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
-			struct fl_error *err)
+static void groups_done(struct groups *groups)
 {
-	struct emptied *emptied = arg;
-	struct btrfs_qgroup_info_item info;
+	free(groups->items);
+}
 
-	if (header->len < sizeof(info))
-		return 0;
-	memcpy(&info, item, sizeof(info));
-	if (info.rfer != 0)
-		return 0;
-	emptied->numbers = xrealloc(emptied->numbers, emptied->count + 1,
-				    sizeof(*emptied->numbers));
-	emptied->numbers[emptied->count++] = header->offset;
+static int compare_groups(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static struct group *find_group(const struct groups *groups, uint64_t number)
+{
+	const struct group key = { .number = number };
+
+	if (groups->count == 0)
+		return NULL;
+	return bsearch(&key, groups->items, groups->count, sizeof(key), compare_groups);
+}
+
+/* The tree has all that is counted first, then all limits, each in the order of the numbers. */
+static int note_group(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+		      struct fl_error *err)
+{
+	struct btrfs_qgroup_limit_item limit;
+	struct btrfs_qgroup_info_item info;
+	struct groups *groups = arg;
+	struct group *group;
+
+	if (header->type == BTRFS_QGROUP_INFO_KEY && header->len >= sizeof(info)) {
+		memcpy(&info, item, sizeof(info));
+		groups->items = xrealloc(groups->items, groups->count + 1, sizeof(*groups->items));
+		groups->items[groups->count++] = (struct group){
+			.number = header->offset,
+			.bytes = le64toh(info.rfer),
+		};
+	} else if (header->type == BTRFS_QGROUP_LIMIT_KEY && header->len >= sizeof(limit)) {
+		memcpy(&limit, item, sizeof(limit));
+		group = find_group(groups, header->offset);
+		if (group && le64toh(limit.flags) & BTRFS_QGROUP_LIMIT_MAX_RFER)
+			group->limit = le64toh(limit.max_rfer);
+	}
 	return 0;
+}
+
+/* All of them, as the last commit has them. */
+static int read_groups(struct btrfs_pool *pool, struct groups *ret, struct fl_error *err)
+{
+	const struct root_range range = {
+		.tree = QGROUP_TREE,
+		.first_type = BTRFS_QGROUP_INFO_KEY,
+		.last_type = BTRFS_QGROUP_LIMIT_KEY,
+		.buffer = SCAN_BUFFER,
+	};
+
+	return root_search(pool->root, &range, note_group, ret, err);
 }
 
 /* In the order of their levels, so that a group is empty when its turn comes. */
 static int remove_emptied(struct btrfs_pool *pool, struct fl_error *err)
 {
-	const struct root_range range = {
-		.tree = QGROUP_TREE,
-		.first_type = BTRFS_QGROUP_INFO_KEY,
-		.last_type = BTRFS_QGROUP_INFO_KEY,
-		.buffer = SCAN_BUFFER,
-	};
-	struct emptied emptied = { 0 };
-	int rc;
+	own(groups_done) struct groups groups = { 0 };
 
-	rc = root_search(pool->root, &range, note_emptied, &emptied, err);
-	for (size_t i = 0; rc == 0 && i < emptied.count; i++) {
-		struct btrfs_ioctl_qgroup_create_args args = { .qgroupid = emptied.numbers[i] };
+	if (read_groups(pool, &groups, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < groups.count; i++) {
+		struct btrfs_ioctl_qgroup_create_args args = { .qgroupid = groups.items[i].number };
 
-		if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) < 0 && errno != EBUSY &&
+		if (groups.items[i].bytes == 0 &&
+		    ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) < 0 && errno != EBUSY &&
 		    errno != ENOENT && errno != EROFS)
-			rc = fl_fail_errno(err, "cannot remove an empty quota group");
+			return fl_fail_errno(err, "cannot remove an empty quota group");
 	}
-	free(emptied.numbers);
-	return rc;
+	return 0;
 }
 
 /* In a directory the groups are another's to remove. */
@@ -170,33 +211,36 @@ uint64_t account_number(struct btrfs_pool *pool, const struct uuid *branch)
 
 /* --- groups and limits ---------------------------------------------------------- */
 
-static int make_group(struct btrfs_pool *pool, uint64_t number, struct fl_error *err)
+/* There already, or missing already, is success. */
+static int change_group(struct btrfs_pool *pool, uint64_t number, bool make, struct fl_error *err)
 {
-	struct btrfs_ioctl_qgroup_create_args args = { .create = 1, .qgroupid = number };
+	struct btrfs_ioctl_qgroup_create_args args = { .create = make, .qgroupid = number };
 
-	if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) == 0 || errno == EEXIST)
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_CREATE, &args) == 0 ||
+	    errno == (make ? EEXIST : ENOENT))
 		return 0;
-	return fl_fail_errno(err, "cannot make a quota group");
+	return fl_fail_errno(err, "cannot %s a quota group", make ? "make" : "remove");
 }
 
-/* A head that is there already was made before the pool counted: it counts from now on. */
-static int assign_head(struct btrfs_pool *pool, const struct uuid *branch, struct fl_error *err)
+/* Puts a tree into the group of a branch, or takes it out.  A tree that is missing is in none. */
+static int assign_tree(struct btrfs_pool *pool, const struct tree *tree, const struct uuid *branch,
+		       bool in, struct fl_error *err)
 {
-	struct btrfs_ioctl_qgroup_assign_args args = { .assign = 1 };
+	struct btrfs_ioctl_qgroup_assign_args args = { .assign = in };
 	struct btrfs_ioctl_get_subvol_info_args info;
-	const struct tree head = tree_head(branch);
 	own_fd int fd = -1;
 	int rc;
 
-	rc = btrfs_tree_open(&pool->pool, &head, &fd, err);
+	rc = btrfs_tree_open(&pool->pool, tree, &fd, err);
 	if (rc < 0)
 		return rc == -FL_NOT_FOUND ? 0 : rc;
 	if (subvol_info(fd, &info, err) < 0)
 		return fl_failed(err);
 	args.src = info.treeid;
 	args.dst = number_of(ACCOUNT_BRANCH, branch);
-	if (ioctl(pool->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
-		return fl_fail_errno(err, "cannot put a head into its quota group");
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 &&
+	    errno != (in ? EEXIST : ENOENT))
+		return fl_fail_errno(err, "cannot put a tree into a quota group, or take it out");
 	return 0;
 }
 
@@ -204,6 +248,7 @@ int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uui
 		  struct fl_error *err)
 {
 	struct btrfs_pool *p = btrfs_pool(pool);
+	const struct tree head = tree_head(branch);
 	struct btrfs_ioctl_qgroup_assign_args args = {
 		.assign = 1,
 		.src = number_of(ACCOUNT_BRANCH, branch),
@@ -212,11 +257,27 @@ int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uui
 
 	if (p->groups < 0)
 		return 0;
-	if (make_group(p, args.dst, err) < 0 || make_group(p, args.src, err) < 0)
+	if (change_group(p, args.dst, true, err) < 0 || change_group(p, args.src, true, err) < 0)
 		return fl_failed(err);
 	if (ioctl(p->root, BTRFS_IOC_QGROUP_ASSIGN, &args) < 0 && errno != EEXIST)
 		return fl_fail_errno(err, "cannot put a branch into its quota group");
-	return assign_head(p, branch, err);
+	/* A head that is there was made before the pool counted: it counts from now on. */
+	return assign_tree(p, &head, branch, true, err);
+}
+
+/* Whatever the tree holds leaves the groups with it, and so do its pages that are still unwritten.
+ */
+int btrfs_unaccount(struct pool *pool, const struct tree *tree, const struct uuid *branch,
+		    const struct uuid *group, struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+
+	if (p->groups < 0)
+		return 0;
+	if (assign_tree(p, tree, branch, false, err) < 0 ||
+	    change_group(p, number_of(ACCOUNT_BRANCH, branch), false, err) < 0)
+		return fl_failed(err);
+	return group ? change_group(p, number_of(ACCOUNT_GROUP, group), false, err) : 0;
 }
 
 static int fail_uncounted(struct pool *pool, struct fl_error *err)
@@ -229,22 +290,55 @@ static int fail_uncounted(struct pool *pool, struct fl_error *err)
 	return fl_hint(err, "the kernel has to be 6.7 or newer when the pool is made");
 }
 
-int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err)
+static int set_limit(struct btrfs_pool *pool, uint64_t number, uint64_t bytes, struct fl_error *err)
 {
-	struct btrfs_pool *p = btrfs_pool(pool);
 	struct btrfs_ioctl_qgroup_limit_args args = {
-		.qgroupid = number_of(ACCOUNT_GROUP, group),
+		.qgroupid = number,
 		.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER,
 		.lim.max_rfer = bytes ? bytes : NO_LIMIT,
 	};
 
-	if (p->groups < 0)
-		return bytes ? fail_uncounted(pool, err) : 0;
-	if (make_group(p, args.qgroupid, err) < 0)
-		return fl_failed(err);
-	if (ioctl(p->root, BTRFS_IOC_QGROUP_LIMIT, &args) < 0)
+	if (ioctl(pool->root, BTRFS_IOC_QGROUP_LIMIT, &args) < 0)
 		return fl_fail_errno(err, "cannot set a quota");
 	return 0;
+}
+
+int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err)
+{
+	struct btrfs_pool *p = btrfs_pool(pool);
+	uint64_t number = number_of(ACCOUNT_GROUP, group);
+
+	if (p->groups < 0)
+		return bytes ? fail_uncounted(pool, err) : 0;
+	if (change_group(p, number, true, err) < 0)
+		return fl_failed(err);
+	return set_limit(p, number, bytes, err);
+}
+
+int quota_without_limits(struct btrfs_pool *pool,
+			 int (*fn)(struct btrfs_pool *pool, void *arg, struct fl_error *err),
+			 void *arg, struct fl_error *err)
+{
+	own(groups_done) struct groups groups = { 0 };
+	struct fl_error other;
+	int rc;
+
+	rc = read_groups(pool, &groups, err);
+	for (size_t i = 0; rc == 0 && i < groups.count; i++)
+		if (groups.items[i].limit)
+			rc = set_limit(pool, groups.items[i].number, 0, err);
+	if (rc == 0)
+		rc = fn(pool, arg, err);
+	for (size_t i = 0; i < groups.count; i++) {
+		const struct group *group = &groups.items[i];
+
+		if (group->limit && set_limit(pool, group->number, group->limit, &other) < 0 &&
+		    rc == 0) {
+			*err = other;
+			rc = fl_failed(err);
+		}
+	}
+	return rc;
 }
 
 /* --- figures -------------------------------------------------------------------- */
@@ -287,96 +381,20 @@ int btrfs_usage(struct pool *pool, enum account account, const struct uuid *uuid
 	return 0;
 }
 
-/* Of a compressed extent the part that the file uses, as if it were spread evenly. */
-static uint64_t extent_bytes(const struct btrfs_file_extent_item *extent, size_t length)
+int btrfs_usages(struct pool *pool, const struct account_name *names, size_t count,
+		 struct usage *ret, struct fl_error *err)
 {
-	uint64_t disk, ram, used;
-
-	if (extent->type == BTRFS_FILE_EXTENT_INLINE)
-		return length - offsetof(struct btrfs_file_extent_item, disk_bytenr);
-	if (length < sizeof(*extent) || extent->disk_bytenr == 0) /* a hole */
-		return 0;
-	disk = le64toh(extent->disk_num_bytes);
-	ram = le64toh(extent->ram_bytes);
-	used = le64toh(extent->num_bytes);
-	if (extent->compression == 0 || ram == 0)
-		return used;
-	return (uint64_t)((double)disk * ((double)used / (double)ram));
-}
-
-static int add_extent(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
-		      struct fl_error *err)
-{
-	struct btrfs_file_extent_item extent = { 0 };
-	uint64_t *sum = arg;
-	size_t length = header->len < sizeof(extent) ? header->len : sizeof(extent);
-
-	if (length < offsetof(struct btrfs_file_extent_item, disk_bytenr))
-		return 0;
-	memcpy(&extent, item, length);
-	*sum += extent_bytes(&extent, header->len);
-	return 0;
-}
-
-static bool find_kept(struct btrfs_pool *pool, struct occupied *item)
-{
-	own_lock(guard, &pool->occupied.mutex);
-	const struct occupied *kept = &pool->occupied.items[item->id % OCCUPIED_KEPT];
-
-	if (kept->id != item->id || kept->generation != item->generation)
-		return false;
-	*item = *kept;
-	return true;
-}
-
-static void keep(struct btrfs_pool *pool, const struct occupied *item)
-{
-	own_lock(guard, &pool->occupied.mutex);
-
-	pool->occupied.items[item->id % OCCUPIED_KEPT] = *item;
-}
-
-/*
- * A tree's generation is that of the transaction in which it changed last, and
- * changes with the commit of what is written next: so a figure that is kept is at
- * most one commit (half a minute) old.  In the transaction itself the tree can
- * still change under the same generation: then nothing is kept.
- */
-static int may_keep(struct btrfs_pool *pool, uint64_t generation, bool *ret, struct fl_error *err)
-{
-	struct btrfs_ioctl_fs_info_args fs = { .flags = BTRFS_FS_INFO_FLAG_GENERATION };
-
-	if (ioctl(pool->root, BTRFS_IOC_FS_INFO, &fs) < 0)
-		return fl_fail_errno(err, "cannot ask about the file system");
-	*ret = generation < fs.generation;
-	return 0;
-}
-
-int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err)
-{
-	const struct root_range range = {
-		.first = BTRFS_FIRST_FREE_OBJECTID,
-		.last = BTRFS_LAST_FREE_OBJECTID,
-		.first_type = BTRFS_EXTENT_DATA_KEY,
-		.last_type = BTRFS_EXTENT_DATA_KEY,
-		.buffer = SCAN_BUFFER,
-	};
 	struct btrfs_pool *p = btrfs_pool(pool);
-	struct btrfs_ioctl_get_subvol_info_args info;
-	struct occupied item;
-	own_fd int fd = -1;
-	bool kept = false;
+	own(groups_done) struct groups groups = { 0 };
 
-	if (btrfs_tree_open(pool, tree, &fd, err) < 0 || subvol_info(fd, &info, err) < 0 ||
-	    may_keep(p, info.generation, &kept, err) < 0)
+	if (p->groups >= 0 && read_groups(p, &groups, err) < 0)
 		return fl_failed(err);
-	item = (struct occupied){ .id = info.treeid, .generation = info.generation };
-	if (!find_kept(p, &item)) {
-		if (root_search(fd, &range, add_extent, &item.bytes, err) < 0)
-			return fl_failed(err);
-		if (kept)
-			keep(p, &item);
+	for (size_t i = 0; i < count; i++) {
+		const struct group *group = find_group(&groups,
+						       number_of(names[i].account, &names[i].uuid));
+
+		ret[i] = group ? (struct usage){ true, group->bytes, group->limit }
+			       : (struct usage){ 0 };
 	}
-	*ret = item.bytes;
 	return 0;
 }

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -23,6 +24,9 @@
  *
  * None of it is possible in a directory, where the file system and its space are
  * others' as well.
+ *
+ * Setting and clearing a flag is a change of the head, which the kernel refuses
+ * where a quota is used up.  Then the limits are taken away for that moment.
  *
  * The flags outlive a crash.  The file STOPPED (a name that the engine's files
  * cannot have) says that they may be set, and the next open clears them.
@@ -50,16 +54,16 @@ static int flag_tree(void *arg, const char *name, unsigned char type, uint64_t i
 	return subvol_set_read_only(fd, flagging->read_only, err);
 }
 
-static int flag_trees(int root, bool read_only, struct fl_error *err)
+static int flag_within_limits(struct btrfs_pool *pool, void *arg, struct fl_error *err)
 {
 	static const char *const directories[] = { "heads", "retired" };
 
 	for (size_t i = 0; i < array_size(directories); i++) {
-		struct flagging flagging = { .read_only = read_only };
+		struct flagging flagging = { .read_only = *(const bool *)arg };
 		own_fd int dir = -1;
 		int rc;
 
-		rc = fsat_open_dir(root, directories[i], &dir, err);
+		rc = fsat_open_dir(pool->root, directories[i], &dir, err);
 		if (rc < 0)
 			return rc;
 		flagging.dir = dir;
@@ -68,6 +72,15 @@ static int flag_trees(int root, bool read_only, struct fl_error *err)
 			return rc;
 	}
 	return 0;
+}
+
+static int flag_trees(struct btrfs_pool *pool, bool read_only, struct fl_error *err)
+{
+	int rc = flag_within_limits(pool, &read_only, err);
+
+	if (rc == 0 || err->sys != EDQUOT)
+		return rc;
+	return quota_without_limits(pool, flag_within_limits, &read_only, err);
 }
 
 /* Reserves what is free, in pieces that get smaller as it runs out. */
@@ -112,7 +125,7 @@ static int release(struct btrfs_pool *pool, struct fl_error *err)
 	int rc;
 
 	deflate(pool);
-	rc = flag_trees(pool->root, false, err);
+	rc = flag_trees(pool, false, err);
 	if (rc < 0)
 		return rc;
 	return fsat_unlink(pool->root, MARK, err);
@@ -126,7 +139,7 @@ static int hold(struct btrfs_pool *pool, struct fl_error *err)
 	rc = fsat_write(pool->root, MARK, "", 0, 0600, true, err);
 	if (rc < 0)
 		return rc;
-	rc = flag_trees(pool->root, true, err);
+	rc = flag_trees(pool, true, err);
 	if (rc == 0) {
 		inflate(pool);
 		rc = mount_set_read_only(pool->mount, true, err);

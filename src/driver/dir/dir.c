@@ -4,7 +4,6 @@
 
 const struct driver dir_driver = {
 	.name = "dir",
-	.description = "plain directories on any file system",
 	.capabilities = DRIVER_CAN_EXPOSE,
 	.kinds = 1 << POOL_DIRECTORY,
 

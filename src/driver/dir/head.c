@@ -28,7 +28,8 @@
  * good by the next open(), for the clone's record has the head's UUID too.
  */
 
-int dir_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err)
+int dir_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		       struct fl_error *err)
 {
 	struct dir_pool *p = dir_pool(pool);
 	own_scratch struct scratch scratch = { .pool = p };

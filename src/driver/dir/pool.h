@@ -109,7 +109,8 @@ int dir_head_retire(struct pool *pool, const struct uuid *branch, const struct u
 		    struct fl_error *err);
 int dir_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
 		     struct fl_error *err);
-int dir_staging_create(struct pool *pool, const struct uuid *operation, struct fl_error *err);
+int dir_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		       struct fl_error *err);
 /* Completes a swap that was cut between its two renames, where there is no exchange. */
 must_check int head_recover(struct dir_pool *pool, struct fl_error *err);
 

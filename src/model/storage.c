@@ -1,0 +1,25 @@
+#include "model/storage.h"
+
+#include "base/text.h"
+
+const char *const pool_kind_names[POOL_KINDS] = {
+	[POOL_FILE] = "file",
+	[POOL_DEVICE] = "device",
+	[POOL_DIRECTORY] = "directory",
+	[POOL_MEMORY] = "memory",
+};
+
+const struct storage_driver storage_drivers[] = {
+	{ "btrfs", "copy-on-write file system of Linux" },
+	{ "dir", "plain directories on any file system" },
+	{ 0 },
+};
+
+bool pool_kind_parse(const char *name, enum pool_kind *ret)
+{
+	size_t found = word_find(pool_kind_names, POOL_KINDS, name);
+
+	if (found < POOL_KINDS)
+		*ret = (enum pool_kind)found;
+	return found < POOL_KINDS;
+}

@@ -1,0 +1,78 @@
+"""Interactive shells, typed into."""
+
+import os
+import pathlib
+import pty
+import re
+import signal
+import threading
+
+import cleanup
+import tap
+from flocker import COMMAND, TOP
+
+SCRIPTS = TOP / "completions"
+
+# Completed as the command is, run as something that keeps its words.
+SAY = "say() { printf '%s\\0' \"$@\" >\"$SAID\"; echo do''ne.; }\nalias flocker=say\n"
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], f"""
+bind 'set enable-bracketed-paste off'; bind 'set bell-style none'
+source {SCRIPTS}/flocker.bash
+_flocker_here() {{ _flocker {COMMAND} "$2" "$3"; }}
+complete -F _flocker_here flocker
+{SAY}"""),
+    "zsh": (["zsh", "-f", "-i"], f"""
+fpath=({SCRIPTS} $fpath); autoload -U compinit; compinit -u -D; compdef _flocker flocker
+bindkey '\\t' complete-word; unsetopt beep zle_bracketed_paste; setopt complete_aliases
+{SAY}"""),
+}
+
+
+def environment(host):
+    return {**os.environ, "FLOCKER_SOCKET": host.socket, "HOME": host.directory, "TERM": "dumb",
+            "PATH": f"{pathlib.Path(COMMAND).parent}:{os.environ['PATH']}", "INPUTRC": "/dev/null",
+            "LC_ALL": "C.UTF-8"}
+
+
+class Terminal:
+    def __init__(self, host, place, shell="bash"):
+        command, preparation = SHELLS[shell]
+        self.said = f"{host.directory}/said"
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(place)
+            os.execvpe(command[0], command, {**environment(host), "PS1": "", "PS2": "", "SAID": self.said})
+        self.seen = ""
+        cleanup.record(f"{host.directory}/daemons", self.pid)
+        threading.Thread(target=self.read, daemon=True).start()
+        self.type(preparation + "echo rea''dy.\n")
+        self.wait(r"ready\.\r")
+
+    def read(self):
+        while True:
+            try:
+                data = os.read(self.fd, 65536)
+            except OSError:
+                return
+            if not data:
+                return
+            self.seen += data.decode(errors="replace")
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def wait(self, pattern):
+        tap.wait_until(lambda: re.search(pattern, self.seen), f"{pattern!r} is shown: {self.seen!r}")
+
+    def completes(self, typed):
+        """The words of the line after <TAB>, as the shell itself takes them."""
+        self.seen = ""
+        self.type(f"{typed}\t\n")
+        self.wait(r"done\.\r")
+        return pathlib.Path(self.said).read_text(encoding="utf-8").split("\0")[:-1]
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)  # interactive shells do not mind less
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
