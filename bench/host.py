@@ -130,6 +130,18 @@ def bare_btrfs(directory, name, size):
     return point
 
 
+def mount_new(directory, kind, size):
+    """A file system of this kind in a file; its mount point."""
+    image, point = f"{directory}/{kind}.img", f"{directory}/{kind}"
+    os.mkdir(point)
+    with open(image, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    subprocess.run([f"mkfs.{kind}", "-q", image], check=True, capture_output=True)
+    subprocess.run(["mount", "-o", "loop,noatime", image, point], check=True)
+    os.mkdir(f"{point}/here")
+    return f"{point}/here"
+
+
 def make_files(path, count):
     """`count` small files in directories of a thousand."""
     for i in range(count):

@@ -252,7 +252,41 @@ void encode_pool(struct json *json, const char *key, const struct pool_report *p
 		json_put_null(json, "host_free");
 	json_put_bool(json, "read_only", pool->stats.read_only);
 	json_put_bool(json, "quota", pool->stats.quota);
+	json_put_bool(json, "share", pool->stats.share);
 	json_put_string(json, "health", pool->stats.health);
+	json_end(json);
+}
+
+void encode_driver(struct json *json, const char *key, const struct driver_report *report)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} capabilities[] = {
+		{ DRIVER_CAN_GROW, "grow" },
+		{ DRIVER_CAN_COMPRESS, "compress" },
+		{ DRIVER_CAN_SHARE, "share" },
+		{ DRIVER_CAN_LIMIT, "quota" },
+	};
+	const struct driver *driver = report->driver;
+	const struct fl_error *trouble = &report->trouble;
+
+	json_put_object(json, key);
+	json_put_string(json, "name", report->words->name);
+	json_put_string(json, "description", report->words->description);
+	json_put_array(json, "kinds");
+	for (int kind = 0; kind < POOL_KINDS; kind++)
+		if (driver->kinds & 1U << kind)
+			json_put_string(json, NULL, pool_kind_names[kind]);
+	json_end(json);
+	json_put_array(json, "can");
+	for (size_t i = 0; i < array_size(capabilities); i++)
+		if (driver->capabilities & capabilities[i].bit)
+			json_put_string(json, NULL, capabilities[i].name);
+	json_end(json);
+	json_put_bool(json, "available", trouble->code == FL_OK);
+	json_put_string(json, "reason", trouble->code == FL_OK ? NULL : trouble->text);
+	json_put_string(json, "hint", trouble->hint[0] ? trouble->hint : NULL);
 	json_end(json);
 }
 

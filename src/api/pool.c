@@ -47,6 +47,18 @@ int get_pool(struct call *call, struct fl_error *err)
 	return 0;
 }
 
+int get_drivers(struct call *call, struct fl_error *err)
+{
+	struct driver_report report;
+	size_t at = 0;
+
+	encode_list_begin(call->json);
+	while (engine_driver_next(&at, &report))
+		encode_driver(call->json, NULL, &report);
+	encode_list_end(call->json, NULL);
+	return 0;
+}
+
 int post_pool(struct call *call, struct fl_error *err)
 {
 	struct pool_spec spec = { 0 };

@@ -33,6 +33,8 @@ const struct route routes[] = {
 	{ "POST", "/v1/pool/adopt", 200, post_pool_adopt, { .body = IN_POOL },
 	  "Take over a pool that another instance made", "pool adopt" },
 
+	{ "GET", "/v1/drivers", 200, get_drivers, {}, "List the storage drivers" },
+
 	{ "GET", "/v1/volumes", 200, get_volumes, { .query = IN_PAGE }, "List the volumes" },
 	{ "POST", "/v1/volumes", 201, post_volumes,
 	  { .body = IN_NAME | IN_DESCRIPTION | IN_MOUNT_PATH | IN_METADATA | IN_FROM | IN_QUOTA,

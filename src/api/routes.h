@@ -51,6 +51,7 @@ void audit_request(const struct api *api, const struct route *route,
 
 /* pool.c */
 must_check int get_pool(struct call *call, struct fl_error *err);
+must_check int get_drivers(struct call *call, struct fl_error *err);
 must_check int post_pool(struct call *call, struct fl_error *err);
 must_check int post_pool_grow(struct call *call, struct fl_error *err);
 must_check int post_pool_recover(struct call *call, struct fl_error *err);

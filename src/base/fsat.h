@@ -15,6 +15,7 @@
  * Errors carry the errno's code and name the path; ENOENT is FL_NOT_FOUND.
  */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -100,3 +101,26 @@ must_check int fsat_append(int dir, const char *path, const char *bytes, size_t 
 must_check int fsat_sync(int fd, struct fl_error *err);
 /* flock(LOCK_EX | LOCK_NB) on `fd`.  FL_BUSY when another process holds it. */
 must_check int fsat_lock(int fd, struct fl_error *err);
+
+/*
+ * What copying a tree takes (fsat-make.c): each makes one entry `name` of `dir`,
+ * and nothing that is there already is touched (FL_EXISTS).
+ */
+must_check int fsat_make_dir(int dir, const char *name, mode_t mode, struct fl_error *err);
+must_check int fsat_make_link(const char *target, int dir, const char *name, struct fl_error *err);
+/* A FIFO, socket or device. */
+must_check int fsat_make_node(int dir, const char *name, mode_t mode, dev_t device,
+			      struct fl_error *err);
+must_check int fsat_link(int old_dir, const char *old_name, int dir, const char *name,
+			 struct fl_error *err);
+must_check int fsat_read_link(int dir, const char *name, char target[static PATH_MAX],
+			      struct fl_error *err);
+/* The entry itself, whatever it is, as an O_PATH descriptor. */
+must_check int fsat_open_node(int dir, const char *name, int *ret_fd, struct fl_error *err);
+/*
+ * The directory `path` below `dir`, of any length ("": `dir` itself): through no
+ * symbolic link (FL_INVALID) and no mount point (FL_UNSUPPORTED).
+ */
+must_check int fsat_open_far(int dir, const char *path, int *ret_fd, struct fl_error *err);
+/* Mode 0700 for the directory `name`, so that its owner can empty it. */
+must_check int fsat_allow_entry(int dir, const char *name, struct fl_error *err);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/list.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
 #include "model/storage.h"
@@ -82,6 +83,15 @@ static void print_use(struct value *pool)
 			   print_size((uint64_t)field_int(pool, "host_free"), number));
 }
 
+/* What a snapshot costs here. */
+static const char *cost_of_snapshots(struct value *pool)
+{
+	if (strcmp(field(pool, "driver"), "dir") != 0)
+		return "share what did not change";
+	return field_bool(pool, "share") ? "touch every file, and share what the files hold"
+					 : "copy every file";
+}
+
 static void print_pool(struct value *pool)
 {
 	own_text struct text kind = { 0 };
@@ -96,6 +106,7 @@ static void print_pool(struct value *pool)
 	print_fact("health", field(pool, "health"));
 	print_fact("writable",
 		   field_bool(pool, "read_only") ? "no: the file system is read-only" : "yes");
+	print_fact("snapshots", cost_of_snapshots(pool));
 	print_fact("quotas", field_bool(pool, "quota") ? "yes" : "no: space is not counted");
 	print_fact("uuid", field(pool, "uuid"));
 	print_fact("instance", field(pool, "instance"));
@@ -145,6 +156,43 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 int verb_pool_show(struct invocation *in, struct fl_error *err)
 {
 	return answer_pool(in, "GET", "/v1/pool", NULL, err);
+}
+
+static const struct column driver_columns[] = {
+	{ "DRIVER", PAINT_NAME, false }, { "HERE", PAINT_NONE, false },
+	{ "PLACES", PAINT_NONE, false }, { "CAN", PAINT_NONE, false },
+	{ "NOTE", PAINT_DIM, false },	 { 0 },
+};
+
+static void add_words(struct table *table, struct value *words)
+{
+	own_text struct text text = { 0 };
+
+	value_each(words, word)
+		text_add_format(&text, "%s%s", text.length ? ", " : "", value_string(word));
+	table_add(table, text.length ? text_get(&text) : "-");
+}
+
+static void add_driver(struct table *table, struct value *driver)
+{
+	bool available = field_bool(driver, "available");
+
+	table_add(table, field(driver, "name"));
+	table_add(table, available ? "yes" : "no");
+	add_words(table, value_get(driver, "kinds"));
+	add_words(table, value_get(driver, "can"));
+	table_add(table, field(driver, available ? "description" : "reason"));
+}
+
+int verb_pool_drivers(struct invocation *in, struct fl_error *err)
+{
+	return list_print(in,
+			  &(struct listing){
+				  .path = "/v1/drivers",
+				  .row = add_driver,
+				  .columns = driver_columns,
+			  },
+			  err);
 }
 
 int verb_pool_grow(struct invocation *in, struct fl_error *err)

@@ -22,7 +22,7 @@ const struct option global_options[] = {
 	{ OPT_FILE, "file", 0, "PATH", "in a file: Btrfs in an image of a fixed size" },   \
 		{ OPT_DEVICE, "device", 0, "DEV", "on a disk or partition" },              \
 	{                                                                                  \
-		OPT_DIRECTORY, "directory", 0, "PATH", "in an existing directory on Btrfs" \
+		OPT_DIRECTORY, "directory", 0, "PATH", "in a directory of any file system" \
 	}
 
 static const struct option pool_create_options[] = {
@@ -151,6 +151,8 @@ const struct command commands[] = {
 	  pool_create_options, 0, 0, verb_pool_create },
 	{ "pool show", GROUP_POOL, "", "show where the pool is, its size and health", NULL, NULL, 0,
 	  0, verb_pool_show },
+	{ "pool drivers", GROUP_POOL, "", "list the storage drivers, and which work here", NULL,
+	  NULL, 0, 0, verb_pool_drivers },
 	{ "pool grow", GROUP_POOL, "[SIZE]", "make the pool larger, while it is in use",
 	  "SIZE is the new size in all. Without it the pool takes all that its device has.", NULL,
 	  0, 1, verb_pool_grow },

@@ -20,6 +20,7 @@ must_check int verb_complete(struct invocation *in, struct fl_error *err);
 /* pool.c */
 must_check int verb_pool_create(struct invocation *in, struct fl_error *err);
 must_check int verb_pool_show(struct invocation *in, struct fl_error *err);
+must_check int verb_pool_drivers(struct invocation *in, struct fl_error *err);
 must_check int verb_pool_grow(struct invocation *in, struct fl_error *err);
 must_check int verb_pool_recover(struct invocation *in, struct fl_error *err);
 must_check int verb_pool_adopt(struct invocation *in, struct fl_error *err);

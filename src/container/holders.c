@@ -49,7 +49,8 @@ struct search {
 		    struct fl_error *err);
 	void *arg;
 	int proc;
-	dev_t device; /* of the file system, as mountinfo and maps show it; 0: not known */
+	dev_t device;  /* of the file system, as mountinfo and maps show it; 0: not known */
+	bool by_inode; /* some trees are told by their inodes */
 	struct view views[VIEWS];
 	size_t view_count;
 	bool may_look;	     /* whoever is still hidden, is so from every root like us */
@@ -80,6 +81,17 @@ static bool is_tree(const struct search *search, dev_t device)
 	return false;
 }
 
+static bool is_in_tree(const struct search *search, dev_t device, ino_t inode)
+{
+	for (size_t i = 0; i < search->query->count; i++) {
+		const struct inodes *inodes = search->query->trees[i].inodes;
+
+		if (inodes && inodes_hold(inodes, device, inode))
+			return true;
+	}
+	return false;
+}
+
 /* Does the link lead into one of the trees? */
 static int leads_into(const struct search *search, int dir, const char *link, bool *ret,
 		      struct fl_error *err)
@@ -92,7 +104,8 @@ static int leads_into(const struct search *search, int dir, const char *link, bo
 			return fl_fail_errno(err, "cannot look at '%s'", link);
 		return 0; /* closed meanwhile, or its server is dead: then it is no file of ours */
 	}
-	*ret = is_tree(search, makedev(st.stx_dev_major, st.stx_dev_minor));
+	*ret = is_tree(search, makedev(st.stx_dev_major, st.stx_dev_minor)) ||
+	       is_in_tree(search, makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
 	return 0;
 }
 
@@ -207,14 +220,26 @@ static int look_at_files(struct search *search, int thread, struct fl_error *err
 	return look_into(search, thread, "fd", err);
 }
 
-/* "7f3a1000-7f3a2000 r--p 00000000 00:2d 257 /path" */
+/*
+ * "7f3a1000-7f3a2000 r--p 00000000 00:2d 257 /path".  The inode tells at once
+ * where there are inodes to compare with and this is their device.
+ */
 static bool note_mapping(void *arg, const char *line)
 {
 	struct search *search = arg;
 	dev_t device = device_in(line, 3, 16);
+	unsigned long inode;
 
-	search->mapped = device && (device == search->device || is_tree(search, device));
-	return search->mapped;
+	if (device && sscanf(line, "%*s %*s %*s %*s %lu", &inode) == 1 &&
+	    is_in_tree(search, device, inode)) {
+		const char *path = strchr(line, '/');
+
+		snprintf(search->what, sizeof(search->what), "%.*s",
+			 path ? (int)strcspn(path, "\n") : WHAT, path ? path : "a mapped file");
+		return true;
+	}
+	search->mapped |= device && (device == search->device || is_tree(search, device));
+	return search->mapped && !search->by_inode;
 }
 
 /* Without the file system's device every mapping may be one of a tree. */
@@ -223,9 +248,10 @@ static int look_at_mappings(struct search *search, int thread, struct fl_error *
 	if (!search->query->mappings)
 		return 0;
 	search->mapped = !search->device;
-	if (!search->mapped && each_line(search, thread, "maps", note_mapping, search, err) < 0)
+	if ((!search->mapped || search->by_inode) &&
+	    each_line(search, thread, "maps", note_mapping, search, err) < 0)
 		return fl_failed(err);
-	return search->mapped ? look_into(search, thread, "map_files", err) : 0;
+	return search->mapped && !search->what[0] ? look_into(search, thread, "map_files", err) : 0;
 }
 
 static int view_get(int thread, struct view *ret, struct fl_error *err)
@@ -269,22 +295,40 @@ static bool has_option(const char *options, const char *option)
 	return false;
 }
 
+/* Is `part` in the path, from one component's beginning to another's end? */
+static bool has_part(const char *path, const char *part)
+{
+	size_t length = strlen(part);
+
+	for (; (path = strstr(path, part)); path++)
+		if (path[length] == '/' || path[length] == '\0')
+			return true;
+	return false;
+}
+
 /* "36 35 0:45 /heads/x /mnt/x rw shared:7 - btrfs /dev/sdb rw,subvolid=257,subvol=/heads/x" */
+static bool is_mount_of(const struct search *search, const char *options, const char *root)
+{
+	for (size_t i = 0; i < search->query->count; i++) {
+		const char *mount = search->query->trees[i].mount;
+
+		if (mount[0] == '/' ? has_part(root, mount)
+				    : mount[0] && has_option(options, mount))
+			return true;
+	}
+	return false;
+}
+
 static bool note_mount(void *arg, const char *line)
 {
+	own_free char *root = NULL;
 	struct search *search = arg;
 	const char *options = strrchr(line, ' ');
 	char where[WHAT - 16] = "";
-	bool found = false;
 
 	if (!options || device_in(line, 2, 10) != search->device)
 		return false;
-	for (size_t i = 0; !found && i < search->query->count; i++) {
-		const char *mount = search->query->trees[i].mount;
-
-		found = mount[0] && has_option(options + 1, mount);
-	}
-	if (!found)
+	if (sscanf(line, "%*d %*d %*s %ms", &root) != 1 || !is_mount_of(search, options + 1, root))
 		return false;
 	sscanf(line, "%*d %*d %*s %*s %495s", where);
 	snprintf(search->what, sizeof(search->what), "mounted at %s", where);
@@ -458,7 +502,7 @@ static int find_device(struct search *search, struct fl_error *err)
 		return errno == ENOENT ? 0 : fl_fail_errno(err, "cannot look at '%s'", beside);
 	if (!(st.stx_mask & STATX_MNT_ID) || !(st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT))
 		return fl_fail(err, FL_UNSUPPORTED, "this kernel does not tell mounts apart");
-	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) && !search->by_inode)
 		return 0;
 	wanted.mount = st.stx_mnt_id;
 	if (each_line(search, search->proc, "thread-self/mountinfo", note_device, &wanted, err) < 0)
@@ -495,6 +539,8 @@ int holders_find(const struct holders_query *query,
 	search->arg = arg;
 	search->proc = proc;
 	search->may_look = may_look();
+	for (size_t i = 0; i < query->count; i++)
+		search->by_inode |= query->trees[i].inodes != NULL;
 	if (find_device(search, err) < 0)
 		return fl_wrap(err, "looking for mounts");
 	return fsat_each(proc, look_at_process, search, err);

@@ -8,8 +8,10 @@
  *
  * A tree is told by the device number of its files (each Btrfs subvolume and
  * each ZFS dataset has its own) and, for mounts, by an option that mountinfo
- * shows ("subvolid=257").  The calling process is left out: it looks after its own
- * descriptors.  Needs root to see other users' processes.
+ * shows ("subvolid=257"); or, where trees share a device, by the inodes of its
+ * files and by its path within the file system.  A file that somebody makes in
+ * such a tree while the call runs may be missed.  The calling process is left out: it looks after
+ * its own descriptors.  Needs root to see other users' processes.
  */
 
 #include <stdbool.h>
@@ -19,10 +21,13 @@
 
 #include "base/error.h"
 #include "base/own.h"
+#include "container/inodes.h"
 
 struct held_tree {
 	dev_t device;	   /* 0: never matches */
-	const char *mount; /* an option in mountinfo; "": never matches */
+	const char *mount; /* an option in mountinfo, a part of the root's path there if it begins
+			      with a slash; "": never matches */
+	const struct inodes *inodes; /* borrowed; NULL: never matches */
 };
 
 struct holders_query {
@@ -30,7 +35,8 @@ struct holders_query {
 	size_t count;
 	/*
 	 * A mount point of the same file system: mounts of others do not count.
-	 * NULL, or no mount point (nothing is exposed): mounts are not looked at.
+	 * NULL, or no mount point (nothing is exposed): mounts are not looked at,
+	 * unless a tree has inodes.
 	 */
 	const char *beside;
 	/* Look at mappings and programs too: slower, about 0.1 ms per process. */

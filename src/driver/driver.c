@@ -6,10 +6,20 @@
 #include <string.h>
 
 #include "driver/btrfs/btrfs.h"
+#include "driver/dir/dir.h"
 #include "driver/mem.h"
 
 /* Those of storage_drivers[], and the memory driver of the tests. */
-const struct driver *const drivers[] = { &btrfs_driver, &mem_driver, NULL };
+const struct driver *const drivers[] = { &btrfs_driver, &dir_driver, &mem_driver, NULL };
+
+const char *driver_choose(const struct pool_spec *spec)
+{
+	if (spec->kind == POOL_MEMORY)
+		return mem_driver.name;
+	if (spec->kind == POOL_DIRECTORY && (dir_is_pool(spec) || !btrfs_suits(spec)))
+		return dir_driver.name;
+	return btrfs_driver.name;
+}
 
 int driver_find(const char *name, const struct driver **ret, struct fl_error *err)
 {

@@ -72,6 +72,7 @@ struct pool_stats {
 	uint64_t host_needed; /* POOL_FILE sparse: bytes that the file may still grow by; else 0 */
 	bool read_only;	      /* the file system refuses writes */
 	bool quota;	      /* counts what is allocated and can limit it */
+	bool share;	      /* snapshots and clones share blocks with what they were made from */
 	char health[160]; /* "ok", or what is wrong (device errors, missing device, read-only) */
 };
 
@@ -84,22 +85,29 @@ struct tree {
 	struct snapname snapshot; /* SNAPSHOT only */
 };
 
+#define TREE_MOUNT 176
+
 struct tree_info {
 	uint64_t id;  /* the same as long as the tree exists, never given again in this pool */
 	dev_t device; /* st_dev of every file in the tree, where that tells it from all others; else
 			 0 */
 	int64_t created; /* ns UTC by the file system's clock; 0 if it does not say */
-	char mount[48];	 /* what every line of mountinfo about a mount of it holds as an option; or
-			    "" */
+	/*
+	 * What every line of mountinfo about a mount of it holds: as an option
+	 * ("subvolid=257"), or, where it begins with a slash, in the path of the
+	 * mount's root ("/heads/<uuid>/files"); or "".
+	 */
+	char mount[TREE_MOUNT];
 };
 
 enum driver_capability {
 	DRIVER_CAN_GROW = 1 << 0,     /* grow */
 	DRIVER_CAN_COMPRESS = 1 << 1, /* honours pool_spec.compress; no entry of its own */
 	DRIVER_CAN_EXPOSE = 1 << 2,   /* expose, conceal, locate: trees have paths */
-	DRIVER_CAN_SHARE = 1 << 3,    /* a clone shares its blocks: costs no space */
-	DRIVER_CAN_LIMIT = 1 << 4,    /* account, unaccount, limit, usage, usages, occupied */
-	DRIVER_CAN_DIFF = 1 << 5,     /* diff: without reading both trees */
+	DRIVER_CAN_SHARE = 1 << 3, /* always: a clone shares its blocks and costs no space; without
+				      it pool_stats.share tells */
+	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
+	DRIVER_CAN_DIFF = 1 << 5,  /* diff: without reading both trees */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -128,6 +136,14 @@ struct pool {
 struct driver {
 	const char *name;
 	unsigned capabilities;
+	unsigned kinds; /* of pools that it makes: bits 1 << POOL_... */
+
+	/*
+	 * Can this process make and open such pools on this host?
+	 * FL_UNSUPPORTED or FL_DENIED, with what is missing and a hint.  Changes
+	 * nothing.  NULL: it always can.
+	 */
+	int (*available)(struct fl_error *err);
 
 	/* --- pools ------------------------------------------------------ */
 
@@ -242,7 +258,9 @@ struct driver {
 	/*
 	 * A read-only snapshot of `source` (any tree) called `target`: a
 	 * snapshot, or a tree in staging for a look that nobody else gets.
-	 * Atomic and durable, with everything that was written before the call.
+	 * Atomic and durable, with everything that was written before the call;
+	 * of one instant, but in the dir driver (dir/copy.h).  Its descriptors
+	 * (tree_open) refuse writing as far as the process may mount.
 	 * FL_EXISTS, FL_NOT_FOUND.  FL_UNSUPPORTED when the source holds
 	 * something that a snapshot would leave out (a nested subvolume): names
 	 * it.
@@ -368,6 +386,8 @@ struct driver {
 /* All drivers, NULL-terminated; in the order in which --driver lists them. */
 extern const struct driver *const drivers[];
 
+/* The name of the one that fits the place, when nobody chose. */
+const char *driver_choose(const struct pool_spec *spec);
 /* FL_INVALID with the list of known ones. */
 must_check int driver_find(const char *name, const struct driver **ret, struct fl_error *err);
 

@@ -498,6 +498,7 @@ void mem_reset(void)
 const struct driver mem_driver = {
 	.name = "mem",
 	.capabilities = DRIVER_CAN_GROW,
+	.kinds = 1 << POOL_MEMORY,
 	.create = mem_create,
 	.open = mem_open,
 	.close = mem_close,

@@ -71,12 +71,22 @@ struct pool_report {
 	struct pool_stats stats;
 };
 
+/* A driver, and whether it works here. */
+struct driver_report {
+	const struct storage_driver *words; /* what people call it; constant */
+	const struct driver *driver;
+	struct fl_error trouble; /* code FL_OK: it does */
+};
+
 struct recovery {
 	uint64_t volumes, branches, snapshots, tags, stashes;
 	bool backup_used;     /* false: no backup in the pool, so no tags, stashes, metadata */
 	bool backup_complete; /* false: its end was damaged */
 };
 
+/* The one after the first `*at`, which moves on; false at the end.
+ */
+bool engine_driver_next(size_t *at, struct driver_report *ret);
 /* `spec->driver` may be "": chosen by the kind.  FL_EXISTS when this instance has a pool. */
 must_check int engine_pool_create(struct engine *engine, const struct pool_spec *spec,
 				  struct fl_error *err);

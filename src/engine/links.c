@@ -3,8 +3,8 @@
  *
  *	MOUNT_ROOT/.heads			all heads, one mount (the driver's expose)
  *	MOUNT_ROOT/.snaps			all snapshots, one mount, read-only
- *	MOUNT_ROOT/VOLUME/BRANCH		-> ../.heads/UUID
- *	MOUNT_ROOT/.at/VOLUME/ID		-> ../../.snaps/UUID/NAME
+ *	MOUNT_ROOT/VOLUME/BRANCH		-> ../.heads/UUID[/...]
+ *	MOUNT_ROOT/.at/VOLUME/ID		-> ../../.snaps/UUID/NAME[/...]
  *
  * Ten thousand branches need ten thousand links but two mounts, and a head that
  * is swapped is swapped under a stable path.  Links are made from the catalogue
@@ -370,6 +370,7 @@ static int sweep_link(void *arg, const char *name, unsigned char type, uint64_t 
 	length = readlinkat(sweep->dir, name, target, sizeof(target) - 1);
 	target[length > 0 ? length : 0] = '\0';
 	if (strncmp(target, HEADS, strlen(HEADS)) == 0) {
+		target[strlen(HEADS) + strcspn(target + strlen(HEADS), "/")] = '\0';
 		if (is_wanted(sweep, name, target + strlen(HEADS), &wanted, err) < 0)
 			return fl_failed(err);
 	} else {

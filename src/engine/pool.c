@@ -307,7 +307,7 @@ static int fill_size(struct pool_spec *spec, struct fl_error *err)
 static int complete_spec(struct pool_spec *spec, struct fl_error *err)
 {
 	if (spec->driver[0] == '\0')
-		snprintf(spec->driver, sizeof(spec->driver), "%s", storage_drivers[0].name);
+		strcpy(spec->driver, driver_choose(spec));
 	if (spec->kind != POOL_MEMORY && spec->path[0] != '/')
 		return fl_fail(err, FL_INVALID, "the path '%.200s' is not absolute", spec->path);
 	if (spec->kind == POOL_FILE && spec->size == 0)
@@ -387,6 +387,22 @@ int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, st
 	if (load_spec(engine, &spec, &none) < 0)
 		forget_pool(engine, &none);
 	return fl_hint(err, "the pool was made but could not be opened; try: flocker pool adopt");
+}
+
+/* --- drivers --------------------------------------------------------------------------- */
+
+bool engine_driver_next(size_t *at, struct driver_report *ret)
+{
+	struct driver_report report = { .words = &storage_drivers[*at] };
+
+	if (!report.words->name ||
+	    driver_find(report.words->name, &report.driver, &report.trouble) < 0)
+		return false;
+	++*at;
+	if (!report.driver->available || report.driver->available(&report.trouble) == 0)
+		report.trouble = (struct fl_error){ 0 };
+	*ret = report;
+	return true;
 }
 
 /* --- show, grow ----------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "container/holders.h"
+#include "container/inodes.h"
 #include "engine/internal.h"
 
 static int add_holder(void *arg, pid_t pid, const char *command, const char *what,
@@ -24,24 +25,69 @@ static int add_holder(void *arg, pid_t pid, const char *command, const char *wha
 	return 0;
 }
 
+/* The trees of one question, and what tells them from others. */
+struct suspects {
+	struct held_tree *held;
+	struct tree_info *infos;
+	struct inodes *inodes;
+	size_t count;
+};
+
+static void suspects_done(struct suspects *suspects)
+{
+	for (size_t i = 0; i < suspects->count; i++)
+		inodes_done(&suspects->inodes[i]);
+	free(suspects->inodes);
+	free(suspects->infos);
+	free(suspects->held);
+}
+
+/* Where no device tells the tree from others, its files do. */
+static int collect_inodes(struct engine *engine, const struct tree *tree, struct inodes *ret,
+			  struct fl_error *err)
+{
+	own_fd int root = -1;
+
+	if (driver_of(engine)->tree_open(engine->pool, tree, &root, err) < 0)
+		return fl_failed(err);
+	return inodes_collect(root, ret, err);
+}
+
+/* A tree that is gone, or that no process can reach, is no suspect. */
+static int add_suspect(struct engine *engine, const struct tree *tree, struct suspects *suspects,
+		       struct fl_error *err)
+{
+	struct tree_info *info = &suspects->infos[suspects->count];
+	struct inodes *inodes = &suspects->inodes[suspects->count];
+	int r = driver_of(engine)->tree_info(engine->pool, tree, info, err);
+	bool by_inode = r == 0 && !info->device && info->mount[0] == '/';
+
+	if (by_inode)
+		r = collect_inodes(engine, tree, inodes, err);
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	if (info->device || by_inode)
+		suspects->held[suspects->count++] = (struct held_tree){ info->device, info->mount,
+									by_inode ? inodes : NULL };
+	return 0;
+}
+
 int find_holders(struct engine *engine, const struct tree *trees, size_t count, bool mappings,
 		 struct holders *ret, struct fl_error *err)
 {
-	own_free struct held_tree *held = xcalloc(count, sizeof(*held));
-	own_free struct tree_info *infos = xcalloc(count, sizeof(*infos));
+	own(suspects_done) struct suspects suspects = {
+		.held = xcalloc(count, sizeof(*suspects.held)),
+		.infos = xcalloc(count, sizeof(*suspects.infos)),
+		.inodes = xcalloc(count, sizeof(*suspects.inodes)),
+	};
 	own_text struct text beside = { 0 };
-	struct holders_query query = { .trees = held, .mappings = mappings };
+	struct holders_query query = { .trees = suspects.held, .mappings = mappings };
 	struct holders holders = { 0 };
 
-	for (size_t i = 0; i < count; i++) {
-		struct tree_info *info = &infos[i];
-		int r = driver_of(engine)->tree_info(engine->pool, &trees[i], info, err);
-
-		if (r < 0 && r != -FL_NOT_FOUND)
-			return r;
-		if (r == 0 && info->device)
-			held[query.count++] = (struct held_tree){ info->device, info->mount };
-	}
+	for (size_t i = 0; i < count; i++)
+		if (add_suspect(engine, &trees[i], &suspects, err) < 0)
+			return fl_failed(err);
+	query.count = suspects.count;
 	text_add_format(&beside, "%s/.heads", engine->mount_root);
 	query.beside = text_get(&beside);
 	if (query.count > 0 && holders_find(&query, add_holder, &holders, err) < 0)

@@ -33,6 +33,9 @@ static int make_directory(const char *path, mode_t mode, struct fl_error *err)
 {
 	int r = fsat_mkdir_parents(AT_FDCWD, path, mode, err);
 
+	if (r == -FL_DENIED && geteuid() != 0)
+		fl_hint(err, "as an ordinary user, keep everything in a directory of your own: "
+			     "flockerd --root DIR");
 	return r < 0 ? fl_wrap(err, "making the directory '%s'", path) : 0;
 }
 

@@ -11,6 +11,7 @@ const char *const pool_kind_names[POOL_KINDS] = {
 
 const struct storage_driver storage_drivers[] = {
 	{ "btrfs", "copy-on-write file system of Linux" },
+	{ "dir", "plain directories on any file system" },
 	{ 0 },
 };
 

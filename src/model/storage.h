@@ -10,7 +10,7 @@
 enum pool_kind {
 	POOL_FILE,	/* a file system in a file */
 	POOL_DEVICE,	/* on a disk or partition */
-	POOL_DIRECTORY, /* in a directory that exists */
+	POOL_DIRECTORY, /* in a directory */
 	POOL_MEMORY,	/* tests */
 	POOL_KINDS,
 };

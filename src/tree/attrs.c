@@ -141,6 +141,16 @@ static int apply_value(const char *file, int fd, const struct xattr *x, struct f
 	return fl_failed(err);
 }
 
+/* In a user namespace others do not even exist (EINVAL). */
+static int fail_owner(const struct attrs *attrs, struct fl_error *err)
+{
+	if (errno != EINVAL && errno != EPERM)
+		return fl_fail_errno(err, "cannot set the owner");
+	fl_fail(err, FL_DENIED, "it belongs to the user %u and the group %u", (unsigned)attrs->uid,
+		(unsigned)attrs->gid);
+	return fl_hint(err, "only a daemon that runs as root can keep the owners of others");
+}
+
 int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs, struct fl_error *err)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, attrs->mtime };
@@ -149,7 +159,7 @@ int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs, st
 
 	if (fchownat(fd >= 0 ? fd : dir, fd >= 0 ? "" : name, attrs->uid, attrs->gid,
 		     AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
-		return fl_fail_errno(err, "cannot set the owner");
+		return fail_owner(attrs, err);
 	/* The modes of others were given when they were made.  After the owner: that clears
 	 * set-uid. */
 	if (fd >= 0 && fchmod(fd, attrs->mode & 07777) < 0)

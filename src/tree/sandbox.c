@@ -1,5 +1,6 @@
 #include "tree/sandbox.h"
 
+#include <fcntl.h>
 #include <iconv.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -8,12 +9,16 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/fsat.h"
 
 /*
  * The order matters.  First what needs rights: limits, own network and IPC
@@ -264,12 +269,48 @@ static int change_root(int root, struct fl_error *err)
 	return 0;
 }
 
+static int write_map(const char *path, const char *text, struct fl_error *err)
+{
+	own_fd int fd = -1;
+
+	if (fsat_open(AT_FDCWD, path, O_WRONLY, 0, &fd, err) < 0)
+		return fl_failed(err);
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return fl_fail_errno(err, "cannot write '%s'", path);
+	return 0;
+}
+
+/*
+ * Without root: the rights that the other steps need are had in a user namespace
+ * of its own, in which nobody exists but the user.
+ */
+static int become_alone(struct fl_error *err)
+{
+	const unsigned uid = geteuid(), gid = getegid();
+	char users[64], groups[64];
+
+	if (uid == 0)
+		return 0;
+	snprintf(users, sizeof(users), "%u %u 1", uid, uid);
+	snprintf(groups, sizeof(groups), "%u %u 1", gid, gid);
+	if (unshare(CLONE_NEWUSER) < 0) {
+		fl_fail_errno(err, "cannot make a user namespace");
+		return fl_hint(err, "this kernel lets only root work on archives safely");
+	}
+	if (write_map("/proc/self/setgroups", "deny", err) < 0 ||
+	    write_map("/proc/self/uid_map", users, err) < 0)
+		return fl_failed(err);
+	return write_map("/proc/self/gid_map", groups, err);
+}
+
 int sandbox_enter(const struct sandbox *sandbox, int root, struct fl_error *err)
 {
 	load_conversions();
 	if (close_range((unsigned)sandbox->highest + 1, ~0U, 0) < 0)
 		return fl_fail_errno(err, "cannot close other descriptors");
 	if (set_limits(err) < 0)
+		return fl_failed(err);
+	if (become_alone(err) < 0)
 		return fl_failed(err);
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
 		return fl_fail_errno(err, "cannot leave the network");

@@ -3,14 +3,18 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <linux/loop.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,11 +24,13 @@
 
 #define PREFIX "/tmp/flocker-driver-test."
 #define DISK (UINT64_C(256) << 20)
+#define XFS_DISK (UINT64_C(320) << 20) /* mkfs.xfs makes none below 300 MiB */
 #define PATH 256
 
 struct kind {
 	const char *name;
 	const char *driver;
+	uint64_t size;
 	int (*prepare)(struct pool_spec *spec, struct fl_error *err);
 	int (*write)(struct pool *pool, const struct tree *tree, const char *path,
 		     const char *contents, struct fl_error *err);
@@ -222,20 +228,52 @@ static int prepare_device(struct pool_spec *spec, struct fl_error *err)
 	return bench_disk("disk", DISK, spec->path, err);
 }
 
-static int prepare_directory(struct pool_spec *spec, struct fl_error *err)
+/* A file system of its own, made by `mkfs` (its last argument is the disk), with the pool in it. */
+static int prepare_mounted(struct pool_spec *spec, const char *type, const char *const options[],
+			   struct fl_error *err)
 {
-	char disk[32], mount_point[PATH];
-	const char *const mkfs[] = { "/usr/sbin/mkfs.btrfs", "-q", disk, NULL };
+	char program[PATH], disk[32], mount_point[PATH];
+	const char *mkfs[8] = { program };
+	size_t count = 1;
 
+	snprintf(program, sizeof(program), "/usr/sbin/mkfs.%s", type);
+	for (; options[count - 1]; count++)
+		mkfs[count] = options[count - 1];
+	mkfs[count] = disk;
 	snprintf(mount_point, sizeof(mount_point), "%s/mnt", bench.directory);
 	snprintf(spec->path, sizeof(spec->path), "%s/pool", mount_point);
 	spec->kind = POOL_DIRECTORY;
-	if (bench_disk("disk", DISK, disk, err) < 0 || bench_run(mkfs, err) < 0)
+	if (bench_disk("disk", bench.kind->size, disk, err) < 0 || bench_run(mkfs, err) < 0)
 		return fl_failed(err);
-	if (mkdir(mount_point, 0700) < 0 || mount(disk, mount_point, "btrfs", 0, NULL) < 0 ||
+	if (mkdir(mount_point, 0700) < 0 || mount(disk, mount_point, type, 0, NULL) < 0 ||
 	    mkdir(spec->path, 0700) < 0)
 		return fl_fail_errno(err, "%s", spec->path);
 	return 0;
+}
+
+static int prepare_btrfs(struct pool_spec *spec, struct fl_error *err)
+{
+	return prepare_mounted(spec, "btrfs", (const char *const[]){ "-q", NULL }, err);
+}
+
+/* Cannot share blocks: everything is copied. */
+static int prepare_ext4(struct pool_spec *spec, struct fl_error *err)
+{
+	return prepare_mounted(spec, "ext4", (const char *const[]){ "-q", NULL }, err);
+}
+
+static int prepare_xfs(struct pool_spec *spec, struct fl_error *err)
+{
+	return prepare_mounted(spec, "xfs", (const char *const[]){ "-q", "-m", "reflink=1", NULL },
+			       err);
+}
+
+/* Without root: a directory on whatever file system that is. */
+static int prepare_plain(struct pool_spec *spec, struct fl_error *err)
+{
+	snprintf(spec->path, sizeof(spec->path), "%s/pool", bench.directory);
+	spec->kind = POOL_DIRECTORY;
+	return mkdir(spec->path, 0700) < 0 ? fl_fail_errno(err, "%s", spec->path) : 0;
 }
 
 /* --- files in trees -------------------------------------------------------- */
@@ -277,10 +315,13 @@ static int read_file(struct pool *pool, const struct tree *tree, const char *pat
 }
 
 static const struct kind kinds[] = {
-	{ "mem", "mem", prepare_memory, mem_write, mem_read },
-	{ "btrfs-file", "btrfs", prepare_file, write_file, read_file },
-	{ "btrfs-device", "btrfs", prepare_device, write_file, read_file },
-	{ "btrfs-directory", "btrfs", prepare_directory, write_file, read_file },
+	{ "mem", "mem", DISK, prepare_memory, mem_write, mem_read },
+	{ "btrfs-file", "btrfs", DISK, prepare_file, write_file, read_file },
+	{ "btrfs-device", "btrfs", DISK, prepare_device, write_file, read_file },
+	{ "btrfs-directory", "btrfs", DISK, prepare_btrfs, write_file, read_file },
+	{ "dir-ext4", "dir", DISK, prepare_ext4, write_file, read_file },
+	{ "dir-xfs", "dir", XFS_DISK, prepare_xfs, write_file, read_file },
+	{ "dir-user", "dir", 0, prepare_plain, write_file, read_file },
 };
 
 /* --- the bench ------------------------------------------------------------- */
@@ -291,6 +332,31 @@ static const struct kind *find_kind(const char *name, size_t length)
 		if (strlen(kinds[i].name) == length && strncmp(kinds[i].name, name, length) == 0)
 			return &kinds[i];
 	return NULL;
+}
+
+static void begin_here(void)
+{
+	if (bench.trace)
+		log_set_level(LOG_LEVEL_DEBUG);
+	sweep();
+	snprintf(bench.directory, sizeof(bench.directory), PREFIX "%d", (int)getpid());
+}
+
+/* The rights of nobody, for good; what needs times of change that can be trusted needs ext4 or the
+ * like. */
+static bool begin_as_user(const char **why)
+{
+	struct statfs fs;
+
+	*why = "the file system of /tmp is none that the driver knows";
+	if (statfs("/tmp", &fs) < 0 ||
+	    (fs.f_type != EXT4_SUPER_MAGIC && fs.f_type != BTRFS_SUPER_MAGIC))
+		return false;
+	*why = "the rights of root cannot be given up";
+	begin_here();
+	return geteuid() != 0 ||
+	       (setgroups(0, NULL) == 0 && setresgid(65534, 65534, 65534) == 0 &&
+		setresuid(65534, 65534, 65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
 }
 
 bool bench_begin(const char *name, const char **why)
@@ -304,13 +370,12 @@ bool bench_begin(const char *name, const char **why)
 		fprintf(stderr, "there is no bench '%s'\n", name);
 		exit(2);
 	}
+	if (bench.kind->prepare == prepare_plain)
+		return begin_as_user(why);
 	*why = "mounting needs root";
 	if (geteuid() != 0 && strcmp(bench.kind->driver, "mem") != 0)
 		return false;
-	if (bench.trace)
-		log_set_level(LOG_LEVEL_DEBUG);
-	sweep();
-	snprintf(bench.directory, sizeof(bench.directory), PREFIX "%d", (int)getpid());
+	begin_here();
 	return true;
 }
 
@@ -324,6 +389,11 @@ void bench_end(void)
 const char *bench_directory(void)
 {
 	return bench.directory;
+}
+
+uint64_t bench_size(void)
+{
+	return bench.kind->size;
 }
 
 const struct driver *bench_driver(void)

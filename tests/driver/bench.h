@@ -7,7 +7,8 @@
  * devices, files) is swept at start, as soon as its process is gone.
  *
  * One pool at a time.  A bench is named on the command line: "mem",
- * "btrfs-file", "btrfs-device", "btrfs-directory", each also with "+trace".
+ * "btrfs-file", "btrfs-device", "btrfs-directory", "dir-ext4", "dir-xfs",
+ * "dir-user" (which gives up the rights of root), each also with "+trace".
  */
 
 #include "driver/driver.h"
@@ -19,6 +20,8 @@ void bench_end(void);
 /* Directory of this run; for the files of a test. */
 const char *bench_directory(void);
 const struct driver *bench_driver(void);
+/* Bytes that a pool has here, or nearly; 0: it lies where others write too. */
+uint64_t bench_size(void);
 /* Of the pool made last. */
 const struct pool_spec *bench_spec(void);
 struct pool_identity bench_identity(void);

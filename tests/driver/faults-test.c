@@ -335,6 +335,8 @@ static void any_fault_may_be_the_end_of_the_process(void)
 			if (steps[i].take(pool, &err) < 0)
 				break;
 		}
+		if (i != failing / 2)
+			printf("# step %zu: %s\n", i, err.text);
 		check(i == failing / 2);
 		check_state(reopened(), plan.before ? states[i].before : states[i].after);
 	}

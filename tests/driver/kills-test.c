@@ -12,7 +12,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-#define CALLS 200 /* more than any entry makes */
+#define CALLS 400 /* more than any entry makes */
 
 static const struct uuid a = { { 0xa } }, b = { { 0xb } }, operation = { { 1 } };
 
@@ -311,7 +311,7 @@ static void a_kill_leaves_before_or_after(void)
 
 int main(int argc, char **argv)
 {
-	return suite_main(argc, argv, DRIVER_CAN_SHARE,
+	return suite_main(argc, argv, DRIVER_CAN_EXPOSE,
 			  (struct check[]){
 				  CHECK(a_kill_leaves_before_or_after),
 				  CHECK_END,

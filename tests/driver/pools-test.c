@@ -183,7 +183,9 @@ static void statistics_add_up(void)
 	char *big = xcalloc(1, (8 << 20) + 1);
 
 	check_ok(call(pool, stats, &before, &err));
-	check(before.size >= (200 << 20) && before.size <= (256 << 20));
+	if (bench_size() == 0)
+		return;
+	check(before.size >= bench_size() / 4 * 3 && before.size <= bench_size());
 	check(before.used <= before.size && before.free <= before.size && before.free > 0);
 	check(!before.read_only);
 	check_string("ok", before.health);
@@ -208,6 +210,8 @@ static void a_pool_grows_while_it_is_open(void)
 	uint64_t larger = UINT64_C(384) << 20;
 	uint64_t size = bench_spec()->kind == POOL_DEVICE ? 0 : larger; /* 0: all that there is */
 
+	if (!(bench_driver()->capabilities & DRIVER_CAN_GROW))
+		return;
 	if (bench_spec()->kind == POOL_DIRECTORY) { /* as large as what it lies on */
 		check_code(FL_UNSUPPORTED, call(pool, grow, larger, &err));
 		return;

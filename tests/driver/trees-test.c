@@ -24,7 +24,8 @@ static void a_new_head_is_empty(void)
 	check_ok(r);
 	r = fstat(fd, &st);
 	close(fd);
-	check(r == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0755 && st.st_uid == 0);
+	check(r == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0755 &&
+	      st.st_uid == geteuid());
 }
 
 static void the_device_tells_a_tree_from_others(void)
@@ -72,6 +73,8 @@ static void a_snapshot_stands_still(void)
 	check_holds(pool, &second, "file", "two");
 	check_holds(pool, &second, "gone", NULL);
 	check_holds(pool, &second, "new", "three");
+	if (geteuid() != 0) /* and no mount to protect it */
+		return;
 	check(bench_write(&first, "file", "tampered", &err) < 0);
 	check_holds(pool, &first, "file", "one");
 }

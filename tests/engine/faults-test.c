@@ -93,7 +93,7 @@ static void prepare_late_write(struct fixture *fixture)
 	check_ok(driver_of(fixture->engine)
 			 ->list(fixture->engine->pool, find_retired, &retired, &err));
 	check(retired.kind == TREE_RETIRED);
-	check_ok(mem_write(fixture->engine->pool, &retired, "f", "late", &err));
+	write_tree(fixture->engine->pool, &retired, "late");
 }
 
 /* --- the verbs ---------------------------------------------------------------- */

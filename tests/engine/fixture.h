@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * An engine on the reference driver, in a directory of its own, with the state
+ * An engine on the reference driver (or, with FLOCKER_TEST_DRIVER=dir and the
+ * rights of nobody, on the dir driver), in a directory of its own, with the state
  * of all it knows as one text: two states are the same if their texts are.
  */
 
@@ -28,6 +29,8 @@ void fixture_end(struct fixture *fixture);
 /* A parsed reference; ends the test if it does not parse.  Plain value: no path. */
 struct ref reference(const char *text);
 
+/* Writes the file "f" in a head, retired or staging tree. */
+void write_tree(struct pool *pool, const struct tree *tree, const char *contents);
 /* Writes the file "f" in the head of `branch`. */
 void write_head(struct fixture *fixture, const char *branch, const char *contents);
 /* Ends the test unless the file "f" in the head of `branch` holds this. */

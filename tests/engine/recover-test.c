@@ -272,7 +272,7 @@ static void write_replaced_head(const char *contents)
 
 	check_ok(pool->driver->list(pool, find_retired, &retired, &err));
 	check(retired.kind == TREE_RETIRED);
-	check_ok(mem_write(pool, &retired, "f", contents, &err));
+	write_tree(pool, &retired, contents);
 }
 
 static void late_writes_reach_their_stash(void)

@@ -91,11 +91,17 @@ class Ran:
 
 
 class Host:
-    def __init__(self, directory=None, name="root"):
+    def __init__(self, directory=None, name="root", user=None):
+        """`user`: the number of an ordinary user that the daemon runs as, with the same group."""
         self.owned = directory is None
         self.directory = directory or cleanup.make_directory()
         self.root = f"{self.directory}/{name}"
         os.makedirs(self.root, exist_ok=True)
+        self.rights = {}
+        if user is not None:
+            self.rights = {"user": user, "group": user, "extra_groups": []}
+            os.chmod(self.directory, 0o755)
+            os.chown(self.root, user, user)
         self.log = f"{self.root}.log"
         self.socket = f"{self.root}/run/flocker.sock"
         self.mnt = f"{self.root}/mnt"
@@ -121,7 +127,8 @@ class Host:
         environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen([DAEMON, "--root", self.root, *options], stdout=log,
-                                           stderr=log, stdin=subprocess.DEVNULL, env=environment)
+                                           stderr=log, stdin=subprocess.DEVNULL, env=environment,
+                                           **self.rights)
         cleanup.record(f"{self.directory}/daemons", self.daemon.pid)
         return self.daemon
 
@@ -267,7 +274,21 @@ class Host:
 
     # --- short cuts -----------------------------------------------------------
 
+    def file_system(self, kind, size=512 * MIB, name="pool"):
+        """A file system of its own in a file; where it is mounted."""
+        image, mounted = f"{self.directory}/{name}.img", f"{self.directory}/{name}.mnt"
+        with open(image, "wb") as file:
+            file.truncate(size)
+        subprocess.run([f"mkfs.{kind}", "-q", image], check=True, capture_output=True)
+        os.mkdir(mounted)
+        subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
+        return mounted
+
     def pool(self, size=512 * MIB, **options):
+        """In a file; with FLOCKER_TEST_DRIVER=dir in a directory on ext4."""
+        if os.environ.get("FLOCKER_TEST_DRIVER") == "dir":
+            return self.post("/v1/pool", kind="directory", driver="dir",
+                             path=f"{self.file_system('ext4', size)}/pool", **options)
         return self.post("/v1/pool", kind="file", path=f"{self.directory}/pool.img", size=size,
                          **options)
 

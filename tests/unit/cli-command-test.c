@@ -104,7 +104,7 @@ static void what_is_wrong_is_said(void)
 	refused("snapshto a", "no command 'snapshto'", "did you mean 'flocker snapshot'?");
 	refused("stash lsit v", "no command 'stash lsit'", "did you mean 'flocker stash list'?");
 	refused("xyzzy", "no command 'xyzzy'", "'flocker help'");
-	refused("pool", "create, show, grow, recover, adopt", "flocker help pool");
+	refused("pool", "create, show, drivers, grow, recover, adopt", "flocker help pool");
 	refused("create", "needs NAME", "usage: flocker create NAME");
 	refused("create a b", "no use for 'b'", "usage: flocker create NAME");
 	refused("create a --sparse", "takes no option --sparse", "usage: flocker create");

@@ -627,6 +627,33 @@ static void a_lack_of_rights_is_not_silence(void)
 
 /* --------------------------------------------------------------------------------------- */
 
+/* --- by inodes ------------------------------------------------------------------------ */
+
+/* The other tree has files of the same numbers, on another device. */
+static void a_tree_can_be_told_by_its_inodes(void)
+{
+	static void (*const tests[])(void) = {
+		every_use_is_found,
+		another_tree_of_the_file_system_is_not_this_one,
+		mappings_are_found_without_the_file_system,
+		a_process_outlives_its_first_thread,
+		a_mount_in_another_namespace_is_found,
+	};
+	const struct held_tree by_device = tree;
+	struct inodes inodes = { 0 };
+	own_fd int root = open(tree_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	check(root >= 0);
+	check_ok(inodes_collect(root, &inodes, &err));
+	close(take_fd(root)); /* holders inherit what is open */
+	check(inodes.count == 2);
+	tree = (struct held_tree){ 0, "/tree", &inodes };
+	for (size_t i = 0; i < array_size(tests); i++)
+		tests[i]();
+	tree = by_device;
+	inodes_done(&inodes);
+}
+
 static int run_tests(int argc, char **argv)
 {
 	int status;
@@ -654,6 +681,7 @@ static int run_tests(int argc, char **argv)
 				    CHECK(who_sees_no_mounts_hides_none),
 				    CHECK(a_mapping_among_many_is_found),
 				    CHECK(a_mount_among_many_is_found),
+				    CHECK(a_tree_can_be_told_by_its_inodes),
 				    CHECK(a_lack_of_descriptors_is_not_silence),
 				    CHECK(a_lack_of_rights_is_not_silence),
 				    CHECK_END,

@@ -1,9 +1,45 @@
 #include "driver/btrfs/btrfs.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statfs.h>
+
+#include "base/fsat.h"
+#include "base/mount.h"
 #include "driver/btrfs/pool.h"
+
+/* The directory, or the one that it will be made in. */
+static int open_nearest(const struct pool_spec *spec, int *ret_fd, struct fl_error *err)
+{
+	char path[POOL_PATH];
+	char *slash;
+
+	if (fsat_open_named(spec->path, O_RDONLY | O_DIRECTORY, ret_fd, err) == 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s", spec->path);
+	slash = strrchr(path, '/');
+	if (err->code != FL_NOT_FOUND || !slash)
+		return fl_failed(err);
+	slash[slash == path ? 1 : 0] = '\0';
+	return fsat_open_named(path, O_RDONLY | O_DIRECTORY, ret_fd, err);
+}
+
+bool btrfs_suits(const struct pool_spec *spec)
+{
+	own_fd int dir = -1, mount = -1;
+	struct fl_error why;
+	struct statfs fs;
+
+	return open_nearest(spec, &dir, &why) == 0 && fstatfs(dir, &fs) == 0 &&
+	       fs.f_type == BTRFS_SUPER_MAGIC && mount_clone_detached(dir, &mount, &why) == 0;
+}
 
 const struct driver btrfs_driver = {
 	.name = "btrfs",
+	.kinds = 1 << POOL_FILE | 1 << POOL_DEVICE | 1 << POOL_DIRECTORY,
+	.available = btrfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
 			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT | DRIVER_CAN_DIFF,
 

@@ -9,3 +9,6 @@
 #include "driver/driver.h"
 
 extern const struct driver btrfs_driver;
+
+/* Can a POOL_DIRECTORY be there: on Btrfs, and by a process that may mount? */
+bool btrfs_suits(const struct pool_spec *spec);

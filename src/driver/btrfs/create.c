@@ -11,6 +11,7 @@
 #include "base/mount.h"
 #include "base/spawn.h"
 #include "driver/btrfs/pool.h"
+#include "driver/kept.h"
 
 /*
  * Making a pool: take the place, look at what is there, make the file system,
@@ -279,6 +280,17 @@ static int create_in_directory(struct creation *creation, const struct pool_iden
 	if (rc == 0)
 		rc = fill(creation, identity, err);
 	return rc;
+}
+
+int btrfs_available(struct fl_error *err)
+{
+	const char *program;
+
+	if (mount_check_type("btrfs", err) == 0)
+		return find_mkfs(&program, err);
+	if (err->code == FL_UNSUPPORTED)
+		return fl_hint(err, "load the module 'btrfs', or use a kernel that has it");
+	return fl_hint(err, "run flockerd as root: it has to mount");
 }
 
 int btrfs_create(const struct pool_spec *spec, const struct pool_identity *identity,

@@ -1,190 +1,43 @@
 #include "driver/btrfs/pool.h"
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/fsat.h"
-
-/* What the engine keeps in the pool: facts beside the snapshots, files beside the layout. */
-
-#define FACTS "facts"
-#define FACTS_LEFT ".facts.new" /* what a crash leaves of fsat_write() */
-#define FACTS_LIMIT (16 * 1024 * 1024)
-#define FILE_NAME_LENGTH 32
-#define FILE_LIMIT (1024ul * 1024 * 1024)
-
-#define BRANCH_PATH (sizeof("snaps//" FACTS_LEFT) + UUID_TEXT)
-
-static const char *branch_path(const struct uuid *branch, const char *file,
-			       char path[static BRANCH_PATH])
-{
-	char text[UUID_TEXT];
-
-	snprintf(path, BRANCH_PATH, "snaps/%s%s", uuid_format(branch, text), file);
-	return path;
-}
+#include "driver/kept.h"
 
 int btrfs_facts_write(struct pool *pool, const struct uuid *branch, const char *text,
 		      struct fl_error *err)
 {
-	int root = btrfs_pool(pool)->root;
-	size_t length = strlen(text);
-	char path[BRANCH_PATH];
-	int rc;
-
-	if (length > FACTS_LIMIT)
-		return fl_fail(err, FL_INVALID, "facts of %zu bytes are too large", length);
-	rc = fsat_mkdir(root, branch_path(branch, "", path), 0711, err);
-	if (rc < 0)
-		return rc;
-	return fsat_write(root, branch_path(branch, "/" FACTS, path), text, length, 0600, false,
-			  err);
+	return kept_facts_write(btrfs_pool(pool)->root, branch, text, err);
 }
 
 int btrfs_facts_read(struct pool *pool, const struct uuid *branch, struct text *ret,
 		     struct fl_error *err)
 {
-	char path[BRANCH_PATH];
-
-	return fsat_read(btrfs_pool(pool)->root, branch_path(branch, "/" FACTS, path), FACTS_LIMIT,
-			 ret, err);
-}
-
-/* "facts", or what a crash left of writing them; everything else is a snapshot. */
-static bool is_facts(const char *name)
-{
-	return strcmp(name, FACTS) == 0 || strcmp(name, FACTS_LEFT) == 0;
-}
-
-struct contents {
-	bool facts, snapshots;
-};
-
-static int note_entry(void *arg, const char *name, unsigned char type, uint64_t inode,
-		      struct fl_error *err)
-{
-	struct contents *contents = arg;
-
-	contents->facts |= strcmp(name, FACTS) == 0;
-	contents->snapshots |= !is_facts(name);
-	return 0;
-}
-
-/* A directory that is gone is empty. */
-static int look_into(int dir, const char *path, struct contents *ret, struct fl_error *err)
-{
-	own_fd int fd = -1;
-	int rc;
-
-	*ret = (struct contents){ 0 };
-	rc = fsat_open_dir(dir, path, &fd, err);
-	if (rc < 0)
-		return rc == -FL_NOT_FOUND ? 0 : rc;
-	return fsat_each(fd, note_entry, ret, err);
-}
-
-struct facts_listing {
-	int snaps;
-	int (*each)(void *arg, const struct uuid *branch, struct fl_error *err);
-	void *arg;
-};
-
-static int list_branch(void *arg, const char *name, unsigned char type, uint64_t inode,
-		       struct fl_error *err)
-{
-	struct facts_listing *listing = arg;
-	struct contents contents;
-	struct uuid branch;
-	int rc;
-
-	if (uuid_parse(name, &branch, err) < 0) /* not one of ours */
-		return 0;
-	rc = look_into(listing->snaps, name, &contents, err);
-	if (rc < 0 || !(contents.facts || contents.snapshots))
-		return rc;
-	return listing->each(listing->arg, &branch, err);
+	return kept_facts_read(btrfs_pool(pool)->root, branch, ret, err);
 }
 
 int btrfs_facts_list(struct pool *pool,
 		     int (*each)(void *arg, const struct uuid *branch, struct fl_error *err),
 		     void *arg, struct fl_error *err)
 {
-	struct facts_listing listing = { .each = each, .arg = arg };
-	own_fd int snaps = -1;
-	int rc;
-
-	rc = fsat_open_dir(btrfs_pool(pool)->root, "snaps", &snaps, err);
-	if (rc < 0)
-		return rc;
-	listing.snaps = snaps;
-	return fsat_each(snaps, list_branch, &listing, err);
+	return kept_facts_list(btrfs_pool(pool)->root, each, arg, err);
 }
 
 int btrfs_facts_delete(struct pool *pool, const struct uuid *branch, struct fl_error *err)
 {
-	static const char *const files[] = { "/" FACTS_LEFT, "/" FACTS };
-	int root = btrfs_pool(pool)->root;
-	struct contents contents;
-	char path[BRANCH_PATH];
-	int rc;
-
-	rc = look_into(root, branch_path(branch, "", path), &contents, err);
-	if (rc < 0)
-		return rc;
-	if (contents.snapshots)
-		return fl_fail(err, FL_BUSY, "branch %s has snapshots", path + strlen("snaps/"));
-	for (size_t i = 0; i < array_size(files); i++) {
-		rc = fsat_unlink(root, branch_path(branch, files[i], path), err);
-		if (rc < 0)
-			return rc;
-	}
-	return fsat_rmdir(root, branch_path(branch, "", path), err);
-}
-
-static int check_name(const char *name, struct fl_error *err)
-{
-	static const char *const taken[] = { ".",	"..",	   "heads",	  "snaps",
-					     "staging", "retired", "flocker.json" };
-	size_t length = strlen(name);
-
-	if (length == 0 || length > FILE_NAME_LENGTH ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz.") != length)
-		return fl_fail(err, FL_INVALID, "'%.40s' is no name for a file in the pool", name);
-	for (size_t i = 0; i < array_size(taken); i++)
-		if (strcmp(name, taken[i]) == 0)
-			return fl_fail(err, FL_INVALID, "'%s' is the pool's own", name);
-	return 0;
+	return kept_facts_delete(btrfs_pool(pool)->root, branch, err);
 }
 
 int btrfs_file_write(struct pool *pool, const char *name, const void *bytes, size_t length,
 		     struct fl_error *err)
 {
-	int rc;
-
-	rc = check_name(name, err);
-	if (rc < 0)
-		return rc;
-	return fsat_write(btrfs_pool(pool)->root, name, bytes, length, 0600, true, err);
+	return kept_file_write(btrfs_pool(pool)->root, name, bytes, length, err);
 }
 
 int btrfs_file_append(struct pool *pool, const char *name, const void *bytes, size_t length,
 		      struct fl_error *err)
 {
-	int rc;
-
-	rc = check_name(name, err);
-	if (rc < 0)
-		return rc;
-	return fsat_append(btrfs_pool(pool)->root, name, bytes, length, 0600, err);
+	return kept_file_append(btrfs_pool(pool)->root, name, bytes, length, err);
 }
 
 int btrfs_file_read(struct pool *pool, const char *name, struct text *ret, struct fl_error *err)
 {
-	int rc;
-
-	rc = check_name(name, err);
-	if (rc < 0)
-		return rc;
-	return fsat_read(btrfs_pool(pool)->root, name, FILE_LIMIT, ret, err);
+	return kept_file_read(btrfs_pool(pool)->root, name, ret, err);
 }

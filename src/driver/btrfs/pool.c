@@ -9,48 +9,7 @@
 #include "base/fsat.h"
 #include "driver/btrfs/btrfs.h"
 #include "driver/btrfs/ioctl.h"
-
-#define IDENTITY "flocker.json"
-#define IDENTITY_LIMIT 4096
-
-int layout_make(int root, struct fl_error *err)
-{
-	/* Whoever knows a tree's name may pass through, nobody may list them. */
-	static const char *const directories[] = { "heads", "snaps", "staging", "retired" };
-
-	for (size_t i = 0; i < array_size(directories); i++) {
-		int rc = fsat_mkdir(root, directories[i], 0711, err);
-
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-int identity_write(int root, const struct pool_identity *identity, struct fl_error *err)
-{
-	own_text struct text text = { 0 };
-
-	identity_encode(identity, &text);
-	return fsat_write(root, IDENTITY, text_get(&text), text.length, 0644, true, err);
-}
-
-static int identity_read(int root, const char *path, struct pool_identity *ret,
-			 struct fl_error *err)
-{
-	own_text struct text text = { 0 };
-	int rc;
-
-	rc = fsat_read(root, IDENTITY, IDENTITY_LIMIT, &text, err);
-	if (rc == -FL_NOT_FOUND)
-		return fl_fail(err, FL_INVALID, "'%s' is no Flocker pool: it has no " IDENTITY,
-			       path);
-	if (rc == 0)
-		rc = identity_decode(text_get(&text), ret, err);
-	if (rc < 0)
-		return fl_wrap(err, "pool '%s'", path);
-	return 0;
-}
+#include "driver/kept.h"
 
 /* Looks before it mounts: a mount that fails says little, and other file systems do not come into
  * it. */

@@ -42,6 +42,7 @@ static inline struct btrfs_pool *btrfs_pool(struct pool *pool)
 }
 
 /* create.c */
+int btrfs_available(struct fl_error *err);
 int btrfs_create(const struct pool_spec *spec, const struct pool_identity *identity,
 		 struct fl_error *err);
 
@@ -50,9 +51,6 @@ int btrfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error 
 void btrfs_close(struct pool *pool);
 int btrfs_identify(struct pool *pool, const struct pool_identity *identity, struct fl_error *err);
 int btrfs_sync(struct pool *pool, struct fl_error *err);
-/* Makes what is missing of the directories. */
-must_check int layout_make(int root, struct fl_error *err);
-must_check int identity_write(int root, const struct pool_identity *identity, struct fl_error *err);
 
 /* stop.c */
 int btrfs_set_read_only(struct pool *pool, bool read_only, struct fl_error *err);

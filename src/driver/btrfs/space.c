@@ -127,6 +127,7 @@ int btrfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 	stats.free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	stats.read_only = fs.f_flag & ST_RDONLY;
 	stats.quota = p->groups >= 0;
+	stats.share = true;
 	count_balloon(p, &stats);
 	rc = devices_get(p->root, &devices, err);
 	if (rc == 0 && pool->spec.kind == POOL_FILE)
