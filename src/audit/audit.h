@@ -45,7 +45,8 @@
  * line is cut off when the log is opened, and a record says so.  A record that
  * could not be written (the file system is full) is counted; the next that can
  * be is preceded by one that says how many are missing.  The change itself has
- * happened then and is not taken back.
+ * happened then and is not taken back.  A last segment that somebody removed or
+ * replaced is gone on with under its name, and a record says so.
  *
  * Any thread may call anything.
  */
@@ -122,6 +123,7 @@ must_check int audit_list(struct audit *audit, uint64_t after, size_t limit, str
 struct audit_report {
 	uint64_t records;     /* lines that are there */
 	uint64_t first, last; /* numbers; 0: none */
+	uint64_t unrecorded;  /* changes after them that could not be recorded */
 	bool intact;
 	uint64_t problem_number; /* of the first record that is not as it was written */
 	char problem[200];

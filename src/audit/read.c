@@ -21,6 +21,7 @@ struct extent {
 	struct audit_mark head; /* number 0 with segments: not known */
 	uint64_t size;		/* of the last, as far as this process knows */
 	bool foreign;		/* the last is not as long as it left it */
+	uint64_t lost;		/* records that could not be written behind it */
 };
 
 static int take_extent(struct audit *audit, struct extent *ret, struct fl_error *err)
@@ -30,8 +31,14 @@ static int take_extent(struct audit *audit, struct extent *ret, struct fl_error 
 
 	if (segments_find(audit, err) < 0)
 		return fl_failed(err);
-	*ret = (struct extent){ audit->directory, audit->first, audit->last,
-				audit->head,	  UINT64_MAX,	false };
+	*ret = (struct extent){
+		.directory = audit->directory,
+		.first = audit->first,
+		.last = audit->last,
+		.head = audit->head,
+		.size = UINT64_MAX,
+		.lost = audit->lost,
+	};
 	if (audit->fd < 0 || audit->torn)
 		return 0;
 	if (fstat(audit->fd, &st) < 0)
@@ -237,6 +244,7 @@ int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct au
 	if (take_extent(audit, &extent, err) < 0)
 		return fl_failed(err);
 	v.head = extent.head;
+	v.report.unrecorded = extent.lost;
 	for (unsigned i = oldest_kept(audit, extent.last); i <= extent.last; i++) {
 		int r = segment_read(audit, extent.directory, i, &text, err);
 

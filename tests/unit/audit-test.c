@@ -463,6 +463,51 @@ static void what_could_not_be_written_is_counted(void)
 	check_intact(1, 4);
 }
 
+/* When there is room again only as the process ends. */
+static void what_is_missing_at_the_end_is_told(void)
+{
+	struct rlimit old, limit;
+	struct fl_error err = { 0 };
+	struct stat st;
+
+	begin();
+	append_many(2);
+	check_ok(fsat_stat(state, "audit/000001.log", &st, &err));
+	check(getrlimit(RLIMIT_FSIZE, &old) == 0);
+	limit = (struct rlimit){ .rlim_cur = (rlim_t)st.st_size + 50, .rlim_max = old.rlim_max };
+	check(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	append_many(1);
+	check(setrlimit(RLIMIT_FSIZE, &old) == 0);
+	check(verify(&no_anchor).unrecorded == 1);
+	open_log(&audit_limits);
+	check_record(0, "audit", "no-space", "1 record could not be written");
+	check_intact(1, 3);
+	check(verify(&no_anchor).unrecorded == 0);
+}
+
+/* As editors and programs that turn logs do it. */
+static void a_file_that_was_replaced_is_gone_on_with(void)
+{
+	own_text struct text text = { 0 };
+	struct fl_error err = { 0 };
+
+	begin();
+	append_many(3);
+	read_segment("audit/000001.log", &text);
+	write_segment("audit/000001.log", text.bytes, text.length);
+	append("tag", "v1@data");
+	check_record(0, "tag", "done", NULL);
+	check_record(1, "audit", "corrupt", "removed or replaced 000001.log");
+	check_intact(1, 5);
+	check_ok(fsat_rename(state, "audit/000001.log", state, "audit/000001.log.1", &err));
+	append("tag", "v2@data");
+	check_record(0, "tag", "done", NULL);
+	check(verify(&no_anchor).problem_number == 1);
+	append("tag", "v3@data");
+	check_record(0, "tag", "done", NULL);
+	check_record(1, "tag", "done", NULL);
+}
+
 static void a_log_that_cannot_be_opened_is_tried_again(void)
 {
 	struct fl_error err = { 0 };
@@ -476,7 +521,7 @@ static void a_log_that_cannot_be_opened_is_tried_again(void)
 	check_ok(fsat_unlink(state, "audit", &err));
 	append_many(1);
 	check_ok(audit_trouble(audit, &err));
-	check_record(1, "audit", "exists", "1 records could not be written");
+	check_record(1, "audit", "exists", "1 record could not be written");
 	check_intact(1, 2);
 }
 
@@ -507,6 +552,8 @@ int main(int argc, char **argv)
 				    CHECK(lists_are_paged_newest_first),
 				    CHECK(a_record_comes_back_as_it_was_given),
 				    CHECK(what_could_not_be_written_is_counted),
+				    CHECK(what_is_missing_at_the_end_is_told),
+				    CHECK(a_file_that_was_replaced_is_gone_on_with),
 				    CHECK(a_log_that_cannot_be_opened_is_tried_again),
 				    CHECK_END,
 			    });
