@@ -149,7 +149,6 @@ static int decode_number(const char *text, uint64_t *ret, struct fl_error *err)
 	return 0;
 }
 
-/* One more than the page holds is asked for: it tells whether there is a next page. */
 int get_audit(struct call *call, struct fl_error *err)
 {
 	size_t limit = call->input->limit;
@@ -159,14 +158,14 @@ int get_audit(struct call *call, struct fl_error *err)
 
 	if (call->input->after && decode_number(call->input->after, &after, err) < 0)
 		return fl_failed(err);
-	if (engine_audit_list(call->engine, after, limit + 1, &list, err) < 0)
+	if (engine_audit_list(call->engine, after, limit, &list, err) < 0)
 		return fl_failed(err);
 	encode_list_begin(call->json);
-	for (size_t i = 0; i < list.count && i < limit; i++)
+	for (size_t i = 0; i < list.count; i++)
 		encode_audit_record(call->json, NULL, &list.items[i]);
-	if (list.count > limit)
-		snprintf(next, sizeof(next), "%" PRIu64, list.items[limit - 1].number);
-	encode_list_end(call->json, list.count > limit ? next : NULL);
+	if (list.more)
+		snprintf(next, sizeof(next), "%" PRIu64, list.items[list.count - 1].number);
+	encode_list_end(call->json, list.more ? next : NULL);
 	return 0;
 }
 

@@ -110,12 +110,14 @@ struct audit_record {
 struct audit_list {
 	struct audit_record *items;
 	size_t count;
+	bool more; /* there are older ones */
 };
 void audit_list_done(struct audit_list *list);
 
 /*
- * Newest first: the `limit` records before number `after` (0: from the newest).
- * FL_CORRUPT when one of them is no record.
+ * Newest first: the `limit` records before number `after` (0: from the newest);
+ * fewer where a line behind them is no record, with which FL_CORRUPT answers
+ * the next page.  `after` of that line's number goes on behind it.
  */
 must_check int audit_list(struct audit *audit, uint64_t after, size_t limit, struct audit_list *ret,
 			  struct fl_error *err);

@@ -418,6 +418,42 @@ static void lists_are_paged_newest_first(void)
 	check(wanted == 0);
 }
 
+/* The third of six is no record any more: what is newer is listed, then what is older. */
+static void lists_go_on_around_damage(void)
+{
+	own(audit_list_done) struct audit_list newer = { 0 }, none = { 0 }, older = { 0 };
+	own_text struct text text = { 0 };
+	struct fl_error err = { 0 };
+	char *line;
+
+	begin();
+	append_many(6);
+	read_segment("audit/000001.log", &text);
+	line = text.bytes;
+	for (int i = 0; i < 2; i++)
+		line = strchr(line, '\n') + 1;
+	memset(line, 'x', 20);
+	write_segment("audit/000001.log", text.bytes, text.length);
+	check_ok(audit_list(audit, 0, 10, &newer, &err));
+	check(newer.count == 3 && newer.items[2].number == 4 && newer.more);
+	check_code(FL_CORRUPT, audit_list(audit, 4, 10, &none, &err));
+	check_ok(audit_list(audit, 3, 10, &older, &err));
+	check(older.count == 2 && older.items[0].number == 2 && !older.more);
+}
+
+static void a_page_that_holds_all_is_the_last(void)
+{
+	own(audit_list_done) struct audit_list all = { 0 }, one = { 0 };
+	struct fl_error err = { 0 };
+
+	begin();
+	append_many(3);
+	check_ok(audit_list(audit, 0, 3, &all, &err));
+	check(all.count == 3 && !all.more);
+	check_ok(audit_list(audit, 0, 2, &one, &err));
+	check(one.count == 2 && one.more);
+}
+
 static void a_record_comes_back_as_it_was_given(void)
 {
 	struct audit_entry entry = { .uid = -1,
@@ -550,6 +586,8 @@ int main(int argc, char **argv)
 				    CHECK(a_missing_segment_is_found),
 				    CHECK(a_beginning_that_was_not_old_is_missed),
 				    CHECK(lists_are_paged_newest_first),
+				    CHECK(lists_go_on_around_damage),
+				    CHECK(a_page_that_holds_all_is_the_last),
 				    CHECK(a_record_comes_back_as_it_was_given),
 				    CHECK(what_could_not_be_written_is_counted),
 				    CHECK(what_is_missing_at_the_end_is_told),
