@@ -16,7 +16,7 @@
 #include "api/routes.h"
 #include "base/log.h"
 
-#define OBJECT_BYTES 4096 /* of many references; how many more there are is said */
+#define OBJECT_BYTES 4096 /* about; of many references, how many more there are is said */
 
 struct detail {
 	uint64_t bit;
@@ -84,9 +84,22 @@ static void describe_refused(const struct http_request *request, const struct fl
 	for (size_t i = 0; i < request->parameter_count && object->length == 0; i++)
 		if (strcmp(request->parameters[i].name, "ref") == 0 ||
 		    strcmp(request->parameters[i].name, "key") == 0)
-			text_add_format(object, "%.*s", OBJECT_BYTES, request->parameters[i].value);
+			text_add_string(object, request->parameters[i].value);
 	if (object->length == 0)
 		text_add_string(object, why->object);
+}
+
+/* What was refused has no limits of its own, and nonsense is not to push out all older records. */
+static void shorten(struct text *object)
+{
+	size_t length = OBJECT_BYTES;
+
+	if (object->length <= length)
+		return;
+	while ((object->bytes[length] & 0xc0) == 0x80) /* not within a character */
+		length--;
+	object->length = length;
+	text_add_string(object, "...");
 }
 
 /* `flocker rename` of a volume or a snapshot is a PATCH of its name alone. */
@@ -111,8 +124,10 @@ void audit_request(const struct api *api, const struct route *route,
 	};
 
 	describe(input, &object, &message);
-	if (why)
+	if (why) {
 		describe_refused(request, why, &object);
+		shorten(&object);
+	}
 	entry.object = object.length ? text_get(&object) : NULL;
 	if (why)
 		entry.message = why->text;
@@ -134,7 +149,6 @@ static int decode_number(const char *text, uint64_t *ret, struct fl_error *err)
 	return 0;
 }
 
-/* One more than the page holds is asked for: it tells whether there is a next page. */
 int get_audit(struct call *call, struct fl_error *err)
 {
 	size_t limit = call->input->limit;
@@ -144,14 +158,14 @@ int get_audit(struct call *call, struct fl_error *err)
 
 	if (call->input->after && decode_number(call->input->after, &after, err) < 0)
 		return fl_failed(err);
-	if (engine_audit_list(call->engine, after, limit + 1, &list, err) < 0)
+	if (engine_audit_list(call->engine, after, limit, &list, err) < 0)
 		return fl_failed(err);
 	encode_list_begin(call->json);
-	for (size_t i = 0; i < list.count && i < limit; i++)
+	for (size_t i = 0; i < list.count; i++)
 		encode_audit_record(call->json, NULL, &list.items[i]);
-	if (list.count > limit)
-		snprintf(next, sizeof(next), "%" PRIu64, list.items[limit - 1].number);
-	encode_list_end(call->json, list.count > limit ? next : NULL);
+	if (list.more)
+		snprintf(next, sizeof(next), "%" PRIu64, list.items[list.count - 1].number);
+	encode_list_end(call->json, list.more ? next : NULL);
 	return 0;
 }
 

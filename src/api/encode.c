@@ -455,6 +455,7 @@ void encode_audit_report(struct json *json, const char *key, const struct audit_
 	json_put_int(json, "records", (int64_t)report->records);
 	add_size_or_null(json, "first", report->first);
 	add_size_or_null(json, "last", report->last);
+	json_put_int(json, "unrecorded", (int64_t)report->unrecorded);
 	json_put_bool(json, "intact", report->intact);
 	if (report->intact) {
 		json_put_null(json, "problem");

@@ -188,20 +188,27 @@ static void encode_own(enum fl_code outcome, const char *message, struct audit_m
 	record_encode(&entry, clock_now(), mark, out);
 }
 
-/* After a power cut. */
-static int cut_off(struct audit *audit, size_t bytes, struct fl_error *err)
+/* The log is not as it was left: a record says so, behind the last that is whole. */
+static int note_damage(struct audit *audit, const char *message, struct fl_error *err)
 {
 	own_text struct text lines = { 0 };
 	struct audit_mark mark = audit->head;
-	char message[80];
 
-	snprintf(message, sizeof(message), "%zu bytes of an unfinished record were cut off", bytes);
-	log_warning("the audit log ended within a record, which was cut off", "bytes=%zu", bytes);
 	encode_own(FL_CORRUPT, message, &mark, &lines);
 	if (cut_back(audit, err) < 0 || write_lines(audit, &lines, err) < 0)
 		return fl_failed(err);
 	audit->head = mark;
 	return 0;
+}
+
+/* After a power cut. */
+static int cut_off(struct audit *audit, size_t bytes, struct fl_error *err)
+{
+	char message[80];
+
+	snprintf(message, sizeof(message), "%zu bytes of an unfinished record were cut off", bytes);
+	log_warning("the audit log ended within a record, which was cut off", "bytes=%zu", bytes);
+	return note_damage(audit, message, err);
 }
 
 static int open_log(struct audit *audit, struct fl_error *err)
@@ -223,11 +230,49 @@ static int open_log(struct audit *audit, struct fl_error *err)
 	return fl_failed(err);
 }
 
+/* Has the file that is open still its name? */
+static bool is_in_place(const struct audit *audit)
+{
+	char name[SEGMENT_NAME];
+	struct stat open, named;
+	struct fl_error unused;
+
+	return fstat(audit->fd, &open) == 0 &&
+	       fsat_stat(audit->directory, segment_name(audit->last, name), &named, &unused) == 0 &&
+	       open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+/*
+ * An editor, a restored copy or a rotation by others puts another file in the
+ * place of the open one, and nobody would see what is written to that.  The new
+ * one is gone on with, and with the chain as this process knows it: so
+ * audit_verify() finds what is different or missing there.
+ */
+static int follow_name(struct audit *audit, struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+	own_fd int fd = -1;
+	char message[80], name[SEGMENT_NAME];
+
+	if (open_segment(audit, audit->last, O_CREAT, &fd, err) < 0 ||
+	    segment_read(audit, audit->directory, audit->last, &text, err) < 0)
+		return fl_failed(err);
+	own_fdp(&audit->fd);
+	audit->fd = take_fd(fd);
+	audit->size = whole_lines(&text);
+	segment_name(audit->last, name);
+	log_error("somebody removed or replaced the audit log's file", "file=%s", name);
+	snprintf(message, sizeof(message), "somebody removed or replaced %s", name);
+	return note_damage(audit, message, err);
+}
+
 /* To be ready for a record. */
 static int prepare(struct audit *audit, struct fl_error *err)
 {
 	if (audit->fd < 0)
 		return open_log(audit, err);
+	if (!is_in_place(audit))
+		return follow_name(audit, err);
 	return audit->torn ? cut_back(audit, err) : 0;
 }
 
@@ -253,19 +298,18 @@ static int begin_segment(struct audit *audit, struct fl_error *err)
 	return 0;
 }
 
-static void encode(struct audit *audit, const struct audit_entry *entry, struct audit_mark *mark,
-		   struct text *out)
+static void encode_lost(const struct audit *audit, struct audit_mark *mark, struct text *out)
 {
 	char message[600];
 
-	if (audit->lost) {
-		snprintf(message, sizeof(message), "%" PRIu64 " records could not be written: %s",
-			 audit->lost, audit->trouble.text);
-		encode_own(audit->trouble.code, message, mark, out);
-	}
-	record_encode(entry, clock_now(), mark, out);
+	if (!audit->lost)
+		return;
+	snprintf(message, sizeof(message), "%" PRIu64 " record%s could not be written: %s",
+		 audit->lost, audit->lost == 1 ? "" : "s", audit->trouble.text);
+	encode_own(audit->trouble.code, message, mark, out);
 }
 
+/* `entry` NULL: only how many are missing. */
 static int append(struct audit *audit, const struct audit_entry *entry, struct fl_error *err)
 {
 	own_text struct text lines = { 0 };
@@ -274,7 +318,9 @@ static int append(struct audit *audit, const struct audit_entry *entry, struct f
 	if (prepare(audit, err) < 0)
 		return fl_failed(err);
 	mark = audit->head;
-	encode(audit, entry, &mark, &lines);
+	encode_lost(audit, &mark, &lines);
+	if (entry)
+		record_encode(entry, clock_now(), &mark, &lines);
 	if (audit->size > 0 && audit->size + lines.length > audit->limits.segment &&
 	    begin_segment(audit, err) < 0)
 		return fl_failed(err);
@@ -287,7 +333,6 @@ static int append(struct audit *audit, const struct audit_entry *entry, struct f
 static void note_trouble(struct audit *audit, const struct fl_error *err)
 {
 	audit->trouble = *err;
-	fl_add_wrap(&audit->trouble, "changes are not recorded in the audit log");
 	fl_add_hint(&audit->trouble,
 		    "make the state directory writable or free space there; the next change says "
 		    "how many records are missing");
@@ -317,7 +362,7 @@ int audit_trouble(struct audit *audit, struct fl_error *err)
 	if (audit->trouble.code == FL_OK)
 		return 0;
 	*err = audit->trouble;
-	return fl_failed(err);
+	return fl_wrap(err, "changes are not recorded in the audit log");
 }
 
 /* --- life ------------------------------------------------------------------------------ */
@@ -340,8 +385,13 @@ struct audit *audit_open(int state, const struct audit_limits *limits)
 
 void audit_close(struct audit *audit)
 {
+	struct fl_error err;
+
 	if (!audit)
 		return;
+	/* The next process does not know of them. */
+	if (audit->lost && append(audit, NULL, &err) < 0)
+		log_error("the audit log ends with changes missing", "lost=%" PRIu64, audit->lost);
 	own_fdp(&audit->fd);
 	own_fdp(&audit->directory);
 	pthread_mutex_destroy(&audit->mutex);

@@ -45,7 +45,8 @@
  * line is cut off when the log is opened, and a record says so.  A record that
  * could not be written (the file system is full) is counted; the next that can
  * be is preceded by one that says how many are missing.  The change itself has
- * happened then and is not taken back.
+ * happened then and is not taken back.  A last segment that somebody removed or
+ * replaced is gone on with under its name, and a record says so.
  *
  * Any thread may call anything.
  */
@@ -109,12 +110,14 @@ struct audit_record {
 struct audit_list {
 	struct audit_record *items;
 	size_t count;
+	bool more; /* there are older ones */
 };
 void audit_list_done(struct audit_list *list);
 
 /*
- * Newest first: the `limit` records before number `after` (0: from the newest).
- * FL_CORRUPT when one of them is no record.
+ * Newest first: the `limit` records before number `after` (0: from the newest);
+ * fewer where a line behind them is no record, with which FL_CORRUPT answers
+ * the next page.  `after` of that line's number goes on behind it.
  */
 must_check int audit_list(struct audit *audit, uint64_t after, size_t limit, struct audit_list *ret,
 			  struct fl_error *err);
@@ -122,6 +125,7 @@ must_check int audit_list(struct audit *audit, uint64_t after, size_t limit, str
 struct audit_report {
 	uint64_t records;     /* lines that are there */
 	uint64_t first, last; /* numbers; 0: none */
+	uint64_t unrecorded;  /* changes after them that could not be recorded */
 	bool intact;
 	uint64_t problem_number; /* of the first record that is not as it was written */
 	char problem[200];

@@ -21,6 +21,7 @@ struct extent {
 	struct audit_mark head; /* number 0 with segments: not known */
 	uint64_t size;		/* of the last, as far as this process knows */
 	bool foreign;		/* the last is not as long as it left it */
+	uint64_t lost;		/* records that could not be written behind it */
 };
 
 static int take_extent(struct audit *audit, struct extent *ret, struct fl_error *err)
@@ -30,8 +31,14 @@ static int take_extent(struct audit *audit, struct extent *ret, struct fl_error 
 
 	if (segments_find(audit, err) < 0)
 		return fl_failed(err);
-	*ret = (struct extent){ audit->directory, audit->first, audit->last,
-				audit->head,	  UINT64_MAX,	false };
+	*ret = (struct extent){
+		.directory = audit->directory,
+		.first = audit->first,
+		.last = audit->last,
+		.head = audit->head,
+		.size = UINT64_MAX,
+		.lost = audit->lost,
+	};
 	if (audit->fd < 0 || audit->torn)
 		return 0;
 	if (fstat(audit->fd, &st) < 0)
@@ -41,22 +48,51 @@ static int take_extent(struct audit *audit, struct extent *ret, struct fl_error 
 	return 0;
 }
 
+/* The page that is being made. */
+struct page {
+	uint64_t after;
+	size_t limit;
+	uint64_t newer; /* number of the line that was looked at last */
+	struct audit_list list;
+};
+
+static void page_done(struct page *page)
+{
+	audit_list_done(&page->list);
+}
+
+/* A line that cannot be read ends the page before it, and fails the page that it would begin. */
+static int list_line(struct page *page, const char *line, size_t length, struct fl_error *err)
+{
+	struct audit_list *list = &page->list;
+	struct record_frame frame;
+
+	if (record_frame(line, length, &frame))
+		page->newer = frame.number;
+	else if (page->newer > 0)
+		page->newer--; /* it stands where that record was */
+	if (page->after && page->newer >= page->after)
+		return 0;
+	list->more = list->count == page->limit;
+	if (list->more)
+		return 0;
+	if (record_decode(line, length, &list->items[list->count], err) < 0) {
+		list->more = list->count > 0;
+		return list->more ? 0 : fl_failed(err);
+	}
+	list->count++;
+	return 0;
+}
+
 /* From the end of a segment, until the page is full. */
-static int list_segment(const struct text *text, uint64_t after, size_t limit,
-			struct audit_list *list, struct fl_error *err)
+static int list_segment(struct page *page, const struct text *text, struct fl_error *err)
 {
 	size_t end = whole_lines(text), length;
-	struct record_frame frame;
 	const char *line;
 
-	while (list->count < limit && line_before(text, &end, &line, &length)) {
-		/* A line without a frame is on no page but the one it is met on, which it fails. */
-		if (after && record_frame(line, length, &frame) && frame.number >= after)
-			continue;
-		if (record_decode(line, length, &list->items[list->count], err) < 0)
+	while (!page->list.more && line_before(text, &end, &line, &length))
+		if (list_line(page, line, length, err) < 0)
 			return fl_failed(err);
-		list->count++;
-	}
 	return 0;
 }
 
@@ -80,14 +116,18 @@ static bool begins_at_or_after(int directory, unsigned segment, uint64_t after)
 int audit_list(struct audit *audit, uint64_t after, size_t limit, struct audit_list *ret,
 	       struct fl_error *err)
 {
-	own(audit_list_done) struct audit_list list = { .items = xcalloc(limit,
-									 sizeof(*list.items)) };
+	own(page_done) struct page page = {
+		.after = after,
+		.limit = limit,
+		.list.items = xcalloc(limit, sizeof(*page.list.items)),
+	};
 	own_text struct text text = { 0 };
 	struct extent extent;
 
 	if (take_extent(audit, &extent, err) < 0)
 		return fl_failed(err);
-	for (unsigned i = extent.last; i && i >= extent.first && list.count < limit; i--) {
+	page.newer = extent.head.number + 1;
+	for (unsigned i = extent.last; i && i >= extent.first && !page.list.more; i--) {
 		int r;
 
 		if (begins_at_or_after(extent.directory, i, after))
@@ -96,11 +136,11 @@ int audit_list(struct audit *audit, uint64_t after, size_t limit, struct audit_l
 		/* The oldest may have been removed since. */
 		if (r == -FL_NOT_FOUND)
 			break;
-		if (r < 0 || list_segment(&text, after, limit, &list, err) < 0)
+		if (r < 0 || list_segment(&page, &text, err) < 0)
 			return fl_failed(err);
 	}
-	*ret = list;
-	list = (struct audit_list){ 0 };
+	*ret = page.list;
+	page.list = (struct audit_list){ 0 };
 	return 0;
 }
 
@@ -237,6 +277,7 @@ int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct au
 	if (take_extent(audit, &extent, err) < 0)
 		return fl_failed(err);
 	v.head = extent.head;
+	v.report.unrecorded = extent.lost;
 	for (unsigned i = oldest_kept(audit, extent.last); i <= extent.last; i++) {
 		int r = segment_read(audit, extent.directory, i, &text, err);
 

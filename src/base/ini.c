@@ -174,6 +174,11 @@ int ini_parse(const struct text *text, struct ini *ret, struct fl_error *err)
 
 	if (text->length > INI_MAX)
 		return fl_fail(err, FL_INVALID, "it is larger than %d bytes", INI_MAX);
+	if (text->length >= 3 && memcmp(text->bytes, "\xef\xbb\xbf", 3) == 0) {
+		/* Which nobody sees, so that any other message would be a riddle. */
+		fl_fail(err, FL_INVALID, "line 1: it begins with a byte order mark");
+		return fl_hint(err, "write the file as UTF-8 without one");
+	}
 	while (line.end < text->length) {
 		const char *newline;
 

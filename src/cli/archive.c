@@ -171,6 +171,11 @@ static int open_archive(const char *name, int *ret_fd, int64_t *ret_length, stru
 	}
 	if (fstat(fd, &st) < 0)
 		return fl_fail_errno(err, "'%s'", name);
+	if (S_ISDIR(st.st_mode)) {
+		fl_fail(err, FL_INVALID, "'%s' is a directory, not an archive", name);
+		return fl_hint(err, "for example: tar -C DIR -c . | flocker import NAME -; or: "
+				    "flocker create NAME --from-directory DIR");
+	}
 	at = S_ISREG(st.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
 	*ret_length = at >= 0 && at <= st.st_size ? st.st_size - at : -1;
 	*ret_fd = take_fd(fd);
@@ -285,11 +290,15 @@ int verb_import(struct invocation *in, struct fl_error *err)
 
 int import_directory(struct invocation *in, struct fl_error *err)
 {
+	/* Where branches appear are symbolic links, and the daemon follows none.  What is not there
+	 * is the daemon's to say. */
+	own_free char *real = NULL;
 	own_text struct text path = { 0 };
 
 	if (option_given(in, OPT_FROM))
 		return fl_fail(err, FL_INVALID, "--from and --from-directory: give one of them");
-	if (absolute_path(in->options[OPT_FROM_DIRECTORY], &path, err) < 0)
+	real = realpath(in->options[OPT_FROM_DIRECTORY], NULL);
+	if (absolute_path(real ? real : in->options[OPT_FROM_DIRECTORY], &path, err) < 0)
 		return fl_failed(err);
 	return import(in, -1, 0, text_get(&path), err);
 }
@@ -350,15 +359,31 @@ static int check_place(const char *name, bool force, struct fl_error *err)
 	return force ? 0 : fail_there(name, err);
 }
 
+/* A name is durable with its directory. */
+static int sync_parent(const char *name, struct fl_error *err)
+{
+	const char *slash = strrchr(name, '/');
+	own_text struct text parent = { 0 };
+	own_fd int fd = -1;
+
+	if (slash)
+		text_add(&parent, name, (size_t)(slash - name) + 1);
+	if (fsat_open_named(slash ? text_get(&parent) : ".", O_RDONLY | O_DIRECTORY, &fd, err) < 0)
+		return fl_failed(err);
+	return fsat_sync(fd, err);
+}
+
 static int settle(int fd, const char *temporary, const char *name, bool force, struct fl_error *err)
 {
 	if (fsat_sync(fd, err) < 0)
 		return fl_failed(err);
-	if (force)
-		return fsat_rename(AT_FDCWD, temporary, AT_FDCWD, name, err);
-	if (fsat_rename_new(AT_FDCWD, temporary, AT_FDCWD, name, err) < 0)
+	if (force) {
+		if (fsat_rename(AT_FDCWD, temporary, AT_FDCWD, name, err) < 0)
+			return fl_failed(err);
+	} else if (fsat_rename_new(AT_FDCWD, temporary, AT_FDCWD, name, err) < 0) {
 		return err->code == FL_EXISTS ? fail_there(name, err) : fl_failed(err);
-	return 0;
+	}
+	return sync_parent(name, err);
 }
 
 /*

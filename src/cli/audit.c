@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/list.h"
 #include "cli/talk.h"
@@ -29,6 +30,24 @@ static const char *who(struct value *record, char text[static PRINT_TEXT])
 	return text;
 }
 
+/* On a terminal one long object is not to push the columns behind it out of sight. */
+static void add_object(struct table *table, const char *object)
+{
+	enum { SHOWN = 60 }; /* bytes */
+	own_text struct text start = { 0 };
+	size_t length = strlen(object);
+
+	if (!printing.terminal || length <= SHOWN) {
+		table_add(table, object);
+		return;
+	}
+	for (length = SHOWN; (object[length] & 0xc0) == 0x80;) /* not within a character */
+		length--;
+	text_add(&start, object, length);
+	text_add_string(&start, "...");
+	table_add(table, text_get(&start));
+}
+
 static void add_record(struct table *table, struct value *record)
 {
 	char text[PRINT_TEXT];
@@ -38,7 +57,7 @@ static void add_record(struct table *table, struct value *record)
 	table_add(table, field_when(record, "time", text));
 	table_add(table, who(record, text));
 	table_add(table, field(record, "verb"));
-	table_add(table, field(record, "object"));
+	add_object(table, field(record, "object"));
 	table_add(table, field(record, "outcome"));
 	table_add(table, field(record, "message"));
 }
@@ -52,6 +71,18 @@ static void print_report(struct value *report)
 	else
 		printf("the audit log is intact: %" PRId64 " records, %" PRId64 " to %" PRId64 "\n",
 		       records, field_int(report, "first"), field_int(report, "last"));
+}
+
+/* Of a log that is intact or not: what is missing behind it. */
+static void warn_of_missing(struct value *report)
+{
+	int64_t unrecorded = field_int(report, "unrecorded");
+
+	if (unrecorded > 0)
+		fprintf(stderr,
+			"flocker: the last %" PRId64
+			" changes are not in it, because it cannot be written\n",
+			unrecorded);
 }
 
 static int fail_broken(struct invocation *in, struct value *report, struct fl_error *err)
@@ -76,6 +107,7 @@ static int verify(struct invocation *in, struct fl_error *err)
 		return fl_failed(err);
 	if (option_given(in, OPT_JSON))
 		print_json(report);
+	warn_of_missing(report);
 	if (!field_bool(report, "intact"))
 		return fail_broken(in, report, err);
 	if (!option_given(in, OPT_JSON))

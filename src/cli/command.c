@@ -148,9 +148,9 @@ static int fail_family(const char *word, struct fl_error *err)
 	return fl_hint(err, "'flocker help %s' explains them", word);
 }
 
-/* Finds the command and how many words it took. */
-static int find_command(int argc, char **argv, const struct command **ret, size_t *ret_words,
-			struct fl_error *err)
+/* Finds the command, or the family of a word that stands alone, and how many words it took. */
+static int find_command(int argc, char **argv, const struct command **ret, const char **ret_family,
+			size_t *ret_words, struct fl_error *err)
 {
 	int at = 1;
 	const char *first = skip_options(argc, argv, &at);
@@ -158,6 +158,7 @@ static int find_command(int argc, char **argv, const struct command **ret, size_
 	char pair[2 * WORD_TEXT];
 
 	*ret = NULL;
+	*ret_family = NULL;
 	*ret_words = 0;
 	if (!first)
 		return 0;
@@ -170,11 +171,13 @@ static int find_command(int argc, char **argv, const struct command **ret, size_
 			return 0;
 		if (second && !command_find(first))
 			return fail_unknown(pair, err);
-		if (!command_find(first))
-			return fail_family(first, err);
 	}
 	*ret = command_find(first);
 	*ret_words = 1;
+	if (!*ret && command_is_family(first)) {
+		*ret_family = first;
+		return 0;
+	}
 	return *ret ? 0 : fail_unknown(first, err);
 }
 
@@ -237,7 +240,11 @@ static int check_operands(const struct invocation *in, struct fl_error *err)
 {
 	const struct command *command = in->command;
 
-	if (!command || option_given(in, OPT_HELP))
+	if (option_given(in, OPT_HELP) || option_given(in, OPT_VERSION))
+		return 0;
+	if (in->family)
+		return fail_family(in->family, err);
+	if (!command)
 		return 0;
 	if (in->operand_count < command->least)
 		fl_fail(err, FL_INVALID, "'flocker %s' needs %s", command->name, command->operands);
@@ -300,7 +307,7 @@ int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--json") == 0)
 			ret->options[OPT_JSON] = "";
-	r = find_command(argc, argv, &ret->command, &words, err);
+	r = find_command(argc, argv, &ret->command, &ret->family, &words, err);
 	if (r < 0)
 		return r;
 	return read_words(ret, argc, argv, words, err);

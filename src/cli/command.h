@@ -79,6 +79,7 @@ extern const struct option global_options[];
 /* What the user typed, taken apart.  Strings are argv's. */
 struct invocation {
 	const struct command *command; /* NULL: only global options were given */
+	const char *family;	       /* "pool", where no second word followed; else NULL */
 	const char *options[OPTIONS];  /* the value, "" for a bare option, NULL when not given */
 	const char **operands;	       /* heap */
 	size_t operand_count;

@@ -33,7 +33,7 @@ void complete_offer(struct completion *c, const char *candidate, const char *des
 {
 	if (strncmp(candidate, c->word, strlen(c->word)) != 0)
 		return;
-	for (size_t i = 0; i < c->typed.operand_count; i++)
+	for (size_t i = 0; i < c->typed.operand_count && !c->value; i++)
 		if (strcmp(candidate, c->typed.operands[i]) == 0)
 			return;
 	text_add(&c->found, c->before, (size_t)c->before_length);
@@ -127,6 +127,7 @@ static const struct option_source {
 	{ OPT_DIRECTORY, offer_directories },
 	{ OPT_MOUNT_PATH, offer_nothing }, /* a path inside of containers */
 	{ OPT_SET, offer_nothing },
+	{ OPT_TO, names_targets },
 };
 
 /* By the word that the table has for a value or an operand. */
@@ -162,6 +163,7 @@ static void offer_by_word(struct completion *c, const char *word, size_t length)
 
 static void offer_value(struct completion *c, const struct option *option)
 {
+	c->value = true;
 	for (size_t i = 0; i < array_size(option_sources); i++)
 		if (option_sources[i].id == option->id) {
 			option_sources[i].offer(c);

@@ -18,6 +18,7 @@ struct completion {
 	const char *word;	 /* what the candidates must begin with */
 	const char *before;	 /* of the same word, in front of `word`: "--from=" */
 	int before_length;
+	bool value;	   /* of an option: it may be what an operand is */
 	struct text found; /* a line CANDIDATE<tab>DESCRIPTION for each */
 };
 
@@ -26,6 +27,8 @@ void complete_offer(struct completion *c, const char *candidate, const char *des
 
 /* names.c: what `c->word` may become as one of these; nothing without a daemon. */
 void names_refs(struct completion *c);
+/* What the branch that is the first operand can go back to. */
+void names_targets(struct completion *c);
 void names_volumes(struct completion *c);
 /* "VOLUME/", for the name of a new branch to follow. */
 void names_volume_slash(struct completion *c);

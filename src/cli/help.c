@@ -68,7 +68,7 @@ void help_overview(void)
 	puts("\n'flocker help COMMAND' explains one, 'man flocker' all of them.");
 }
 
-static void help_family(const char *word)
+void help_family(const char *word)
 {
 	size_t length = strlen(word);
 

@@ -11,6 +11,10 @@ static int run(struct invocation *in, struct fl_error *err)
 		puts("flocker " FLOCKER_VERSION);
 		return 0;
 	}
+	if (in->family) {
+		help_family(in->family);
+		return 0;
+	}
 	if (!in->command) {
 		help_overview();
 		return 0;

@@ -114,7 +114,22 @@ static struct value *only_volume(const struct completion *c, struct value *volum
 
 /* --- tags, stashes, snapshots --------------------------------------------------------------- */
 
-/* The items of a list that each volume has, where the volume can be what the word ends with. */
+/* The items of a list that the volume has. */
+static void offer_of_volume(struct completion *c, const char *volume, const char *path,
+			    const char *label)
+{
+	own_free struct value *items = list(c, path, volume);
+
+	value_each(items, item)
+	{
+		own_text struct text description = { 0 };
+
+		text_add_format(&description, "%s of %.19s", label, field(item, "created"));
+		complete_offer(c, field(item, "ref"), text_get(&description));
+	}
+}
+
+/* The same of each volume that can be what the word ends with. */
 static void offer_of_volumes(struct completion *c, struct value *volumes, const char *path,
 			     const char *label)
 {
@@ -124,18 +139,9 @@ static void offer_of_volumes(struct completion *c, struct value *volumes, const 
 
 	value_each(volumes, volume)
 	{
-		own_free struct value *items = NULL;
-
 		if (strncmp(field(volume, "name"), wanted, strlen(wanted)) != 0 || left-- == 0)
 			continue;
-		items = list(c, path, field(volume, "name"));
-		value_each(items, item)
-		{
-			own_text struct text description = { 0 };
-
-			text_add_format(&description, "%s of %.19s", label, field(item, "created"));
-			complete_offer(c, field(item, "ref"), text_get(&description));
-		}
+		offer_of_volume(c, field(volume, "name"), path, label);
 	}
 }
 
@@ -242,6 +248,22 @@ void names_refs(struct completion *c)
 		offer_branches_of(c, volumes, slash);
 	else
 		offer_whole_names(c, volumes);
+}
+
+/* Tags and stashes of the branch's volume; and the branch, for "@{" to follow. */
+void names_targets(struct completion *c)
+{
+	const char *branch = c->typed.operand_count ? c->typed.operands[0] : "";
+	own_ref struct ref ref = { 0 };
+	struct fl_error unused;
+
+	if (strstr(c->word, "@{") || ref_parse(branch, &ref, &unused) < 0) {
+		names_refs(c);
+		return;
+	}
+	complete_offer(c, branch, "its snapshots: @{");
+	offer_of_volume(c, ref.volume, "/v1/tags", "tag");
+	offer_of_volume(c, ref.volume, "/v1/stashes", "stash");
 }
 
 /* --- what is not in a volume, and metadata --------------------------------------------------- */

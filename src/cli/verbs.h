@@ -13,6 +13,8 @@ must_check int verb_help(struct invocation *in, struct fl_error *err);
 must_check int verb_version(struct invocation *in, struct fl_error *err);
 void help_command(const struct command *command);
 void help_overview(void);
+/* The commands of two words that begin with this one. */
+void help_family(const char *word);
 
 /* complete.c */
 must_check int verb_complete(struct invocation *in, struct fl_error *err);

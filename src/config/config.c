@@ -211,6 +211,10 @@ static int file_read(int dir, struct file *file, struct fl_error *err)
 
 	if (r == -FL_NOT_FOUND)
 		return 0;
+	if (r < 0 && err->sys == ELOOP) {
+		fl_fail(err, FL_SYSTEM, "it is a symbolic link");
+		return fl_hint(err, "put the file itself there: a change would replace the link");
+	}
 	if (r < 0 || check_file(fd, err) < 0 ||
 	    fsat_read_fd(fd, CONFIG_FILE, INI_MAX, &file->text, err) < 0)
 		return fl_failed(err);
@@ -265,11 +269,18 @@ static uint64_t take_over(struct config *config, struct file *file)
 	return different;
 }
 
-static void tell_changes(const struct config *config, uint64_t different)
+/* `key` is what was asked for; the others that changed were written into the file by hand. */
+static void tell_changes(const struct config *config, enum config_key key, uint64_t different)
 {
-	for (size_t i = 0; config->changed && i < CONFIG_KEYS; i++)
-		if (different & UINT64_C(1) << i)
+	log_info("setting changed", "key=%s", config_rows[key].name);
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		if (!(different & UINT64_C(1) << i))
+			continue;
+		if (i != key)
+			log_info("setting changed by hand", "key=%s", config_rows[i].name);
+		if (config->changed)
 			config->changed(config->arg, (enum config_key)i);
+	}
 }
 
 int config_set(struct config *config, enum config_key key, const char *value, struct fl_error *err)
@@ -291,8 +302,7 @@ int config_set(struct config *config, enum config_key key, const char *value, st
 				       : "flockerd must be able to make files in %s",
 			       config->place);
 	}
-	log_info("setting changed", "key=%s", config_rows[key].name);
-	tell_changes(config, take_over(config, &file));
+	tell_changes(config, key, take_over(config, &file));
 	return 0;
 }
 

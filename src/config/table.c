@@ -154,5 +154,6 @@ int config_find(const char *name, enum config_key *ret, struct fl_error *err)
 			return 0;
 		}
 	fl_fail(err, FL_NOT_FOUND, "there is no setting '%s'", name_show(name, shown));
-	return fl_hint(err, "did you mean '%s'? 'flocker config list' shows all", nearest(name));
+	return fl_hint(err, "did you mean '%s'? 'flocker config list' and flocker.ini(5) show all",
+		       nearest(name));
 }

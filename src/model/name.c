@@ -37,6 +37,11 @@ char *name_show(const char *text, char shown[static NAME_SHOWN])
 	return shown;
 }
 
+static const char *article(const char *what)
+{
+	return strchr("aeiou", what[0]) ? "an" : "a";
+}
+
 static int fail_character(const char *what, const char *shown, const char *name, size_t at,
 			  struct fl_error *err)
 {
@@ -45,14 +50,14 @@ static int fail_character(const char *what, const char *shown, const char *name,
 
 	if (n == 0 || c < 0x20 || c == 0x7f)
 		return fl_fail(err, FL_INVALID,
-			       "'%s' is not a %s name: byte 0x%02x at position %zu is not allowed",
-			       shown, what, c, at + 1);
+			       "'%s' is not %s %s name: byte 0x%02x at position %zu is not allowed",
+			       shown, article(what), what, c, at + 1);
 	if (is_allowed(name[at]))
-		return fl_fail(err, FL_INVALID, "'%s' is not a %s name: it begins with '%c'", shown,
-			       what, c);
+		return fl_fail(err, FL_INVALID, "'%s' is not %s %s name: it begins with '%c'",
+			       shown, article(what), what, c);
 	return fl_fail(err, FL_INVALID,
-		       "'%s' is not a %s name: '%.*s' at position %zu is not allowed", shown, what,
-		       (int)n, name + at, at + 1);
+		       "'%s' is not %s %s name: '%.*s' at position %zu is not allowed", shown,
+		       article(what), what, (int)n, name + at, at + 1);
 }
 
 static int find_fault(const char *what, const char *name, struct fl_error *err)
@@ -71,8 +76,8 @@ static int find_fault(const char *what, const char *name, struct fl_error *err)
 		return fail_character(what, shown, name, length, err);
 	if (length > NAME_MAX_LENGTH)
 		return fl_fail(err, FL_INVALID,
-			       "'%s' is not a %s name: it has %zu characters, %d are allowed",
-			       shown, what, length, NAME_MAX_LENGTH);
+			       "'%s' is not %s %s name: it has %zu characters, %d are allowed",
+			       shown, article(what), what, length, NAME_MAX_LENGTH);
 	return 0;
 }
 

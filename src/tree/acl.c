@@ -50,8 +50,8 @@ static int take_entry(struct text *value, int tag, int perms, int64_t id, struct
 		if (tags[i].has_id && (id < 0 || id >= UINT32_MAX)) {
 			fl_fail(err, FL_INVALID, "its ACL names a %s without a number",
 				tags[i].name);
-			return fl_hint(err, "make the archive with numeric owners, as "
-					    "`tar --numeric-owner` does");
+			return fl_hint(err, "make the archive so that it has the number too: "
+					    "`tar --xattrs --acls` or `bsdtar`");
 		}
 		entry.e_id = htole32(tags[i].has_id ? (uint32_t)id : (uint32_t)ACL_UNDEFINED_ID);
 		text_add(value, (const char *)&entry, sizeof(entry));
@@ -60,6 +60,22 @@ static int take_entry(struct text *value, int tag, int perms, int64_t id, struct
 	return fail_other_acl(err);
 }
 
+static bool has_attribute(const struct attrs *attrs, const char *name)
+{
+	struct xattr x;
+	size_t at = 0;
+
+	while (attrs_next(&attrs->xattrs, &at, &x)) {
+		if (strcmp(x.name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * GNU tar writes names where it finds some, with --numeric-owner too, and with
+ * --xattrs also the attribute as it is: its numbers are the better source.
+ */
 static int add_list(struct archive_entry *entry, int wanted, const char *name, struct attrs *attrs,
 		    struct fl_error *err)
 {
@@ -70,7 +86,7 @@ static int add_list(struct archive_entry *entry, int wanted, const char *name, s
 	const char *who;
 	size_t count;
 
-	if (archive_entry_acl_reset(entry, wanted) == 0)
+	if (archive_entry_acl_reset(entry, wanted) == 0 || has_attribute(attrs, name))
 		return 0;
 	text_add(&value, (const char *)&header, sizeof(header));
 	while (archive_entry_acl_next(entry, wanted, &type, &perms, &tag, &id, &who) ==

@@ -16,6 +16,9 @@
  * the kernel, data only, so that holes stay.  A directory gets its attributes
  * when everything in it is made.  Sockets are left out: they are nothing
  * without the program that listens.
+ *
+ * A copy that met itself would copy what it has just made, over and over, each
+ * time one level deeper: a directory that holds the pool is refused.
  */
 
 #define SOURCE_FD 5
@@ -25,6 +28,7 @@ struct copy {
 	struct report *report;
 	struct places places;
 	struct links links;
+	struct stat root; /* of the tree that is made */
 };
 
 static void copy_done(struct copy *copy)
@@ -146,6 +150,15 @@ static int copy_new(struct copy *copy, const struct walk_entry *entry, const str
 	}
 }
 
+static int refuse_itself(const struct copy *copy, const struct walk_entry *entry,
+			 struct fl_error *err)
+{
+	if (entry->st.st_ino != copy->root.st_ino || entry->st.st_dev != copy->root.st_dev)
+		return 0;
+	fl_fail(err, FL_INVALID, "the copy is made there: the directory holds the pool");
+	return fl_hint(err, "copy directories that the pool does not lie in, one by one");
+}
+
 static int copy_any(struct copy *copy, const struct walk_entry *entry, struct fl_error *err)
 {
 	own_free char *first = NULL;
@@ -166,8 +179,8 @@ static int copy_entry(void *arg, const struct walk_entry *entry, struct fl_error
 
 	if (S_ISSOCK(entry->st.st_mode))
 		return 0;
-	if (*entry->path && copy_any(copy, entry, err) < 0)
-		return fl_wrap(err, "copying '%.200s'", entry->path);
+	if (refuse_itself(copy, entry, err) < 0 || (*entry->path && copy_any(copy, entry, err) < 0))
+		return fl_wrap(err, "copying '%.200s'", *entry->path ? entry->path : "/");
 	report_entry(copy->report);
 	return 0;
 }
@@ -191,5 +204,7 @@ int tree_copy(const struct options *options, struct report *report, struct fl_er
 	own(copy_done) struct copy copy = { .report = report };
 
 	places_init(&copy.places);
+	if (fstat(PLACE_ROOT_FD, &copy.root) < 0)
+		return fl_fail_errno(err, "cannot look at the root of the tree");
 	return walk(SOURCE_FD, &verbs, &copy, err);
 }

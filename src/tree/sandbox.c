@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -28,10 +29,15 @@
  * filter on system calls, because it forbids some of the steps before it.
  *
  * CAP_SYS_ADMIN has to stay, for trusted.* attributes; the filter takes away
- * what else it is good for.  The filter also refuses memory that can be
- * executed.  That closes an old hole: within a chroot the C library would look
- * for its plug-ins (character sets) below the new root, in files that came out
- * of the archive.
+ * what else it is good for.  Most of that is behind ioctl(): with it the tree's
+ * descriptor alone would do to delete every other tree of the pool by its number,
+ * to freeze or to resize it.  One ioctl is needed, FICLONE, and one is allowed.
+ * Signals and limits are for this process alone: the daemon runs as the same
+ * user.  Calls that are newer than this list of what is forbidden do not exist.
+ *
+ * The filter also refuses memory that can be executed.  That closes an old hole:
+ * within a chroot the C library would look for its plug-ins (character sets)
+ * below the new root, in files that came out of the archive.
  */
 
 #define CAP(name) (UINT64_C(1) << (CAP_##name))
@@ -73,6 +79,9 @@ static const uint16_t forbidden[] = {
 	SYS_process_vm_readv,
 	SYS_process_vm_writev,
 	SYS_kill,
+	SYS_tkill,
+	SYS_rt_sigqueueinfo,
+	SYS_rt_tgsigqueueinfo,
 	SYS_pidfd_open,
 	SYS_pidfd_getfd,
 	SYS_pidfd_send_signal,
@@ -152,15 +161,27 @@ static const uint16_t forbidden[] = {
 /* Calls that map or change memory, by the place of their protection argument: all the third. */
 static const uint16_t mapping[] = { SYS_mmap, SYS_mprotect, SYS_pkey_mprotect };
 
+/* Numbers are the same everywhere since 424; this is the last call of Linux 5.17. */
+#define LAST_CALL 450u
+
 #define LOAD(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define IF(test, value, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, (value), (yes), (no))
 #define REFUSE (SECCOMP_RET_ERRNO | EPERM)
-/* args[2], the half that PROT_EXEC is in: both architectures are little-endian. */
+#define UNKNOWN (SECCOMP_RET_ERRNO | ENOSYS) /* which the C library knows how to do without */
+/* Of arguments the lower half counts, which comes first: both architectures are little-endian. */
 #define PROTECTION args[2]
 
-enum { FILTER_ROOM = 6 + 2 * array_size(forbidden) + 5 * array_size(mapping) + 1 };
+/* What may be asked for with one value of an argument alone. */
+struct only {
+	uint16_t call;
+	uint16_t argument;
+	uint32_t value;
+};
+
+enum { ONLY = 3 };
+enum { FILTER_ROOM = 8 + 2 * array_size(forbidden) + 5 * (array_size(mapping) + ONLY) + 1 };
 
 static size_t add(struct sock_filter *filter, size_t at, const struct sock_filter *more,
 		  size_t count)
@@ -173,8 +194,19 @@ static size_t add(struct sock_filter *filter, size_t at, const struct sock_filte
 static size_t write_filter(struct sock_filter filter[static FILTER_ROOM])
 {
 	const struct sock_filter start[] = {
-		LOAD(arch), IF(BPF_JEQ, ARCHITECTURE, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS),
-		LOAD(nr),   IF(BPF_JGE, FOREIGN_CALL, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(arch),
+		IF(BPF_JEQ, ARCHITECTURE, 1, 0),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(nr),
+		IF(BPF_JGE, FOREIGN_CALL, 0, 1),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		IF(BPF_JGT, LAST_CALL, 0, 1),
+		RETURN(UNKNOWN),
+	};
+	const struct only only[ONLY] = {
+		{ SYS_ioctl, 1, FICLONE },
+		{ SYS_tgkill, 0, (uint32_t)getpid() }, /* abort() */
+		{ SYS_prlimit64, 0, 0 },
 	};
 	const struct sock_filter end[] = { RETURN(SECCOMP_RET_ALLOW) };
 	size_t n = add(filter, 0, start, array_size(start));
@@ -189,6 +221,15 @@ static size_t write_filter(struct sock_filter filter[static FILTER_ROOM])
 		const struct sock_filter check[] = {
 			IF(BPF_JEQ, mapping[i], 0, 4), LOAD(PROTECTION),
 			IF(BPF_JSET, PROT_EXEC, 0, 1), RETURN(REFUSE),
+			RETURN(SECCOMP_RET_ALLOW),
+		};
+
+		n = add(filter, n, check, array_size(check));
+	}
+	for (size_t i = 0; i < array_size(only); i++) {
+		const struct sock_filter check[] = {
+			IF(BPF_JEQ, only[i].call, 0, 4),  LOAD(args[only[i].argument]),
+			IF(BPF_JEQ, only[i].value, 1, 0), RETURN(REFUSE),
 			RETURN(SECCOMP_RET_ALLOW),
 		};
 

@@ -178,6 +178,10 @@ def a_directory_is_copied():
         file.write("text")
     host.run("create", "copied", "--from-directory", f"{work}/source")
     equal(host.read("copied", "a/b"), "text", "contents")
+    # Where a branch appears is a symbolic link.
+    host.run("create", "again", "--from-directory", f"{host.mnt}/copied/trunk")
+    equal(host.read("again", "a/b"), "text", "contents")
+    host.fails("invalid", "import", "third", f"{work}/source", hint="--from-directory")
 
 
 @test

@@ -125,7 +125,7 @@ def an_adoption_leaves_its_record_with_who_adopts():
     two.create("more")
     two.restart()
     equal(two.get("/v1/audit/verification"),
-          {"records": 2, "first": 1, "last": 2, "intact": True, "problem": None}, "verification")
+          {"records": 2, "first": 1, "last": 2, "unrecorded": 0, "intact": True, "problem": None}, "verification")
     two.remove()
     one.remove()
 
@@ -172,6 +172,20 @@ def what_the_engine_refused_leaves_one_record(case):
 
     record = one_record(ask)
     equal((record["outcome"], record["message"]), (code, told[0]), "outcome and message")
+
+
+@test
+def nonsense_fills_no_log():
+    for ask in (lambda: host.post("/v1/volumes", name="é" * 30000),
+                lambda: host.call("PATCH", "/v1/setting", {"value": "1"}, key="é" * 2100)):
+        def refused(ask=ask):
+            try:
+                ask()
+            except Failure:
+                pass
+
+        thing = one_record(refused)["object"]
+        true(2040 < len(thing) < 2060 and thing.strip("é") == "...", f"object: {thing!r}")
 
 
 @test
@@ -227,7 +241,7 @@ def pages_join_to_the_whole():
 def an_untouched_log_is_intact():
     last = last_number()
     equal(host.json("audit", "--verify"),
-          {"records": last, "first": 1, "last": last, "intact": True, "problem": None}, "report")
+          {"records": last, "first": 1, "last": last, "unrecorded": 0, "intact": True, "problem": None}, "report")
     true(f"intact: {last} records" in host.run("audit", "--verify"), "text")
 
 
@@ -347,6 +361,8 @@ def a_log_that_cannot_be_written_is_told_and_counted():
     equal(health["status"], "degraded", "health")
     true("audit log" in health["reason"] and health["hint"], f"reason: {health}")
     audit.unlink()
+    equal(other.get("/v1/audit/verification")["unrecorded"], 2, "unrecorded")
+    true("the last 2 changes" in other.try_run("audit", "--verify").err, "told by the command")
     other.create("b")
     equal(other.get("/v1/health")["status"], "ok", "health")
     records = newest(other, 10)

@@ -71,7 +71,7 @@ def untouched_it_is_intact():
     host.start()
     one_more()
     equal(host.get("/v1/audit/verification"),
-          {"records": 6, "first": 1, "last": 6, "intact": True, "problem": None}, "verification")
+          {"records": 6, "first": 1, "last": 6, "unrecorded": 0, "intact": True, "problem": None}, "verification")
     host.kill()
 
 

@@ -51,6 +51,15 @@ TYPED = {
     "flocker show vol": "volume",
 }
 
+# Of a snapshot, with the { as it is typed: shells take it for the beginning of an expansion.
+POINTS = {
+    "flocker show volume@{befo": "volume@{before-upgrade}",
+    "flocker show 'volume@{befo": "volume@{before-upgrade}",
+    "flocker show volume@\\{befo": "volume@{before-upgrade}",
+    "flocker create x --from=volume@{befo": "--from=volume@{before-upgrade}",
+    "flocker show volume@{": "volume@{",
+}
+
 place.mkdir()
 for file in NAMES:
     (place / file).touch()
@@ -59,6 +68,7 @@ for file in NAMES:
 (place / "zz folder/.hidden").touch()
 pathlib.Path(host.directory, "in-home").touch()
 host.create("volume", description="$(touch owned) `touch owned`; touch owned '\"")
+host.snapshot("volume", name="before-upgrade")
 
 
 def nothing_was_carried_out():
@@ -74,16 +84,20 @@ def typed_into(shell, typed, wanted):
         terminal.close()
 
 
-@tests_for(TYPED, name=repr)
+BASH = {**TYPED, **POINTS}
+
+
+@tests_for(BASH, name=repr)
 def bash(typed):
-    typed_into("bash", typed, TYPED[typed])
+    typed_into("bash", typed, BASH[typed])
 
 
 # zsh begins a new word of its own after one that is complete.
 ZSH = {typed: wanted for typed, wanted in TYPED.items() if "~" not in typed and "oo" not in typed}
+ZSH = {**{typed: ZSH[typed] for typed in list(ZSH)[::3]}, **POINTS}
 
 
-@tests_for(list(ZSH)[::3], name=repr)
+@tests_for(ZSH, name=repr)
 def zsh(typed):
     typed_into("zsh", typed, ZSH[typed])
 

@@ -117,6 +117,7 @@ def what_is_written_by_hand_meanwhile_is_kept():
     equal(setting("trash.keep")["value"], "7d", "not yet")
     change("log.level", "info")
     equal(setting("trash.keep")["value"], "11d", "with the next set")
+    true("setting changed by hand key=trash.keep" in host.tail(), "the log names it")
     write("[trash]\nkeep = 11d\nkepp = 3\n")
     error = host.fails("invalid", "config", "set", "log.level", "debug",
                        says=("flocker.ini", "line 3", "trash.kepp"), hint="trash.keep")
@@ -288,7 +289,7 @@ def what_is_no_file_is_refused():
     refused_start(other, 1, "flocker.ini", "no regular file")
     place(other).unlink()
     place(other).symlink_to("/etc/passwd")
-    refused_start(other, 1, "flocker.ini")
+    refused_start(other, 1, "flocker.ini", "symbolic link")
     other.remove()
 
 

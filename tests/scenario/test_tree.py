@@ -195,6 +195,7 @@ def make_attributes(root):
     os.setxattr(f"{root}/symlink", "trusted.of-a-link", b"yes", follow_symlinks=False)
     os.setxattr(f"{root}/fifo", "trusted.of-a-fifo", b"yes")
     tool("setfacl", "-m", "u:12345:rwx,g:23456:r,m::rx", f"{root}/links/a4")
+    tool("setfacl", "-m", "u:daemon:rw,g:bin:r", f"{root}/links/a7")  # who have names, which GNU tar writes
     tool("setfacl", "-m", "u:12345:rwx", f"{root}/deep/down")
     tool("setfacl", "-d", "-m", "u:12345:rwx,g:7777:---", f"{root}/deep/down")
     os.chown(f"{root}/links/a5", 1234, 4000000)
@@ -290,6 +291,18 @@ def a_copy_leaves_out_what_is_mounted_within():
         subprocess.run(["umount", f"{source}/mounted"], check=True)
     equal(sorted(os.listdir(tree)), ["inside", "mounted"], "entries")
     equal(os.listdir(f"{tree}/mounted"), [], "what was mounted")
+
+
+@test
+def a_copy_never_meets_itself():
+    source = new("source")
+    os.makedirs(f"{source}/pool/staging/tree")
+    os.mkdir(f"{source}/data")
+    ran = copy(source, f"{source}/pool/staging/tree")
+    true(ran.failed, f"refused, not {ran.done}")
+    equal(ran.failed[0], "invalid", f"code of {ran.failed}")
+    true("holds the pool" in ran.failed[1] and "pool/staging/tree" in ran.failed[1], f"{ran.failed}")
+    true(ran.failed[2], "a hint")
 
 
 @test

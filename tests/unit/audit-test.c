@@ -418,6 +418,42 @@ static void lists_are_paged_newest_first(void)
 	check(wanted == 0);
 }
 
+/* The third of six is no record any more: what is newer is listed, then what is older. */
+static void lists_go_on_around_damage(void)
+{
+	own(audit_list_done) struct audit_list newer = { 0 }, none = { 0 }, older = { 0 };
+	own_text struct text text = { 0 };
+	struct fl_error err = { 0 };
+	char *line;
+
+	begin();
+	append_many(6);
+	read_segment("audit/000001.log", &text);
+	line = text.bytes;
+	for (int i = 0; i < 2; i++)
+		line = strchr(line, '\n') + 1;
+	memset(line, 'x', 20);
+	write_segment("audit/000001.log", text.bytes, text.length);
+	check_ok(audit_list(audit, 0, 10, &newer, &err));
+	check(newer.count == 3 && newer.items[2].number == 4 && newer.more);
+	check_code(FL_CORRUPT, audit_list(audit, 4, 10, &none, &err));
+	check_ok(audit_list(audit, 3, 10, &older, &err));
+	check(older.count == 2 && older.items[0].number == 2 && !older.more);
+}
+
+static void a_page_that_holds_all_is_the_last(void)
+{
+	own(audit_list_done) struct audit_list all = { 0 }, one = { 0 };
+	struct fl_error err = { 0 };
+
+	begin();
+	append_many(3);
+	check_ok(audit_list(audit, 0, 3, &all, &err));
+	check(all.count == 3 && !all.more);
+	check_ok(audit_list(audit, 0, 2, &one, &err));
+	check(one.count == 2 && one.more);
+}
+
 static void a_record_comes_back_as_it_was_given(void)
 {
 	struct audit_entry entry = { .uid = -1,
@@ -463,6 +499,51 @@ static void what_could_not_be_written_is_counted(void)
 	check_intact(1, 4);
 }
 
+/* When there is room again only as the process ends. */
+static void what_is_missing_at_the_end_is_told(void)
+{
+	struct rlimit old, limit;
+	struct fl_error err = { 0 };
+	struct stat st;
+
+	begin();
+	append_many(2);
+	check_ok(fsat_stat(state, "audit/000001.log", &st, &err));
+	check(getrlimit(RLIMIT_FSIZE, &old) == 0);
+	limit = (struct rlimit){ .rlim_cur = (rlim_t)st.st_size + 50, .rlim_max = old.rlim_max };
+	check(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	append_many(1);
+	check(setrlimit(RLIMIT_FSIZE, &old) == 0);
+	check(verify(&no_anchor).unrecorded == 1);
+	open_log(&audit_limits);
+	check_record(0, "audit", "no-space", "1 record could not be written");
+	check_intact(1, 3);
+	check(verify(&no_anchor).unrecorded == 0);
+}
+
+/* As editors and programs that turn logs do it. */
+static void a_file_that_was_replaced_is_gone_on_with(void)
+{
+	own_text struct text text = { 0 };
+	struct fl_error err = { 0 };
+
+	begin();
+	append_many(3);
+	read_segment("audit/000001.log", &text);
+	write_segment("audit/000001.log", text.bytes, text.length);
+	append("tag", "v1@data");
+	check_record(0, "tag", "done", NULL);
+	check_record(1, "audit", "corrupt", "removed or replaced 000001.log");
+	check_intact(1, 5);
+	check_ok(fsat_rename(state, "audit/000001.log", state, "audit/000001.log.1", &err));
+	append("tag", "v2@data");
+	check_record(0, "tag", "done", NULL);
+	check(verify(&no_anchor).problem_number == 1);
+	append("tag", "v3@data");
+	check_record(0, "tag", "done", NULL);
+	check_record(1, "tag", "done", NULL);
+}
+
 static void a_log_that_cannot_be_opened_is_tried_again(void)
 {
 	struct fl_error err = { 0 };
@@ -476,7 +557,7 @@ static void a_log_that_cannot_be_opened_is_tried_again(void)
 	check_ok(fsat_unlink(state, "audit", &err));
 	append_many(1);
 	check_ok(audit_trouble(audit, &err));
-	check_record(1, "audit", "exists", "1 records could not be written");
+	check_record(1, "audit", "exists", "1 record could not be written");
 	check_intact(1, 2);
 }
 
@@ -505,8 +586,12 @@ int main(int argc, char **argv)
 				    CHECK(a_missing_segment_is_found),
 				    CHECK(a_beginning_that_was_not_old_is_missed),
 				    CHECK(lists_are_paged_newest_first),
+				    CHECK(lists_go_on_around_damage),
+				    CHECK(a_page_that_holds_all_is_the_last),
 				    CHECK(a_record_comes_back_as_it_was_given),
 				    CHECK(what_could_not_be_written_is_counted),
+				    CHECK(what_is_missing_at_the_end_is_told),
+				    CHECK(a_file_that_was_replaced_is_gone_on_with),
 				    CHECK(a_log_that_cannot_be_opened_is_tried_again),
 				    CHECK_END,
 			    });

@@ -131,6 +131,10 @@ static void help_is_given_without_operands(void)
 
 	check_ok(parse("rename -h", &in));
 	check(option_given(&in, OPT_HELP));
+	invocation_done(&in);
+	check_ok(parse("pool --help", &in));
+	check(!in.command && option_given(&in, OPT_HELP));
+	check_string("pool", in.family);
 }
 
 /* What the parser and the help assume of the table. */

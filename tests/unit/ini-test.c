@@ -47,6 +47,7 @@ static void what_is_wrong_is_told_with_its_line(void)
 		{ "[a]\nb = 1\n\nb = 2\n", "line 4: 'b' is in [a] already, in line 2" },
 		{ "[a]\n[b]\n[a]\n", "line 3: section [a] began already in line 1" },
 		{ "[a]\nb\n", "line 2: it is neither" },
+		{ "\xef\xbb\xbf[a]\nb = 1\n", "line 1: it begins with a byte order mark" },
 		{ "[a\n", "line 1: a section ends with ']'" },
 		{ "[]\n", "line 1: the name of a section is missing" },
 		{ "[a]\n= 1\n", "line 2: the name of a setting is missing" },

@@ -29,6 +29,8 @@ static void others_are_told_exactly_what_is_wrong(void)
 		  "'my data' is not a volume name: ' ' at position 3 is not allowed" },
 		{ "branch", "-x", "'-x' is not a branch name: it begins with '-'" },
 		{ "branch", ".", "'.' is not a branch name: it begins with '.'" },
+		{ "instance", "a b",
+		  "'a b' is not an instance name: ' ' at position 2 is not allowed" },
 		{ "tag", "_", "'_' is not a tag name: it begins with '_'" },
 		{ "tag", "/etc", "'/etc' is not a tag name: '/' at position 1 is not allowed" },
 		{ "tag", "a/b", "'a/b' is not a tag name: '/' at position 2 is not allowed" },

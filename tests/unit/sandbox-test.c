@@ -1,0 +1,180 @@
+/*
+ * What is refused within the sandbox of flocker-tree, which must be tried from
+ * within: each try is a child, which enters and then ends with what came of it.
+ */
+
+#include "tests/check.h"
+
+#include <fcntl.h>
+#include <linux/btrfs.h>
+#include <linux/fs.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "tree/sandbox.h"
+
+#define ROOT_FD 3
+#define NOT_IN 200 /* statuses that are no errno */
+#define KILLED 201
+
+static char root[] = "/tmp/flocker-sandbox-XXXXXX";
+static pid_t parent;
+
+/* The errno of `attempt` within the sandbox, 0 where it is allowed. */
+static int try(int (*attempt)(void))
+{
+	const struct sandbox sandbox = { .writes = true, .highest = ROOT_FD };
+	struct fl_error err = { 0 };
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		int dir = open(root, O_RDONLY | O_DIRECTORY);
+
+		if (dir != ROOT_FD && dup2(dir, ROOT_FD) < 0)
+			_exit(NOT_IN);
+		if (sandbox_enter(&sandbox, ROOT_FD, &err) < 0)
+			_exit(NOT_IN);
+		errno = 0;
+		_exit(attempt() < 0 ? errno : 0);
+	}
+	check(waitpid(child, &status, 0) == child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : KILLED;
+}
+
+static int delete_by_number(void)
+{
+	struct btrfs_ioctl_vol_args_v2 args = { .flags = BTRFS_SUBVOL_SPEC_BY_ID,
+						.subvolid = UINT64_MAX };
+
+	return ioctl(ROOT_FD, BTRFS_IOC_SNAP_DESTROY_V2, &args);
+}
+
+static int resize(void)
+{
+	struct btrfs_ioctl_vol_args args = { .name = "1" };
+
+	return ioctl(ROOT_FD, BTRFS_IOC_RESIZE, &args);
+}
+
+static int freeze(void)
+{
+	return ioctl(ROOT_FD, FIFREEZE, 0);
+}
+
+static int get_flags(void)
+{
+	int flags;
+
+	return ioctl(ROOT_FD, FS_IOC_GETFLAGS, &flags);
+}
+
+static void the_tree_is_no_way_to_its_file_system(void)
+{
+	check(try(delete_by_number) == EPERM);
+	check(try(resize) == EPERM);
+	check(try(freeze) == EPERM);
+	check(try(get_flags) == EPERM);
+}
+
+/* Of a directory, so that any file system refuses it in words of its own. */
+static int clone_nothing(void)
+{
+	int r = ioctl(ROOT_FD, FICLONE, ROOT_FD);
+
+	return r < 0 && errno != EPERM ? 0 : -1;
+}
+
+static void contents_can_be_shared(void)
+{
+	check(try(clone_nothing) == 0);
+}
+
+static int signal_thread(void)
+{
+	return (int)syscall(SYS_tgkill, parent, parent, 0);
+}
+
+static int signal_any(void)
+{
+	return (int)syscall(SYS_tkill, parent, 0);
+}
+
+static int queue_signal(void)
+{
+	siginfo_t info = { .si_code = SI_QUEUE };
+
+	return (int)syscall(SYS_rt_sigqueueinfo, parent, 0, &info);
+}
+
+static int signal_itself(void)
+{
+	return (int)syscall(SYS_tgkill, getpid(), getpid(), 0);
+}
+
+static void no_other_process_gets_a_signal(void)
+{
+	check(try(signal_thread) == EPERM);
+	check(try(signal_any) == EPERM);
+	check(try(queue_signal) == EPERM);
+	check(try(signal_itself) == 0);
+}
+
+static int limit_other(void)
+{
+	struct rlimit limit;
+
+	return prlimit(parent, RLIMIT_NOFILE, NULL, &limit);
+}
+
+static int limit_itself(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void no_other_process_gets_limits(void)
+{
+	check(try(limit_other) == EPERM);
+	check(try(limit_itself) == 0);
+}
+
+/* open_tree_attr() of Linux 6.15, as if it were called for nothing. */
+static int call_the_future(void)
+{
+	return (int)syscall(467, -1, "", 0, NULL, 0);
+}
+
+static void calls_that_are_newer_do_not_exist(void)
+{
+	check(try(call_the_future) == ENOSYS);
+}
+
+int main(int argc, char **argv)
+{
+	int r;
+
+	parent = getpid();
+	if (geteuid() != 0) {
+		printf("1..0 # SKIP only root can enter the sandbox\n");
+		return 0;
+	}
+	if (!mkdtemp(root))
+		return 1;
+	r = check_main(argc, argv,
+		       (struct check[]){
+			       CHECK(the_tree_is_no_way_to_its_file_system),
+			       CHECK(contents_can_be_shared),
+			       CHECK(no_other_process_gets_a_signal),
+			       CHECK(no_other_process_gets_limits),
+			       CHECK(calls_that_are_newer_do_not_exist),
+			       CHECK_END,
+		       });
+	rmdir(root);
+	return r;
+}
