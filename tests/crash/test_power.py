@@ -22,7 +22,6 @@ import os
 import random
 import shutil
 import subprocess
-import threading
 import time
 import traceback
 
