@@ -240,11 +240,14 @@ def bash(typed):
 FISH = {
     "flocker ro": ["rollback"],
     "flocker pool create --fi": ["--file"],
-    "flocker show mydata@{befo": ["mydata@{before-upgrade}"],
+    "flocker show mydata@{befo": [],
+    "flocker show mydata@\\{befo": ["mydata@{before-upgrade}"],
+    "flocker show \"mydata@{befo": ["mydata@{before-upgrade}"],
     "flocker show \'mydata@{befo": ["mydata@{before-upgrade}"],
     "flocker show mydata/te": ["mydata/test"],
     "flocker untag v1@": ["v1@mydata"],
-    "flocker create x --from=mydata@{befo": ["--from=mydata@{before-upgrade}"],
+    "flocker create x --from=mydata@{befo": [],
+    "flocker create x --from=mydata@\\{befo": ["--from=mydata@{before-upgrade}"],
     "flocker pool create --directory=a": ["--directory=a folder/"],
     "flocker nosuch ": [],
 }
