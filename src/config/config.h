@@ -67,6 +67,9 @@ must_check int config_check(const struct config_row *row, const char *value, str
 /* The setting of that name.  FL_NOT_FOUND with the nearest name otherwise. */
 must_check int config_find(const char *name, enum config_key *ret, struct fl_error *err);
 
+/* Is there a section of that name?  FL_NOT_FOUND with the nearest otherwise. */
+must_check int config_find_section(const char *name, struct fl_error *err);
+
 struct config;
 
 /*

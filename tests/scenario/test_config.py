@@ -242,6 +242,8 @@ def an_unknown_setting_is_not_found():
 @tests_for([
     ("[trash]\nkeep = 7d\nkepp = 1d\n", "line 3", "trash.kepp", "'trash.keep'"),
     ("[trash]\nkeep = soon\n", "line 2", "soon"),
+    ("[log]\n[trsh]\n", "line 2", "[trsh]", "[trash]"),
+    ("[tr]\n", "line 1", "[tr]"),
     ("\n\nkeep = 7d\n", "line 3", "before any [SECTION]"),
     ("[trash\n", "line 1", "']'"),
     ("[trash]\nkeep = 1d\nkeep = 2d\n", "line 3", "line 2"),
