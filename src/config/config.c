@@ -284,13 +284,27 @@ static void tell_changes(const struct config *config, enum config_key key, uint6
 	}
 }
 
+/* A change in a directory that has no longer this name would be gone at the next start. */
+static int check_directory(const struct config *config, struct fl_error *err)
+{
+	struct stat open, named;
+
+	if (fstat(config->dir, &open) < 0)
+		return fl_fail_errno(err, "cannot look at '%s'", config->place);
+	if (fsat_stat(AT_FDCWD, config->place, &named, err) == 0 && open.st_dev == named.st_dev &&
+	    open.st_ino == named.st_ino)
+		return 0;
+	fl_fail(err, FL_SYSTEM, "somebody moved or replaced the directory %s", config->place);
+	return fl_hint(err, "put it back, or restart flockerd, which then reads what is there now");
+}
+
 int config_set(struct config *config, enum config_key key, const char *value, struct fl_error *err)
 {
 	own(file_done) struct file file = { 0 };
 	own_lock(guard, &config->write_mutex);
 
 	if ((value && config_check(&config_rows[key], value, err) < 0) ||
-	    file_load(config, &file, err) < 0)
+	    check_directory(config, err) < 0 || file_load(config, &file, err) < 0)
 		return fl_failed(err);
 	if ((value || file.values[key]) &&
 	    (file_edit(&file, key, value, err) < 0 ||

@@ -117,6 +117,7 @@ void config_get(struct config *config, enum config_key key, struct config_settin
  * Sets, or with `value` NULL removes.  Durable on return; a failure has changed
  * nothing.  The file is read anew before, so that what was written into it
  * meanwhile is neither lost nor overlooked: FL_INVALID if it is not good.
+ * FL_SYSTEM when the directory is no longer the one at `place`.
  */
 must_check int config_set(struct config *config, enum config_key key, const char *value,
 			  struct fl_error *err);
