@@ -43,9 +43,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "http/door.h"
+#include "http/early.h"
 #include "http/upload.h"
 
 /* The handlers' frames are small and bodies are on the heap; only touched pages count as resident.
@@ -53,8 +53,6 @@
 #define STACK (256 * 1024)
 /* Request line and headers of one request: room for a reference with a path, percent-encoded. */
 #define HEAD (32 * 1024)
-/* How long a client that was answered early may go on sending, in seconds. */
-#define LINGER 1
 
 struct http_server {
 	struct MHD_Daemon *daemon;
@@ -345,46 +343,7 @@ static enum MHD_Result send_response(struct exchange *exchange, struct http_resp
 	return result;
 }
 
-/* As much as the client takes; it is cut off after this anyway. */
-static void send_bytes(const struct exchange *exchange, const char *bytes, size_t length)
-{
-	struct pollfd fd = { .fd = exchange->fd, .events = POLLOUT };
-	int timeout = (int)exchange->server->options.timeout_seconds * 1000;
-
-	while (length > 0) {
-		ssize_t n = send(exchange->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return;
-		if (n < 0 && errno == EAGAIN && poll(&fd, 1, timeout) == 0)
-			return;
-		if (n > 0) {
-			bytes += n;
-			length -= (size_t)n;
-		}
-	}
-}
-
-/* The whole answer, and the end of what is sent. */
-static void send_early(const struct exchange *exchange, struct http_response *response)
-{
-	own_text struct text out = { 0 };
-
-	text_add_format(&out, "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
-			response->status, MHD_get_reason_phrase_for(response->status),
-			response->body.length);
-	if (response->type)
-		text_add_format(&out, "Content-Type: %s\r\n", response->type);
-	for (size_t i = 0; i < response->header_count; i++)
-		text_add_format(&out, "%s: %s\r\n", response->headers[i].name,
-				response->headers[i].value);
-	text_add_string(&out, "\r\n");
-	text_add(&out, text_get(&response->body), response->body.length);
-	send_bytes(exchange, out.bytes, out.length);
-	shutdown(exchange->fd, SHUT_WR);
-}
-
-/* The connection's thread gets LINGER to notice by itself; then its wait is ended. */
+/* The connection's thread gets EARLY_LINGER to notice by itself; then its wait is ended. */
 static void end_body(struct exchange *exchange)
 {
 	struct http_server *server = exchange->server;
@@ -392,7 +351,7 @@ static void end_body(struct exchange *exchange)
 	own_lock(guard, &server->mutex);
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LINGER;
+	until.tv_sec += EARLY_LINGER;
 	while (exchange->flow == FLOW_IN)
 		if (pthread_cond_timedwait(&server->flowed, &server->mutex, &until) == ETIMEDOUT) {
 			end_flow(exchange);
@@ -416,27 +375,8 @@ static void body_refused(struct exchange *exchange, struct http_response *respon
 	if (!is_arriving(exchange))
 		return;
 	exchange->answered = true;
-	send_early(exchange, response);
+	early_send(exchange->fd, response, exchange->server->options.timeout_seconds);
 	end_body(exchange);
-}
-
-/* Takes what the client goes on sending, until it stops or its time is over. */
-static void drain(const struct exchange *exchange)
-{
-	struct pollfd fd = { .fd = exchange->fd, .events = POLLIN };
-	int64_t until = clock_monotonic() + LINGER * CLOCK_SECOND;
-	char dropped[16384];
-
-	for (;;) {
-		int64_t left = until - clock_monotonic();
-		ssize_t n;
-
-		if (left <= 0 || poll(&fd, 1, (int)(left / (CLOCK_SECOND / 1000)) + 1) == 0)
-			return;
-		n = recv(exchange->fd, dropped, sizeof(dropped), MSG_DONTWAIT);
-		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-			return;
-	}
 }
 
 /* See the top.  The library is told to end the connection. */
@@ -447,8 +387,8 @@ static enum MHD_Result answer_early(struct exchange *exchange)
 	set_flow(exchange, FLOW_NONE);
 	response = upload_answer(exchange->upload);
 	if (!exchange->answered)
-		send_early(exchange, response);
-	drain(exchange);
+		early_send(exchange->fd, response, exchange->server->options.timeout_seconds);
+	early_drain(exchange->fd);
 	return MHD_NO;
 }
 
