@@ -204,7 +204,6 @@ def make_attributes(root):
     os.chmod(f"{root}/links", 0o3751)
     for number, path in enumerate((f"{root}/symlink", f"{root}/fifo", f"{root}/links/a9", f"{root}/deep")):
         os.utime(path, ns=(0, 10 ** 18 + number * 123456789), follow_symlinks=False)
-    # Whole seconds: libarchive reads a fraction of one before 1970 as one after.
     os.utime(f"{root}/links/a11", ns=(0, -5 * 10 ** 9))
     os.utime(f"{root}/links/a12", ns=(0, 9 * 10 ** 18 + 1))
 
@@ -359,6 +358,33 @@ def another_program_reads_ours(pair):
     subprocess.run([*pair[1], "-C", tree], input=good(pack(source)).out, check=True, stderr=subprocess.DEVNULL)
     # bsdtar sets the time of the directory that it extracts into first, and then fills it.
     same(tree, source, root=pair[0] == "GNU tar")
+
+
+EARLY = [-1, -5 * 10 ** 8, -10 ** 9, -10 ** 9 - 1, -15 * 10 ** 8, -2 * 10 ** 9, -2208988799999999999, 0, 1, 5 * 10 ** 8]
+
+
+def times(tree):
+    return [os.stat(f"{tree}/{name}").st_mtime_ns for name in sorted(os.listdir(tree))]
+
+
+# bsdtar is not among them: in the versions that we have met it writes and reads -1.5 as "-2.5", which means something else.
+@test
+def times_before_1970_come_back():
+    source, trees = new("source"), [new(), new(), new(), new()]
+    for number, time in enumerate(EARLY):
+        # Long names, so that there are records of other kinds, and headers over the border of a read.
+        path = f"{source}/{number:02}{'n' * 200}"
+        pathlib.Path(path).write_bytes(bytes(21000))
+        os.utime(path, ns=(0, time))
+    ours, theirs = good(pack(source)).out, tool(*GNU, "--format=pax", "-C", source, "-c", ".")
+    good(unpack(ours, trees[0]))
+    good(unpack(theirs, trees[1]))
+    subprocess.run([*GNU, "-xp", "-C", trees[2]], input=ours, check=True, stderr=subprocess.DEVNULL)
+    by_hand = extended([("comment", b"x" * 900000), ("mtime", b"-3.75"), ("mtime", b"-0.25")]) + tar(entry("a"))
+    good(unpack(by_hand, trees[3]))
+    equal(times(trees[3]), [-250000000], "time behind a long record")
+    for tree in trees[:3]:
+        equal(times(tree), EARLY, "times")
 
 
 # --- archives by hand ----------------------------------------------------------------------------------------------
