@@ -746,6 +746,23 @@ def a_file_that_vanishes_is_busy():
 
 
 @test
+def a_file_that_becomes_shorter_is_busy():
+    source = mount("shorter", 512 * MIB)  # of its own: contents are copied, not shared
+    path = f"{source}/file"
+    with open(path, "wb") as file:
+        for number in range(20000):  # pieces, so that it takes longer than a tenth of a second
+            os.pwrite(file.fileno(), b"x", number * 8192)
+    process, report = start(["copy"], {3: directory(new()), 5: directory(source)})
+    while report.readline().split()[2] == "0":
+        pass
+    os.truncate(path, 0)
+    ran = wait(process, report)
+    true(ran.failed, f"busy, not {ran.done}")
+    equal(ran.failed[0], "busy", f"{ran.failed}")
+    true("shorter" in ran.failed[1] and ran.failed[2] and ran.failed[3] == "file", f"{ran.failed}")
+
+
+@test
 def links_that_are_swapped_lead_nowhere():
     source = new("source")
     for name in ("real", "spare"):
