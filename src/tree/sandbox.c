@@ -39,8 +39,6 @@
 #define CAPS_READ (CAP(DAC_READ_SEARCH) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(SYS_ADMIN))
 #define CAPS_WRITE (CAPS_READ | CAP(CHOWN) | CAP(FSETID) | CAP(SETFCAP))
 
-#define MEMORY_LIMIT (UINT64_C(256) << 20)
-
 /* An address sanitizer reserves terabytes of addresses. */
 #if defined(__SANITIZE_ADDRESS__)
 #define LIMIT_MEMORY false
@@ -278,11 +276,11 @@ static int limit(int resource, uint64_t value, struct fl_error *err)
 /* Two descriptors for each level of a tree that is read (WALK_DEPTH), and some. */
 #define DESCRIPTORS 8192
 
-static int set_limits(struct fl_error *err)
+static int set_limits(const struct sandbox *sandbox, struct fl_error *err)
 {
 	if (limit(RLIMIT_CORE, 0, err) < 0 || limit(RLIMIT_NOFILE, DESCRIPTORS, err) < 0)
 		return fl_failed(err);
-	return LIMIT_MEMORY ? limit(RLIMIT_AS, MEMORY_LIMIT, err) : 0;
+	return LIMIT_MEMORY ? limit(RLIMIT_AS, sandbox->memory, err) : 0;
 }
 
 /* The C library reads what it needs to convert names before the root changes, not after. */
@@ -310,7 +308,7 @@ int sandbox_enter(const struct sandbox *sandbox, int root, struct fl_error *err)
 	load_conversions();
 	if (close_range((unsigned)sandbox->highest + 1, ~0U, 0) < 0)
 		return fl_fail_errno(err, "cannot close other descriptors");
-	if (set_limits(err) < 0)
+	if (set_limits(sandbox, err) < 0)
 		return fl_failed(err);
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
 		return fl_fail_errno(err, "cannot leave the network");

@@ -7,14 +7,16 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/own.h"
 
 struct sandbox {
-	bool writes;  /* the tree is made, not read */
-	bool devices; /* device nodes are made */
-	int highest;  /* the descriptors up to this one stay open */
+	bool writes;	 /* the tree is made, not read */
+	bool devices;	 /* device nodes are made */
+	int highest;	 /* the descriptors up to this one stay open */
+	uint64_t memory; /* how many bytes of it there may be */
 };
 
 /* Makes the directory on descriptor `root` the root.  Needs to be root itself. */

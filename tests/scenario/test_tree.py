@@ -621,6 +621,16 @@ def a_sparse_map_that_lies():
         equal(digest(CANARY), UNTOUCHED, "what lies outside")
 
 
+@test
+def an_archive_that_takes_all_memory_is_told_so():
+    count = 4000000
+    map = f"{count}\n".encode() + b"".join(b"%d\n1\n" % (number * 2) for number in range(count))
+    data = map + bytes(-len(map) % BLOCK) + bytes(count)
+    records = [("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.name", b"f"),
+               ("GNU.sparse.realsize", str(2 * count).encode())]
+    refused("unsupported", extended(records) + tar(entry("GNUSparseFile.0/f", data=data)), says="memory")
+
+
 def many(count, kind):
     for number in range(count):
         yield entry(f"{number // 1000}/{number}", kind)[0].tobuf(tarfile.USTAR_FORMAT)

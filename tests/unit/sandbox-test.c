@@ -27,7 +27,7 @@ static pid_t parent;
 /* The errno of `attempt` within the sandbox, 0 where it is allowed. */
 static int try(int (*attempt)(void))
 {
-	const struct sandbox sandbox = { .writes = true, .highest = ROOT_FD };
+	const struct sandbox sandbox = { .writes = true, .highest = ROOT_FD, .memory = 1 << 28 };
 	struct fl_error err = { 0 };
 	pid_t child = fork();
 	int status;
