@@ -21,7 +21,6 @@
  * time one level deeper: a directory that holds the pool is refused.
  */
 
-#define SOURCE_FD 5
 #define PIECE (off_t)(16 << 20)
 
 struct copy {
@@ -225,5 +224,5 @@ int tree_copy(const struct options *options, struct report *report, struct fl_er
 	places_init(&copy.places);
 	if (fstat(PLACE_ROOT_FD, &copy.root) < 0)
 		return fl_fail_errno(err, "cannot look at the root of the tree");
-	return walk(SOURCE_FD, &verbs, &copy, err);
+	return walk(TREE_SOURCE_FD, &verbs, &copy, err);
 }

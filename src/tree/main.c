@@ -41,7 +41,8 @@ static const struct verb {
 	{ "unpack", tree_unpack, true, REPORT_FD, ARCHIVE_MEMORY,
 	  "the archive takes more than 256 MiB of memory to read",
 	  "make it with plainer settings of the compression, and without `--sparse`" },
-	{ "copy", tree_copy, true, 5, TREE_MEMORY, TOO_MANY, "copy its directories one by one" },
+	{ "copy", tree_copy, true, TREE_SOURCE_FD, TREE_MEMORY, TOO_MANY,
+	  "copy its directories one by one" },
 };
 
 static int usage(void)
@@ -88,9 +89,11 @@ static int run(const struct verb *verb, const struct options *options, struct re
 	       struct fl_error *err)
 {
 	/* A copied tree may hold devices: they are the administrator's own. */
+	bool copies = verb->run == tree_copy;
 	const struct sandbox sandbox = { .writes = verb->writes,
-					 .devices = options->devices || verb->run == tree_copy,
+					 .devices = options->devices || copies,
 					 .highest = verb->highest,
+					 .source = copies ? TREE_SOURCE_FD : 0,
 					 .memory = verb->memory };
 	struct fl_error no_memory = { 0 };
 
