@@ -37,7 +37,8 @@ static const struct verb {
 	uint64_t memory;
 	const char *no_memory, *hint;
 } verbs[] = {
-	{ "pack", tree_pack, false, REPORT_FD, TREE_MEMORY, TOO_MANY, "export its parts" },
+	{ "pack", tree_pack, false, REPORT_FD, TREE_MEMORY, TOO_MANY,
+	  "pack the parts of it alone, with tar, where it is mounted" },
 	{ "unpack", tree_unpack, true, REPORT_FD, ARCHIVE_MEMORY,
 	  "the archive takes more than 256 MiB of memory to read",
 	  "make it with plainer settings of the compression, and without `--sparse`" },
