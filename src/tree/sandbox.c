@@ -367,13 +367,13 @@ static int become_alone(struct fl_error *err)
 int sandbox_enter(const struct sandbox *sandbox, int root, struct fl_error *err)
 {
 	load_conversions();
+	if (become_alone(err) < 0)
+		return fl_failed(err);
 	if (sandbox->source && detach_source(sandbox->source, err) < 0)
 		return fl_failed(err);
 	if (close_range((unsigned)sandbox->highest + 1, ~0U, 0) < 0)
 		return fl_fail_errno(err, "cannot close other descriptors");
 	if (set_limits(sandbox, err) < 0)
-		return fl_failed(err);
-	if (become_alone(err) < 0)
 		return fl_failed(err);
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
 		return fl_fail_errno(err, "cannot leave the network");
