@@ -7,16 +7,15 @@
 
 #include "driver/btrfs/btrfs.h"
 #include "driver/mem.h"
+#include "driver/zfs/zfs.h"
 
 const char *const pool_kind_names[POOL_KINDS] = {
-	[POOL_FILE] = "file",
-	[POOL_DEVICE] = "device",
-	[POOL_DIRECTORY] = "directory",
-	[POOL_MEMORY] = "memory",
+	[POOL_FILE] = "file",	    [POOL_DEVICE] = "device", [POOL_DIRECTORY] = "directory",
+	[POOL_DATASET] = "dataset", [POOL_MEMORY] = "memory",
 };
 
 /* The memory driver stands last: tests find it, messages do not offer it. */
-const struct driver *const drivers[] = { &btrfs_driver, &mem_driver, NULL };
+const struct driver *const drivers[] = { &btrfs_driver, &zfs_driver, &mem_driver, NULL };
 
 int driver_find(const char *name, const struct driver **ret, struct fl_error *err)
 {
@@ -55,6 +54,7 @@ static const struct entry {
 	ENTRY(expose, DRIVER_CAN_EXPOSE),
 	ENTRY(conceal, DRIVER_CAN_EXPOSE),
 	ENTRY(locate, DRIVER_CAN_EXPOSE),
+	ENTRY(reveal, DRIVER_MUST_REVEAL),
 	ENTRY(head_create, 0),
 	ENTRY(head_clone, 0),
 	ENTRY(head_swap, 0),

@@ -147,6 +147,8 @@ int link_snapshot(struct engine *engine, const char *volume, const struct snapsh
 	struct tree tree = tree_snapshot(&row->position.branch, &row->storage);
 	char path[LINK_PATH];
 
+	if (driver_of(engine)->reveal && driver_of(engine)->reveal(engine->pool, &tree, err) < 0)
+		return fl_failed(err);
 	snprintf(path, sizeof(path), ".at/%s", volume);
 	if (fsat_mkdir_parents(engine->root_fd, path, LINK_MODE, err) < 0)
 		return fl_failed(err);
