@@ -7,13 +7,13 @@
 /* The kinds that people make; POOL_MEMORY is for tests. */
 static int decode_kind(const char *name, enum pool_kind *ret, struct fl_error *err)
 {
-	for (int kind = POOL_FILE; kind <= POOL_DIRECTORY; kind++)
+	for (int kind = POOL_FILE; kind <= POOL_DATASET; kind++)
 		if (strcmp(pool_kind_names[kind], name) == 0) {
 			*ret = (enum pool_kind)kind;
 			return 0;
 		}
-	return fl_fail(err, FL_INVALID, "'kind' must be file, device or directory, not '%.40s'",
-		       name);
+	return fl_fail(err, FL_INVALID,
+		       "'kind' must be file, device, directory or dataset, not '%.40s'", name);
 }
 
 static int decode_spec(const struct input *input, struct pool_spec *ret, struct fl_error *err)
@@ -23,7 +23,7 @@ static int decode_spec(const struct input *input, struct pool_spec *ret, struct 
 
 	if (r < 0)
 		return r;
-	if (input->path[0] != '/')
+	if (ret->kind != POOL_DATASET && input->path[0] != '/')
 		return fl_fail(err, FL_INVALID, "'path' must be absolute: '%.200s'", input->path);
 	if (strlen(input->path) >= sizeof(ret->path))
 		return fl_fail(err, FL_INVALID, "'path' is longer than %zu bytes",

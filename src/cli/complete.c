@@ -62,6 +62,7 @@ static void offer_directories(struct completion *c)
 static void offer_drivers(struct completion *c)
 {
 	complete_offer(c, "btrfs", "copy-on-write file system of Linux");
+	complete_offer(c, "zfs", "OpenZFS, or zfs-fuse");
 }
 
 /* The second words of a family, or a list of them as the description of the first. */

@@ -6,14 +6,20 @@
 
 struct place {
 	enum option_id option;
+	const char *name; /* of the option */
 	const char *kind;
+	const char *driver; /* NULL: the one that fits */
 };
 
 static const struct place places[] = {
-	{ OPT_FILE, "file" },
-	{ OPT_DEVICE, "device" },
-	{ OPT_DIRECTORY, "directory" },
+	{ OPT_FILE, "file", "file", NULL },
+	{ OPT_DEVICE, "device", "device", NULL },
+	{ OPT_DIRECTORY, "directory", "directory", NULL },
+	{ OPT_ZFS, "zfs", "dataset", "zfs" },
+	{ OPT_ZFS_FILE, "zfs-file", "file", "zfs" },
 };
+
+#define DEFAULT_ZFS "flocker"
 
 /* Which of the places is given; NULL for none. */
 static int find_place(const struct invocation *in, const struct place **ret, struct fl_error *err)
@@ -25,29 +31,49 @@ static int find_place(const struct invocation *in, const struct place **ret, str
 			continue;
 		if (found)
 			return fl_fail(err, FL_INVALID, "both --%s and --%s: a pool has one place",
-				       found->kind, places[i].kind);
+				       found->name, places[i].name);
 		found = &places[i];
 	}
 	*ret = found;
 	return 0;
 }
 
-static int put_place(struct body *body, const struct invocation *in, const struct place *place,
-		     struct fl_error *err)
+/* A path is the user's; the name of a dataset is the same everywhere. */
+static int put_path(struct body *body, const struct place *place, const char *given,
+		    struct fl_error *err)
 {
 	own_text struct text path = { 0 };
 
-	if (absolute_path(in->options[place->option], &path, err) < 0)
+	if (place->option == OPT_ZFS) {
+		body_string(body, "path", given[0] ? given : DEFAULT_ZFS);
+		return 0;
+	}
+	if (absolute_path(given, &path, err) < 0)
 		return fl_failed(err);
-	body_string(body, "kind", place->kind);
 	body_string(body, "path", text_get(&path));
+	return 0;
+}
+
+static int put_place(struct body *body, const struct invocation *in, const struct place *place,
+		     struct fl_error *err)
+{
+	if (place->driver && option_given(in, OPT_DRIVER) &&
+	    strcmp(in->options[OPT_DRIVER], place->driver) != 0)
+		return fl_fail(err, FL_INVALID, "--%s is a place of the driver '%s', not '%s'",
+			       place->name, place->driver, in->options[OPT_DRIVER]);
+	body_string(body, "kind", place->kind);
+	if (put_path(body, place, in->options[place->option], err) < 0)
+		return fl_failed(err);
 	if (option_given(in, OPT_SPARSE))
 		body_true(body, "sparse");
 	if (option_given(in, OPT_COMPRESS))
 		body_true(body, "compress");
 	if (option_given(in, OPT_FORCE))
 		body_true(body, "force");
-	put_option(body, in, OPT_DRIVER, "driver");
+	if (place->driver)
+		body_string(body, "driver", place->driver);
+	else
+		put_option(body, in, OPT_DRIVER, "driver");
 	return 0;
 }
 
@@ -125,12 +151,12 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 		fl_fail(err, FL_INVALID, "where should the pool be?");
 		return fl_hint(err, "for example: flocker pool create --file "
 				    "/var/lib/flocker/pool.img --size 20G; or --device DEV, "
-				    "--directory PATH");
+				    "--directory PATH, --zfs, --zfs-file PATH");
 	}
-	if (place->option != OPT_FILE &&
+	if (strcmp(place->kind, "file") != 0 &&
 	    (option_given(in, OPT_SIZE) || option_given(in, OPT_SPARSE)))
 		return fl_fail(err, FL_INVALID,
-			       "--size and --sparse belong to --file: a %s has the "
+			       "--size and --sparse belong to --file and --zfs-file: a %s has the "
 			       "size that it has",
 			       place->kind);
 	if (put_place(body, in, place, err) < 0)

@@ -256,6 +256,7 @@ int links_rename_volume(struct engine *engine, const char *from, const char *to,
 }
 
 struct sweep {
+	struct engine *engine;
 	int dir;
 	struct tx *tx;
 	const char *volume; /* whose directory it is */
@@ -356,6 +357,24 @@ static int is_wanted(const struct sweep *sweep, const char *name, const char *uu
 	return r == -FL_NOT_FOUND ? 0 : r;
 }
 
+/* A mounted snapshot was visible before the host went down: it is so again. */
+static void reveal_target(struct engine *engine, const char *target)
+{
+	const char *place = strstr(target, "/.snaps/");
+	struct tree tree = { .kind = TREE_SNAPSHOT };
+	char branch[UUID_TEXT] = "";
+	struct fl_error err;
+
+	if (!driver_of(engine)->reveal || !place || strlen(place) < 8 + sizeof(branch))
+		return;
+	memcpy(branch, place + 8, sizeof(branch) - 1);
+	if (uuid_parse(branch, &tree.uuid, &err) < 0 ||
+	    snapname_parse(place + 8 + sizeof(branch), &tree.snapshot, &err) < 0)
+		return;
+	if (driver_of(engine)->reveal(engine->pool, &tree, &err) < 0 && err.code != FL_NOT_FOUND)
+		log_warning("cannot make a mounted snapshot visible", "error=%s", err.text);
+}
+
 /* Of links into .heads only those that the catalogue wants stay; of others, those that lead
  * somewhere. */
 static int sweep_link(void *arg, const char *name, unsigned char type, uint64_t inode,
@@ -375,6 +394,7 @@ static int sweep_link(void *arg, const char *name, unsigned char type, uint64_t 
 		if (is_wanted(sweep, name, target + strlen(HEADS), &wanted, err) < 0)
 			return fl_failed(err);
 	} else {
+		reveal_target(sweep->engine, target);
 		wanted = fstatat(sweep->dir, name, &st, 0) == 0 || errno != ENOENT;
 	}
 	return wanted ? 0 : fsat_unlink(sweep->dir, name, err);
@@ -384,7 +404,7 @@ static int sweep_directory(void *arg, const char *name, unsigned char type, uint
 			   struct fl_error *err)
 {
 	const struct sweep *parent = arg;
-	struct sweep sweep = { .tx = parent->tx, .volume = name };
+	struct sweep sweep = { .engine = parent->engine, .tx = parent->tx, .volume = name };
 	struct fl_error kept; /* a directory that is not empty, or none of ours */
 	int r;
 
@@ -402,7 +422,7 @@ static int sweep_directory(void *arg, const char *name, unsigned char type, uint
 static int sweep_snapshots(struct engine *engine, struct tx *tx, struct fl_error *err)
 {
 	own_fd int dir = -1;
-	struct sweep sweep = { .tx = tx };
+	struct sweep sweep = { .engine = engine, .tx = tx };
 
 	if (fsat_open_dir(engine->root_fd, ".at", &dir, err) < 0)
 		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
@@ -413,7 +433,7 @@ static int sweep_snapshots(struct engine *engine, struct tx *tx, struct fl_error
 int links_refresh_all(struct engine *engine, struct fl_error *err)
 {
 	struct refresh refresh = { .engine = engine };
-	struct sweep root = { .dir = engine->root_fd };
+	struct sweep root = { .engine = engine, .dir = engine->root_fd };
 	own_tx struct tx *tx = NULL;
 	int r;
 
