@@ -264,6 +264,9 @@ class Host:
     # --- short cuts -----------------------------------------------------------
 
     def pool(self, size=512 * MIB, **options):
+        """In a file; FLOCKER_TEST_DRIVER names another driver than the usual one."""
+        if "FLOCKER_TEST_DRIVER" in os.environ:
+            options.setdefault("driver", os.environ["FLOCKER_TEST_DRIVER"])
         return self.post("/v1/pool", kind="file", path=f"{self.directory}/pool.img", size=size,
                          **options)
 
