@@ -75,11 +75,24 @@ static int host_space(struct zfs_pool *pool, struct pool_stats *stats, struct fl
 	return 0;
 }
 
+/* A pool in a file is imported anew: a server that was restarted does not know of it. */
+static int find_state(struct zfs_pool *pool, struct fl_error *err)
+{
+	own_fd int state = -1;
+	int rc;
+
+	rc = state_open(pool, &state, err);
+	if (rc != -FL_NOT_FOUND || pool->pool.spec.kind != POOL_FILE)
+		return rc;
+	if (find_in_file(pool, err) < 0)
+		return fl_failed(err);
+	return state_open(pool, &state, err);
+}
+
 /* Heads whose server died are made visible anew: this is what is asked for regularly. */
 static int revive(struct zfs_pool *pool, struct fl_error *err)
 {
 	own_free char *root = NULL;
-	own_fd int state = -1;
 
 	if (pool->features.kernel)
 		return 0;
@@ -87,7 +100,7 @@ static int revive(struct zfs_pool *pool, struct fl_error *err)
 		own_lock(guard, &pool->places);
 		root = pool->root ? xstrdup(pool->root) : NULL;
 	}
-	if (state_open(pool, &state, err) < 0)
+	if (find_state(pool, err) < 0)
 		return fl_failed(err);
 	return root ? zfs_expose(&pool->pool, root, err) : 0;
 }
