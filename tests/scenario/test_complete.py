@@ -69,7 +69,7 @@ CASES = {
     ("create", "--set", "a=b", "--s"): ["--set", "--socket"],
     ("create", "--", "--s"): [],
     ("list", "--fro"): [],
-    ("pool", "create", "--driver", ""): ["btrfs"],
+    ("pool", "create", "--driver", ""): ["btrfs", "zfs"],
     ("pool", "create", "--driver=b"): ["--driver=btrfs"],
     ("pool", "create", "--file", "x"): [":files"],
     ("pool", "create", "--directory", "x"): [":directories"],
