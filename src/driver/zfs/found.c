@@ -84,7 +84,8 @@ int property_get(const char *dataset, const char *property, bool own, struct tex
 	if (zfs_run(PROGRAM_ZFS, arguments, 64 << 10, &text, err) < 0)
 		return fl_failed(err);
 	text_clear(ret);
-	rest = lines = text_take(&text);
+	lines = text_take(&text);
+	rest = lines;
 	while (get_line_next(&rest, &line))
 		if (strcmp(line.name, dataset) == 0 && (!own || strcmp(line.source, "local") == 0))
 			text_add_string(ret, line.value);

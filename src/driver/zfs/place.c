@@ -99,7 +99,8 @@ static int find_target(const char *name, char target[static POOL_PATH], struct f
 
 	if (fsat_read(AT_FDCWD, "/proc/thread-self/mountinfo", MOUNTINFO_LIMIT, &table, err) < 0)
 		return fl_failed(err);
-	rest = lines = text_take(&table);
+	lines = text_take(&table);
+	rest = lines;
 	while ((line = strsep(&rest, "\n")))
 		if (line_target(line, name, target))
 			return 0;

@@ -133,7 +133,7 @@ int zfs_run(enum zfs_program program, const char *const arguments[], size_t limi
 	    struct fl_error *err)
 {
 	own(spawn_result_done) struct spawn_result result = { 0 };
-	const char *argv[ARGUMENTS] = { 0 };
+	const char *argv[ARGUMENTS] = { 0 }, *verb = arguments[0] ? arguments[0] : "";
 	char path[PATH];
 	int64_t patience;
 	size_t count = 1;
@@ -150,9 +150,9 @@ int zfs_run(enum zfs_program program, const char *const arguments[], size_t limi
 	rc = ret ? spawn_run_limited(argv, patience, limit, &result, err)
 		 : spawn_run(argv, patience, &result, err);
 	if (rc < 0)
-		return fl_wrap(err, "%s %s", names[program], arguments[0]);
+		return fl_wrap(err, "%s %s", names[program], verb);
 	if (result.status != 0 && !(ret && result.out.length >= limit))
-		return fail_as_told(path, arguments[0], &result, err);
+		return fail_as_told(path, verb, &result, err);
 	if (ret) {
 		text_done(ret);
 		*ret = result.out;

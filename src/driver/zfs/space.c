@@ -28,7 +28,8 @@ static int read_numbers(struct zfs_pool *pool, struct pool_stats *stats, struct 
 
 	if (zfs_run(PROGRAM_ZFS, arguments, OUTPUT, &text, err) < 0)
 		return fl_failed(err);
-	rest = lines = text_take(&text);
+	lines = text_take(&text);
+	rest = lines;
 	while (get_line_next(&rest, &line)) {
 		if (strcmp(line.property, "used") == 0)
 			stats->used = strtoull(line.value, NULL, 10);
