@@ -26,8 +26,8 @@
  * that mount does.
  *
  * zfs-fuse may forget a new mount when it is just letting an old one go, and whoever uses
- * the new one then waits for ever: so one mount is made or ended at a time, and an end
- * gets a moment to come to it.
+ * the new one then waits for ever: so one mount is made or ended at a time, and none is
+ * made in the moment after an end.
  *
  * When zfs-fuse dies its mounts answer ENOTCONN for ever.  They are given up as
  * soon as one is met, and made anew.
@@ -36,6 +36,7 @@
 #define PLACES "/run/flocker-zfs"
 #define PAUSE (20 * 1000 * 1000) /* zfs-fuse ends a mount some time after the kernel did */
 #define ATTEMPTS 100
+#define QUIET (50 * 1000 * 1000)
 #define MOUNTINFO_LIMIT (64ul << 20)
 
 char *place_directory(const char *dataset, char path[static PLACE_PATH])
@@ -49,6 +50,22 @@ static bool is_dead(int mount)
 	struct statfs fs;
 
 	return fstatfs(mount, &fs) < 0 && errno == ENOTCONN;
+}
+
+static _Atomic int64_t last_end; /* when a mount was given up; by clock_monotonic() */
+
+void place_ended(void)
+{
+	last_end = clock_monotonic();
+}
+
+void place_await_quiet(const struct zfs_pool *pool)
+{
+	int64_t left = last_end + QUIET - clock_monotonic();
+	const struct timespec pause = { .tv_nsec = left };
+
+	if (!pool->features.kernel && left > 0)
+		nanosleep(&pause, NULL);
 }
 
 /* --- what is mounted ---------------------------------------------------------------- */
@@ -171,6 +188,13 @@ static int mount_by_program(const char *name, int *ret_mount, struct fl_error *e
 	return rc;
 }
 
+static int mount_after_quiet(const struct zfs_pool *pool, const char *name, int *ret_mount,
+			     struct fl_error *err)
+{
+	place_await_quiet(pool);
+	return mount_by_program(name, ret_mount, err);
+}
+
 int place_mount(struct zfs_pool *pool, const char *name, int *ret_mount, struct fl_error *err)
 {
 	int rc;
@@ -178,7 +202,7 @@ int place_mount(struct zfs_pool *pool, const char *name, int *ret_mount, struct 
 	if (pool->features.kernel)
 		rc = mount_detached("zfs", name, NULL, 0, ret_mount, err);
 	else
-		rc = mount_by_program(name, ret_mount, err);
+		rc = mount_after_quiet(pool, name, ret_mount, err);
 	return rc < 0 ? fl_wrap(err, "mounting '%s'", name) : 0;
 }
 
@@ -236,14 +260,7 @@ void place_release(struct zfs_pool *pool, struct item *item)
 		close(take_fd(item->mount));
 	if (item->mirror && item->mirror->mount >= 0)
 		close(take_fd(item->mirror->mount));
-}
-
-void place_settle(const struct zfs_pool *pool, const struct item *item)
-{
-	const struct timespec pause = { .tv_nsec = PAUSE };
-
-	if (!pool->features.kernel && item->device)
-		nanosleep(&pause, NULL);
+	place_ended();
 }
 
 int state_open(struct zfs_pool *pool, int *ret_fd, struct fl_error *err)

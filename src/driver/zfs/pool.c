@@ -197,6 +197,7 @@ void zfs_close(struct pool *pool)
 	own_fdp(&p->state);
 	if (pool->spec.kind == POOL_FILE && p->zpool[0] && !p->root)
 		(void)!zpool_do(&in_use, "export", p->zpool);
+	place_ended();
 	own_fdp(&p->lock);
 	medium_done(&p->medium);
 	pthread_rwlock_destroy(&p->shape);

@@ -94,8 +94,9 @@ must_check int place_get(struct zfs_pool *pool, struct item *item, int *ret_moun
 			 struct fl_error *err);
 /* Lets it go, and what it is read through. */
 void place_release(struct zfs_pool *pool, struct item *item);
-/* After a mounted dataset was destroyed: see place.c. */
-void place_settle(const struct zfs_pool *pool, const struct item *item);
+/* A mount was given up, or is about to be; and: long enough ago, for zfs-fuse. */
+void place_ended(void);
+void place_await_quiet(const struct zfs_pool *pool);
 /* A descriptor of the state dataset's directory, the caller's. */
 must_check int state_open(struct zfs_pool *pool, int *ret_fd, struct fl_error *err);
 int zfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, struct fl_error *err);

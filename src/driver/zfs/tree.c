@@ -142,6 +142,8 @@ static int make(struct zfs_pool *pool, const struct making *making, struct item 
 	snprintf(name, sizeof(name), "%.120s/%s", pool->dataset,
 		 component_format(&made.tree, made.id, component));
 	made.name = name;
+	if (making->from)
+		place_await_quiet(pool);
 	if (run_making(pool, making, &made, err) < 0)
 		return fl_failed(err);
 	made.name = xstrdup(name);
@@ -250,7 +252,8 @@ int item_destroy(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 		return fl_failed(err);
 	if (destroy_patiently(item, err) < 0)
 		return fl_failed(err);
-	place_settle(pool, item);
+	if (item->device)
+		place_ended();
 	forget(pool, item);
 	return 0;
 }
