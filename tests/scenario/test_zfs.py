@@ -38,6 +38,13 @@ def a_pool_needs_a_zfs_pool():
 
 
 @test
+def the_driver_is_listed():
+    zfs_driver = {driver["name"]: driver for driver in host.json("pool", "drivers")}["zfs"]
+    equal((zfs_driver["available"], zfs_driver["kinds"], zfs_driver["can"]),
+          (True, ["file", "dataset"], ["grow", "compress", "share"]), "zfs")
+
+
+@test
 def what_is_of_others_is_refused():
     make_zpool("tank")
     zfs("create", "-o", "canmount=off", "tank/theirs")
@@ -48,6 +55,7 @@ def what_is_of_others_is_refused():
 def a_dataset_becomes_a_pool():
     pool = host.json("pool", "create", "--zfs", "tank/ours")
     equal((pool["driver"], pool["kind"], pool["path"], pool["health"]), ("zfs", "dataset", "tank/ours", "ok"), "pool")
+    equal((pool["share"], pool["quota"]), (True, False), "what it can")
     true(pool["size"] > 100 * MIB, f"size: {pool}")
     host.fails("unsupported", "pool", "grow", "1G", says="tank")
 
@@ -60,6 +68,7 @@ def a_volume_lives_on_zfs():
     host.write("app", "file", "two")
     host.run("rollback", "app@{first}")
     equal(host.read("app", "file"), "one", "after the rollback")
+    host.fails("unsupported", "diff", "app@{first}")
     host.run("branch", "app/side", "--from", "stash/1@app")
     equal(host.read("app/side", "file"), "two", "the stash as a branch")
     where = host.run("mount", "app@{first}").strip()

@@ -291,8 +291,23 @@ static void missing_programs_are_named_with_their_package(void)
 	check_code(FL_UNSUPPORTED, zfs_probe(&features, &err));
 	check(strstr(err.text, "'zfs'") && strstr(err.hint, "zfsutils-linux"));
 	check(strstr(err.hint, "zfs-fuse"));
+	check_code(FL_UNSUPPORTED, zfs_check(&err));
+	check(strstr(err.hint, "zfsutils-linux"));
 	check_code(FL_UNSUPPORTED, zpool_do(&err, "list"));
 	check(strstr(err.text, "'zpool'"));
+}
+
+static void programs_that_no_zfs_answers_are_not_enough(void)
+{
+	struct fl_error err = { 0 };
+
+	stand_in("echo 'connect: Connection refused' >&2; exit 1", 0);
+	check_code(FL_UNSUPPORTED, zfs_check(&err));
+	check(strstr(err.text, "no ZFS runs here") && strstr(err.text, "refused") && err.hint[0]);
+	stand_in("exec sleep 1000", CLOCK_SECOND / 5);
+	check_code(FL_UNSUPPORTED, zfs_check(&err));
+	stand_in("exit 0", 0);
+	check_ok(zfs_check(&err));
 }
 
 static void a_program_that_hangs_is_killed(void)
@@ -379,6 +394,7 @@ int main(int argc, char **argv)
 				  CHECK(a_swap_is_completed_from_what_the_clone_says),
 				  CHECK(a_deferred_snapshot_is_hidden),
 				  CHECK(missing_programs_are_named_with_their_package),
+				  CHECK(programs_that_no_zfs_answers_are_not_enough),
 				  CHECK(a_program_that_hangs_is_killed),
 				  CHECK(a_program_that_never_stops_printing_is_bounded),
 				  CHECK(what_a_program_says_becomes_a_code),
