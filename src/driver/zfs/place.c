@@ -29,6 +29,9 @@
  * the new one then waits for ever: so one mount is made or ended at a time, and none is
  * made in the moment after an end.
  *
+ * It hears of a closed file some time later, and if the mount has ended by then, never:
+ * the dataset then stays busy.  So a mount is not ended in the moment after a closing.
+ *
  * When zfs-fuse dies its mounts answer ENOTCONN for ever.  They are given up as
  * soon as one is met, and made anew.
  */
@@ -37,6 +40,7 @@
 #define PAUSE (20 * 1000 * 1000) /* zfs-fuse ends a mount some time after the kernel did */
 #define ATTEMPTS 100
 #define QUIET (50 * 1000 * 1000)
+#define CLOSINGS (100 * 1000 * 1000)
 #define MOUNTINFO_LIMIT (64ul << 20)
 
 char *place_directory(const char *dataset, char path[static PLACE_PATH])
@@ -57,6 +61,14 @@ static _Atomic int64_t last_end; /* when a mount was given up; by clock_monotoni
 void place_ended(void)
 {
 	last_end = clock_monotonic();
+}
+
+void place_await_closings(const struct zfs_pool *pool)
+{
+	const struct timespec pause = { .tv_nsec = CLOSINGS };
+
+	if (!pool->features.kernel)
+		nanosleep(&pause, NULL);
 }
 
 void place_await_quiet(const struct zfs_pool *pool)

@@ -193,6 +193,7 @@ void zfs_close(struct pool *pool)
 
 	if (!pool)
 		return;
+	place_await_closings(p);
 	index_done(&p->index);
 	own_fdp(&p->state);
 	if (pool->spec.kind == POOL_FILE && p->zpool[0] && !p->root)

@@ -95,6 +95,8 @@ must_check int place_get(struct zfs_pool *pool, struct item *item, int *ret_moun
 			 struct fl_error *err);
 /* Lets it go, and what it is read through. */
 void place_release(struct zfs_pool *pool, struct item *item);
+/* Before mounts are given up: zfs-fuse hears of the files that were closed a moment ago. */
+void place_await_closings(const struct zfs_pool *pool);
 /* A mount was given up, or is about to be; and: long enough ago, for zfs-fuse. */
 void place_ended(void);
 void place_await_quiet(const struct zfs_pool *pool);

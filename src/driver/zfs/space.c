@@ -126,6 +126,7 @@ static void let_go(struct zfs_pool *pool)
 {
 	own_lock(guard, &pool->mutex);
 
+	place_await_closings(pool);
 	for (size_t i = 0; i < pool->index.count; i++)
 		place_release(pool, pool->index.items[i]);
 	own_fdp(&pool->state);

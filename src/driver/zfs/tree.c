@@ -246,6 +246,7 @@ int item_destroy(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 {
 	own_lock(guard, &pool->places);
 
+	place_await_closings(pool);
 	unshow_tree(pool, item);
 	place_release(pool, item);
 	if (destroy_mirror(pool, item, err) < 0)
@@ -271,6 +272,7 @@ static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_e
 	own_lock(guard, &pool->places);
 	char name[ZFS_NAME];
 
+	place_await_closings(pool);
 	unshow_tree(pool, item);
 	place_release(pool, item);
 	if (destroy_mirror(pool, item, err) < 0)

@@ -375,6 +375,7 @@ int zfs_conceal(struct pool *pool, const char *root, struct fl_error *err)
 	size_t count = 0;
 	own_free struct tree *revealed = find_revealed(p, root, &count);
 
+	place_await_closings(p);
 	for (size_t i = array_size(windows); i-- > 0;) {
 		if (close_window(p, &windows[i], root, err) == 0)
 			continue;
