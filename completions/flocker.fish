@@ -5,6 +5,10 @@ function __flocker_complete
 	set -l command $words[1]
 	set -e words[1]
 	set -l typed (commandline -ct)
+	# A brace that is neither quoted nor escaped is fish's own, and what fish would put behind it is refused.
+	if string match -qr '^(\\\\.|[^\\\\\'"{])*\{' -- $typed
+		return
+	end
 	# A quote that is still open cannot be taken away by unescaping.
 	set -l word (string unescape -- $typed; or string replace -r '^[\'"]' '' -- $typed)
 	set -l found (command $command complete -- $words "$word" 2>/dev/null)

@@ -159,6 +159,8 @@ void api_handle(void *arg, const struct http_request *request, struct http_respo
 		r = fail_route(request, response, &err);
 	if (r < 0)
 		answer_error(&err, id, response);
+	else
+		err = (struct fl_error){ 0 }; /* what was forgiven on the way is no failure */
 	log_request(request, response, &err, began);
 	log_set_request(NULL);
 }

@@ -4,8 +4,9 @@
  *
  * The object is what the request names in its query, else in its body: the
  * reference, the name or the path.  Of the rest only what says where something
- * comes from or goes to is noted.  Descriptions, messages and metadata are the
- * user's contents, and the value of a setting may be a secret: they are not.
+ * comes from or goes to is noted, and what a setting or a quota becomes.
+ * Descriptions, messages and metadata are the user's contents, and the value of
+ * a setting may be a secret (struct config_row): they are not.
  */
 
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #include "api/encode.h"
 #include "api/routes.h"
 #include "base/log.h"
+#include "config/config.h"
 
 #define OBJECT_BYTES 4096 /* about; of many references, how many more there are is said */
 
@@ -37,6 +39,7 @@ static const struct detail details[] = {
 	{ IN_TO, "to", offsetof(struct input, to), true },
 	{ IN_TARGET, "target", offsetof(struct input, target), true },
 	{ IN_AS, "as", offsetof(struct input, as), false },
+	{ IN_VALUE, "value", offsetof(struct input, value), false },
 };
 
 static void add_detail(const struct input *input, const struct detail *detail, struct text *out)
@@ -62,11 +65,21 @@ static void add_refs(const struct ref_array *refs, struct text *out)
 	}
 }
 
+/* An unknown setting is refused, and its value then not noted. */
+static bool is_secret(const struct input *input, uint64_t bit)
+{
+	struct fl_error unused;
+	enum config_key key;
+
+	return bit == IN_VALUE && (!input->key || config_find(input->key, &key, &unused) < 0 ||
+				   config_rows[key].secret);
+}
+
 static void describe(const struct input *input, struct text *object, struct text *message)
 {
 	add_refs(&input->refs, object);
 	for (size_t i = 0; i < array_size(details); i++) {
-		if (!(input->given & details[i].bit))
+		if (!(input->given & details[i].bit) || is_secret(input, details[i].bit))
 			continue;
 		if (object->length == 0) {
 			add_detail(input, &details[i], object);
@@ -75,6 +88,9 @@ static void describe(const struct input *input, struct text *object, struct text
 		text_add_format(message, "%s%s ", message->length ? ", " : "", details[i].name);
 		add_detail(input, &details[i], message);
 	}
+	if (input->given & IN_QUOTA)
+		text_add_format(message, "%squota %" PRIu64, message->length ? ", " : "",
+				input->quota);
 }
 
 /* Of a request that could not be decoded: as it was written, if it can be told. */

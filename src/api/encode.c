@@ -290,6 +290,18 @@ void encode_driver(struct json *json, const char *key, const struct driver_repor
 	json_end(json);
 }
 
+static void add_choices(struct json *json, const char *const *choices)
+{
+	if (!choices) {
+		json_put_null(json, "choices");
+		return;
+	}
+	json_put_array(json, "choices");
+	for (; *choices; choices++)
+		json_put_string(json, NULL, *choices);
+	json_end(json);
+}
+
 void encode_setting(struct json *json, const char *key, const struct config_setting *setting)
 {
 	json_put_object(json, key);
@@ -301,6 +313,7 @@ void encode_setting(struct json *json, const char *key, const struct config_sett
 	json_put_bool(json, "restart", setting->row->restart);
 	json_put_bool(json, "pending", setting->pending);
 	json_put_string(json, "type", config_type_names[setting->row->type]);
+	add_choices(json, setting->row->choices);
 	json_put_string(json, "description", setting->row->description);
 	json_end(json);
 }

@@ -45,19 +45,24 @@ static int note_segment(void *arg, const char *name, unsigned char type, uint64_
 	return 0;
 }
 
-int segments_find(struct audit *audit, struct fl_error *err)
+static int open_directory(struct audit *audit, int *ret, struct fl_error *err)
 {
 	own_fd int directory = -1;
+	struct audit found = { .first = 0 };
 
-	if (audit->directory >= 0)
-		return 0;
-	audit->first = audit->last = 0;
 	if (fsat_mkdir(audit->state, DIRECTORY, 0700, err) < 0 ||
 	    fsat_open_dir(audit->state, DIRECTORY, &directory, err) < 0 ||
-	    fsat_each(directory, note_segment, audit, err) < 0)
+	    fsat_each(directory, note_segment, &found, err) < 0)
 		return fl_wrap(err, "opening the audit log");
-	audit->directory = take_fd(directory);
+	audit->first = found.first;
+	audit->last = found.last;
+	*ret = take_fd(directory);
 	return 0;
+}
+
+int segments_find(struct audit *audit, struct fl_error *err)
+{
+	return audit->directory >= 0 ? 0 : open_directory(audit, &audit->directory, err);
 }
 
 int segment_read(struct audit *audit, int directory, unsigned segment, struct text *ret,
@@ -230,16 +235,24 @@ static int open_log(struct audit *audit, struct fl_error *err)
 	return fl_failed(err);
 }
 
-/* Has the file that is open still its name? */
-static bool is_in_place(const struct audit *audit)
+/* Has what is open as `fd` still its name? */
+static bool is_in_place(int fd, int directory, const char *name)
 {
-	char name[SEGMENT_NAME];
 	struct stat open, named;
 	struct fl_error unused;
 
-	return fstat(audit->fd, &open) == 0 &&
-	       fsat_stat(audit->directory, segment_name(audit->last, name), &named, &unused) == 0 &&
+	return fstat(fd, &open) == 0 && fsat_stat(directory, name, &named, &unused) == 0 &&
 	       open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+/* `what` is not what it was. */
+static int note_replaced(struct audit *audit, const char *what, struct fl_error *err)
+{
+	char message[80];
+
+	log_error("somebody removed or replaced a part of the audit log", "name=\"%s\"", what);
+	snprintf(message, sizeof(message), "somebody removed or replaced %s", what);
+	return note_damage(audit, message, err);
 }
 
 /*
@@ -248,11 +261,10 @@ static bool is_in_place(const struct audit *audit)
  * one is gone on with, and with the chain as this process knows it: so
  * audit_verify() finds what is different or missing there.
  */
-static int follow_name(struct audit *audit, struct fl_error *err)
+static int follow_name(struct audit *audit, const char *what, struct fl_error *err)
 {
 	own_text struct text text = { 0 };
 	own_fd int fd = -1;
-	char message[80], name[SEGMENT_NAME];
 
 	if (open_segment(audit, audit->last, O_CREAT, &fd, err) < 0 ||
 	    segment_read(audit, audit->directory, audit->last, &text, err) < 0)
@@ -260,19 +272,35 @@ static int follow_name(struct audit *audit, struct fl_error *err)
 	own_fdp(&audit->fd);
 	audit->fd = take_fd(fd);
 	audit->size = whole_lines(&text);
-	segment_name(audit->last, name);
-	log_error("somebody removed or replaced the audit log's file", "file=%s", name);
-	snprintf(message, sizeof(message), "somebody removed or replaced %s", name);
-	return note_damage(audit, message, err);
+	return note_replaced(audit, what, err);
+}
+
+/* The same of the directory.  Its descriptor keeps its number, as somebody may be reading there. */
+static int follow_directory(struct audit *audit, struct fl_error *err)
+{
+	own_fd int directory = -1;
+
+	if (open_directory(audit, &directory, err) < 0)
+		return fl_failed(err);
+	if (dup3(directory, audit->directory, O_CLOEXEC) < 0)
+		return fl_fail_errno(err, "opening the audit log");
+	if (!audit->last)
+		audit->first = audit->last = 1;
+	return follow_name(audit, "the directory " DIRECTORY, err);
 }
 
 /* To be ready for a record. */
 static int prepare(struct audit *audit, struct fl_error *err)
 {
+	char name[SEGMENT_NAME];
+
 	if (audit->fd < 0)
 		return open_log(audit, err);
-	if (!is_in_place(audit))
-		return follow_name(audit, err);
+	if (!is_in_place(audit->directory, audit->state, DIRECTORY))
+		return follow_directory(audit, err);
+	segment_name(audit->last, name);
+	if (!is_in_place(audit->fd, audit->directory, name))
+		return follow_name(audit, name, err);
 	return audit->torn ? cut_back(audit, err) : 0;
 }
 

@@ -21,7 +21,7 @@
  *	time      when it was written: RFC 3339 UTC, nanoseconds
  *	uid, pid  of who asked, as the kernel told; null: it did not
  *	request   as in X-Request-Id and the daemon's log; null: no request
- *	verb      as the command is called; "audit": the log about itself
+ *	verb      what was asked of the daemon; "audit": the log about itself
  *	object    the reference or name that was given, or null
  *	outcome   "done", or the code of the error (base/error.h)
  *	message   details, or the error's text, or null

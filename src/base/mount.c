@@ -93,7 +93,7 @@ int mount_detached(const char *type, const char *source, const struct mount_opti
 	return 0;
 }
 
-static int restrict_mount(int mount, unsigned long long more)
+static int restrict_mounts(int mount, unsigned flags, unsigned long long more)
 {
 	struct mount_attr attr = {
 		.attr_set = ATTRIBUTES | more,
@@ -101,7 +101,23 @@ static int restrict_mount(int mount, unsigned long long more)
 		.propagation = MS_PRIVATE,
 	};
 
-	return mount_setattr(mount, "", AT_EMPTY_PATH, &attr, sizeof(attr));
+	return mount_setattr(mount, "", AT_EMPTY_PATH | flags, &attr, sizeof(attr));
+}
+
+static int restrict_mount(int mount, unsigned long long more)
+{
+	return restrict_mounts(mount, 0, more);
+}
+
+int mount_clone_read_only(int dir, int *ret_fd, struct fl_error *err)
+{
+	own_fd int fd = open_tree(
+		dir, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+
+	if (fd < 0 || restrict_mounts(fd, AT_RECURSIVE, MOUNT_ATTR_RDONLY) < 0)
+		return fl_fail_errno(err, "cannot mount a directory to read it");
+	*ret_fd = take_fd(fd);
+	return 0;
 }
 
 int mount_clone_detached(int dir, int *ret_fd, struct fl_error *err)

@@ -33,6 +33,9 @@ must_check int mount_detached(const char *type, const char *source,
 /* The directory `dir` as a mount of its own in the same way: attached to nothing, noatime. */
 must_check int mount_clone_detached(int dir, int *ret_fd, struct fl_error *err);
 
+/* The same with what is mounted within, and nothing in it can be changed through it. */
+must_check int mount_clone_read_only(int dir, int *ret_fd, struct fl_error *err);
+
 /* Changes options ("ro", "rw" among them) of the file system that `dir` lies on, for all its
  * mounts. */
 must_check int mount_reconfigure(int dir, const struct mount_option *options, size_t count,

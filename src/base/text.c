@@ -5,6 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+void (*text_no_memory)(void);
+
+static _Noreturn void no_memory(void)
+{
+	if (text_no_memory)
+		text_no_memory();
+	abort();
+}
+
 void text_done(struct text *text)
 {
 	free(text->bytes);
@@ -86,7 +95,7 @@ char *xstrdup(const char *string)
 	char *copy = strdup(string);
 
 	if (!copy)
-		abort();
+		no_memory();
 	return copy;
 }
 
@@ -95,7 +104,7 @@ void *xcalloc(size_t count, size_t size)
 	void *p = calloc(count, size);
 
 	if (!p && count && size)
-		abort();
+		no_memory();
 	return p;
 }
 
@@ -104,7 +113,7 @@ void *xrealloc(void *p, size_t count, size_t size)
 	void *q = reallocarray(p, count, size);
 
 	if (!q && count && size)
-		abort();
+		no_memory();
 	return q;
 }
 

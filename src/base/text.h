@@ -35,7 +35,9 @@ const char *text_get(const struct text *text);
 /* Hands over the string (heap, never NULL) and leaves the text empty. */
 char *text_take(struct text *text);
 
-/* strdup and calloc that abort instead of failing. */
+/* strdup and calloc that abort instead of failing; before that they call what is set here, if any.
+ */
+extern void (*text_no_memory)(void);
 char *xstrdup(const char *string);
 void *xcalloc(size_t count, size_t size) __attribute__((alloc_size(1, 2), malloc));
 void *xrealloc(void *p, size_t count, size_t size) must_check;

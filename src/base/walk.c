@@ -192,6 +192,18 @@ static void finish(struct crew *crew, struct walk_node *node)
 
 /* --- one directory ---------------------------------------------------------------- */
 
+/* One that is a copy under way has all that was entered; one of its own may lack it. */
+static int open_twin(const struct walk *walk, const struct walk_node *node, int *ret_fd,
+		     struct fl_error *err)
+{
+	if (walk->twin < 0 || walk_open(walk->twin, node, ret_fd, err) == 0)
+		return 0;
+	if (walk->apart && walk_is_gone(err))
+		return 0;
+	err->code = err->code == FL_NOT_FOUND ? FL_CORRUPT : err->code;
+	return fl_failed(err);
+}
+
 static int open_visit(const struct walk *walk, struct walk_node *node, struct visit *ret,
 		      struct fl_error *err)
 {
@@ -199,9 +211,8 @@ static int open_visit(const struct walk *walk, struct walk_node *node, struct vi
 
 	if (walk_open(walk->root, node, &visit.dir, err) < 0)
 		return fl_failed(err);
-	if (walk->twin >= 0 && walk_open(walk->twin, node, &visit.twin, err) < 0) {
+	if (open_twin(walk, node, &visit.twin, err) < 0) {
 		own_fdp(&visit.dir);
-		err->code = err->code == FL_NOT_FOUND ? FL_CORRUPT : err->code; /* it is ours */
 		return fl_failed(err);
 	}
 	*ret = visit;

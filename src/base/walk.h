@@ -37,10 +37,12 @@ struct visit {
 };
 
 struct walk {
-	int root;  /* borrowed */
-	int twin;  /* borrowed; -1: none */
-	bool live; /* others change the tree meanwhile: what is gone when its turn comes is passed
-		      over */
+	int root;   /* borrowed */
+	int twin;   /* borrowed; -1: none */
+	bool apart; /* the twin is a tree of its own: where it has no such directory visit.twin is
+		       -1 */
+	bool live;  /* others change the tree meanwhile: what is gone when its turn comes is passed
+		       over */
 	int (*enter)(void *arg, const struct visit *visit, struct fl_error *err);
 	/* A directory was found in `visit`; it will be entered later. */
 	int (*found)(void *arg, const struct visit *visit, const char *name, struct fl_error *err);

@@ -110,32 +110,62 @@ static const char *skip_options(int argc, char **argv, int *at)
 	return NULL;
 }
 
-/* The command nearest to what was typed, if it is near enough to be meant. */
+static size_t distance_to(const char *typed, const struct command *command)
+{
+	const char *second = strchr(command->name, ' ');
+	size_t whole = text_distance(typed, command->name);
+	size_t alone = second ? text_distance(typed, second + 1) : SIZE_MAX;
+
+	return alone < whole ? alone + 1 : whole;
+}
+
+/* The command nearest to what was typed, if no more than a third of that is different. */
 static const char *nearest_command(const char *typed)
 {
-	size_t best = strlen(typed) / 3 + 2;
+	size_t best = strlen(typed) / 3 + 1;
 	const char *name = NULL;
 
 	for (const struct command *c = commands; c->name; c++) {
-		const char *second = strchr(c->name, ' ');
-		size_t d = text_distance(typed, c->name);
-		size_t alone = second ? text_distance(typed, second + 1) + 1 : SIZE_MAX;
+		size_t distance = distance_to(typed, c);
 
-		if (alone < d)
-			d = alone;
-		if (d < best && c->group) {
-			best = d;
+		if (distance < best && c->group) {
+			best = distance;
 			name = c->name;
 		}
 	}
 	return name;
 }
 
+/* What people know from elsewhere, and what it is here. */
+static const struct foreign {
+	const char *word, *here;
+} foreign[] = {
+	{ "checkout", "'flocker rollback' goes back; 'flocker mount' shows a snapshot" },
+	{ "clone", "'flocker branch' makes a branch, 'flocker create --from' a volume" },
+	{ "commit", "that is 'flocker snapshot' here" },
+	{ "delete", "that is 'flocker destroy' here" },
+	{ "ls", "that is 'flocker list' here" },
+	{ "mv", "that is 'flocker rename' here" },
+	{ "remove", "that is 'flocker destroy' here" },
+	{ "reset", "that is 'flocker rollback' here" },
+	{ "restore", "'flocker rollback' goes back to a snapshot; 'flocker stash restore' and "
+		     "'flocker trash restore' bring back what was put aside" },
+	{ "revert", "that is 'flocker rollback' here" },
+	{ "rm", "that is 'flocker destroy' here" },
+	{ "snapshots", "that is 'flocker log' here" },
+	{ "status", "that is 'flocker list', or 'flocker show' of one, here" },
+	{ "undo", "that is 'flocker rollback' here; of a rollback 'flocker stash restore'" },
+	{ "volumes", "that is 'flocker list' here" },
+};
+
 static int fail_unknown(const char *typed, struct fl_error *err)
 {
 	const char *near = nearest_command(typed);
 
 	fl_fail(err, FL_INVALID, "there is no command '%.60s'", typed);
+	for (size_t i = 0; i < array_size(foreign); i++)
+		if (strcmp(foreign[i].word, typed) == 0)
+			return fl_hint(err, "%s", foreign[i].here);
 	if (near)
 		return fl_hint(err, "did you mean 'flocker %s'?", near);
 	return fl_hint(err, "'flocker help' shows all commands");
@@ -155,36 +185,35 @@ static int fail_family(const char *word, struct fl_error *err)
 }
 
 /* Finds the command, or the family of a word that stands alone, and how many words it took. */
-static int find_command(int argc, char **argv, const struct command **ret, const char **ret_family,
-			size_t *ret_words, struct fl_error *err)
+static int find_command(int argc, char **argv, struct invocation *in, size_t *ret_words,
+			struct fl_error *err)
 {
 	int at = 1;
 	const char *first = skip_options(argc, argv, &at);
 	const char *second;
 	char pair[2 * WORD_TEXT];
 
-	*ret = NULL;
-	*ret_family = NULL;
 	*ret_words = 0;
 	if (!first)
 		return 0;
 	if (command_is_family(first)) {
 		second = skip_options(argc, argv, &at);
 		snprintf(pair, sizeof(pair), "%.60s %.60s", first, second ? second : "");
-		*ret = command_find(pair);
+		in->command = command_find(pair);
 		*ret_words = 2;
-		if (*ret)
+		if (in->command)
 			return 0;
 		if (second && !command_find(first))
 			return fail_unknown(pair, err);
 	}
-	*ret = command_find(first);
+	in->command = command_find(first);
 	*ret_words = 1;
-	if (!*ret && command_is_family(first)) {
-		*ret_family = first;
+	if (in->command)
 		return 0;
-	}
-	return *ret ? 0 : fail_unknown(first, err);
+	if (!command_is_family(first))
+		return fail_unknown(first, err);
+	in->family = first;
+	return 0;
 }
 
 /* --- the second reading: everything ------------------------------------------ */
@@ -313,7 +342,7 @@ int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--json") == 0)
 			ret->options[OPT_JSON] = "";
-	r = find_command(argc, argv, &ret->command, &ret->family, &words, err);
+	r = find_command(argc, argv, ret, &words, err);
 	if (r < 0)
 		return r;
 	return read_words(ret, argc, argv, words, err);

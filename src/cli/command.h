@@ -88,6 +88,7 @@ struct invocation {
 	const char **settings; /* heap: the values of every --set */
 	size_t setting_count;
 	struct fl_client *client; /* once something was asked */
+	bool patient;		  /* it was said that the daemon takes long */
 	bool broken;		  /* part of a JSON document was printed before it failed */
 };
 

@@ -142,6 +142,7 @@ static const struct source {
 	{ "stash/N@VOLUME", names_stashes },
 	{ "ITEM", names_trash },
 	{ "SETTING", names_settings },
+	{ "VALUE", names_setting_values },
 	{ "ID", names_operations },
 	{ "KEY", names_keys },
 	{ "KEY=VALUE", names_keys_equals },

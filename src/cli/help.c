@@ -145,38 +145,63 @@ static void print_daemon_version(struct value *daemon)
 	       field(instance, "name"), field(daemon, "host"));
 }
 
-static void print_version_json(struct value *daemon)
+static void put_written(struct body *body, const char *key, const struct value *value)
 {
-	own_body struct body *both = body_new();
 	own_text struct text written = { 0 };
 
-	if (daemon) {
+	if (value) {
 		size_t length;
-		const char *start = value_written(daemon, &length);
+		const char *start = value_written(value, &length);
 
 		text_add(&written, start, length);
 	}
-	body_string(both, "version", FLOCKER_VERSION);
-	body_raw(both, "daemon", daemon ? text_get(&written) : NULL);
-	puts(body_finish(both));
+	body_raw(body, key, value ? text_get(&written) : NULL);
+}
+
+static void print_version_json(const struct value *daemon, const struct value *health)
+{
+	own_body struct body *all = body_new();
+
+	body_string(all, "version", FLOCKER_VERSION);
+	put_written(all, "daemon", daemon);
+	put_written(all, "health", health);
+	puts(body_finish(all));
+}
+
+static void print_health(struct value *health)
+{
+	own_text struct text line = { 0 };
+
+	if (strcmp(field(health, "status"), "degraded") != 0)
+		return;
+	text_add_string(&line, "degraded: ");
+	add_clean(&line, field(health, "reason"));
+	if (*field(health, "hint")) {
+		text_add_string(&line, "\n  hint: ");
+		add_clean(&line, field(health, "hint"));
+	}
+	puts(text_get(&line));
 }
 
 /* That no daemon can be reached is part of the answer, not a failure. */
 int verb_version(struct invocation *in, struct fl_error *err)
 {
-	own_free struct value *daemon = NULL;
-	bool reached = talk(in, "GET", "/v1/version", NULL, NULL, &daemon, err) == 0;
+	own_free struct value *daemon = NULL, *health = NULL;
+	bool reached = talk(in, "GET", "/v1/version", NULL, NULL, &daemon, err) == 0 &&
+		       talk(in, "GET", "/v1/health", NULL, NULL, &health, err) == 0;
 
 	if (!reached && err->code != FL_UNREACHABLE && err->code != FL_DENIED)
 		return fl_failed(err);
 	if (option_given(in, OPT_JSON)) {
-		print_version_json(daemon);
+		print_version_json(reached ? daemon : NULL, reached ? health : NULL);
 		return 0;
 	}
 	puts("flocker " FLOCKER_VERSION);
-	if (reached)
+	if (reached) {
 		print_daemon_version(daemon);
-	else
+		print_health(health);
+	} else {
 		puts(err->text);
+	}
 	return 0;
 }

@@ -276,6 +276,28 @@ void names_settings(struct completion *c)
 		complete_offer(c, field(setting, "key"), field(setting, "description"));
 }
 
+/* Of the setting before it, if that is a choice. */
+void names_setting_values(struct completion *c)
+{
+	own_free struct value *setting = NULL;
+	struct value *choices;
+	struct fl_error unused;
+
+	if (c->typed.operand_count == 0 ||
+	    talk_send(&c->typed, "GET", fl_target("/v1/setting", "key", c->typed.operands[0], NULL),
+		      NULL, &unused) < 0 ||
+	    talk_receive(&c->typed, &setting, &unused) < 0)
+		return;
+	choices = value_get(setting, "choices");
+	value_each(choices, choice)
+	{
+		const char *word = value_string(choice);
+
+		if (word)
+			complete_offer(c, word, c->typed.operands[0]);
+	}
+}
+
 void names_operations(struct completion *c)
 {
 	own_free struct value *operations = list(c, "/v1/operations", NULL);

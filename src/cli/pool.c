@@ -137,6 +137,19 @@ static void print_pool(struct value *pool)
 	print_fact("instance", field(pool, "instance"));
 }
 
+/* The pool may be well while the daemon is not, and people look here. */
+static void print_trouble(struct value *health)
+{
+	own_text struct text line = { 0 };
+
+	if (strcmp(field(health, "status"), "degraded") != 0)
+		return;
+	text_add_format(&line, "degraded: %s", field(health, "reason"));
+	print_fact("daemon", text_get(&line));
+	if (*field(health, "hint"))
+		print_fact("hint", field(health, "hint"));
+}
+
 static int answer_pool(struct invocation *in, const char *method, const char *path,
 		       struct body *body, struct fl_error *err)
 {
@@ -180,7 +193,16 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 
 int verb_pool_show(struct invocation *in, struct fl_error *err)
 {
-	return answer_pool(in, "GET", "/v1/pool", NULL, err);
+	own_free struct value *health = NULL;
+	int r = answer_pool(in, "GET", "/v1/pool", NULL, err);
+
+	if (r < 0 || option_given(in, OPT_JSON))
+		return r;
+	r = talk(in, "GET", "/v1/health", NULL, NULL, &health, err);
+	if (r < 0)
+		return r;
+	print_trouble(health);
+	return 0;
 }
 
 static const struct column driver_columns[] = {

@@ -2,8 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+
+#define PATIENCE 5000 /* milliseconds until a terminal is told that the daemon takes long */
 
 int talk_connect(struct invocation *in, struct fl_error *err)
 {
@@ -40,10 +43,22 @@ int talk_send(struct invocation *in, const char *method, char *target, struct bo
 	return fl_client_send(in->client, method, target, body ? body_finish(body) : NULL, err);
 }
 
+/* A daemon that hangs looks like one that works: whoever sits there can decide. */
+static void tell_waiting(struct invocation *in)
+{
+	if (in->patient || !isatty(STDERR_FILENO) || fl_client_wait(in->client, PATIENCE))
+		return;
+	in->patient = true;
+	fputs("flockerd does not answer yet; still waiting (Ctrl-C ends)\n", stderr);
+}
+
 int talk_receive(struct invocation *in, struct value **ret, struct fl_error *err)
 {
 	own(fl_answer_done) struct fl_answer answer = { 0 };
-	int r = fl_client_receive(in->client, &answer, err);
+	int r;
+
+	tell_waiting(in);
+	r = fl_client_receive(in->client, &answer, err);
 
 	return r < 0 ? r : parse_answer(&answer, ret, err);
 }

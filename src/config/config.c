@@ -28,7 +28,7 @@ struct config {
 	int dir;
 	char *place;
 	pthread_mutex_t write_mutex; /* held through a change, file and hook included */
-	pthread_mutex_t mutex;	     /* of the items; never held over a wait */
+	pthread_mutex_t *mutex;	     /* of the items; never held over a wait; readers take it too */
 	struct item items[CONFIG_KEYS];
 	void (*changed)(void *arg, enum config_key key);
 	void *arg;
@@ -44,7 +44,8 @@ void config_close(struct config *config)
 		free(config->items[i].started);
 		free(config->items[i].initial);
 	}
-	pthread_mutex_destroy(&config->mutex);
+	pthread_mutex_destroy(config->mutex);
+	free(config->mutex);
 	pthread_mutex_destroy(&config->write_mutex);
 	own_fdp(&config->dir);
 	free(config->place);
@@ -84,16 +85,13 @@ static const char *counting(const struct config *config, enum config_key key)
 
 char *config_string(const struct config *config, enum config_key key)
 {
-	pthread_mutex_t *mutex;
 	char *value;
 
 	if (!config)
 		return xstrdup(config_rows[key].initial ? config_rows[key].initial : "");
-	/* A lock is no change of what the caller sees. */
-	mutex = (pthread_mutex_t *)(uintptr_t)&config->mutex;
-	pthread_mutex_lock(mutex);
+	pthread_mutex_lock(config->mutex);
 	value = xstrdup(counting(config, key));
-	pthread_mutex_unlock(mutex);
+	pthread_mutex_unlock(config->mutex);
 	return value;
 }
 
@@ -119,7 +117,7 @@ int64_t config_number(const struct config *config, enum config_key key)
 void config_get(struct config *config, enum config_key key, struct config_setting *ret)
 {
 	const struct item *item = &config->items[key];
-	own_lock(guard, &config->mutex);
+	own_lock(guard, config->mutex);
 	const char *initial = initial_of(config, key);
 	const char *value = item->set ? item->set : initial;
 
@@ -152,14 +150,17 @@ static int take_entry(struct file *file, const struct ini_entry *entry, struct f
 	char name[2 * INI_NAME];
 	enum config_key key;
 
-	if (!entry->key[0])
-		return 0;
+	int r;
+
 	snprintf(name, sizeof(name), "%s.%s", entry->section, entry->key);
-	if (config_find(name, &key, err) < 0) {
+	r = entry->key[0] ? config_find(name, &key, err) : config_find_section(entry->section, err);
+	if (r < 0) {
 		/* A file that says so is wrong; nothing was looked for. */
 		err->code = FL_INVALID;
 		return fl_wrap(err, "line %zu", entry->line);
 	}
+	if (!entry->key[0])
+		return 0;
 	if (config_check(&config_rows[key], entry->value, err) < 0)
 		return fl_wrap(err, "line %zu", entry->line);
 	file->values[key] = xstrdup(entry->value);
@@ -255,7 +256,7 @@ static int file_edit(struct file *file, enum config_key key, const char *value,
 /* Takes over what the file says.  Bits of the settings that count with another value now. */
 static uint64_t take_over(struct config *config, struct file *file)
 {
-	own_lock(guard, &config->mutex);
+	own_lock(guard, config->mutex);
 	uint64_t different = 0;
 
 	for (size_t i = 0; i < CONFIG_KEYS; i++) {
@@ -283,13 +284,27 @@ static void tell_changes(const struct config *config, enum config_key key, uint6
 	}
 }
 
+/* A change in a directory that has no longer this name would be gone at the next start. */
+static int check_directory(const struct config *config, struct fl_error *err)
+{
+	struct stat open, named;
+
+	if (fstat(config->dir, &open) < 0)
+		return fl_fail_errno(err, "cannot look at '%s'", config->place);
+	if (fsat_stat(AT_FDCWD, config->place, &named, err) == 0 && open.st_dev == named.st_dev &&
+	    open.st_ino == named.st_ino)
+		return 0;
+	fl_fail(err, FL_SYSTEM, "somebody moved or replaced the directory %s", config->place);
+	return fl_hint(err, "put it back, or restart flockerd, which then reads what is there now");
+}
+
 int config_set(struct config *config, enum config_key key, const char *value, struct fl_error *err)
 {
 	own(file_done) struct file file = { 0 };
 	own_lock(guard, &config->write_mutex);
 
 	if ((value && config_check(&config_rows[key], value, err) < 0) ||
-	    file_load(config, &file, err) < 0)
+	    check_directory(config, err) < 0 || file_load(config, &file, err) < 0)
 		return fl_failed(err);
 	if ((value || file.values[key]) &&
 	    (file_edit(&file, key, value, err) < 0 ||
@@ -315,7 +330,8 @@ int config_open(int dir, const char *place, struct config **ret, struct fl_error
 
 	config->dir = -1;
 	config->place = xstrdup(place);
-	pthread_mutex_init(&config->mutex, NULL);
+	config->mutex = xcalloc(1, sizeof(*config->mutex));
+	pthread_mutex_init(config->mutex, NULL);
 	pthread_mutex_init(&config->write_mutex, NULL);
 	if (fsat_open_dir(dir, ".", &config->dir, err) < 0 || file_load(config, &file, err) < 0)
 		return fl_failed(err);

@@ -51,6 +51,7 @@ struct config_row {
 	const char *name; /* "trash.keep": the setting `keep` in section [trash] */
 	enum config_type type;
 	bool restart;		    /* a change counts from the next start on */
+	bool secret;		    /* its value is not recorded in the audit log */
 	const char *initial;	    /* the default; NULL: config_default() says it */
 	int64_t least, most;	    /* of durations and numbers */
 	const char *bounds;	    /* the same for people: "1 to 4096" */
@@ -65,6 +66,9 @@ must_check int config_check(const struct config_row *row, const char *value, str
 
 /* The setting of that name.  FL_NOT_FOUND with the nearest name otherwise. */
 must_check int config_find(const char *name, enum config_key *ret, struct fl_error *err);
+
+/* Is there a section of that name?  FL_NOT_FOUND with the nearest otherwise. */
+must_check int config_find_section(const char *name, struct fl_error *err);
 
 struct config;
 
@@ -113,6 +117,7 @@ void config_get(struct config *config, enum config_key key, struct config_settin
  * Sets, or with `value` NULL removes.  Durable on return; a failure has changed
  * nothing.  The file is read anew before, so that what was written into it
  * meanwhile is neither lost nor overlooked: FL_INVALID if it is not good.
+ * FL_SYSTEM when the directory is no longer the one at `place`.
  */
 must_check int config_set(struct config *config, enum config_key key, const char *value,
 			  struct fl_error *err);

@@ -157,3 +157,18 @@ int config_find(const char *name, enum config_key *ret, struct fl_error *err)
 	return fl_hint(err, "did you mean '%s'? 'flocker config list' and flocker.ini(5) show all",
 		       nearest(name));
 }
+
+int config_find_section(const char *name, struct fl_error *err)
+{
+	const char *near = nearest(name);
+	char shown[NAME_SHOWN];
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < CONFIG_KEYS; i++)
+		if (strncmp(config_rows[i].name, name, length) == 0 &&
+		    config_rows[i].name[length] == '.')
+			return 0;
+	fl_fail(err, FL_NOT_FOUND, "there is no section [%s]", name_show(name, shown));
+	return fl_hint(err, "did you mean [%.*s]? flocker.ini(5) shows all",
+		       (int)strcspn(near, "."), near);
+}

@@ -107,7 +107,7 @@ enum driver_capability {
 	DRIVER_CAN_SHARE = 1 << 3, /* always: a clone shares its blocks and costs no space; without
 				      it pool_stats.share tells */
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
-	DRIVER_CAN_DIFF = 1 << 5,  /* diff: without reading both trees */
+	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
 	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
 };
 
@@ -304,11 +304,12 @@ struct driver {
 
 	/*
 	 * What differs between two snapshots (or trees in staging that
-	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  At the cost of
-	 * what differs, not of the trees.  A file that was written to is
-	 * modified, also when the same was written.  They need not be related;
-	 * of unrelated ones everything differs.  Stops at the first negative
-	 * answer of `each` and returns it.  FL_NOT_FOUND.
+	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  Where clones
+	 * share (DRIVER_CAN_SHARE) at the cost of what differs; a file that was
+	 * written to is then modified, also when the same was written.
+	 * Elsewhere by looking at all of both, and then also at heads: each file
+	 * is as it is when its turn comes.  They need not be related.  Stops at
+	 * the first negative answer of `each` and returns it.  FL_NOT_FOUND.
 	 */
 	int (*diff)(struct pool *pool, const struct tree *earlier, const struct tree *later,
 		    change_each *each, void *arg, struct fl_error *err);

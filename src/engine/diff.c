@@ -5,9 +5,60 @@
  * branch as it is at this instant, of a snapshot that may be thinned while the
  * comparison runs.  So no lock is held during it, and nobody waits for it.
  * After a crash staging is swept.
+ *
+ * Where a snapshot is a copy of everything that would cost more than the
+ * comparison: there the trees themselves are looked at, and their volumes keep
+ * their shape meanwhile.
  */
 
 #include "engine/internal.h"
+
+struct comparison {
+	struct engine *engine;
+	change_each *each;
+	void *arg;
+};
+
+static struct tree tree_of(const struct target *target)
+{
+	return target->is_snapshot ? snapshot_tree(&target->snapshot)
+				   : tree_head(&target->branch.uuid);
+}
+
+static int compare(const struct comparison *c, const struct tree trees[static 2],
+		   struct fl_error *err)
+{
+	return driver_of(c->engine)->diff(c->engine->pool, &trees[0], &trees[1], c->each, c->arg,
+					  err);
+}
+
+static int compare_in_place(const struct comparison *c, const struct ref refs[static 2],
+			    struct fl_error *err)
+{
+	own_claim struct claim claim = { 0 };
+
+	if (claim_take(c->engine, refs, 2, CLAIM_USE, &claim, err) < 0)
+		return fl_failed(err);
+	return compare(
+		c, (const struct tree[]){ tree_of(&claim.targets[0]), tree_of(&claim.targets[1]) },
+		err);
+}
+
+static int stage(struct engine *engine, const struct ref refs[static 2],
+		 const struct tree staging[static 2], struct fl_error *err)
+{
+	own_claim struct claim claim = { 0 };
+
+	if (claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < 2; i++) {
+		struct tree tree = tree_of(&claim.targets[i]);
+
+		if (driver_of(engine)->snapshot(engine->pool, &tree, &staging[i], err) < 0)
+			return fl_failed(err);
+	}
+	return 0;
+}
 
 static void forget(struct engine *engine, const struct tree *staging)
 {
@@ -18,46 +69,40 @@ static void forget(struct engine *engine, const struct tree *staging)
 			    err.text);
 }
 
-/* One moment in staging; *ret_branch is the branch that it belongs to. */
-static int take(struct engine *engine, const struct ref *ref, const struct tree *staging,
-		char ret_branch[static REF_SHORT], struct fl_error *err)
+static int compare_staged(const struct comparison *c, const struct ref refs[static 2],
+			  struct fl_error *err)
 {
-	own_claim struct claim claim = { 0 };
-	const struct target *target;
-	struct tree source;
+	const struct uuid names[] = { uuid_new(), uuid_new() };
+	const struct tree staging[] = { tree_staging(&names[0]), tree_staging(&names[1]) };
+	int r = stage(c->engine, refs, staging, err);
 
-	if (claim_take(engine, ref, 1, CLAIM_HEAD, &claim, err) < 0)
-		return fl_failed(err);
-	target = &claim.targets[0];
-	source = target->is_snapshot ? snapshot_tree(&target->snapshot)
-				     : tree_head(&target->branch.uuid);
-	snprintf(ret_branch, REF_SHORT, "%s/%s", target->volume.name, target->branch.name);
-	return driver_of(engine)->snapshot(engine->pool, &source, staging, err);
+	if (r == 0)
+		r = compare(c, staging, err);
+	forget(c->engine, &staging[0]);
+	forget(c->engine, &staging[1]);
+	return r;
 }
 
-static int compare(struct engine *engine, const struct ref *earlier, const struct ref *later,
-		   const struct tree staging[static 2], change_each *each, void *arg,
-		   struct fl_error *err)
+/* The branch that a moment belongs to. */
+static int branch_of(struct engine *engine, const struct ref *ref, struct ref *ret,
+		     struct fl_error *err)
 {
-	own_ref struct ref head = { 0 };
-	char branch[REF_SHORT], unused[REF_SHORT];
+	own_target struct target target = { 0 };
+	char text[REF_SHORT];
 
-	if (take(engine, earlier, &staging[0], branch, err) < 0)
+	if (resolve_now(engine, ref, &target, err) < 0)
 		return fl_failed(err);
-	if (!later && ref_parse(branch, &head, err) < 0)
-		return fl_failed(err);
-	if (take(engine, later ? later : &head, &staging[1], unused, err) < 0)
-		return fl_failed(err);
-	return driver_of(engine)->diff(engine->pool, &staging[0], &staging[1], each, arg, err);
+	snprintf(text, sizeof(text), "%s/%s", target.volume.name, target.branch.name);
+	return ref_parse(text, ret, err);
 }
 
 int engine_diff(struct engine *engine, const struct ref *earlier, const struct ref *later,
 		change_each *each, void *arg, struct fl_error *err)
 {
-	const struct uuid names[] = { uuid_new(), uuid_new() };
-	const struct tree staging[] = { tree_staging(&names[0]), tree_staging(&names[1]) };
+	const struct comparison comparison = { engine, each, arg };
 	own_gate struct engine *inside = NULL;
-	int r;
+	own_ref struct ref head = { 0 };
+	struct ref refs[2] = { *earlier };
 
 	if (gate_enter(engine, &inside, err) < 0 ||
 	    check_form(earlier, FORM_ANY, "diff", err) < 0 ||
@@ -66,8 +111,10 @@ int engine_diff(struct engine *engine, const struct ref *earlier, const struct r
 	if (!(driver_of(engine)->capabilities & DRIVER_CAN_DIFF))
 		return fl_fail(err, FL_UNSUPPORTED, "the driver '%s' can't compare trees",
 			       driver_of(engine)->name);
-	r = compare(engine, earlier, later, staging, each, arg, err);
-	forget(engine, &staging[0]);
-	forget(engine, &staging[1]);
-	return r;
+	if (!later && branch_of(engine, earlier, &head, err) < 0)
+		return fl_failed(err);
+	refs[1] = later ? *later : head; /* borrowed */
+	return driver_of(engine)->capabilities & DRIVER_CAN_SHARE
+		       ? compare_staged(&comparison, refs, err)
+		       : compare_in_place(&comparison, refs, err);
 }

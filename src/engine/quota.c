@@ -42,7 +42,8 @@ int quota_check_size(uint64_t quota, struct fl_error *err)
 {
 	if (quota >= MEBIBYTE && quota <= INT64_MAX)
 		return 0;
-	return fl_fail(err, FL_INVALID, "a quota of %" PRIu64 " bytes: it must be %s", quota,
+	return fl_fail(err, FL_INVALID, "a quota of %" PRIu64 " byte%s: it must be %s", quota,
+		       quota == 1 ? "" : "s",
 		       quota < MEBIBYTE ? "at least 1 MiB" : "less than 8 EiB");
 }
 

@@ -65,6 +65,16 @@ static void take_line(struct worker *worker, char *line)
 	}
 }
 
+/* It may go on writing for ever, and would wait for a reader. */
+static void stop_chatter(struct worker *worker)
+{
+	spawn_kill(&worker->child);
+	fl_fail(&worker->failure, FL_SYSTEM,
+		"flocker-tree was killed: it reported more than %d bytes that are no line",
+		LINE_LIMIT);
+	worker->told = worker->killed = true;
+}
+
 void worker_follow(struct worker *worker)
 {
 	char bytes[LINE_LIMIT];
@@ -84,6 +94,10 @@ void worker_follow(struct worker *worker)
 		}
 		length -= (size_t)(rest - bytes);
 		memmove(bytes, rest, length);
+		if (length == sizeof(bytes) - 1) {
+			stop_chatter(worker);
+			return;
+		}
 	}
 }
 
@@ -97,7 +111,7 @@ int worker_end(struct worker *worker, struct fl_error *err)
 	close(take_fd(worker->report));
 	if (operation_check(worker->running, err) < 0)
 		return fl_failed(err);
-	if (!worker->told || status != 0)
+	if (!worker->told || (status != 0 && !worker->killed))
 		return fl_fail(err, FL_SYSTEM, "flocker-tree ended before its work was done%s%d",
 			       status > 128 ? ", by signal " : ", with status ",
 			       status > 128 ? status - 128 : status);

@@ -26,7 +26,8 @@ struct worker { /* stays where it is from worker_start() to worker_end() */
 	struct running *running;
 	struct spawned child;
 	int report;
-	bool told; /* the last line came; `failure` is what it said */
+	bool told;   /* the last line came; `failure` is what it said */
+	bool killed; /* because of what it reported */
 	struct fl_error failure;
 };
 
@@ -34,7 +35,10 @@ struct worker { /* stays where it is from worker_start() to worker_end() */
 must_check int worker_start(struct engine *engine, struct running *running,
 			    const char *const arguments[], const struct spawn_fd *fds, size_t count,
 			    struct worker *ret, struct fl_error *err);
-/* Reads its report to the end, which comes when it ends.  Any thread. */
+/*
+ * Reads its report to the end, which comes when it ends; one that reports what
+ * are no lines is killed.  Any thread.
+ */
 void worker_follow(struct worker *worker);
 /* Waits for it and releases it; its outcome. */
 must_check int worker_end(struct worker *worker, struct fl_error *err);

@@ -22,13 +22,16 @@
  * connections stands still meanwhile (set_flow).
  *
  * A handler that has seen enough of a body, as of an archive that it refuses,
- * returns, and the next write to the pipe fails; or, where the client pauses,
- * the socket's reading side is shut down (body_refused) and so the library's
- * wait for more ends.  The library can't answer in the middle of a body.  To
- * read the rest, which may be gigabytes, only to say no would be no service; so
- * the answer is written to the socket here, with "Connection: close", and the
- * connection ended.  A unix socket keeps what was sent readable for the client
- * after that.
+ * returns.  The library can't answer in the middle of a body, and to read the
+ * rest, which may be gigabytes, only to say no would be no service.  So the
+ * answer is written to the socket here, with "Connection: close" and the end of
+ * what is sent, by the handler's thread (body_refused).  The connection ends
+ * when its thread notices: the next write to the pipe fails; or, where the
+ * client pauses, the socket's reading side is shut down after a while and so the
+ * library's wait for more ends.  Until then, and for a while after it, the
+ * client can go on sending: many only look for an answer while their sends
+ * succeed.  Whoever sends longer is cut off, and finds the answer readable even
+ * then, as a unix socket keeps it.
  */
 
 #include "http/server.h"
@@ -42,6 +45,7 @@
 
 #include "base/log.h"
 #include "http/door.h"
+#include "http/early.h"
 #include "http/upload.h"
 
 /* The handlers' frames are small and bodies are on the heap; only touched pages count as resident.
@@ -56,6 +60,7 @@ struct http_server {
 	struct http_options options;
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
+	pthread_cond_t flowed;	/* the flow of an exchange is another; by the monotonic clock */
 	struct exchange *first; /* of the list; under mutex */
 	bool stopping;		/* under mutex */
 };
@@ -68,7 +73,7 @@ struct exchange {
 	struct MHD_Connection *connection;
 	int fd;		/* of the connection */
 	enum flow flow; /* what a stop has to end; set by its thread, under the server's mutex */
-	bool refused;	/* under the server's mutex: no more is read from the connection */
+	bool answered;	/* by the handler's thread, to which it belongs until that is joined */
 	bool cut;	/* under the server's mutex: what flows out has to end */
 	bool sent;	/* all of the answer was handed to the socket */
 	struct text body;
@@ -177,19 +182,9 @@ static void set_flow(struct exchange *exchange, enum flow flow)
 	set_timeout(exchange, flow == FLOW_NONE ? server->options.timeout_seconds : 0);
 	own_lock(guard, &server->mutex);
 	exchange->flow = flow;
+	pthread_cond_broadcast(&server->flowed);
 	if (server->stopping || (exchange->cut && flow == FLOW_OUT))
 		end_flow(exchange);
-}
-
-/* On the handler's thread, when it has returned: nobody reads what may still come of its body. */
-static void body_refused(struct exchange *exchange)
-{
-	own_lock(guard, &exchange->server->mutex);
-
-	if (exchange->flow != FLOW_IN)
-		return;
-	exchange->refused = true;
-	end_flow(exchange);
 }
 
 void http_cut(struct exchange *exchange)
@@ -339,8 +334,6 @@ static enum MHD_Result send_response(struct exchange *exchange, struct http_resp
 	out = make_response(exchange, response);
 	if (!out)
 		return MHD_NO;
-	if (exchange->refused) /* the body had come all the same; what follows it can't be read */
-		MHD_add_response_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (head.type)
 		MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, head.type);
 	for (size_t i = 0; i < head.header_count; i++)
@@ -350,44 +343,52 @@ static enum MHD_Result send_response(struct exchange *exchange, struct http_resp
 	return result;
 }
 
-/* As much as the client takes; it is cut off after this anyway. */
-static void send_bytes(const struct exchange *exchange, const char *bytes, size_t length)
+/* The connection's thread gets EARLY_LINGER to notice by itself; then its wait is ended. */
+static void end_body(struct exchange *exchange)
 {
-	struct pollfd fd = { .fd = exchange->fd, .events = POLLOUT };
-	int timeout = (int)exchange->server->options.timeout_seconds * 1000;
+	struct http_server *server = exchange->server;
+	struct timespec until;
+	own_lock(guard, &server->mutex);
 
-	while (length > 0) {
-		ssize_t n = send(exchange->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += EARLY_LINGER;
+	while (exchange->flow == FLOW_IN)
+		if (pthread_cond_timedwait(&server->flowed, &server->mutex, &until) == ETIMEDOUT) {
+			end_flow(exchange);
 			return;
-		if (n < 0 && errno == EAGAIN && poll(&fd, 1, timeout) == 0)
-			return;
-		if (n > 0) {
-			bytes += n;
-			length -= (size_t)n;
 		}
-	}
+}
+
+static bool is_arriving(struct exchange *exchange)
+{
+	own_lock(guard, &exchange->server->mutex);
+
+	return exchange->flow == FLOW_IN;
+}
+
+/*
+ * On the handler's thread, when it has returned: nobody reads what may still come
+ * of its body.  The exchange stays, as its end waits for this thread.
+ */
+static void body_refused(struct exchange *exchange, struct http_response *response)
+{
+	if (!is_arriving(exchange))
+		return;
+	exchange->answered = true;
+	early_send(exchange->fd, response, exchange->server->options.timeout_seconds);
+	end_body(exchange);
 }
 
 /* See the top.  The library is told to end the connection. */
 static enum MHD_Result answer_early(struct exchange *exchange)
 {
-	struct http_response *response = upload_answer(exchange->upload);
-	own_text struct text out = { 0 };
+	struct http_response *response;
 
-	text_add_format(&out, "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
-			response->status, MHD_get_reason_phrase_for(response->status),
-			response->body.length);
-	if (response->type)
-		text_add_format(&out, "Content-Type: %s\r\n", response->type);
-	for (size_t i = 0; i < response->header_count; i++)
-		text_add_format(&out, "%s: %s\r\n", response->headers[i].name,
-				response->headers[i].value);
-	text_add_string(&out, "\r\n");
-	text_add(&out, text_get(&response->body), response->body.length);
-	send_bytes(exchange, out.bytes, out.length);
 	set_flow(exchange, FLOW_NONE);
+	response = upload_answer(exchange->upload);
+	if (!exchange->answered)
+		early_send(exchange->fd, response, exchange->server->options.timeout_seconds);
+	early_drain(exchange->fd);
 	return MHD_NO;
 }
 
@@ -424,11 +425,14 @@ static enum MHD_Result answer(struct exchange *exchange, struct http_request *re
 {
 	const struct http_options *options = &exchange->server->options;
 	own(http_response_done) struct http_response response = { 0 };
+	struct http_response *streamed;
 
 	if (exchange->upload) {
 		set_flow(exchange, FLOW_NONE);
 		upload_end(exchange->upload, true);
-		return send_response(exchange, upload_answer(exchange->upload));
+		streamed = upload_answer(exchange->upload);
+		/* It had come all the same. */
+		return exchange->answered ? MHD_NO : send_response(exchange, streamed);
 	}
 	request_fill(exchange, request);
 	options->handle(options->arg, request, &response);
@@ -520,6 +524,7 @@ static int start(struct http_server *server, struct fl_error *err)
 static void server_free(struct http_server *server)
 {
 	door_free(server->door);
+	pthread_cond_destroy(&server->flowed);
 	pthread_cond_destroy(&server->idle);
 	pthread_mutex_destroy(&server->mutex);
 	free(server);
@@ -529,11 +534,16 @@ int http_server_open(const struct http_options *options, struct http_server **re
 		     struct fl_error *err)
 {
 	struct http_server *server = xcalloc(1, sizeof(*server));
+	pthread_condattr_t monotonic;
 	int r;
 
 	server->options = *options;
 	pthread_mutex_init(&server->mutex, NULL);
 	pthread_cond_init(&server->idle, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&server->flowed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	server->door = door_new(options->connections, take_connection, server);
 	r = start(server, err);
 	if (r < 0) {

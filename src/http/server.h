@@ -113,7 +113,8 @@ struct http_options {
 	 * Asked when a request's head is there: is its body to be a stream?  The
 	 * handler is then called at once, on a thread of its own, and reads while
 	 * the body arrives.  If it returns before the end of the body, its answer
-	 * is sent at once, also to a client that pauses, and the connection closed.
+	 * is sent at once, also to a client that pauses, and the connection closed
+	 * soon, so that one which still sends comes to read it.
 	 * NULL: never.
 	 */
 	bool (*streams)(void *arg, const struct http_request *head);

@@ -11,7 +11,7 @@ struct upload {
 	const struct http_options *options; /* the server's */
 	struct http_request request;
 	struct http_response response; /* the handler's thread's until it is joined */
-	void (*returned)(struct exchange *exchange);
+	void (*returned)(struct exchange *exchange, struct http_response *response);
 	pthread_t thread;
 	bool joined;
 	int write_fd;
@@ -25,7 +25,7 @@ static void *run(void *arg)
 
 	upload->options->handle(upload->options->arg, &upload->request, &upload->response);
 	close(upload->request.body_fd);
-	upload->returned(upload->request.exchange);
+	upload->returned(upload->request.exchange, &upload->response);
 	return NULL;
 }
 
@@ -40,8 +40,8 @@ static void block_sigpipe(void)
 }
 
 int upload_start(const struct http_options *options, const struct http_request *request,
-		 void (*returned)(struct exchange *exchange), struct upload **ret,
-		 struct fl_error *err)
+		 void (*returned)(struct exchange *exchange, struct http_response *response),
+		 struct upload **ret, struct fl_error *err)
 {
 	own_free struct upload *upload = xcalloc(1, sizeof(*upload));
 	int ends[2], sys;

@@ -13,11 +13,12 @@
 /*
  * Starts the handler.  What `request` borrows must stay valid until
  * upload_answer() or upload_free().  When the handler has returned its thread
- * calls `returned` with the request's exchange.
+ * calls `returned` with the request's exchange and the answer.
  */
 must_check int upload_start(const struct http_options *options, const struct http_request *request,
-			    void (*returned)(struct exchange *exchange), struct upload **ret,
-			    struct fl_error *err);
+			    void (*returned)(struct exchange *exchange,
+					     struct http_response *response),
+			    struct upload **ret, struct fl_error *err);
 
 /* False: the handler has returned and takes no more. */
 must_check bool upload_write(struct upload *upload, const char *bytes, size_t length);

@@ -194,6 +194,11 @@ static int take_answer(struct fl_client *client, struct http_answer *answer, str
 	return 0;
 }
 
+bool fl_client_wait(const struct fl_client *client, int milliseconds)
+{
+	return http_is_answered(&client->http, milliseconds);
+}
+
 int fl_client_receive(struct fl_client *client, struct fl_answer *ret, struct fl_error *err)
 {
 	struct http_answer answer = { 0 };

@@ -78,6 +78,13 @@ __attribute__((warn_unused_result)) int fl_client_receive(struct fl_client *clie
 							  struct fl_error *err);
 
 /*
+ * Has the daemon begun to answer what was sent?  Waits for it up to
+ * `milliseconds`; true also where waiting has no use, as the connection is gone.
+ * Since 0.2.
+ */
+bool fl_client_wait(const struct fl_client *client, int milliseconds);
+
+/*
  * A body of any length, which is not held in memory: where it is read from, or
  * written to.  The descriptor is borrowed and used from where it stands.
  */

@@ -87,6 +87,13 @@ bool http_is_stale(const struct http *http)
 	return http->fd < 0 || http->spent || poll(&poll_fd, 1, 0) != 0;
 }
 
+bool http_is_answered(const struct http *http, int milliseconds)
+{
+	struct pollfd poll_fd = { .fd = http->fd, .events = POLLIN };
+
+	return http->fd < 0 || http->start < http->end || poll(&poll_fd, 1, milliseconds) != 0;
+}
+
 static int send_all(int fd, struct iovec *parts, size_t count, struct fl_error *err)
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };

@@ -40,6 +40,9 @@ bool http_is_stale(const struct http *http);
 must_check int http_send(struct http *http, const char *method, const char *target,
 			 const char *body, struct fl_error *err);
 
+/* Waits until its answer begins, or the connection ends; false: not within `milliseconds`. */
+bool http_is_answered(const struct http *http, int milliseconds);
+
 /* Reads its answer, up to `limit` bytes of body.  After an error the connection is closed. */
 must_check int http_receive(struct http *http, size_t limit, struct http_answer *ret,
 			    struct fl_error *err);

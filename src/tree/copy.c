@@ -21,7 +21,6 @@
  * time one level deeper: a directory that holds the pool is refused.
  */
 
-#define SOURCE_FD 5
 #define PIECE (off_t)(16 << 20)
 
 struct copy {
@@ -65,6 +64,25 @@ static ssize_t copy_piece(int from, int to, off_t at, size_t length)
 	return copy_by_hand(from, to, at, length);
 }
 
+static int changed(struct fl_error *err)
+{
+	fl_fail(err, FL_BUSY, "it became shorter or was changed while it was read");
+	return fl_hint(err, "stop what writes to the directory, or copy a snapshot of it");
+}
+
+/* A file that was cut looks as if it ended in a hole, even if it has grown again since. */
+static int check_hole(const struct walk_entry *entry, struct fl_error *err)
+{
+	struct stat now;
+
+	if (fstat(entry->fd, &now) < 0)
+		return fl_fail_errno(err, "cannot look at it again");
+	if (now.st_size < entry->st.st_size || now.st_ctim.tv_sec != entry->st.st_ctim.tv_sec ||
+	    now.st_ctim.tv_nsec != entry->st.st_ctim.tv_nsec)
+		return changed(err);
+	return 0;
+}
+
 static int copy_range(struct copy *copy, int from, int to, off_t at, off_t end,
 		      struct fl_error *err)
 {
@@ -75,7 +93,7 @@ static int copy_range(struct copy *copy, int from, int to, off_t at, off_t end,
 		if (n < 0)
 			return fl_fail_errno(err, "cannot copy its contents");
 		if (n == 0)
-			break; /* it became shorter */
+			return changed(err);
 		report_bytes(copy->report, (uint64_t)n);
 		at += n;
 	}
@@ -96,7 +114,7 @@ static int copy_contents(struct copy *copy, const struct walk_entry *entry, int 
 		if (copy_range(copy, entry->fd, to, at, end, err) < 0)
 			return fl_failed(err);
 	}
-	if (rc < 0)
+	if (rc < 0 || (at < entry->st.st_size && check_hole(entry, err) < 0))
 		return fl_failed(err);
 	if (ftruncate(to, entry->st.st_size) < 0)
 		return fl_fail_errno(err, "cannot set its size");
@@ -206,5 +224,5 @@ int tree_copy(const struct options *options, struct report *report, struct fl_er
 	places_init(&copy.places);
 	if (fstat(PLACE_ROOT_FD, &copy.root) < 0)
 		return fl_fail_errno(err, "cannot look at the root of the tree");
-	return walk(SOURCE_FD, &verbs, &copy, err);
+	return walk(TREE_SOURCE_FD, &verbs, &copy, err);
 }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /*
  * A tar archive ends with blocks of zeros, and a reader of libarchive's takes
  * the end of its input between two entries for the end of the archive as well:
@@ -16,9 +18,13 @@
  * Then the rest is read, so that a checksum at the end of a compressed stream
  * is looked at and the sender can send to its end.  The rest has to be zeros:
  * two archives one after the other would otherwise lose the second.
+ *
+ * The last pieces that the second reader was given are kept, so that its entry's
+ * headers can be looked at where it has read them wrongly (times.c).
  */
 
 #define BLOCK (64 * 1024)
+#define BLOCKS 40 /* kept: more than the headers that libarchive takes fill with one long one */
 #define TAR_BLOCK 512
 #define WRONG_FORMAT EILSEQ /* what libarchive says of bytes in no format that it knows */
 
@@ -53,16 +59,33 @@ static void note(struct input *input, const char *bytes, size_t length)
 	input->given += length;
 }
 
+/* Its place is known by where it lies in the archive: all pieces but the last are whole. */
+static char *place_of(const struct input *input, uint64_t offset)
+{
+	return input->kept + offset / BLOCK % BLOCKS * BLOCK + offset % BLOCK;
+}
+
+static ssize_t fill(struct archive *bytes, char *buffer)
+{
+	ssize_t length = 0, n;
+
+	do {
+		n = archive_read_data(bytes, buffer + length, (size_t)(BLOCK - length));
+		length += n > 0 ? n : 0;
+	} while (n > 0 && length < BLOCK);
+	return n < 0 ? n : length;
+}
+
 static ssize_t pull(struct archive *tar, void *arg, const void **ret)
 {
 	struct input *input = arg;
-	static char buffer[BLOCK];
+	char *buffer = place_of(input, input->given);
 	ssize_t n;
 
 	*ret = buffer;
 	if (input->ended)
 		return 0;
-	n = archive_read_data(input->bytes, buffer, sizeof(buffer));
+	n = fill(input->bytes, buffer);
 	if (n < 0) {
 		input->broken = true;
 		archive_set_error(tar, archive_errno(input->bytes), "%s", reason_of(input->bytes));
@@ -118,7 +141,7 @@ int input_open(struct input *input, int fd, struct fl_error *err)
 {
 	struct archive *a;
 
-	*input = (struct input){ 0 };
+	*input = (struct input){ .kept = xcalloc(BLOCKS, BLOCK) };
 	if (open_bytes(input, fd, err) < 0)
 		return fl_failed(err);
 	a = input->tar = archive_read_new();
@@ -134,6 +157,7 @@ void input_done(struct input *input)
 {
 	archive_read_free(input->tar);
 	archive_read_free(input->bytes);
+	free(input->kept);
 	*input = (struct input){ 0 };
 }
 
@@ -188,6 +212,26 @@ int input_next(struct input *input, struct archive_entry **ret, struct fl_error 
 	if (rc == ARCHIVE_OK || (rc == ARCHIVE_WARN && harmless(input->tar)))
 		return 0;
 	return fail(input, err);
+}
+
+bool input_header(const struct input *input, uint64_t at, void *ret, size_t size)
+{
+	uint64_t from = (uint64_t)archive_read_header_position(input->tar) + at;
+	uint64_t last = input->given - (input->given > 0); /* the piece it is in is the newest */
+	char *to = ret;
+
+	if (from + size > input->given || last / BLOCK - from / BLOCK >= BLOCKS)
+		return false;
+	while (size > 0) {
+		size_t n = BLOCK - from % BLOCK;
+
+		n = n < size ? n : size;
+		memcpy(to, place_of(input, from), n);
+		to += n;
+		from += n;
+		size -= n;
+	}
+	return true;
 }
 
 int input_data(struct input *input, const void **ret, size_t *ret_size, int64_t *ret_offset,

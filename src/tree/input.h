@@ -16,6 +16,7 @@
 struct input {
 	struct archive *bytes; /* takes the compression off */
 	struct archive *tar;   /* reads what the first gives */
+	char *kept;	       /* the last of what the second was given (input.c) */
 	uint64_t given;	       /* bytes that the second was given */
 	uint64_t filled;       /* end of the last of them that was not zero */
 	bool ended;	       /* the first has no more */
@@ -36,6 +37,12 @@ uint64_t input_read(const struct input *input);
  * FL_CORRUPT; what is no tar archive is FL_INVALID.
  */
 must_check int input_next(struct input *input, struct archive_entry **ret, struct fl_error *err);
+
+/*
+ * `size` bytes of the archive, decompressed, from `at` bytes behind the start of
+ * the headers of that entry.  False: they came too long ago, or did not come.
+ */
+must_check bool input_header(const struct input *input, uint64_t at, void *ret, size_t size);
 
 /* The next piece of the entry's contents: 1, or 0 at their end.  What is between pieces is a hole.
  */

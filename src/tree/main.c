@@ -18,15 +18,32 @@
 #include "tree/sandbox.h"
 #include "tree/verbs.h"
 
+/*
+ * An archive has no reason to take much, and may be made to take all.  A tree is
+ * trusted that far: it takes what its files of several names take (links.h),
+ * about 150 bytes for each of which some names were not met yet.
+ */
+#define ARCHIVE_MEMORY (UINT64_C(256) << 20)
+#define TREE_MEMORY (UINT64_C(2) << 30)
+#define TOO_MANY                                                                      \
+	"it takes more than 2 GiB of memory: too many files have a second name that " \
+	"lies far away from the first"
+
 static const struct verb {
 	const char *name;
 	int (*run)(const struct options *options, struct report *report, struct fl_error *err);
 	bool writes;
 	int highest; /* descriptor that it uses */
+	uint64_t memory;
+	const char *no_memory, *hint;
 } verbs[] = {
-	{ "pack", tree_pack, false, REPORT_FD },
-	{ "unpack", tree_unpack, true, REPORT_FD },
-	{ "copy", tree_copy, true, 5 },
+	{ "pack", tree_pack, false, REPORT_FD, TREE_MEMORY, TOO_MANY,
+	  "pack the parts of it alone, with tar, where it is mounted" },
+	{ "unpack", tree_unpack, true, REPORT_FD, ARCHIVE_MEMORY,
+	  "the archive takes more than 256 MiB of memory to read",
+	  "make it with plainer settings of the compression, and without `--sparse`" },
+	{ "copy", tree_copy, true, TREE_SOURCE_FD, TREE_MEMORY, TOO_MANY,
+	  "copy its directories one by one" },
 };
 
 static int usage(void)
@@ -73,10 +90,17 @@ static int run(const struct verb *verb, const struct options *options, struct re
 	       struct fl_error *err)
 {
 	/* A copied tree may hold devices: they are the administrator's own. */
+	bool copies = verb->run == tree_copy;
 	const struct sandbox sandbox = { .writes = verb->writes,
-					 .devices = options->devices || verb->run == tree_copy,
-					 .highest = verb->highest };
+					 .devices = options->devices || copies,
+					 .highest = verb->highest,
+					 .source = copies ? TREE_SOURCE_FD : 0,
+					 .memory = verb->memory };
+	struct fl_error no_memory = { 0 };
 
+	(void)fl_fail(&no_memory, FL_UNSUPPORTED, "%s", verb->no_memory);
+	(void)fl_hint(&no_memory, "%s", verb->hint);
+	report_memory(&no_memory);
 	if (sandbox_enter(&sandbox, PLACE_ROOT_FD, err) < 0)
 		return fl_failed(err);
 	return verb->run(options, report, err);

@@ -101,7 +101,7 @@ static void add_time(struct text *records, const struct timespec *time)
 
 	/*
 	 * The fraction of a time before 1970 counts away from zero in this notation, as POSIX has
-	 * it; libarchive's reader takes it the other way.
+	 * it (and times.c reads it; some versions of libarchive take it the other way).
 	 */
 	if (seconds < 0 && fraction > 0) {
 		seconds++;

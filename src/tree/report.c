@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,8 +62,25 @@ void report_reached(struct report *report, uint64_t bytes)
 	progress(report);
 }
 
+/* --- the last line -------------------------------------------------------------- */
+
+static struct text last_words; /* of a run that finds no memory, made while there is some */
+
+static void say_last_words(void)
+{
+	_exit(put(last_words.bytes, last_words.length) < 0 ? 1 : 0);
+}
+
+/* libarchive calls exit(1), which this program itself never does before its last line. */
+static void at_exit(void)
+{
+	if (last_words.length > 0)
+		say_last_words();
+}
+
 int report_done(const struct report *report)
 {
+	text_done(&last_words);
 	return put_counts("done", report) < 0 ? 1 : 0;
 }
 
@@ -76,16 +94,31 @@ static void add_field(struct text *line, const char *field)
 	}
 }
 
+static void write_failure(struct text *line, const struct fl_error *err)
+{
+	const char *fields[] = { err->text, err->hint, err->object };
+
+	text_add_format(line, "failed %s\t%d", fl_codes[err->code].name, err->sys);
+	for (size_t i = 0; i < array_size(fields); i++) {
+		text_add_string(line, "\t");
+		add_field(line, fields[i]);
+	}
+	text_add_string(line, "\n");
+}
+
 int report_failed(const struct fl_error *err)
 {
 	own_text struct text line = { 0 };
-	const char *fields[] = { err->text, err->hint, err->object };
 
-	text_add_format(&line, "failed %s\t%d", fl_codes[err->code].name, err->sys);
-	for (size_t i = 0; i < array_size(fields); i++) {
-		text_add_string(&line, "\t");
-		add_field(&line, fields[i]);
-	}
-	text_add_string(&line, "\n");
+	write_failure(&line, err);
+	text_done(&last_words);
 	return put(line.bytes, line.length) < 0 ? 1 : 0;
+}
+
+void report_memory(const struct fl_error *err)
+{
+	text_clear(&last_words);
+	write_failure(&last_words, err);
+	text_no_memory = say_last_words;
+	atexit(at_exit);
 }

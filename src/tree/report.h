@@ -29,3 +29,9 @@ void report_reached(struct report *report, uint64_t bytes); /* so many in all */
 /* The last line.  Returns the exit status of the program: 0 when the line was written. */
 int report_done(const struct report *report);
 int report_failed(const struct fl_error *err);
+
+/*
+ * Makes `err` the last line when memory runs out, wherever that is: our own
+ * allocations end the program then, and so do some within libarchive.
+ */
+void report_memory(const struct fl_error *err);

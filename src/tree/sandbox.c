@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fsat.h"
+#include "base/mount.h"
 
 /*
  * The order matters.  First what needs rights: limits, own network and IPC
@@ -43,8 +44,6 @@
 #define CAP(name) (UINT64_C(1) << (CAP_##name))
 #define CAPS_READ (CAP(DAC_READ_SEARCH) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(SYS_ADMIN))
 #define CAPS_WRITE (CAPS_READ | CAP(CHOWN) | CAP(FSETID) | CAP(SETFCAP))
-
-#define MEMORY_LIMIT (UINT64_C(256) << 20)
 
 /* An address sanitizer reserves terabytes of addresses. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -283,11 +282,32 @@ static int limit(int resource, uint64_t value, struct fl_error *err)
 /* Two descriptors for each level of a tree that is read (WALK_DEPTH), and some. */
 #define DESCRIPTORS 8192
 
-static int set_limits(struct fl_error *err)
+static int set_limits(const struct sandbox *sandbox, struct fl_error *err)
 {
 	if (limit(RLIMIT_CORE, 0, err) < 0 || limit(RLIMIT_NOFILE, DESCRIPTORS, err) < 0)
 		return fl_failed(err);
-	return LIMIT_MEMORY ? limit(RLIMIT_AS, MEMORY_LIMIT, err) : 0;
+	return LIMIT_MEMORY ? limit(RLIMIT_AS, sandbox->memory, err) : 0;
+}
+
+/*
+ * The root of a directory that lies outside of our own root is no limit: from
+ * its descriptor ".." leads to all of the machine.  As a mount that hangs
+ * nowhere it has nothing above it.  It has no devices either, and the tree that
+ * is made neither, so that the right to make them (CAP_MKNOD) opens none.
+ */
+static int detach_source(int source, struct fl_error *err)
+{
+	own_fd int mount = -1;
+
+	if (mount_clone_read_only(source, &mount, err) < 0) {
+		if (err->sys == EINVAL)
+			(void)fl_hint(err, "it may be unbindable: `mount --make-private` on what "
+					   "it is mounted at");
+		return fl_failed(err);
+	}
+	if (dup2(mount, source) < 0)
+		return fl_fail_errno(err, "cannot keep the directory to read");
+	return 0;
 }
 
 /* The C library reads what it needs to convert names before the root changes, not after. */
@@ -347,11 +367,13 @@ static int become_alone(struct fl_error *err)
 int sandbox_enter(const struct sandbox *sandbox, int root, struct fl_error *err)
 {
 	load_conversions();
+	if (become_alone(err) < 0)
+		return fl_failed(err);
+	if (sandbox->source && detach_source(sandbox->source, err) < 0)
+		return fl_failed(err);
 	if (close_range((unsigned)sandbox->highest + 1, ~0U, 0) < 0)
 		return fl_fail_errno(err, "cannot close other descriptors");
-	if (set_limits(err) < 0)
-		return fl_failed(err);
-	if (become_alone(err) < 0)
+	if (set_limits(sandbox, err) < 0)
 		return fl_failed(err);
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
 		return fl_fail_errno(err, "cannot leave the network");

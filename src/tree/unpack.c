@@ -9,6 +9,7 @@
 #include "tree/input.h"
 #include "tree/place.h"
 #include "tree/spool.h"
+#include "tree/times.h"
 
 /*
  * Unpacking: each entry goes where its path says (place.h), in the order of the
@@ -72,14 +73,13 @@ static int get_xattrs(struct archive_entry *entry, struct attrs *attrs, struct f
 	return 0;
 }
 
-static int get_attrs(struct archive_entry *entry, struct attrs *attrs, struct fl_error *err)
+static int get_attrs(const struct unpack *u, struct attrs *attrs, struct fl_error *err)
 {
+	struct archive_entry *entry = u->entry;
+
 	attrs->mode = archive_entry_mode(entry);
-	attrs->mtime.tv_sec = archive_entry_mtime(entry);
-	attrs->mtime.tv_nsec = archive_entry_mtime_nsec(entry);
-	if (attrs->mtime.tv_nsec < 0 || attrs->mtime.tv_nsec >= 1000000000)
-		return fl_fail(err, FL_INVALID, "its time has %ld nanoseconds",
-			       attrs->mtime.tv_nsec);
+	if (times_modified(&u->input, entry, &attrs->mtime, err) < 0)
+		return fl_failed(err);
 	if (get_owner(entry, attrs, err) < 0 || get_xattrs(entry, attrs, err) < 0)
 		return fl_failed(err);
 	return acl_from_entry(entry, attrs, err);
@@ -224,7 +224,7 @@ static int make_kind(struct unpack *u, struct fl_error *err)
 	own_attrs struct attrs attrs = { 0 };
 	struct place place = { 0 };
 
-	if (get_attrs(u->entry, &attrs, err) < 0 || check_rights(u, &attrs, err) < 0)
+	if (get_attrs(u, &attrs, err) < 0 || check_rights(u, &attrs, err) < 0)
 		return fl_failed(err);
 	if (u->path.length == 0 && !S_ISDIR(attrs.mode))
 		return fl_fail(err, FL_INVALID, "it would replace the root of the tree");

@@ -8,6 +8,8 @@
 #include "base/own.h"
 #include "tree/report.h"
 
+#define TREE_SOURCE_FD 5 /* what is copied */
+
 struct options {
 	bool devices; /* unpack: device nodes too */
 	bool setuid;  /* unpack: set-uid and set-gid files and file capabilities too */

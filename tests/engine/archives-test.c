@@ -31,6 +31,7 @@ static const char script[] =
 	"0;;\n"
 	"crash)	kill -SEGV $$;;\n"
 	"wait)	exec sleep 1000;;\n"
+	"chatter) exec cat /dev/zero >&4;;\n"
 	"esac\n"
 	"echo done 1 9 >&4\n";
 
@@ -220,6 +221,16 @@ static void what_fails_leaves_a_record_alone(void)
 	check_nothing("x");
 }
 
+static void a_program_that_reports_without_end_is_killed(void)
+{
+	struct operation done;
+
+	begin();
+	check_code(FL_SYSTEM, import("x", &(struct archive){ "chatter" }, &done));
+	check(strstr(err.text, "was killed") != NULL);
+	check_nothing("x");
+}
+
 /* Whatever the program thinks of what came: neither good nor bad is what the sender meant. */
 static void an_archive_that_was_cut_cancels_its_import(void)
 {
@@ -391,6 +402,7 @@ static int run(int argc, char **argv)
 					CHECK(an_archive_becomes_a_volume_with_a_snapshot),
 					CHECK(an_archive_becomes_a_branch_and_a_directory_a_volume),
 					CHECK(what_fails_leaves_a_record_alone),
+					CHECK(a_program_that_reports_without_end_is_killed),
 					CHECK(an_archive_that_was_cut_cancels_its_import),
 					CHECK(an_import_is_cancelled),
 					CHECK(an_export_is_one_instant_of_a_branch_or_a_snapshot),

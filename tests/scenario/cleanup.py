@@ -91,7 +91,7 @@ def end(pid, seconds=10):
 
 def remove(directory):
     """Ends what runs, unmounts, detaches and deletes."""
-    for pid in alive(f"{directory}/daemons"):
+    for pid in reversed(alive(f"{directory}/daemons")):  # what began later may need what began before
         end(pid)
     for point in mounts_under(directory):
         subprocess.run(["umount", "-l", point], check=False, stderr=subprocess.DEVNULL)

@@ -232,7 +232,7 @@ class Host:
             try:
                 connection.request(method, target, body,
                                    {"Content-Type": "application/json", **(headers or {})})
-            except BrokenPipeError:
+            except (BrokenPipeError, ConnectionResetError):
                 pass  # it was refused before all of it had come: the answer says why
             answer = connection.getresponse()
             text = answer.read()

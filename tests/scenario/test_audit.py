@@ -85,7 +85,7 @@ CASES = {
     ("DELETE", "/v1/volume"): ("destroy", "short", None, "short", None, lambda: host.create("short")),
     ("POST", "/v1/trash/empty"): ("trash empty", None, {}, None, None, None),
     ("PATCH", "/v1/setting"): ("config set", {"key": "trash.keep"}, {"value": "30d"}, "trash.keep",
-                               None, None),
+                               "value 30d", None),
     ("DELETE", "/v1/setting"): ("config unset", {"key": "trash.keep"}, None, "trash.keep", None,
                                 None),
     ("POST", "/v1/imports"): ("import", {"ref": "brought", "directory": IMPORTED, "operation": IMPORT},
@@ -205,6 +205,14 @@ def renaming_a_volume_is_called_so():
     host.create("before")
     record = one_record(lambda: host.patch("/v1/volume", "before", name="after"))
     check_done(record, "rename", "before", "name after")
+
+
+@test
+def a_quota_is_recorded_with_its_size():
+    record = one_record(lambda: host.create("limited", quota=64 * MIB))
+    check_done(record, "create", "limited", f"quota {64 * MIB}")
+    record = one_record(lambda: host.patch("/v1/volume", "limited", quota=0))
+    check_done(record, "set", "limited", "quota 0")
 
 
 @test
@@ -360,11 +368,15 @@ def a_log_that_cannot_be_written_is_told_and_counted():
     health = other.get("/v1/health")
     equal(health["status"], "degraded", "health")
     true("audit log" in health["reason"] and health["hint"], f"reason: {health}")
+    told = other.run("pool", "show"), other.run("version")
+    true(all(health["reason"] in text and health["hint"] in text for text in told), f"told: {told}")
+    equal(other.json("version")["health"], health, "version --json")
     audit.unlink()
     equal(other.get("/v1/audit/verification")["unrecorded"], 2, "unrecorded")
     true("the last 2 changes" in other.try_run("audit", "--verify").err, "told by the command")
     other.create("b")
     equal(other.get("/v1/health")["status"], "ok", "health")
+    true("degraded" not in other.run("pool", "show") + other.run("version"), "no longer told")
     records = newest(other, 10)
     equal([(r["verb"], r["object"]) for r in records], [("create", "b"), ("audit", None)], "records")
     true("2 records could not be written" in records[1]["message"], records[1]["message"])

@@ -233,6 +233,23 @@ def a_wrong_value_is_refused(pair):
 
 
 @test
+def a_directory_that_was_replaced_is_not_written():
+    etc = place().parent
+    moved = etc.with_name("moved")
+    before = setting("trash.keep")
+    etc.rename(moved)
+    etc.mkdir()
+    try:
+        host.fails("system", "config", "set", "trash.keep", "3d", says=("moved or replaced", str(etc)), hint="restart")
+        equal((setting("trash.keep"), list(etc.iterdir())), (before, []), "nothing changed")
+    finally:
+        etc.rmdir()
+        moved.rename(etc)
+    host.run("config", "set", "trash.keep", "3d")
+    host.run("config", "unset", "trash.keep")
+
+
+@test
 def an_unknown_setting_is_not_found():
     for arguments in (("get", "trash.kep"), ("set", "trash.kep", "1d"), ("unset", "trash.kep")):
         host.fails("not-found", "config", *arguments, says="trash.kep", hint="flocker config list")
@@ -242,6 +259,8 @@ def an_unknown_setting_is_not_found():
 @tests_for([
     ("[trash]\nkeep = 7d\nkepp = 1d\n", "line 3", "trash.kepp", "'trash.keep'"),
     ("[trash]\nkeep = soon\n", "line 2", "soon"),
+    ("[log]\n[trsh]\n", "line 2", "[trsh]", "[trash]"),
+    ("[tr]\n", "line 1", "[tr]"),
     ("\n\nkeep = 7d\n", "line 3", "before any [SECTION]"),
     ("[trash\n", "line 1", "']'"),
     ("[trash]\nkeep = 1d\nkeep = 2d\n", "line 3", "line 2"),

@@ -2,10 +2,12 @@
 """Several instances on one machine: each with its own root, name, pool and daemon."""
 
 import os
+import pty
+import signal
 import subprocess
 
 import tap
-from flocker import Host
+from flocker import COMMAND, Host
 from tap import equal, test, true
 
 first = Host(name="one")
@@ -61,6 +63,25 @@ def the_command_finds_its_daemon_by_root_socket_or_environment():
                               (("--root", second.root), 2), ((), 2)):
         ran = first.try_run(*arguments, "list", "--json", env=environment)
         equal((ran.status, len(ran.json) if ran.status == 0 else None), (0, wanted), str(ran))
+
+
+@test
+def a_daemon_that_hangs_is_told_of_on_a_terminal():
+    main, terminal = pty.openpty()
+    os.kill(first.daemon.pid, signal.SIGSTOP)
+    try:
+        command = subprocess.Popen([COMMAND, "--root", first.root, "list"], stdout=subprocess.PIPE,
+                                   stderr=terminal, text=True)
+        true("does not answer yet" in os.read(main, 4096).decode(), "it is said")
+    finally:
+        os.kill(first.daemon.pid, signal.SIGCONT)
+    true("data" in command.communicate(timeout=60)[0], "the list comes nevertheless")
+    os.close(terminal)
+    try:
+        equal(os.read(main, 4096), b"", "it is said once")
+    except OSError:
+        pass  # so Linux tells that nobody holds the terminal any more
+    os.close(main)
 
 
 @test

@@ -277,11 +277,20 @@ def a_killed_daemon_leaves_nothing_of_an_import_in_a_quota():
 
 
 @test
+def a_quota_of_0_is_none_wherever_it_is_given():
+    with Host() as host:
+        limited(host)
+        host.run("create", "none", "--quota", "0")
+        host.run("set", "data", "--quota", "0")
+        equal([volume(host, name)["quota"] for name in ("none", "data")], [None, None], "quotas")
+
+
+@test
 def a_quota_below_what_is_used_is_refused_and_changes_nothing():
     with Host() as host:
         path = limited(host)
         equal(write(f"{path}/some", 16 * MIB), 0, "errno")
-        for quota, words in ((8 * MIB, ("uses 16", "bytes", "snapshots", "at least 17M")), (1, ("1 MiB",))):
+        for quota, words in ((8 * MIB, ("uses 16", "bytes", "snapshots", "at least 17M")), (1, ("1 MiB", "1 byte:"))):
             unchanged(host, lambda: refused("invalid", lambda: host.patch("/v1/volume", "data", quota=quota),
                                             *words))
         host.fails("invalid", "set", "data", "--quota", "8M", says=("uses",))

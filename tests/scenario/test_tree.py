@@ -204,7 +204,6 @@ def make_attributes(root):
     os.chmod(f"{root}/links", 0o3751)
     for number, path in enumerate((f"{root}/symlink", f"{root}/fifo", f"{root}/links/a9", f"{root}/deep")):
         os.utime(path, ns=(0, 10 ** 18 + number * 123456789), follow_symlinks=False)
-    # Whole seconds: libarchive reads a fraction of one before 1970 as one after.
     os.utime(f"{root}/links/a11", ns=(0, -5 * 10 ** 9))
     os.utime(f"{root}/links/a12", ns=(0, 9 * 10 ** 18 + 1))
 
@@ -359,6 +358,33 @@ def another_program_reads_ours(pair):
     subprocess.run([*pair[1], "-C", tree], input=good(pack(source)).out, check=True, stderr=subprocess.DEVNULL)
     # bsdtar sets the time of the directory that it extracts into first, and then fills it.
     same(tree, source, root=pair[0] == "GNU tar")
+
+
+EARLY = [-1, -5 * 10 ** 8, -10 ** 9, -10 ** 9 - 1, -15 * 10 ** 8, -2 * 10 ** 9, -2208988799999999999, 0, 1, 5 * 10 ** 8]
+
+
+def times(tree):
+    return [os.stat(f"{tree}/{name}").st_mtime_ns for name in sorted(os.listdir(tree))]
+
+
+# bsdtar is not among them: in the versions that we have met it writes and reads -1.5 as "-2.5", which means something else.
+@test
+def times_before_1970_come_back():
+    source, trees = new("source"), [new(), new(), new(), new()]
+    for number, time in enumerate(EARLY):
+        # Long names, so that there are records of other kinds, and headers over the border of a read.
+        path = f"{source}/{number:02}{'n' * 200}"
+        pathlib.Path(path).write_bytes(bytes(21000))
+        os.utime(path, ns=(0, time))
+    ours, theirs = good(pack(source)).out, tool(*GNU, "--format=pax", "-C", source, "-c", ".")
+    good(unpack(ours, trees[0]))
+    good(unpack(theirs, trees[1]))
+    subprocess.run([*GNU, "-xp", "-C", trees[2]], input=ours, check=True, stderr=subprocess.DEVNULL)
+    by_hand = extended([("comment", b"x" * 900000), ("mtime", b"-3.75"), ("mtime", b"-0.25")]) + tar(entry("a"))
+    good(unpack(by_hand, trees[3]))
+    equal(times(trees[3]), [-250000000], "time behind a long record")
+    for tree in trees[:3]:
+        equal(times(tree), EARLY, "times")
 
 
 # --- archives by hand ----------------------------------------------------------------------------------------------
@@ -595,6 +621,16 @@ def a_sparse_map_that_lies():
         equal(digest(CANARY), UNTOUCHED, "what lies outside")
 
 
+@test
+def an_archive_that_takes_all_memory_is_told_so():
+    count = 4000000
+    map = f"{count}\n".encode() + b"".join(b"%d\n1\n" % (number * 2) for number in range(count))
+    data = map + bytes(-len(map) % BLOCK) + bytes(count)
+    records = [("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.name", b"f"),
+               ("GNU.sparse.realsize", str(2 * count).encode())]
+    refused("unsupported", extended(records) + tar(entry("GNUSparseFile.0/f", data=data)), says="memory")
+
+
 def many(count, kind):
     for number in range(count):
         yield entry(f"{number // 1000}/{number}", kind)[0].tobuf(tarfile.USTAR_FORMAT)
@@ -717,6 +753,23 @@ def a_file_that_vanishes_is_busy():
     finally:
         stop.set()
         thread.join()
+
+
+@test
+def a_file_that_becomes_shorter_is_busy():
+    source = mount("shorter", 512 * MIB)  # of its own: contents are copied, not shared
+    path = f"{source}/file"
+    with open(path, "wb") as file:
+        for number in range(20000):  # pieces, so that it takes longer than a tenth of a second
+            os.pwrite(file.fileno(), b"x", number * 8192)
+    process, report = start(["copy"], {3: directory(new()), 5: directory(source)})
+    while report.readline().split()[2] == "0":
+        pass
+    os.truncate(path, 0)
+    ran = wait(process, report)
+    true(ran.failed, f"busy, not {ran.done}")
+    equal(ran.failed[0], "busy", f"{ran.failed}")
+    true("shorter" in ran.failed[1] and ran.failed[2] and ran.failed[3] == "file", f"{ran.failed}")
 
 
 @test

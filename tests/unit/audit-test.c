@@ -544,6 +544,33 @@ static void a_file_that_was_replaced_is_gone_on_with(void)
 	check_record(1, "tag", "done", NULL);
 }
 
+static void a_directory_that_was_replaced_is_gone_on_with(void)
+{
+	struct fl_error err = { 0 };
+
+	begin();
+	append_many(3);
+	check_ok(fsat_rename(state, "audit", state, "moved", &err));
+	append("tag", "v1@data");
+	check_record(0, "tag", "done", NULL);
+	check_record(1, "audit", "corrupt", "removed or replaced the directory audit");
+	check(verify(&no_anchor).problem_number == 1);
+	/* And with the one that was there first, where no directory can be meanwhile. */
+	check_ok(fsat_remove_tree(state, "audit", &err));
+	write_segment("audit", "x", 1);
+	append("tag", "v2@data");
+	check(audit_trouble(audit, &err) < 0);
+	check_ok(fsat_unlink(state, "audit", &err));
+	check_ok(fsat_rename(state, "moved", state, "audit", &err));
+	append("tag", "v3@data");
+	check_ok(audit_trouble(audit, &err));
+	check_record(0, "tag", "done", NULL);
+	check_record(1, "audit", "exists", "1 record could not be written");
+	check_record(2, "audit", "corrupt", "removed or replaced the directory audit");
+	check_record(3, "snapshot", "done", NULL);
+	check(verify(&no_anchor).problem_number == 4);
+}
+
 static void a_log_that_cannot_be_opened_is_tried_again(void)
 {
 	struct fl_error err = { 0 };
@@ -592,6 +619,7 @@ int main(int argc, char **argv)
 				    CHECK(what_could_not_be_written_is_counted),
 				    CHECK(what_is_missing_at_the_end_is_told),
 				    CHECK(a_file_that_was_replaced_is_gone_on_with),
+				    CHECK(a_directory_that_was_replaced_is_gone_on_with),
 				    CHECK(a_log_that_cannot_be_opened_is_tried_again),
 				    CHECK_END,
 			    });

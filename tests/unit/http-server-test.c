@@ -475,6 +475,23 @@ static void a_handler_may_answer_before_the_end(void)
 	http_server_close(server);
 }
 
+/* Of which many are made so: they look for an answer only when they have sent what they have. */
+static void a_client_may_send_on_after_it_was_answered(void)
+{
+	struct pollfd answered = { .events = POLLIN };
+	own_fd int fd = -1;
+
+	open_streaming();
+	fd = answered.fd = dial();
+	send_string(fd, "POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n");
+	check(poll(&answered, 1, -1) == 1);
+	check(send_many(fd, 1));
+	check(send_many(fd, 1 << 20));
+	check(receive(fd, "HTTP/1.1 409 Conflict\r\nConnection: close\r\nContent-Length: 4\r\n"
+			  "Content-Type: text/plain\r\nX-Test: yes\r\n\r\n<no>"));
+	http_server_close(server);
+}
+
 /*
  * A handler that does not care for its body may return when none, some or all
  * of it has come.  Its answer comes, and says so if no request can follow it.
@@ -721,6 +738,7 @@ int main(int argc, char **argv)
 				  CHECK(a_long_body_is_a_stream),
 				  CHECK(a_cut_body_is_not_whole),
 				  CHECK(a_handler_may_answer_before_the_end),
+				  CHECK(a_client_may_send_on_after_it_was_answered),
 				  CHECK(a_refused_body_is_answered_whenever_it_ends),
 				  CHECK(an_answer_may_be_a_stream),
 				  CHECK(a_stream_that_fails_is_cut),

@@ -18,6 +18,7 @@
 #include "tree/sandbox.h"
 
 #define ROOT_FD 3
+#define SOURCE_FD 5
 #define NOT_IN 200 /* statuses that are no errno */
 #define KILLED 201
 
@@ -27,7 +28,9 @@ static pid_t parent;
 /* The errno of `attempt` within the sandbox, 0 where it is allowed. */
 static int try(int (*attempt)(void))
 {
-	const struct sandbox sandbox = { .writes = true, .highest = ROOT_FD };
+	const struct sandbox sandbox = {
+		.writes = true, .highest = SOURCE_FD, .source = SOURCE_FD, .memory = 1 << 28
+	};
 	struct fl_error err = { 0 };
 	pid_t child = fork();
 	int status;
@@ -35,7 +38,7 @@ static int try(int (*attempt)(void))
 	if (child == 0) {
 		int dir = open(root, O_RDONLY | O_DIRECTORY);
 
-		if (dir != ROOT_FD && dup2(dir, ROOT_FD) < 0)
+		if ((dir != ROOT_FD && dup2(dir, ROOT_FD) < 0) || dup2(dir, SOURCE_FD) < 0)
 			_exit(NOT_IN);
 		if (sandbox_enter(&sandbox, ROOT_FD, &err) < 0)
 			_exit(NOT_IN);
@@ -92,6 +95,34 @@ static int clone_nothing(void)
 static void contents_can_be_shared(void)
 {
 	check(try(clone_nothing) == 0);
+}
+
+/* Where ".." of the source leads, by its number. */
+static int leave_source(void)
+{
+	struct stat inside, above;
+
+	if (fstat(SOURCE_FD, &inside) < 0 || fstatat(SOURCE_FD, "..", &above, 0) < 0)
+		return -1;
+	errno = EXDEV;
+	return above.st_ino == inside.st_ino && above.st_dev == inside.st_dev ? 0 : -1;
+}
+
+static int change_source(void)
+{
+	return mkdirat(SOURCE_FD, "new", 0700);
+}
+
+static int change_tree(void)
+{
+	return mkdirat(ROOT_FD, "new", 0700) < 0 ? -1 : unlinkat(ROOT_FD, "new", AT_REMOVEDIR);
+}
+
+static void what_is_read_can_be_neither_left_nor_changed(void)
+{
+	check(try(leave_source) == 0);
+	check(try(change_source) == EROFS);
+	check(try(change_tree) == 0);
 }
 
 static int signal_thread(void)
@@ -170,6 +201,7 @@ int main(int argc, char **argv)
 		       (struct check[]){
 			       CHECK(the_tree_is_no_way_to_its_file_system),
 			       CHECK(contents_can_be_shared),
+			       CHECK(what_is_read_can_be_neither_left_nor_changed),
 			       CHECK(no_other_process_gets_a_signal),
 			       CHECK(no_other_process_gets_limits),
 			       CHECK(calls_that_are_newer_do_not_exist),

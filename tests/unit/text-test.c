@@ -2,6 +2,10 @@
 #include "tests/check.h"
 #include "tests/unit/random.h"
 
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void an_empty_text_is_an_empty_string(void)
 {
 	own_text struct text text = { 0 };
@@ -12,6 +16,24 @@ static void an_empty_text_is_an_empty_string(void)
 	check_string("", taken);
 	text_clear(&text);
 	check_string("", text_get(&text));
+}
+
+static void end_with_7(void)
+{
+	_exit(7);
+}
+
+static void the_end_of_memory_is_told(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		text_no_memory = end_with_7;
+		_exit(xcalloc(SIZE_MAX / 4, 2) ? 0 : 1);
+	}
+	check(waitpid(child, &status, 0) == child);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
 static void what_is_added_stands_in_order(void)
@@ -103,6 +125,7 @@ int main(int argc, char **argv)
 	return check_main(argc, argv,
 			  (struct check[]){
 				  CHECK(an_empty_text_is_an_empty_string),
+				  CHECK(the_end_of_memory_is_told),
 				  CHECK(what_is_added_stands_in_order),
 				  CHECK(bytes_may_be_nul),
 				  CHECK(taking_leaves_nothing),

@@ -4,7 +4,7 @@
 
 const struct driver dir_driver = {
 	.name = "dir",
-	.capabilities = DRIVER_CAN_EXPOSE,
+	.capabilities = DRIVER_CAN_EXPOSE | DRIVER_CAN_DIFF,
 	.kinds = 1 << POOL_DIRECTORY,
 
 	.create = dir_create,
@@ -30,6 +30,7 @@ const struct driver dir_driver = {
 	.tree_info = dir_tree_info,
 	.tree_open = dir_tree_open,
 	.changed_since = dir_changed_since,
+	.diff = dir_diff,
 	.list = dir_list,
 
 	.facts_write = dir_facts_write,

@@ -66,6 +66,10 @@ must_check int dir_exists(struct dir_pool *pool, const struct tree *tree, bool *
 must_check int dir_record(struct dir_pool *pool, const struct tree *tree, struct record *ret,
 			  struct fl_error *err);
 
+/* diff.c */
+int dir_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
+	     change_each *each, void *arg, struct fl_error *err);
+
 /* scratch.c: trees before they have their name, and after they lost it */
 struct scratch {
 	struct dir_pool *pool;

@@ -1,0 +1,258 @@
+#!/usr/bin/python3
+"""The power goes at any instant: what was acknowledged is there, and the daemon starts.
+
+Two fault disks (tests/disk/) share one log: the pool file lies on one, and everything
+else of the host (state directory, settings, audit log) in a file system on the other.  Clients
+work for a while (powercut.py) and note the log's position at each answer.
+Then the log is cut at many positions: half of them right at an answer, when what was promised has had
+the least time to get to the disk; others right before a flush, when the most is on its
+way; others anywhere.  Of what was not flushed nothing, all, or some by chance is lost, also
+out of its order and in parts.  On the two disks of each such state a daemon is
+started: it must open the pool, have all that was acknowledged before the cut, and work on.  In
+every fifth state the catalogue is lost as well, and is rebuilt from the pool.
+
+A sector, what a disk writes as one or not at all, has 4,096 bytes, as the loop device
+below the pool says of itself: a Btrfs superblock is such a sector.
+"""
+
+import glob
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import time
+import traceback
+
+import here
+import cleanup
+import tap
+from disk import ALL, FLUSH, NOTHING, Disks
+from flocker import Host, LONG, MIB
+from powercut import Check, Client
+from tap import equal, test, true
+
+STATES = 1000 if LONG else 100
+CLIENTS = 2
+ROUNDS = 3  # of work, 17 verbs in each
+WORKERS = 2
+SEED = int(os.environ.get("FLOCKER_SEED", time.time_ns() % 10**9))
+
+top = cleanup.make_directory()
+tap.finally_(lambda: cleanup.remove(top))
+# In memory: how fast the machine's own disk is has no part in it.
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3G,mode=700", "flocker-test", top], check=True)
+cleanup.record(f"{top}/owner", os.getpid())
+disks = Disks(top, "host", "pool")
+
+
+# --- the work ---------------------------------------------------------------------------
+
+
+def mount(image, point):
+    """A file system in a file, by a loop device that goes with the mount."""
+    os.makedirs(point, exist_ok=True)
+    subprocess.run(["mount", "-o", "loop", image, point], check=True)
+
+
+def unmount(point, *files):
+    """All mounts there, and then nothing uses these files any more."""
+    for inner in cleanup.mounts_under(point):
+        subprocess.run(["umount", inner], check=True)
+    # The kernel lets go of the loop devices a moment later.
+    tap.wait_until(lambda: not set(files) & set(backing_files()), "the loop devices are gone")
+
+
+def backing_files():
+    found = []
+    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                found.append(file.read().strip())
+        except OSError:
+            pass
+    return found
+
+
+def make_images():
+    """The two disks as they are when the work begins: a host with a pool and a volume for each client."""
+    os.makedirs(f"{top}/images")
+    os.makedirs(disks.point)
+    image = disks.image("host")
+    subprocess.run(["truncate", "-s", "64M", image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    mount(image, f"{top}/host")
+    host = Host(top, "host")
+    host.start()
+    host.post("/v1/pool", kind="file", path=disks.path("pool"), size=512 * MIB)
+    for number in range(CLIENTS):
+        host.create(f"client{number}")
+    equal(host.stop(), 0, "exit status")
+    unmount(f"{top}/host", image, disks.path("pool"))
+    shutil.move(disks.path("pool"), disks.image("pool"))
+
+
+def work():
+    """The clients, and the position at which they began."""
+    disks.serve()
+    mount(disks.path("host"), f"{top}/host")
+    host = Host(top, "host")
+    host.start()
+    clients = [Client(host, disks, f"client{n}", random.Random(SEED + n)) for n in range(CLIENTS)]
+    began, start = disks.position(), time.monotonic()
+    tap.in_threads([lambda c=client: c.work(ROUNDS) for client in clients])
+    tap.note(f"worked for {time.monotonic() - start:.1f} s")
+    equal(host.stop(), 0, "exit status")
+    unmount(f"{top}/host", disks.path("host"), disks.path("pool"))
+    disks.end()
+    for client in clients:
+        client.host = client.disks = None  # of no use to whoever checks
+    return clients, began
+
+
+# --- the states --------------------------------------------------------------------------
+
+
+class State:
+    """Where the power goes, and what it takes."""
+
+    def __init__(self, number, position, chance):
+        self.number, self.position = number, position
+        self.losses = [chance.choice([NOTHING, ALL, ALL] + [chance.randrange(1 << 32)] * 3)
+                       for _ in disks.names]
+        self.rebuilt = number % 5 == 4
+
+    def __str__(self):
+        return (f"state {self.number}: position {self.position}, lost on the host's disk {self.losses[0]}, "
+                f"on the pool's {self.losses[1]}{', catalogue lost' if self.rebuilt else ''}")
+
+
+def states(clients, began):
+    """Half right at answers, of each kind as many; a quarter right before flushes; a quarter anywhere."""
+    chance = random.Random(SEED)
+    records = disks.records()
+    flushes = [i for i, record in enumerate(records) if i >= began and record[0] == FLUSH]
+    answers = [sum((client.answers()[kind] for client in clients), []) for kind in clients[0].answers()]
+    found = []
+    for number in range(STATES):
+        if number % 4 < 2:
+            position = chance.choice(answers[number // 4 % len(answers)])
+        elif number % 4 == 2:
+            position = chance.choice(flushes)
+        else:
+            position = chance.randrange(began, len(records) + 1)
+        found.append(State(number, position, chance))
+    tap.note(f"{len(records)} records, {len(flushes)} flushes")
+    return found
+
+
+def make_state(state, host):
+    """The host's disks after the cut; the pool's file has another path than it had."""
+    pool = f"{host.root}.pool"
+    disks.state("host", state.position, state.losses[0], f"{host.root}.disk")
+    disks.state("pool", state.position, state.losses[1], pool)
+    mount(f"{host.root}.disk", host.root)
+    with open(f"{host.root}/lib/pool.json", encoding="utf-8") as file:
+        spec = json.load(file)
+    with open(f"{host.root}/lib/pool.json", "w", encoding="utf-8") as file:
+        json.dump({**spec, "path": pool}, file)
+    if state.rebuilt:
+        for path in glob.glob(f"{host.root}/lib/catalog.db*"):
+            os.unlink(path)
+
+
+def staging(host):
+    """What lies in the pool's staging, which no path leads to."""
+    point = f"{host.root}.looked"
+    devices = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", f"{host.root}.pool"], check=True,
+                             capture_output=True, text=True).stdout.split()
+    equal(len(devices), 1, "loop devices of the pool")
+    os.makedirs(point, exist_ok=True)
+    subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", devices[0], point], check=True)
+    try:
+        return os.listdir(f"{point}/staging")
+    finally:
+        subprocess.run(["umount", point], check=True)
+
+
+def check_state(state, host, clients):
+    host.start()
+    if state.rebuilt:
+        equal(host.get("/v1/health")["status"], "degraded", "health without a catalogue")
+        host.post("/v1/pool/recover")
+    health = host.get("/v1/health")
+    equal(health["status"], "ok", f"health {health}")
+    equal(staging(host), [], "staging")
+    chance = random.Random(state.number)
+    for client in clients:
+        Check(host, client, state.position, state.rebuilt, chance).run()
+    # It works on.
+    volume = clients[0].volume
+    host.write(volume, "after", "the cut")
+    taken = host.snapshot(volume, name="after-the-cut")
+    host.write(volume, "after", "something else")
+    host.rollback(volume, f"{volume}@{{{taken['id']}}}")
+    equal(host.read(volume, "after"), "the cut", "the head after a rollback")
+    equal(host.stop(), 0, "exit status")
+
+
+def try_state(job):
+    """In a process of its own, one of WORKERS; what went wrong, and the seconds."""
+    state, clients = job
+    worker = multiprocessing.current_process().name.split("-")[-1]
+    began = time.monotonic()
+    host = Host(top, f"w{worker}")
+    problem = None
+    try:
+        open(host.log, "w", encoding="utf-8").close()
+        make_state(state, host)
+        made = time.monotonic()
+        check_state(state, host, clients)
+    except Exception:
+        made = time.monotonic()
+        problem = f"{state}\n{traceback.format_exc()}\n{host.tail()}"
+    finally:
+        if host.daemon and not host.dead():
+            host.kill()
+        unmount(host.root, f"{host.root}.disk", f"{host.root}.pool")
+    return problem, made - began, time.monotonic() - made
+
+
+def record_worker():
+    """A worker that outlives a killed test is ended by the next one."""
+    cleanup.record(f"{top}/daemons", os.getpid())
+
+
+# --- the test -------------------------------------------------------------------------------
+
+
+@test
+def nothing_acknowledged_is_lost_when_the_power_goes():
+    tap.note(f"seed {SEED}: FLOCKER_SEED={SEED} repeats the clients' choices, not the kernel's")
+    make_images()
+    clients, began = work()
+    done = {kind: sum(len(getattr(client, kind)) for client in clients)
+            for kind in ("snapshots", "tags", "stashes", "branches", "volumes")}
+    tap.note(f"the work: {done}")
+    true(min(done.values()) > 0, f"something was never done: {done}")
+    jobs = [(state, clients) for state in states(clients, began)]
+    start = time.monotonic()
+    with multiprocessing.get_context("fork").Pool(WORKERS, record_worker) as pool:
+        results = list(pool.imap_unordered(try_state, jobs))
+    problems = [problem for problem, _, _ in results if problem]
+    made, checked = (sorted(result[i] for result in results) for i in (1, 2))
+    tap.note(f"{STATES} states in {time.monotonic() - start:.1f} s, {WORKERS} at once; one takes"
+             f" {made[STATES // 2]:.3f} s to make and {checked[STATES // 2]:.3f} s to check (medians)")
+    for problem in problems[:3]:
+        tap.note(problem)
+    true(not problems, f"{len(problems)} of {STATES} states are wrong; the first above")
+
+
+@test
+def nothing_is_left_over():
+    equal((cleanup.mounts_under(top), cleanup.loops_under(top)), ([top], []), "mounts, loop devices")
+
+
+if __name__ == "__main__":
+    tap.main()
