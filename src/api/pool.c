@@ -9,8 +9,8 @@ static int decode_kind(const char *name, enum pool_kind *ret, struct fl_error *e
 {
 	if (pool_kind_parse(name, ret) && *ret != POOL_MEMORY)
 		return 0;
-	return fl_fail(err, FL_INVALID, "'kind' must be file, device or directory, not '%.40s'",
-		       name);
+	return fl_fail(err, FL_INVALID,
+		       "'kind' must be file, device, directory or dataset, not '%.40s'", name);
 }
 
 static int decode_spec(const struct input *input, struct pool_spec *ret, struct fl_error *err)
@@ -20,7 +20,7 @@ static int decode_spec(const struct input *input, struct pool_spec *ret, struct 
 
 	if (r < 0)
 		return r;
-	if (input->path[0] != '/')
+	if (ret->kind != POOL_DATASET && input->path[0] != '/')
 		return fl_fail(err, FL_INVALID, "'path' must be absolute: '%.200s'", input->path);
 	if (strlen(input->path) >= sizeof(ret->path))
 		return fl_fail(err, FL_INVALID, "'path' is longer than %zu bytes",

@@ -59,11 +59,12 @@ static inline void own_unlockp(pthread_mutex_t **m)
 
 static inline pthread_mutex_t *own_lock_mutex(pthread_mutex_t *m)
 {
-	pthread_mutex_lock(m);
+	if (m)
+		pthread_mutex_lock(m);
 	return m;
 }
 
-/* Holds a mutex until the end of the scope:  own_lock(guard, &x->mutex); */
+/* Holds a mutex (NULL: none) until the end of the scope:  own_lock(guard, &x->mutex); */
 #define own_lock(name, mutex) \
 	own(own_unlockp) pthread_mutex_t *name __attribute__((unused)) = own_lock_mutex(mutex)
 

@@ -188,7 +188,7 @@ static int start(const char *const argv[], struct child *ret, struct fl_error *e
 }
 
 /* Takes what there is; the end of the stream closes the descriptor. */
-static void drain(int *fd, struct text *text)
+static void drain(int *fd, struct text *text, size_t limit)
 {
 	char bytes[16 * 1024];
 	ssize_t n = TEMP_FAILURE_RETRY(read(*fd, bytes, sizeof(bytes)));
@@ -198,8 +198,8 @@ static void drain(int *fd, struct text *text)
 		*fd = -1;
 		return;
 	}
-	if (text->length < SPAWN_OUTPUT) {
-		size_t room = SPAWN_OUTPUT - text->length;
+	if (text->length < limit) {
+		size_t room = limit - text->length;
 
 		text_add(text, bytes, (size_t)n < room ? (size_t)n : room);
 	}
@@ -215,12 +215,24 @@ static int milliseconds_until(int64_t deadline)
 	return left > 60000 ? 60000 : (int)left;
 }
 
+/* What a program may print on standard output. */
+struct bound {
+	size_t limit;
+	bool end; /* a program that reaches it is killed */
+};
+
+static bool is_full(const struct spawn_result *result, const struct bound *bound)
+{
+	return bound->end && result->out.length >= bound->limit;
+}
+
 /* Reads until both streams are at their end; true when the deadline came first. */
-static bool follow(struct child *child, int64_t deadline, struct spawn_result *result)
+static bool follow(struct child *child, int64_t deadline, const struct bound *bound,
+		   struct spawn_result *result)
 {
 	bool ended = false;
 
-	while (child->out >= 0 || child->err >= 0) {
+	while ((child->out >= 0 || child->err >= 0) && !is_full(result, bound)) {
 		struct pollfd fds[] = {
 			{ .fd = child->out, .events = POLLIN },
 			{ .fd = child->err, .events = POLLIN },
@@ -232,9 +244,9 @@ static bool follow(struct child *child, int64_t deadline, struct spawn_result *r
 		if (poll(fds, array_size(fds), milliseconds_until(deadline)) <= 0)
 			continue;
 		if (fds[0].revents)
-			drain(&child->out, &result->out);
+			drain(&child->out, &result->out, bound->limit);
 		if (fds[1].revents)
-			drain(&child->err, &result->err);
+			drain(&child->err, &result->err, SPAWN_OUTPUT);
 		if (fds[2].revents) {
 			int64_t patience = clock_monotonic() + ORPHAN_PATIENCE;
 
@@ -258,8 +270,8 @@ static bool wait_for_end(const struct child *child, int64_t deadline)
 	}
 }
 
-int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *ret,
-	      struct fl_error *err)
+static int run(const char *const argv[], int64_t timeout, const struct bound *bound,
+	       struct spawn_result *ret, struct fl_error *err)
 {
 	own(spawn_result_done) struct spawn_result result = { 0 };
 	own(child_closep) struct child child = NO_CHILD;
@@ -270,7 +282,8 @@ int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *re
 	rc = start(argv, &child, err);
 	if (rc < 0)
 		return rc;
-	late = follow(&child, deadline, &result) || !wait_for_end(&child, deadline);
+	late = follow(&child, deadline, bound, &result);
+	late = late || (!is_full(&result, bound) && !wait_for_end(&child, deadline));
 	/* Before reaping: until then the group's number cannot be anyone else's. */
 	kill(-child.pid, SIGKILL);
 	result.status = reap(child.pid);
@@ -285,6 +298,22 @@ int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *re
 	*ret = result;
 	result = (struct spawn_result){ 0 };
 	return 0;
+}
+
+int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *ret,
+	      struct fl_error *err)
+{
+	static const struct bound bound = { .limit = SPAWN_OUTPUT };
+
+	return run(argv, timeout, &bound, ret, err);
+}
+
+int spawn_run_limited(const char *const argv[], int64_t timeout, size_t limit,
+		      struct spawn_result *ret, struct fl_error *err)
+{
+	const struct bound bound = { .limit = limit, .end = true };
+
+	return run(argv, timeout, &bound, ret, err);
 }
 
 /* --- programs that work on descriptors ------------------------------------------- */

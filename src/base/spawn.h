@@ -38,6 +38,14 @@ void spawn_result_done(struct spawn_result *result);
 must_check int spawn_run(const char *const argv[], int64_t timeout, struct spawn_result *ret,
 			 struct fl_error *err);
 
+/*
+ * The same with another bound for standard output.  A program that prints
+ * `limit` bytes or more is killed there and then: its status is 128 + SIGKILL and
+ * `ret->out` has `limit` bytes.
+ */
+must_check int spawn_run_limited(const char *const argv[], int64_t timeout, size_t limit,
+				 struct spawn_result *ret, struct fl_error *err);
+
 /* --- the second form: a program that works on descriptors, and takes as long as it takes --------
  */
 

@@ -85,6 +85,12 @@ struct spelling option_spell(const char *word)
 
 /* --- the first reading: which command -------------------------------------- */
 
+/* A value in brackets may be left out: the end, or another option, follows then. */
+static bool lacks_value(const struct option *option, int argc, char **argv, int at)
+{
+	return option->value[0] == '[' && (at >= argc || argv[at][0] == '-');
+}
+
 static const char *skip_options(int argc, char **argv, int *at)
 {
 	while (*at < argc) {
@@ -98,7 +104,7 @@ static const char *skip_options(int argc, char **argv, int *at)
 			return word;
 		s = option_spell(word);
 		option = option_find(NULL, &s);
-		if (option && option->value && !s.value)
+		if (option && option->value && !s.value && !lacks_value(option, argc, argv, *at))
 			(*at)++;
 	}
 	return NULL;
@@ -248,7 +254,7 @@ static int take_option(struct invocation *in, int argc, char **argv, int *at, st
 		fl_fail(err, FL_INVALID, "option --%s takes no value", o->name);
 		return hint_usage(in->command, err);
 	}
-	if (o->value && !value) {
+	if (o->value && !value && !lacks_value(o, argc, argv, *at)) {
 		if (*at >= argc) {
 			fl_fail(err, FL_INVALID, "option --%s needs a %s", o->name, o->value);
 			return hint_usage(in->command, err);

@@ -8,14 +8,20 @@
 
 struct place {
 	enum option_id option;
+	const char *name; /* of the option */
 	enum pool_kind kind;
+	const char *driver; /* NULL: the one that fits */
 };
 
 static const struct place places[] = {
-	{ OPT_FILE, POOL_FILE },
-	{ OPT_DEVICE, POOL_DEVICE },
-	{ OPT_DIRECTORY, POOL_DIRECTORY },
+	{ OPT_FILE, "file", POOL_FILE, NULL },
+	{ OPT_DEVICE, "device", POOL_DEVICE, NULL },
+	{ OPT_DIRECTORY, "directory", POOL_DIRECTORY, NULL },
+	{ OPT_ZFS, "zfs", POOL_DATASET, "zfs" },
+	{ OPT_ZFS_FILE, "zfs-file", POOL_FILE, "zfs" },
 };
+
+#define DEFAULT_ZFS "flocker"
 
 /* Which of the places is given; NULL for none. */
 static int find_place(const struct invocation *in, const struct place **ret, struct fl_error *err)
@@ -27,30 +33,49 @@ static int find_place(const struct invocation *in, const struct place **ret, str
 			continue;
 		if (found)
 			return fl_fail(err, FL_INVALID, "both --%s and --%s: a pool has one place",
-				       pool_kind_names[found->kind],
-				       pool_kind_names[places[i].kind]);
+				       found->name, places[i].name);
 		found = &places[i];
 	}
 	*ret = found;
 	return 0;
 }
 
-static int put_place(struct body *body, const struct invocation *in, const struct place *place,
-		     struct fl_error *err)
+/* A path is the user's; the name of a dataset is the same everywhere. */
+static int put_path(struct body *body, const struct place *place, const char *given,
+		    struct fl_error *err)
 {
 	own_text struct text path = { 0 };
 
-	if (absolute_path(in->options[place->option], &path, err) < 0)
+	if (place->option == OPT_ZFS) {
+		body_string(body, "path", given[0] ? given : DEFAULT_ZFS);
+		return 0;
+	}
+	if (absolute_path(given, &path, err) < 0)
 		return fl_failed(err);
-	body_string(body, "kind", pool_kind_names[place->kind]);
 	body_string(body, "path", text_get(&path));
+	return 0;
+}
+
+static int put_place(struct body *body, const struct invocation *in, const struct place *place,
+		     struct fl_error *err)
+{
+	if (place->driver && option_given(in, OPT_DRIVER) &&
+	    strcmp(in->options[OPT_DRIVER], place->driver) != 0)
+		return fl_fail(err, FL_INVALID, "--%s is a place of the driver '%s', not '%s'",
+			       place->name, place->driver, in->options[OPT_DRIVER]);
+	body_string(body, "kind", pool_kind_names[place->kind]);
+	if (put_path(body, place, in->options[place->option], err) < 0)
+		return fl_failed(err);
 	if (option_given(in, OPT_SPARSE))
 		body_true(body, "sparse");
 	if (option_given(in, OPT_COMPRESS))
 		body_true(body, "compress");
 	if (option_given(in, OPT_FORCE))
 		body_true(body, "force");
-	put_option(body, in, OPT_DRIVER, "driver");
+	if (place->driver)
+		body_string(body, "driver", place->driver);
+	else
+		put_option(body, in, OPT_DRIVER, "driver");
 	return 0;
 }
 
@@ -151,12 +176,12 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 		fl_fail(err, FL_INVALID, "where should the pool be?");
 		return fl_hint(err, "for example: flocker pool create --file "
 				    "/var/lib/flocker/pool.img --size 20G; or --device DEV, "
-				    "--directory PATH");
+				    "--directory PATH, --zfs, --zfs-file PATH");
 	}
-	if (place->option != OPT_FILE &&
+	if (place->kind != POOL_FILE &&
 	    (option_given(in, OPT_SIZE) || option_given(in, OPT_SPARSE)))
 		return fl_fail(err, FL_INVALID,
-			       "--size and --sparse belong to --file: a %s has the "
+			       "--size and --sparse belong to --file and --zfs-file: a %s has the "
 			       "size that it has",
 			       pool_kind_names[place->kind]);
 	if (put_place(body, in, place, err) < 0)

@@ -18,11 +18,14 @@ const struct option global_options[] = {
 	{ 0 },
 };
 
-#define PLACE_OPTIONS                                                                      \
-	{ OPT_FILE, "file", 0, "PATH", "in a file: Btrfs in an image of a fixed size" },   \
-		{ OPT_DEVICE, "device", 0, "DEV", "on a disk or partition" },              \
-	{                                                                                  \
-		OPT_DIRECTORY, "directory", 0, "PATH", "in a directory of any file system" \
+#define PLACE_OPTIONS                                                                           \
+	{ OPT_FILE, "file", 0, "PATH", "in a file: Btrfs in an image of a fixed size" },        \
+		{ OPT_DEVICE, "device", 0, "DEV", "on a disk or partition" },                   \
+		{ OPT_DIRECTORY, "directory", 0, "PATH", "in a directory of any file system" }, \
+		{ OPT_ZFS, "zfs", 0, "[DATASET]",                                               \
+		  "in a ZFS pool: POOL/DATASET, which is made, or POOL ('flocker')" },          \
+	{                                                                                       \
+		OPT_ZFS_FILE, "zfs-file", 0, "PATH", "in a file: a ZFS pool of a fixed size"    \
 	}
 
 static const struct option pool_create_options[] = {
@@ -145,9 +148,9 @@ static const struct option help_options[] = {
 
 const struct command commands[] = {
 	{ "pool create", GROUP_POOL, "", "make the pool that everything is kept in",
-	  "Give one place: --file, --device or --directory. An instance has one pool. The\n"
-	  "daemon opens it by itself from then on. A file is preallocated, so that the host's\n"
-	  "disk cannot fill up under it; --sparse gives that up.",
+	  "Give one place: --file, --device, --directory, --zfs or --zfs-file. An instance has\n"
+	  "one pool. The daemon opens it by itself from then on. A file is preallocated, so that\n"
+	  "the host's disk cannot fill up under it; --sparse gives that up.",
 	  pool_create_options, 0, 0, verb_pool_create },
 	{ "pool show", GROUP_POOL, "", "show where the pool is, its size and health", NULL, NULL, 0,
 	  0, verb_pool_show },

@@ -306,6 +306,37 @@ static bool has_part(const char *path, const char *part)
 	return false;
 }
 
+/* Does the path, as mountinfo writes it, begin with these bytes? */
+static bool begins_with(const char *path, const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		char c = *path++;
+
+		if (c == '\\' && path[0] && path[1] && path[2]) {
+			c = (char)((path[0] - '0') * 64 + (path[1] - '0') * 8 + path[2] - '0');
+			path += 3;
+		}
+		if (c != bytes[i])
+			return false;
+	}
+	return true;
+}
+
+/* Is it a mount of a tree that has its file system for itself, at a place of somebody's own? */
+static bool mounts_whole_tree(const struct search *search, const char *line)
+{
+	const char *beside = search->query->beside, *name = strrchr(beside, '/');
+	const char *where = line;
+
+	if (!is_tree(search, device_in(line, 2, 10)))
+		return false;
+	for (int field = 0; field < 4 && where; field++) {
+		where = strchr(where, ' ');
+		where = where ? where + 1 : NULL;
+	}
+	return where && !begins_with(where, beside, (size_t)(name - beside) + 2);
+}
+
 /* "36 35 0:45 /heads/x /mnt/x rw shared:7 - btrfs /dev/sdb rw,subvolid=257,subvol=/heads/x" */
 static bool is_mount_of(const struct search *search, const char *options, const char *root)
 {
@@ -326,9 +357,11 @@ static bool note_mount(void *arg, const char *line)
 	const char *options = strrchr(line, ' ');
 	char where[WHAT - 16] = "";
 
-	if (!options || device_in(line, 2, 10) != search->device)
+	if (!options)
 		return false;
-	if (sscanf(line, "%*d %*d %*s %ms", &root) != 1 || !is_mount_of(search, options + 1, root))
+	if (!mounts_whole_tree(search, line) && (device_in(line, 2, 10) != search->device ||
+						 sscanf(line, "%*d %*d %*s %ms", &root) != 1 ||
+						 !is_mount_of(search, options + 1, root)))
 		return false;
 	sscanf(line, "%*d %*d %*s %*s %495s", where);
 	snprintf(search->what, sizeof(search->what), "mounted at %s", where);

@@ -34,7 +34,9 @@ struct holders_query {
 	const struct held_tree *trees;
 	size_t count;
 	/*
-	 * A mount point of the same file system: mounts of others do not count.
+	 * A mount point of the same file system: mounts of others do not count, but
+	 * for a tree that is a file system of its own: any mount of it does, outside of
+	 * what begins with a dot beside this mount point, where such trees are shown.
 	 * NULL, or no mount point (nothing is exposed): mounts are not looked at,
 	 * unless a tree has inodes.
 	 */

@@ -68,6 +68,8 @@ FORWARD(expose, (struct pool * pool, const char *root, struct fl_error *err), (i
 	.changes = true)
 FORWARD(conceal, (struct pool * pool, const char *root, struct fl_error *err), (inner, root, err),
 	.changes = true)
+FORWARD(reveal, (struct pool * pool, const struct tree *tree, struct fl_error *err),
+	(inner, tree, err), .changes = true, .tree = tree)
 
 FORWARD(head_create, (struct pool * pool, const struct uuid *branch, struct fl_error *err),
 	(inner, branch, err), .changes = true, .uuid = branch)
@@ -214,6 +216,7 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(expose, outer_expose);
 	REPLACE(conceal, outer_conceal);
 	REPLACE(locate, outer_locate);
+	REPLACE(reveal, outer_reveal);
 	REPLACE(head_create, outer_head_create);
 	REPLACE(head_clone, outer_head_clone);
 	REPLACE(head_swap, outer_head_swap);

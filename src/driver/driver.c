@@ -8,14 +8,18 @@
 #include "driver/btrfs/btrfs.h"
 #include "driver/dir/dir.h"
 #include "driver/mem.h"
+#include "driver/zfs/zfs.h"
 
 /* Those of storage_drivers[], and the memory driver of the tests. */
-const struct driver *const drivers[] = { &btrfs_driver, &dir_driver, &mem_driver, NULL };
+const struct driver *const drivers[] = { &btrfs_driver, &dir_driver, &zfs_driver, &mem_driver,
+					 NULL };
 
 const char *driver_choose(const struct pool_spec *spec)
 {
 	if (spec->kind == POOL_MEMORY)
 		return mem_driver.name;
+	if (spec->kind == POOL_DATASET)
+		return zfs_driver.name;
 	if (spec->kind == POOL_DIRECTORY && (dir_is_pool(spec) || !btrfs_suits(spec)))
 		return dir_driver.name;
 	return btrfs_driver.name;
@@ -57,6 +61,7 @@ static const struct entry {
 	ENTRY(expose, DRIVER_CAN_EXPOSE),
 	ENTRY(conceal, DRIVER_CAN_EXPOSE),
 	ENTRY(locate, DRIVER_CAN_EXPOSE),
+	ENTRY(reveal, DRIVER_MUST_REVEAL),
 	ENTRY(head_create, 0),
 	ENTRY(head_clone, 0),
 	ENTRY(head_swap, 0),

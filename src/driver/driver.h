@@ -53,7 +53,7 @@
 struct pool_spec {
 	char driver[16]; /* "btrfs" */
 	enum pool_kind kind;
-	char path[POOL_PATH]; /* absolute */
+	char path[POOL_PATH]; /* absolute; POOL_DATASET: "POOL" or "POOL/DATASET" */
 	uint64_t size;	      /* bytes; create of POOL_FILE only */
 	bool sparse;	      /* POOL_FILE: do not reserve the blocks */
 	bool compress;	      /* the file system's own compression for everything written */
@@ -108,6 +108,7 @@ enum driver_capability {
 				      it pool_stats.share tells */
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
+	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -180,7 +181,8 @@ struct driver {
 	/*
 	 * Enlarges to `size` bytes in all; `size` 0: to all that the device
 	 * below has.  Online.  FL_INVALID when that is less than now;
-	 * FL_UNSUPPORTED for a POOL_DIRECTORY, whose size is another's to change.
+	 * FL_UNSUPPORTED for a POOL_DIRECTORY and a POOL_DATASET, whose size is another's to
+	 * change.
 	 */
 	int (*grow)(struct pool *pool, uint64_t size, struct fl_error *err);
 
@@ -213,6 +215,13 @@ struct driver {
 	 * expose(): ".heads/<uuid>".  Pure: the tree need not exist.
 	 */
 	void (*locate)(struct pool *pool, const struct tree *tree, struct text *out);
+
+	/*
+	 * Makes one snapshot visible, where expose() alone shows only heads: it is so from
+	 * now on until it is deleted or the pool concealed, also to the next process.
+	 * Repeatable; nothing while the pool is not exposed.  FL_NOT_FOUND.
+	 */
+	int (*reveal)(struct pool *pool, const struct tree *tree, struct fl_error *err);
 
 	/* --- trees -------------------------------------------------------- */
 

@@ -147,6 +147,8 @@ int link_snapshot(struct engine *engine, const char *volume, const struct snapsh
 	struct tree tree = tree_snapshot(&row->position.branch, &row->storage);
 	char path[LINK_PATH];
 
+	if (driver_of(engine)->reveal && driver_of(engine)->reveal(engine->pool, &tree, err) < 0)
+		return fl_failed(err);
 	snprintf(path, sizeof(path), ".at/%s", volume);
 	if (fsat_mkdir_parents(engine->root_fd, path, LINK_MODE, err) < 0)
 		return fl_failed(err);
@@ -254,6 +256,7 @@ int links_rename_volume(struct engine *engine, const char *from, const char *to,
 }
 
 struct sweep {
+	struct engine *engine;
 	int dir;
 	struct tx *tx;
 	const char *volume; /* whose directory it is */
@@ -354,6 +357,24 @@ static int is_wanted(const struct sweep *sweep, const char *name, const char *uu
 	return r == -FL_NOT_FOUND ? 0 : r;
 }
 
+/* A mounted snapshot was visible before the host went down: it is so again. */
+static void reveal_target(struct engine *engine, const char *target)
+{
+	const char *place = strstr(target, "/.snaps/");
+	struct tree tree = { .kind = TREE_SNAPSHOT };
+	char branch[UUID_TEXT] = "";
+	struct fl_error err;
+
+	if (!driver_of(engine)->reveal || !place || strlen(place) < 8 + sizeof(branch))
+		return;
+	memcpy(branch, place + 8, sizeof(branch) - 1);
+	if (uuid_parse(branch, &tree.uuid, &err) < 0 ||
+	    snapname_parse(place + 8 + sizeof(branch), &tree.snapshot, &err) < 0)
+		return;
+	if (driver_of(engine)->reveal(engine->pool, &tree, &err) < 0 && err.code != FL_NOT_FOUND)
+		log_warning("cannot make a mounted snapshot visible", "error=%s", err.text);
+}
+
 /* Of links into .heads only those that the catalogue wants stay; of others, those that lead
  * somewhere. */
 static int sweep_link(void *arg, const char *name, unsigned char type, uint64_t inode,
@@ -374,6 +395,7 @@ static int sweep_link(void *arg, const char *name, unsigned char type, uint64_t 
 		if (is_wanted(sweep, name, target + strlen(HEADS), &wanted, err) < 0)
 			return fl_failed(err);
 	} else {
+		reveal_target(sweep->engine, target);
 		wanted = fstatat(sweep->dir, name, &st, 0) == 0 || errno != ENOENT;
 	}
 	return wanted ? 0 : fsat_unlink(sweep->dir, name, err);
@@ -383,7 +405,7 @@ static int sweep_directory(void *arg, const char *name, unsigned char type, uint
 			   struct fl_error *err)
 {
 	const struct sweep *parent = arg;
-	struct sweep sweep = { .tx = parent->tx, .volume = name };
+	struct sweep sweep = { .engine = parent->engine, .tx = parent->tx, .volume = name };
 	struct fl_error kept; /* a directory that is not empty, or none of ours */
 	int r;
 
@@ -401,7 +423,7 @@ static int sweep_directory(void *arg, const char *name, unsigned char type, uint
 static int sweep_snapshots(struct engine *engine, struct tx *tx, struct fl_error *err)
 {
 	own_fd int dir = -1;
-	struct sweep sweep = { .tx = tx };
+	struct sweep sweep = { .engine = engine, .tx = tx };
 
 	if (fsat_open_dir(engine->root_fd, ".at", &dir, err) < 0)
 		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
@@ -412,7 +434,7 @@ static int sweep_snapshots(struct engine *engine, struct tx *tx, struct fl_error
 int links_refresh_all(struct engine *engine, struct fl_error *err)
 {
 	struct refresh refresh = { .engine = engine };
-	struct sweep root = { .dir = engine->root_fd };
+	struct sweep root = { .engine = engine, .dir = engine->root_fd };
 	own_tx struct tx *tx = NULL;
 	int r;
 

@@ -308,7 +308,7 @@ static int complete_spec(struct pool_spec *spec, struct fl_error *err)
 {
 	if (spec->driver[0] == '\0')
 		strcpy(spec->driver, driver_choose(spec));
-	if (spec->kind != POOL_MEMORY && spec->path[0] != '/')
+	if (spec->kind != POOL_MEMORY && spec->kind != POOL_DATASET && spec->path[0] != '/')
 		return fl_fail(err, FL_INVALID, "the path '%.200s' is not absolute", spec->path);
 	if (spec->kind == POOL_FILE && spec->size == 0)
 		return fill_size(spec, err);

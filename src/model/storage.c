@@ -3,15 +3,14 @@
 #include "base/text.h"
 
 const char *const pool_kind_names[POOL_KINDS] = {
-	[POOL_FILE] = "file",
-	[POOL_DEVICE] = "device",
-	[POOL_DIRECTORY] = "directory",
-	[POOL_MEMORY] = "memory",
+	[POOL_FILE] = "file",	    [POOL_DEVICE] = "device", [POOL_DIRECTORY] = "directory",
+	[POOL_DATASET] = "dataset", [POOL_MEMORY] = "memory",
 };
 
 const struct storage_driver storage_drivers[] = {
 	{ "btrfs", "copy-on-write file system of Linux" },
 	{ "dir", "plain directories on any file system" },
+	{ "zfs", "datasets of OpenZFS, or of zfs-fuse" },
 	{ 0 },
 };
 

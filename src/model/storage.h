@@ -11,6 +11,7 @@ enum pool_kind {
 	POOL_FILE,	/* a file system in a file */
 	POOL_DEVICE,	/* on a disk or partition */
 	POOL_DIRECTORY, /* in a directory */
+	POOL_DATASET,	/* below a dataset of ZFS: the path is its name */
 	POOL_MEMORY,	/* tests */
 	POOL_KINDS,
 };

@@ -111,10 +111,38 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+static bool run_quietly(const char *const argv[])
+{
+	struct fl_error ignored;
+
+	return bench_run(argv, &ignored) == 0;
+}
+
+/* The pools of a private ZFS (tests/with-zfs-fuse), whatever became of the files below them. */
+static void destroy_zfs_pools(void)
+{
+	static const char *const list[] = { "/usr/sbin/zpool", "list", "-H", "-o", "name", NULL };
+	own(spawn_result_done) struct spawn_result result = { 0 };
+	struct fl_error ignored;
+	own_free char *names = NULL;
+	char *rest, *name;
+
+	if (!getenv("WITH_ZFS_FUSE") || spawn_run(list, 60 * CLOCK_SECOND, &result, &ignored) < 0)
+		return;
+	rest = names = text_take(&result.out);
+	while ((name = strsep(&rest, "\n")) && name[0]) {
+		const char *const destroy[] = { "/usr/sbin/zpool", "destroy", "-f", name, NULL };
+
+		for (int i = 0; i < 100 && !run_quietly(destroy); i++)
+			usleep(20000);
+	}
+}
+
 static void clear_directory(const char *directory)
 {
 	while (unmount_last(directory))
 		;
+	destroy_zfs_pools();
 	detach_loops(directory);
 	nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
@@ -276,6 +304,21 @@ static int prepare_plain(struct pool_spec *spec, struct fl_error *err)
 	return mkdir(spec->path, 0700) < 0 ? fl_fail_errno(err, "%s", spec->path) : 0;
 }
 
+static int prepare_zfs_dataset(struct pool_spec *spec, struct fl_error *err)
+{
+	char file[PATH];
+	const char *const create[] = { "/usr/sbin/zpool", "create", "-m", "none",
+				       "bench",		  file,	    NULL };
+	own_fd int fd = -1;
+
+	snprintf(file, sizeof(file), "%s/zfs.img", bench.directory);
+	spec->kind = POOL_DATASET;
+	strcpy(spec->path, "bench/some/where");
+	if (make_file(file, DISK, &fd, err) < 0 || bench_run(create, err) < 0)
+		return fl_failed(err);
+	return bench_run((const char *[]){ "/usr/sbin/zfs", "create", "bench/some", NULL }, err);
+}
+
 /* --- files in trees -------------------------------------------------------- */
 
 static int write_file(struct pool *pool, const struct tree *tree, const char *path,
@@ -322,6 +365,8 @@ static const struct kind kinds[] = {
 	{ "dir-ext4", "dir", DISK, prepare_ext4, write_file, read_file },
 	{ "dir-xfs", "dir", XFS_DISK, prepare_xfs, write_file, read_file },
 	{ "dir-user", "dir", 0, prepare_plain, write_file, read_file },
+	{ "zfs-file", "zfs", DISK, prepare_file, write_file, read_file },
+	{ "zfs-dataset", "zfs", DISK, prepare_zfs_dataset, write_file, read_file },
 };
 
 /* --- the bench ------------------------------------------------------------- */
@@ -372,6 +417,9 @@ bool bench_begin(const char *name, const char **why)
 	}
 	if (bench.kind->prepare == prepare_plain)
 		return begin_as_user(why);
+	*why = "needs a private ZFS: run it by tests/with-zfs-fuse";
+	if (strcmp(bench.kind->driver, "zfs") == 0 && !getenv("WITH_ZFS_FUSE"))
+		return false;
 	*why = "mounting needs root";
 	if (geteuid() != 0 && strcmp(bench.kind->driver, "mem") != 0)
 		return false;

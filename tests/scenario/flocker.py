@@ -285,10 +285,13 @@ class Host:
         return mounted
 
     def pool(self, size=512 * MIB, **options):
-        """In a file; with FLOCKER_TEST_DRIVER=dir in a directory on ext4."""
-        if os.environ.get("FLOCKER_TEST_DRIVER") == "dir":
+        """In a file; FLOCKER_TEST_DRIVER names another driver, dir is in a directory on ext4."""
+        driver = os.environ.get("FLOCKER_TEST_DRIVER")
+        if driver == "dir":
             return self.post("/v1/pool", kind="directory", driver="dir",
                              path=f"{self.file_system('ext4', size)}/pool", **options)
+        if driver:
+            options.setdefault("driver", driver)
         return self.post("/v1/pool", kind="file", path=f"{self.directory}/pool.img", size=size,
                          **options)
 

@@ -66,7 +66,7 @@ CASES = {
     ("create", "--set", "a=b", "--s"): ["--set", "--socket"],
     ("create", "--", "--s"): [],
     ("list", "--fro"): [],
-    ("pool", "create", "--driver", ""): ["btrfs", "dir"],
+    ("pool", "create", "--driver", ""): ["btrfs", "dir", "zfs"],
     ("pool", "create", "--driver=b"): ["--driver=btrfs"],
     ("pool", "create", "--file", "x"): [":files"],
     ("pool", "create", "--directory", "x"): [":directories"],

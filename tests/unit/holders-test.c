@@ -449,6 +449,61 @@ static void a_mount_in_another_namespace_is_found(void)
 	check(strstr(found.what, "mount"));
 }
 
+/* As ZFS has them: ROOT/.heads/t is a file system, and mounted elsewhere, too. */
+static void show_whole_tree(char shown[static 96])
+{
+	char heads[80];
+
+	snprintf(heads, sizeof(heads), "%.60s/.heads", aside_path);
+	snprintf(shown, 96, "%s/t", heads);
+	must((mkdir(heads, 0700) == 0 || errno == EEXIST) &&
+	     mount("none", heads, "tmpfs", 0, NULL) == 0 && mkdir(shown, 0700) == 0 &&
+	     mount("none", shown, "tmpfs", 0, NULL) == 0);
+}
+
+static char whole_tree[96];
+
+static void hold_no_mount(void)
+{
+	own_namespace();
+	hold_on();
+}
+
+static void hold_whole_tree(void)
+{
+	char target[80];
+
+	own_namespace();
+	snprintf(target, sizeof(target), "%s/a mount", aside_path);
+	must((mkdir(target, 0700) == 0 || errno == EEXIST) &&
+	     mount(whole_tree, target, NULL, MS_BIND, NULL) == 0);
+	hold_on();
+}
+
+static void a_mount_of_a_tree_with_a_file_system_of_its_own_is_found(void)
+{
+	char heads[80];
+	struct held_tree whole = { 0, "" };
+	const struct holders_query query = { &whole, 1, heads, false };
+	struct stat st;
+	pid_t holder;
+
+	begin();
+	show_whole_tree(whole_tree);
+	snprintf(heads, sizeof(heads), "%.60s/.heads", aside_path);
+	check(stat(whole_tree, &st) == 0);
+	whole.device = st.st_dev;
+	start(hold_no_mount); /* a copy of the mount table is no use of the tree */
+	found = (struct found){ 0 };
+	check_ok(holders_find(&query, note, NULL, &err));
+	check(found.count == 0);
+	holder = start(hold_whole_tree);
+	check_ok(holders_find(&query, note, NULL, &err));
+	check(found.count == 1 && found.pid == holder && strstr(found.what, "mounted at "));
+	end_holders();
+	check(umount2(heads, MNT_DETACH) == 0 && rmdir(heads) == 0);
+}
+
 /* "subvolid=25" is not "subvolid=257". */
 static void an_option_is_compared_whole(void)
 {
@@ -675,6 +730,7 @@ static int run_tests(int argc, char **argv)
 				    CHECK(a_thread_with_tables_of_its_own_is_found),
 				    CHECK(a_process_outlives_its_first_thread),
 				    CHECK(a_mount_in_another_namespace_is_found),
+				    CHECK(a_mount_of_a_tree_with_a_file_system_of_its_own_is_found),
 				    CHECK(an_option_is_compared_whole),
 				    CHECK(without_a_mount_point_mounts_are_not_looked_at),
 				    CHECK(a_mount_point_without_a_device_is_an_error),

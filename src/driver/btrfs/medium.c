@@ -260,6 +260,23 @@ int medium_contents(const struct medium *medium, char text[static MEDIUM_CONTENT
 	return 0;
 }
 
+int medium_label(const struct medium *medium, const char *fact, char text[static MEDIUM_LABEL],
+		 struct fl_error *err)
+{
+	own(free_probep) blkid_probe probe = blkid_new_probe();
+	const char *value;
+
+	if (!probe || blkid_probe_set_device(probe, medium->lock, 0, 0) < 0)
+		return fl_fail(err, FL_SYSTEM, "cannot look at what '%s' holds", medium->path);
+	blkid_probe_enable_superblocks(probe, 1);
+	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_LABEL | BLKID_SUBLKS_UUID);
+	if (blkid_do_safeprobe(probe) != 0 ||
+	    blkid_probe_lookup_value(probe, fact, &value, NULL) < 0)
+		return fl_fail(err, FL_INVALID, "'%s' does not say its %s", medium->path, fact);
+	snprintf(text, MEDIUM_LABEL, "%s", value);
+	return 0;
+}
+
 /*
  * Options beside "subvolid=5", which is the whole file system whatever its
  * default subvolume is.  Discarding would give the blocks of a preallocated file

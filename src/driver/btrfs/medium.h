@@ -50,6 +50,11 @@ must_check int medium_enlarge(const struct pool_spec *spec, const struct medium 
 must_check int medium_contents(const struct medium *medium, char text[static MEDIUM_CONTENTS],
 			       struct fl_error *err);
 
+/* Another fact that the signature tells ("LABEL", "UUID"); FL_INVALID when it does not. */
+#define MEDIUM_LABEL 256
+must_check int medium_label(const struct medium *medium, const char *fact,
+			    char text[static MEDIUM_LABEL], struct fl_error *err);
+
 /* Mounts it where nobody sees it; `ret_mount` (O_PATH) is the directory of the layout. */
 must_check int medium_mount(const struct pool_spec *spec, const struct medium *medium,
 			    int *ret_mount, struct fl_error *err);

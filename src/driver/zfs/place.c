@@ -1,0 +1,301 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fsat.h"
+#include "base/log.h"
+#include "base/mount.h"
+#include "driver/zfs/pool.h"
+
+/*
+ * Mounts that nobody sees.
+ *
+ * The kernel's ZFS is mounted like any file system, as often as one likes,
+ * snapshots too.  zfs-fuse mounts by itself, each dataset once, at a place that its
+ * properties name, and no snapshots.  There the mount is made at a place of ours,
+ * taken from it by open_tree(), and the place is cleared again; it lives as long as
+ * the descriptor.  A snapshot is read through a read-only clone, which is hidden and
+ * goes with the snapshot, or when the pool is opened next.
+ *
+ * A dataset that an earlier process made visible is mounted already: then a copy of
+ * that mount does.
+ *
+ * zfs-fuse may forget a new mount when it is just letting an old one go, and whoever uses
+ * the new one then waits for ever: so one mount is made or ended at a time, and none is
+ * made in the moment after an end.
+ *
+ * It hears of a closed file some time later, and if the mount has ended by then, never:
+ * the dataset then stays busy.  So a mount is not ended in the moment after a closing.
+ *
+ * When zfs-fuse dies its mounts answer ENOTCONN for ever.  They are given up as
+ * soon as one is met, and made anew.
+ */
+
+#define PLACES "/run/flocker-zfs"
+#define PAUSE (20 * 1000 * 1000) /* zfs-fuse ends a mount some time after the kernel did */
+#define ATTEMPTS 100
+#define QUIET (50 * 1000 * 1000)
+#define CLOSINGS (100 * 1000 * 1000)
+#define MOUNTINFO_LIMIT (64ul << 20)
+
+char *place_directory(const char *dataset, char path[static PLACE_PATH])
+{
+	snprintf(path, PLACE_PATH, PLACES "/%s", dataset);
+	return path;
+}
+
+static bool is_dead(int mount)
+{
+	struct statfs fs;
+
+	return fstatfs(mount, &fs) < 0 && errno == ENOTCONN;
+}
+
+static _Atomic int64_t last_end; /* when a mount was given up; by clock_monotonic() */
+
+void place_ended(void)
+{
+	last_end = clock_monotonic();
+}
+
+void place_await_closings(const struct zfs_pool *pool)
+{
+	const struct timespec pause = { .tv_nsec = CLOSINGS };
+
+	if (!pool->features.kernel)
+		nanosleep(&pause, NULL);
+}
+
+void place_await_quiet(const struct zfs_pool *pool)
+{
+	int64_t left = last_end + QUIET - clock_monotonic();
+	const struct timespec pause = { .tv_nsec = left };
+
+	if (!pool->features.kernel && left > 0)
+		nanosleep(&pause, NULL);
+}
+
+/* --- what is mounted ---------------------------------------------------------------- */
+
+/* mountinfo writes blanks and backslashes as \ooo. */
+static void unescape(char *text)
+{
+	char *out = text;
+
+	for (; *text; text++) {
+		if (text[0] == '\\' && text[1] && text[2] && text[3]) {
+			*out++ = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + text[3] - '0');
+			text += 3;
+		} else {
+			*out++ = *text;
+		}
+	}
+	*out = '\0';
+}
+
+/* "ID PARENT DEVICE ROOT TARGET OPTIONS... - TYPE SOURCE ..."; the target of the whole of `name`.
+ */
+static bool line_target(char *line, const char *name, char target[static POOL_PATH])
+{
+	char *dash = strstr(line, " - "), *fields[5], *type, *source;
+
+	if (!dash)
+		return false;
+	*dash = '\0';
+	dash += 3;
+	type = strsep(&dash, " ");
+	source = strsep(&dash, " ");
+	for (size_t i = 0; i < array_size(fields); i++)
+		fields[i] = strsep(&line, " ");
+	if (!source || !fields[4] || !strstr(type, "zfs") || strcmp(fields[3], "/") != 0)
+		return false;
+	unescape(source);
+	unescape(fields[4]);
+	snprintf(target, POOL_PATH, "%s", fields[4]);
+	return strcmp(source, name) == 0;
+}
+
+static int find_target(const char *name, char target[static POOL_PATH], struct fl_error *err)
+{
+	own_text struct text table = { 0 };
+	own_free char *lines = NULL;
+	char *rest, *line;
+
+	if (fsat_read(AT_FDCWD, "/proc/thread-self/mountinfo", MOUNTINFO_LIMIT, &table, err) < 0)
+		return fl_failed(err);
+	lines = text_take(&table);
+	rest = lines;
+	while ((line = strsep(&rest, "\n")))
+		if (line_target(line, name, target))
+			return 0;
+	return fl_fail(err, FL_NOT_FOUND, "'%s' is not mounted", name);
+}
+
+/* --- zfs-fuse ------------------------------------------------------------------------- */
+
+static bool is_our_place(const char *path)
+{
+	return strncmp(path, PLACES "/", sizeof(PLACES)) == 0;
+}
+
+static int take_mount(const char *target, int *ret_mount, struct fl_error *err)
+{
+	own_fd int dir = -1;
+	own_fd int mount = -1;
+	struct fl_error ignored;
+
+	if (fsat_open(AT_FDCWD, target, O_PATH | O_DIRECTORY, 0, &dir, err) < 0)
+		return fl_failed(err);
+	if (is_dead(dir)) {
+		errno = ENOTCONN;
+		return fl_fail_errno(err, "'%s'", target);
+	}
+	if (mount_clone_detached(dir, &mount, err) < 0)
+		return fl_failed(err);
+	close(take_fd(dir));
+	if (is_our_place(target)) {
+		if (mount_remove(target, true, err) < 0)
+			return fl_failed(err);
+		(void)!fsat_rmdir(AT_FDCWD, target, &ignored);
+	}
+	*ret_mount = take_fd(mount);
+	return 0;
+}
+
+static int mount_once(const char *name, int *ret_mount, struct fl_error *err)
+{
+	char target[POOL_PATH];
+	struct fl_error other;
+	int rc;
+
+	if (find_target(name, target, &other) == 0) {
+		rc = take_mount(target, ret_mount, err);
+		if (rc == 0 || err->sys != ENOTCONN)
+			return rc;
+		if (mount_remove(target, true, err) < 0) /* left by a zfs-fuse that died */
+			return fl_failed(err);
+	}
+	if (zfs_do(err, "mount", name) < 0)
+		return fl_failed(err);
+	if (find_target(name, target, err) < 0)
+		return fl_failed(err);
+	return take_mount(target, ret_mount, err);
+}
+
+static int mount_by_program(const char *name, int *ret_mount, struct fl_error *err)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE };
+	int rc = -FL_BUSY;
+
+	for (int i = 0; i < ATTEMPTS && rc == -FL_BUSY; i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		rc = mount_once(name, ret_mount, err);
+	}
+	return rc;
+}
+
+static int mount_after_quiet(const struct zfs_pool *pool, const char *name, int *ret_mount,
+			     struct fl_error *err)
+{
+	place_await_quiet(pool);
+	return mount_by_program(name, ret_mount, err);
+}
+
+int place_mount(struct zfs_pool *pool, const char *name, int *ret_mount, struct fl_error *err)
+{
+	int rc;
+
+	if (pool->features.kernel)
+		rc = mount_detached("zfs", name, NULL, 0, ret_mount, err);
+	else
+		rc = mount_after_quiet(pool, name, ret_mount, err);
+	return rc < 0 ? fl_wrap(err, "mounting '%s'", name) : 0;
+}
+
+/* --- the mounts of a pool --------------------------------------------------------------- */
+
+/* Gives up a mount whose server died.  The kernel's own never does. */
+static void drop_if_dead(struct zfs_pool *pool, int *mount)
+{
+	if (*mount < 0 || pool->features.kernel || !is_dead(*mount))
+		return;
+	log_warning("zfs-fuse has ended and its mounts with it: mounting anew", "pool=%s",
+		    pool->dataset);
+	close(take_fd(*mount));
+}
+
+static int mirror_get(struct zfs_pool *pool, struct item *snapshot, int *ret_mount,
+		      struct fl_error *err)
+{
+	const struct making making = {
+		.label = { .hidden = true, .tree = snapshot->tree },
+		.from = snapshot,
+		.read_only = true,
+	};
+
+	if (!snapshot->mirror && dataset_make(pool, &making, &snapshot->mirror, err) < 0)
+		return fl_failed(err);
+	if (place_get(pool, snapshot->mirror, ret_mount, err) < 0)
+		return fl_failed(err);
+	snapshot->device = snapshot->mirror->device;
+	return 0;
+}
+
+int place_get(struct zfs_pool *pool, struct item *item, int *ret_mount, struct fl_error *err)
+{
+	char name[ZFS_NAME];
+	struct stat st;
+
+	if (item->home && !pool->features.kernel)
+		return mirror_get(pool, item, ret_mount, err);
+	drop_if_dead(pool, &item->mount);
+	if (item->mount < 0) {
+		if (place_mount(pool, item_name(item, name), &item->mount, err) < 0)
+			return fl_failed(err);
+		if (fstat(item->mount, &st) < 0)
+			return fl_fail_errno(err, "cannot look at '%s'", name);
+		item->device = st.st_dev;
+	}
+	*ret_mount = item->mount;
+	return 0;
+}
+
+void place_release(struct zfs_pool *pool, struct item *item)
+{
+	if (item->mount >= 0)
+		close(take_fd(item->mount));
+	if (item->mirror && item->mirror->mount >= 0)
+		close(take_fd(item->mirror->mount));
+	place_ended();
+}
+
+int state_open(struct zfs_pool *pool, int *ret_fd, struct fl_error *err)
+{
+	own_lock(guard, &pool->places);
+	char name[ZFS_NAME + 8];
+
+	drop_if_dead(pool, &pool->state);
+	snprintf(name, sizeof(name), "%s/state", pool->dataset);
+	if (pool->state < 0 && place_mount(pool, name, &pool->state, err) < 0)
+		return fl_failed(err);
+	return fsat_open_dir(pool->state, ".", ret_fd, err);
+}
+
+int zfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, struct fl_error *err)
+{
+	struct zfs_pool *p = zfs_pool(pool);
+	own_shape(shape, read_shape(p));
+	own_lock(guard, &p->places);
+	struct item *item = item_get(p, tree, err);
+	int mount = -1;
+
+	if (!item || place_get(p, item, &mount, err) < 0)
+		return fl_failed(err);
+	return fsat_open_dir(mount, ".", ret_fd, err);
+}

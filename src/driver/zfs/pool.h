@@ -1,0 +1,190 @@
+#pragma once
+
+/*
+ * An open ZFS pool and the entries of the driver's table, by the file that has them.
+ *
+ * Three locks, taken in this order:
+ *	shape	whoever uses names of datasets in ZFS holds it for reading; for writing
+ *		only what moves snapshots from one dataset to another (reap.c)
+ *	places	the mounts: item.mount, item.device, item.mirror, and `root`
+ *	mutex	the index
+ * An item belongs to whoever works on its tree, by the contract; the index may be
+ * looked through by anybody under the mutex.
+ */
+
+#include <pthread.h>
+
+#include "driver/btrfs/medium.h"
+#include "driver/zfs/index.h"
+#include "driver/zfs/run.h"
+
+struct zfs_pool {
+	struct pool pool;
+	struct zfs_features features;
+	struct medium medium;	/* POOL_FILE */
+	int lock;		/* POOL_DATASET: keeps others off; -1 */
+	char zpool[ZFS_NAME];	/* "flocker" */
+	char dataset[ZFS_NAME]; /* "flocker/flocker" */
+	pthread_rwlock_t shape;
+	pthread_mutex_t places, mutex;
+	struct index index;
+	int state;  /* the state dataset, in a mount that nobody sees; -1 */
+	char *root; /* as given to expose(); NULL */
+	bool read_only;
+};
+
+static inline struct zfs_pool *zfs_pool(struct pool *pool)
+{
+	return (struct zfs_pool *)pool;
+}
+
+static inline void own_shapep(pthread_rwlock_t **shape)
+{
+	pthread_rwlock_unlock(*shape);
+}
+
+static inline pthread_rwlock_t *read_shape(struct zfs_pool *pool)
+{
+	pthread_rwlock_rdlock(&pool->shape);
+	return &pool->shape;
+}
+
+static inline pthread_rwlock_t *write_shape(struct zfs_pool *pool)
+{
+	pthread_rwlock_wrlock(&pool->shape);
+	return &pool->shape;
+}
+#define own_shape(name, locked) \
+	own(own_shapep) pthread_rwlock_t *name __attribute__((unused)) = locked
+
+/* create.c */
+int zfs_available(struct fl_error *err);
+int zfs_create(const struct pool_spec *spec, const struct pool_identity *identity,
+	       struct fl_error *err);
+
+/* pool.c */
+int zfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *err);
+void zfs_close(struct pool *pool);
+int zfs_identify(struct pool *pool, const struct pool_identity *identity, struct fl_error *err);
+int zfs_sync(struct pool *pool, struct fl_error *err);
+int zfs_set_read_only(struct pool *pool, bool read_only, struct fl_error *err);
+/* FL_SYSTEM with EROFS while the pool is stopped. */
+must_check int check_writable(struct zfs_pool *pool, struct fl_error *err);
+/* "NAME=VALUE" with the identity, as an argument for -o and `zfs set`. */
+void identity_property(const struct pool_identity *identity, struct text *out);
+
+/* found.c: which pool of ZFS it is */
+/* From what spec->path says of a POOL_DATASET.  FL_INVALID. */
+must_check int dataset_of(const struct pool_spec *spec, char zpool[static ZFS_NAME],
+			  char dataset[static ZFS_NAME], struct fl_error *err);
+/* From the label in the file, importing the pool if it is not. */
+must_check int find_in_file(struct zfs_pool *pool, struct fl_error *err);
+/* One property of a dataset, which must be its own: FL_NOT_FOUND for no such dataset, "" unset. */
+must_check int property_get(const char *dataset, const char *property, bool own, struct text *ret,
+			    struct fl_error *err);
+
+/* place.c: mounts that nobody sees */
+/* Where zfs-fuse mounts the datasets of a pool for a moment: the value of `mountpoint`. */
+#define PLACE_PATH 320
+char *place_directory(const char *dataset, char path[static PLACE_PATH]);
+/* Mounts a dataset or snapshot; `ret_mount` is its root directory (O_PATH). */
+must_check int place_mount(struct zfs_pool *pool, const char *name, int *ret_mount,
+			   struct fl_error *err);
+/* The item's mount, made if there is none; borrowed.  Under `places`. */
+must_check int place_get(struct zfs_pool *pool, struct item *item, int *ret_mount,
+			 struct fl_error *err);
+/* Lets it go, and what it is read through. */
+void place_release(struct zfs_pool *pool, struct item *item);
+/* Before mounts are given up: zfs-fuse hears of the files that were closed a moment ago. */
+void place_await_closings(const struct zfs_pool *pool);
+/* A mount was given up, or is about to be; and: long enough ago, for zfs-fuse. */
+void place_ended(void);
+void place_await_quiet(const struct zfs_pool *pool);
+/* A descriptor of the state dataset's directory, the caller's. */
+must_check int state_open(struct zfs_pool *pool, int *ret_fd, struct fl_error *err);
+int zfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, struct fl_error *err);
+
+/* visible.c */
+int zfs_expose(struct pool *pool, const char *root, struct fl_error *err);
+int zfs_conceal(struct pool *pool, const char *root, struct fl_error *err);
+void zfs_locate(struct pool *pool, const struct tree *tree, struct text *out);
+int zfs_reveal(struct pool *pool, const struct tree *tree, struct fl_error *err);
+/* The head's path leads to it from now on.  Nothing while the pool is not exposed. */
+must_check int show_head(struct zfs_pool *pool, struct item *item, struct fl_error *err);
+/* The head's path leads nowhere any more; whoever has the tree open keeps it. */
+void unshow_head(struct zfs_pool *pool, const struct uuid *branch);
+/* Nothing of the tree is visible any more. */
+void unshow_tree(struct zfs_pool *pool, const struct item *item);
+
+/* tree.c */
+int zfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *ret,
+		  struct fl_error *err);
+int zfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error *err);
+int zfs_list(struct pool *pool,
+	     int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
+			 struct fl_error *err),
+	     void *arg, struct fl_error *err);
+/* NULL, with FL_NOT_FOUND, when there is none. */
+struct item *item_get(struct zfs_pool *pool, const struct tree *tree, struct fl_error *err);
+must_check int item_check_free(struct zfs_pool *pool, const struct tree *tree,
+			       struct fl_error *err);
+/* What makes an item: a dataset, with `from` a clone of that snapshot. */
+struct making {
+	struct label label;
+	const struct item *from; /* NULL: empty */
+	bool read_only;
+};
+must_check int dataset_make(struct zfs_pool *pool, const struct making *making, struct item **ret,
+			    struct fl_error *err);
+/* A snapshot of the dataset. */
+must_check int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
+			     struct item **ret, struct fl_error *err);
+/* The item is `tree` from now on, NULL: none any more.  Durable. */
+must_check int item_relabel(struct zfs_pool *pool, struct item *item, const struct tree *tree,
+			    struct fl_error *err);
+/* Destroys a dataset without snapshots, or a snapshot, and forgets it. */
+must_check int item_destroy(struct zfs_pool *pool, struct item *item, struct fl_error *err);
+
+/* head.c */
+int zfs_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err);
+int zfs_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,
+		   struct fl_error *err);
+int zfs_head_swap(struct pool *pool, const struct uuid *branch, const struct tree *from,
+		  const struct uuid *operation, struct fl_error *err);
+int zfs_head_retire(struct pool *pool, const struct uuid *branch, const struct uuid *operation,
+		    struct fl_error *err);
+int zfs_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
+		     struct fl_error *err);
+int zfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		       struct fl_error *err);
+/* Writes down what swaps of the branch (NULL: all) left unwritten. */
+must_check int settle(struct zfs_pool *pool, const struct uuid *branch, struct fl_error *err);
+
+/* snapshot.c */
+int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
+		 struct fl_error *err);
+int zfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
+		      bool *ret, struct fl_error *err);
+
+/* reap.c */
+/* Destroys what can be of what is hidden.  What cannot stays for the next time. */
+void reap(struct zfs_pool *pool);
+
+/* facts.c */
+int zfs_facts_write(struct pool *pool, const struct uuid *branch, const char *text,
+		    struct fl_error *err);
+int zfs_facts_read(struct pool *pool, const struct uuid *branch, struct text *ret,
+		   struct fl_error *err);
+int zfs_facts_list(struct pool *pool,
+		   int (*each)(void *arg, const struct uuid *branch, struct fl_error *err),
+		   void *arg, struct fl_error *err);
+int zfs_facts_delete(struct pool *pool, const struct uuid *branch, struct fl_error *err);
+int zfs_file_write(struct pool *pool, const char *name, const void *bytes, size_t length,
+		   struct fl_error *err);
+int zfs_file_append(struct pool *pool, const char *name, const void *bytes, size_t length,
+		    struct fl_error *err);
+int zfs_file_read(struct pool *pool, const char *name, struct text *ret, struct fl_error *err);
+
+/* space.c */
+int zfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err);
+int zfs_grow(struct pool *pool, uint64_t size, struct fl_error *err);

@@ -1,0 +1,131 @@
+#include <string.h>
+
+#include "base/log.h"
+#include "driver/zfs/pool.h"
+
+/*
+ * What is hidden goes.
+ *
+ * A hidden dataset without snapshots, and a hidden snapshot without clones, are
+ * destroyed.  A hidden dataset with snapshots can go if a clone of its newest
+ * snapshot takes them all over: promoting it moves to it every snapshot up to the one
+ * that it was made from.  If the newest has no clone, snapshots of ours lie in the
+ * dataset that nothing else could hold, and it stays with them.
+ *
+ * Nothing here is needed for anybody's answer: what fails is tried again when
+ * something is deleted next, and when the pool is opened.
+ */
+
+/* A clone that may take over; none through which a snapshot is only read. */
+static struct item *find_heir(struct zfs_pool *pool, const struct item *dataset)
+{
+	const struct item *newest = index_newest(&pool->index, dataset);
+
+	for (size_t i = 0; newest && i < pool->index.count; i++) {
+		struct item *item = pool->index.items[i];
+
+		if (!item->home && item->origin == newest->id && !item->stuck &&
+		    !index_is_mirror(&pool->index, item))
+			return item;
+	}
+	return NULL;
+}
+
+enum way { NO_WAY, DESTROY, PROMOTE };
+
+static enum way way_of(struct zfs_pool *pool, struct item *item, struct item **ret_heir)
+{
+	if (!item->hidden || item->stuck)
+		return NO_WAY;
+	if (item->home)
+		return index_find_clone(&pool->index, item) ? NO_WAY : DESTROY;
+	if (index_is_mirror(&pool->index, item))
+		return NO_WAY;
+	if (!index_has_snapshots(&pool->index, item))
+		return DESTROY;
+	*ret_heir = find_heir(pool, item);
+	return *ret_heir ? PROMOTE : NO_WAY;
+}
+
+static enum way find_way(struct zfs_pool *pool, struct item **ret_item, struct item **ret_heir)
+{
+	own_lock(guard, &pool->mutex);
+
+	for (size_t i = 0; i < pool->index.count; i++) {
+		enum way way = way_of(pool, pool->index.items[i], ret_heir);
+
+		*ret_item = pool->index.items[i];
+		if (way != NO_WAY)
+			return way;
+	}
+	return NO_WAY;
+}
+
+static void move_snapshots(struct zfs_pool *pool, struct item *from, struct item *to)
+{
+	own_lock(guard, &pool->mutex);
+	uint64_t origin = to->origin;
+
+	for (size_t i = 0; i < pool->index.count; i++)
+		if (pool->index.items[i]->home == from)
+			pool->index.items[i]->home = to;
+	to->origin = from->origin;
+	from->origin = origin;
+}
+
+/* A program that failed may have done its work: then the heir's origin is another one. */
+static bool is_promoted(const struct item *heir)
+{
+	own_text struct text value = { 0 };
+	struct fl_error err;
+	uint64_t origin = 0;
+
+	if (property_get(heir->name, "origin", false, &value, &err) < 0)
+		return false;
+	(void)component_id(text_get(&value), &origin);
+	return origin != heir->origin;
+}
+
+static int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
+		   struct fl_error *err)
+{
+	if (zfs_do(err, "promote", heir->name) < 0 && !is_promoted(heir))
+		return fl_failed(err);
+	move_snapshots(pool, item, heir);
+	return 0;
+}
+
+static void forget_failures(struct zfs_pool *pool)
+{
+	own_lock(guard, &pool->mutex);
+
+	for (size_t i = 0; i < pool->index.count; i++)
+		pool->index.items[i]->stuck = false;
+}
+
+void reap(struct zfs_pool *pool)
+{
+	struct item *item = NULL, *heir = NULL;
+	enum way way;
+
+	if (pool->read_only)
+		return;
+	forget_failures(pool);
+	if (find_way(pool, &item, &heir) == NO_WAY)
+		return;
+	own_shape(shape, write_shape(pool));
+	while ((way = find_way(pool, &item, &heir)) != NO_WAY) {
+		struct fl_error err;
+		char name[ZFS_NAME];
+		int rc;
+
+		item_name(item, name);
+		rc = way == PROMOTE ? promote(pool, item, heir, &err)
+				    : item_destroy(pool, item, &err);
+		if (rc == 0)
+			continue;
+		item->stuck = true;
+		log_warning("what was deleted stays for now", "dataset=%s error=%s", name,
+			    err.text);
+	}
+}

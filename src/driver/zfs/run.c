@@ -1,0 +1,188 @@
+#include "driver/zfs/run.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mount.h"
+#include "base/spawn.h"
+
+#define PATIENCE (5 * CLOCK_MINUTE) /* a pool under load takes its time for one commit */
+#define CHECK_PATIENCE (10 * CLOCK_SECOND)
+#define ARGUMENTS 32
+#define PATH 256
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static char paths[2][PATH];
+static char test_directory[PATH - 16];
+static int64_t test_patience;
+
+static const char *const names[] = { [PROGRAM_ZFS] = "zfs", [PROGRAM_ZPOOL] = "zpool" };
+
+void zfs_use(const char *directory, int64_t patience)
+{
+	own_lock(guard, &mutex);
+
+	snprintf(test_directory, sizeof(test_directory), "%s", directory ? directory : "");
+	test_patience = patience;
+	memset(paths, 0, sizeof(paths));
+}
+
+static bool find_in(const char *directory, enum zfs_program program)
+{
+	snprintf(paths[program], PATH, "%s/%s", directory, names[program]);
+	return access(paths[program], X_OK) == 0;
+}
+
+static bool find_anywhere(enum zfs_program program)
+{
+	static const char *const places[] = { "/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin" };
+
+	if (test_directory[0])
+		return find_in(test_directory, program);
+	for (size_t i = 0; i < array_size(places); i++)
+		if (find_in(places[i], program))
+			return true;
+	return false;
+}
+
+/* Copied out under the lock. */
+static int find_program(enum zfs_program program, char path[static PATH], int64_t *ret_patience,
+			struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+
+	if (!paths[program][0] && !find_anywhere(program)) {
+		paths[program][0] = '\0';
+		fl_fail(err, FL_UNSUPPORTED, "the program '%s' is missing", names[program]);
+		return fl_hint(err, "install the package zfsutils-linux (with the kernel module of "
+				    "zfs-dkms), or zfs-fuse");
+	}
+	memcpy(path, paths[program], PATH);
+	*ret_patience = test_patience ? test_patience : PATIENCE;
+	return 0;
+}
+
+int zfs_probe(struct zfs_features *ret, struct fl_error *err)
+{
+	struct fl_error no_kernel;
+	char path[PATH];
+	int64_t patience;
+
+	if (find_program(PROGRAM_ZFS, path, &patience, err) < 0 ||
+	    find_program(PROGRAM_ZPOOL, path, &patience, err) < 0)
+		return fl_failed(err);
+	ret->kernel = mount_check_type("zfs", &no_kernel) == 0;
+	return 0;
+}
+
+/* The first that is found counts. */
+enum fl_code zfs_classify(const char *text)
+{
+	static const struct {
+		const char *part;
+		enum fl_code code;
+	} meanings[] = {
+		{ "does not exist", FL_NOT_FOUND },
+		{ "no such pool", FL_NOT_FOUND },
+		{ "could not find any snapshots", FL_NOT_FOUND },
+		{ "already exists", FL_EXISTS },
+		{ "out of space", FL_NO_SPACE },
+		{ "No space left", FL_NO_SPACE },
+		{ "quota exceeded", FL_NO_SPACE },
+		{ "less than the minimum", FL_INVALID },
+		{ "is too small", FL_INVALID },
+		{ "busy", FL_BUSY },
+		{ "has dependent clones", FL_BUSY },
+		{ "has children", FL_BUSY },
+		{ "is currently imported", FL_BUSY },
+		{ "ermission denied", FL_DENIED },
+		{ "insufficient privileges", FL_DENIED },
+		{ "failed to initialize ZFS library", FL_UNREACHABLE },
+		{ "Unable to open /dev/zfs", FL_UNREACHABLE },
+		{ "ZFS modules are not loaded", FL_UNREACHABLE },
+		{ "Connection refused", FL_UNREACHABLE },
+		{ "connect", FL_UNREACHABLE },
+	};
+
+	for (size_t i = 0; i < array_size(meanings); i++)
+		if (strstr(text, meanings[i].part))
+			return meanings[i].code;
+	return FL_SYSTEM;
+}
+
+/* Of what it said the first line, which is the reason; the others are advice about options. */
+static int fail_as_told(const char *path, const char *verb, const struct spawn_result *result,
+			struct fl_error *err)
+{
+	const char *text = text_get(&result->err);
+	enum fl_code code = zfs_classify(text);
+	int length = (int)strcspn(text, "\n");
+
+	if (length == 0)
+		return fl_fail(err, FL_SYSTEM, "'%s %s' ended with status %d and said nothing",
+			       path, verb, result->status);
+	fl_fail(err, code, "%.*s", length, text);
+	if (code == FL_UNREACHABLE)
+		return fl_hint(err, "start ZFS: load the kernel module 'zfs', or start the service "
+				    "zfs-fuse");
+	return fl_failed(err);
+}
+
+/* What zfs_run() does, at most for so long; `most` 0: as long as usual. */
+static int run(enum zfs_program program, const char *const arguments[], int64_t most, size_t limit,
+	       struct text *ret, struct fl_error *err)
+{
+	own(spawn_result_done) struct spawn_result result = { 0 };
+	const char *argv[ARGUMENTS] = { 0 }, *verb = arguments[0] ? arguments[0] : "";
+	char path[PATH];
+	int64_t patience;
+	size_t count = 1;
+	int rc;
+
+	if (find_program(program, path, &patience, err) < 0)
+		return fl_failed(err);
+	if (most && most < patience)
+		patience = most;
+	argv[0] = path;
+	for (; arguments[count - 1]; count++) {
+		if (count == ARGUMENTS - 1)
+			return fl_fail(err, FL_INVALID, "too many arguments for '%s'", path);
+		argv[count] = arguments[count - 1];
+	}
+	rc = ret ? spawn_run_limited(argv, patience, limit, &result, err)
+		 : spawn_run(argv, patience, &result, err);
+	if (rc < 0)
+		return fl_wrap(err, "%s %s", names[program], verb);
+	if (result.status != 0 && !(ret && result.out.length >= limit))
+		return fail_as_told(path, verb, &result, err);
+	if (ret) {
+		text_done(ret);
+		*ret = result.out;
+		result.out = (struct text){ 0 };
+	}
+	return 0;
+}
+
+int zfs_run(enum zfs_program program, const char *const arguments[], size_t limit, struct text *ret,
+	    struct fl_error *err)
+{
+	return run(program, arguments, 0, limit, ret, err);
+}
+
+int zfs_check(struct fl_error *err)
+{
+	static const char *const list[] = { "list", "-H", "-o", "name", NULL };
+	struct zfs_features features;
+	struct fl_error why;
+
+	if (zfs_probe(&features, err) < 0)
+		return fl_failed(err);
+	if (run(PROGRAM_ZPOOL, list, CHECK_PATIENCE, 0, NULL, &why) == 0)
+		return 0;
+	fl_fail(err, FL_UNSUPPORTED, "no ZFS runs here: %s", why.text);
+	return fl_hint(err, features.kernel ? "see what 'zpool list' says"
+					    : "load the kernel module 'zfs' (package zfs-dkms), or "
+					      "start the service zfs-fuse");
+}

@@ -1,0 +1,400 @@
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "driver/zfs/pool.h"
+
+/* Finding, making, renaming and deleting what an index has items of. */
+
+#define PAUSE (20 * 1000 * 1000)
+#define ATTEMPTS 25
+
+struct item *item_get(struct zfs_pool *pool, const struct tree *tree, struct fl_error *err)
+{
+	own_lock(guard, &pool->mutex);
+	struct item *item = index_find(&pool->index, tree);
+	char name[TREE_TEXT];
+
+	if (!item)
+		fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(tree, name));
+	return item;
+}
+
+int item_check_free(struct zfs_pool *pool, const struct tree *tree, struct fl_error *err)
+{
+	own_lock(guard, &pool->mutex);
+	char name[TREE_TEXT];
+
+	if (index_find(&pool->index, tree))
+		return fl_fail(err, FL_EXISTS, "the pool has %s already", tree_format(tree, name));
+	return 0;
+}
+
+static struct item *add_item(struct zfs_pool *pool, const struct item *item)
+{
+	own_lock(guard, &pool->mutex);
+
+	return index_add(&pool->index, item);
+}
+
+static void property_of(const struct label *label, char text[static LABEL_TEXT + 16])
+{
+	char value[LABEL_TEXT];
+
+	snprintf(text, LABEL_TEXT + 16, TREE_PROPERTY "=%s", label_format(label, value));
+}
+
+/* Whole seconds, as ZFS will tell it after the next opening. */
+static int64_t creation_now(void)
+{
+	return clock_now() / CLOCK_SECOND * CLOCK_SECOND;
+}
+
+/*
+ * A program that failed, or that was killed at its deadline, may have done what it
+ * was asked for: the state tells.  `label` is what the item says then; NULL: it is
+ * gone, or going.
+ */
+static bool is_done(const struct item *item, const struct label *label)
+{
+	own_text struct text value = { 0 };
+	char name[ZFS_NAME], wanted[LABEL_TEXT];
+	struct fl_error err;
+	int rc;
+
+	rc = property_get(item_name(item, name), label ? TREE_PROPERTY : "defer_destroy", label,
+			  &value, &err);
+	if (!label)
+		return rc == -FL_NOT_FOUND || (rc == 0 && strcmp(text_get(&value), "on") == 0);
+	return rc == 0 && strcmp(text_get(&value), label_format(label, wanted)) == 0;
+}
+
+static int run_and_confirm(const struct item *item, const struct label *label,
+			   const char *const arguments[], struct fl_error *err)
+{
+	if (zfs_run(PROGRAM_ZFS, arguments, 0, NULL, err) == 0)
+		return 0;
+	if (!label && err->code == FL_NOT_FOUND)
+		return 0;
+	if (!is_done(item, label))
+		return fl_failed(err);
+	log_warning("a ZFS program failed, but did its work", "verb=%s error=%s", arguments[0],
+		    err->text);
+	return 0;
+}
+
+/* --- making ------------------------------------------------------------------------------ */
+
+static int run_making(struct zfs_pool *pool, const struct making *making, const struct item *made,
+		      struct fl_error *err)
+{
+	const char *arguments[16];
+	char property[LABEL_TEXT + 16], from[ZFS_NAME];
+	size_t n = 0;
+
+	property_of(&making->label, property);
+	arguments[n++] = making->from ? "clone" : "create";
+	arguments[n++] = "-o";
+	arguments[n++] = property;
+	if (!pool->features.kernel) {
+		arguments[n++] = "-o";
+		arguments[n++] = "canmount=noauto";
+	}
+	if (making->read_only) {
+		arguments[n++] = "-o";
+		arguments[n++] = "readonly=on";
+	}
+	if (making->from)
+		arguments[n++] = item_name(making->from, from);
+	arguments[n++] = made->name;
+	arguments[n] = NULL;
+	return run_and_confirm(made, &making->label, arguments, err);
+}
+
+/* zfs-fuse mounts a clone that it makes, whatever the properties say: that must not stay visible.
+ */
+static int hide_mount(struct zfs_pool *pool, struct item *item, struct fl_error *err)
+{
+	int mount;
+
+	return place_get(pool, item, &mount, err);
+}
+
+static int make(struct zfs_pool *pool, const struct making *making, struct item **ret,
+		struct fl_error *err)
+{
+	struct item made = {
+		.id = zfs_new_id(),
+		.hidden = making->label.hidden,
+		.tree = making->label.tree,
+		.replaces = making->label.replaces,
+		.operation = making->label.operation,
+		.origin = making->from ? making->from->id : 0,
+		.created = creation_now(),
+		.read_only = making->read_only,
+	};
+	char component[COMPONENT_TEXT], name[ZFS_NAME];
+	struct fl_error ignored;
+	struct item *item;
+
+	snprintf(name, sizeof(name), "%.120s/%s", pool->dataset,
+		 component_format(&made.tree, made.id, component));
+	made.name = name;
+	if (making->from)
+		place_await_quiet(pool);
+	if (run_making(pool, making, &made, err) < 0)
+		return fl_failed(err);
+	made.name = xstrdup(name);
+	item = add_item(pool, &made);
+	if (making->from && !pool->features.kernel && hide_mount(pool, item, err) < 0) {
+		(void)!item_destroy(pool, item, &ignored);
+		return fl_failed(err);
+	}
+	*ret = item;
+	return 0;
+}
+
+/* Where making is mounting, it waits its turn: see place.c. */
+int dataset_make(struct zfs_pool *pool, const struct making *making, struct item **ret,
+		 struct fl_error *err)
+{
+	own_lock(guard, pool->features.kernel ? NULL : &pool->places);
+
+	return make(pool, making, ret, err);
+}
+
+int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
+		  struct item **ret, struct fl_error *err)
+{
+	struct item made = {
+		.id = zfs_new_id(),
+		.hidden = label->hidden,
+		.tree = label->tree,
+		.home = dataset,
+		.created = creation_now(),
+	};
+	char component[COMPONENT_TEXT], name[ZFS_NAME], property[LABEL_TEXT + 16];
+
+	made.name = component_format(&made.tree, made.id, component);
+	item_name(&made, name);
+	property_of(label, property);
+	if (run_and_confirm(&made, label,
+			    (const char *[]){ "snapshot", "-o", property, name, NULL }, err) < 0)
+		return fl_failed(err);
+	made.name = xstrdup(component);
+	*ret = add_item(pool, &made);
+	return 0;
+}
+
+/* --- renaming ---------------------------------------------------------------------------- */
+
+int item_relabel(struct zfs_pool *pool, struct item *item, const struct tree *tree,
+		 struct fl_error *err)
+{
+	struct label label = { .hidden = !tree };
+	char property[LABEL_TEXT + 16], name[ZFS_NAME];
+
+	if (tree)
+		label.tree = *tree;
+	property_of(&label, property);
+	if (run_and_confirm(item, &label,
+			    (const char *[]){ "set", property, item_name(item, name), NULL },
+			    err) < 0)
+		return fl_failed(err);
+	own_lock(guard, &pool->mutex);
+	item->hidden = label.hidden;
+	item->tree = tree ? *tree : item->tree;
+	item->replaces = item->unwritten = false;
+	return 0;
+}
+
+/* --- deleting ---------------------------------------------------------------------------- */
+
+static void forget(struct zfs_pool *pool, struct item *item)
+{
+	own_lock(guard, &pool->mutex);
+
+	index_remove(&pool->index, item);
+}
+
+static int destroy_mirror(struct zfs_pool *pool, struct item *snapshot, struct fl_error *err)
+{
+	struct item *mirror = snapshot->mirror;
+
+	return mirror ? item_destroy(pool, mirror, err) : 0;
+}
+
+/* zfs-fuse lets go of a mount some time after the kernel did. */
+static int destroy_patiently(const struct item *item, struct fl_error *err)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE };
+	char name[ZFS_NAME];
+	const char *const arguments[] = { "destroy", item_name(item, name), NULL };
+	int rc = -FL_BUSY;
+
+	for (int i = 0; i < ATTEMPTS && rc == -FL_BUSY; i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		rc = run_and_confirm(item, NULL, arguments, err);
+	}
+	return rc;
+}
+
+int item_destroy(struct zfs_pool *pool, struct item *item, struct fl_error *err)
+{
+	own_lock(guard, &pool->places);
+
+	place_await_closings(pool);
+	unshow_tree(pool, item);
+	place_release(pool, item);
+	if (destroy_mirror(pool, item, err) < 0)
+		return fl_failed(err);
+	if (destroy_patiently(item, err) < 0)
+		return fl_failed(err);
+	if (item->device)
+		place_ended();
+	forget(pool, item);
+	return 0;
+}
+
+static bool is_cloned(struct zfs_pool *pool, const struct item *snapshot)
+{
+	own_lock(guard, &pool->mutex);
+
+	return index_find_clone(&pool->index, snapshot) != NULL;
+}
+
+/* Clones keep it: then it goes with the last of them. */
+static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_error *err)
+{
+	own_lock(guard, &pool->places);
+	char name[ZFS_NAME];
+
+	place_await_closings(pool);
+	unshow_tree(pool, item);
+	place_release(pool, item);
+	if (destroy_mirror(pool, item, err) < 0)
+		return fl_failed(err);
+	if (!is_cloned(pool, item))
+		return item_destroy(pool, item, err);
+	if (run_and_confirm(item, NULL,
+			    (const char *[]){ "destroy", "-d", item_name(item, name), NULL },
+			    err) < 0)
+		return fl_failed(err);
+	own_lock(index_guard, &pool->mutex);
+	item->hidden = true;
+	return 0;
+}
+
+static bool has_snapshots(struct zfs_pool *pool, const struct item *dataset)
+{
+	own_lock(guard, &pool->mutex);
+
+	return index_has_snapshots(&pool->index, dataset);
+}
+
+/*
+ * The property says first that it is deleted; what is left of it goes when it can.
+ * Without snapshots, and with nobody using it, that is at once.
+ */
+static int delete_dataset(struct zfs_pool *pool, struct item *item, struct fl_error *err)
+{
+	if (item->tree.kind == TREE_HEAD)
+		unshow_head(pool, &item->tree.uuid);
+	if (!has_snapshots(pool, item) && item_destroy(pool, item, err) == 0)
+		return 0;
+	return item_relabel(pool, item, NULL, err);
+}
+
+int zfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error *err)
+{
+	struct zfs_pool *p = zfs_pool(pool);
+	struct fl_error missing;
+	int rc = 0;
+
+	if (check_writable(p, err) < 0)
+		return fl_failed(err);
+	{
+		own_shape(shape, read_shape(p));
+		struct item *item = item_get(p, tree, &missing);
+
+		if (item && item->home)
+			rc = delete_snapshot(p, item, err);
+		else if (item)
+			rc = delete_dataset(p, item, err);
+	}
+	if (rc == 0)
+		reap(p);
+	return rc;
+}
+
+/* --- telling ----------------------------------------------------------------------------- */
+
+static struct tree_info info_of(const struct item *item)
+{
+	return (struct tree_info){
+		.id = item->id,
+		.device = item->device,
+		.created = item->created,
+	};
+}
+
+/*
+ * The device is known once a dataset was mounted.  A snapshot is not mounted for
+ * that: nobody changes it, so nobody asks who might.
+ */
+int zfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *ret,
+		  struct fl_error *err)
+{
+	struct zfs_pool *p = zfs_pool(pool);
+	own_shape(shape, read_shape(p));
+	own_lock(guard, &p->places);
+	struct item *item = item_get(p, tree, err);
+	struct fl_error in_use;
+	int mount;
+
+	if (!item)
+		return fl_failed(err);
+	if (!item->home && item->device == 0 && place_get(p, item, &mount, &in_use) < 0)
+		log_warning("a dataset cannot be mounted", "dataset=%s error=%s", item->name,
+			    in_use.text);
+	*ret = info_of(item);
+	return 0;
+}
+
+struct listing {
+	struct tree tree;
+	struct tree_info info;
+};
+
+static struct listing *copy_trees(struct zfs_pool *pool, size_t *ret_count)
+{
+	own_lock(guard, &pool->mutex);
+	struct listing *copy = xcalloc(pool->index.count + 1, sizeof(*copy));
+	size_t count = 0;
+
+	for (size_t i = 0; i < pool->index.count; i++) {
+		const struct item *item = pool->index.items[i];
+
+		if (!item->hidden)
+			copy[count++] = (struct listing){ item->tree, info_of(item) };
+	}
+	*ret_count = count;
+	return copy;
+}
+
+int zfs_list(struct pool *pool,
+	     int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
+			 struct fl_error *err),
+	     void *arg, struct fl_error *err)
+{
+	size_t count = 0;
+	own_free struct listing *trees = copy_trees(zfs_pool(pool), &count);
+	int r = 0;
+
+	for (size_t i = 0; i < count && r >= 0; i++)
+		r = each(arg, &trees[i].tree, &trees[i].info, err);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,46 @@
+#include "driver/zfs/zfs.h"
+
+#include "driver/zfs/pool.h"
+
+const struct driver zfs_driver = {
+	.name = "zfs",
+	.kinds = 1 << POOL_FILE | 1 << POOL_DATASET,
+	.available = zfs_available,
+	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
+			DRIVER_CAN_SHARE | DRIVER_MUST_REVEAL,
+
+	.create = zfs_create,
+	.open = zfs_open,
+	.close = zfs_close,
+	.identify = zfs_identify,
+	.stats = zfs_stats,
+	.grow = zfs_grow,
+	.sync = zfs_sync,
+	.set_read_only = zfs_set_read_only,
+
+	.expose = zfs_expose,
+	.conceal = zfs_conceal,
+	.locate = zfs_locate,
+	.reveal = zfs_reveal,
+
+	.head_create = zfs_head_create,
+	.head_clone = zfs_head_clone,
+	.head_swap = zfs_head_swap,
+	.head_retire = zfs_head_retire,
+	.head_restore = zfs_head_restore,
+	.staging_create = zfs_staging_create,
+	.snapshot = zfs_snapshot,
+	.tree_delete = zfs_tree_delete,
+	.tree_info = zfs_tree_info,
+	.tree_open = zfs_tree_open,
+	.changed_since = zfs_changed_since,
+	.list = zfs_list,
+
+	.facts_write = zfs_facts_write,
+	.facts_read = zfs_facts_read,
+	.facts_list = zfs_facts_list,
+	.facts_delete = zfs_facts_delete,
+	.file_write = zfs_file_write,
+	.file_append = zfs_file_append,
+	.file_read = zfs_file_read,
+};

@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+"""An instance on ZFS, from its making to its recovery; beside a ZFS of its own (tests/with-zfs-fuse)."""
+
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+if os.environ.get("WITH_ZFS_FUSE") != "1":
+    wrapper = os.path.join(HERE, "..", "with-zfs-fuse")
+    os.execv(wrapper, [wrapper, sys.executable, "-B", os.path.abspath(__file__), *sys.argv[1:]])
+
+import tap  # noqa: E402
+from flocker import MIB, Host  # noqa: E402
+from tap import equal, test, true  # noqa: E402
+
+host = Host()
+host.start()
+
+
+def zfs(*arguments):
+    return subprocess.run(["/usr/sbin/zfs", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def make_zpool(name):
+    file = f"{host.directory}/{name}.img"
+    with open(file, "wb") as image:
+        image.truncate(256 * MIB)
+    subprocess.run(["/usr/sbin/zpool", "create", "-m", "none", name, file], check=True, capture_output=True)
+
+
+@test
+def a_pool_needs_a_zfs_pool():
+    host.fails("not-found", "pool", "create", "--zfs", says="flocker", hint="--zfs-file")
+    host.fails("invalid", "pool", "create", "--zfs", "tank/-x", says="tank/-x")
+    host.fails("invalid", "pool", "create", "--zfs", "tank", "--size", "1G", says="--size")
+    host.fails("invalid", "pool", "create", "--zfs", "tank", "--driver", "btrfs", says="zfs")
+
+
+@test
+def the_driver_is_listed():
+    zfs_driver = {driver["name"]: driver for driver in host.json("pool", "drivers")}["zfs"]
+    equal((zfs_driver["available"], zfs_driver["kinds"], zfs_driver["can"]),
+          (True, ["file", "dataset"], ["grow", "compress", "share"]), "zfs")
+
+
+@test
+def what_is_of_others_is_refused():
+    make_zpool("tank")
+    zfs("create", "-o", "canmount=off", "tank/theirs")
+    host.fails("busy", "pool", "create", "--zfs", "tank/theirs", says="tank/theirs", hint="tank/NAME")
+
+
+@test
+def a_dataset_becomes_a_pool():
+    pool = host.json("pool", "create", "--zfs", "tank/ours")
+    equal((pool["driver"], pool["kind"], pool["path"], pool["health"]), ("zfs", "dataset", "tank/ours", "ok"), "pool")
+    equal((pool["share"], pool["quota"]), (True, False), "what it can")
+    true(pool["size"] > 100 * MIB, f"size: {pool}")
+    host.fails("unsupported", "pool", "grow", "1G", says="tank")
+
+
+@test
+def a_volume_lives_on_zfs():
+    host.create("app")
+    host.write("app", "file", "one")
+    host.run("snapshot", "app", "--name", "first")
+    host.write("app", "file", "two")
+    host.run("rollback", "app@{first}")
+    equal(host.read("app", "file"), "one", "after the rollback")
+    host.fails("unsupported", "diff", "app@{first}")
+    host.run("branch", "app/side", "--from", "stash/1@app")
+    equal(host.read("app/side", "file"), "two", "the stash as a branch")
+    where = host.run("mount", "app@{first}").strip()
+    with open(f"{where}/file", encoding="utf-8") as file:
+        equal(file.read(), "one", "the snapshot, mounted")
+    try:
+        with open(f"{where}/file", "a", encoding="utf-8") as file:
+            file.write("x")
+        raise AssertionError("a snapshot could be written to")
+    except OSError:
+        pass
+    host.run("unmount", "app@{first}")
+
+
+@test
+def it_is_there_after_a_restart():
+    host.restart()
+    equal(host.read("app", "file"), "one", "trunk")
+    equal(host.read("app/side", "file"), "two", "branch")
+
+
+@test
+def it_is_there_after_a_crash_and_without_a_catalogue():
+    host.kill()
+    os.unlink(f"{host.root}/lib/catalog.db")
+    host.start()
+    host.run("pool", "recover")
+    equal(host.read("app", "file"), "one", "trunk")
+    equal(host.read("app/side", "file"), "two", "branch")
+
+
+@test
+def what_is_destroyed_leaves_nothing():
+    host.run("destroy", "app")
+    host.run("trash", "empty")
+    tap.wait_until(lambda: len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split()) == 2,
+                   "only the pool and its state are left", 60)
+    equal(zfs("list", "-H", "-o", "name", "tank/theirs").strip(), "tank/theirs", "of others")
+
+
+if __name__ == "__main__":
+    tap.main()

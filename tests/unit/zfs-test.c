@@ -1,0 +1,404 @@
+/* What the ZFS driver makes of names, properties and output, and of programs that misbehave. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#include "base/clock.h"
+#include "driver/zfs/index.h"
+#include "driver/zfs/run.h"
+
+#define BRANCH "0a000000-0000-4000-8000-000000000001"
+#define OTHER "0b000000-0000-4000-8000-000000000002"
+#define OPERATION "0c000000-0000-4000-8000-000000000003"
+#define SNAPNAME "0d000000-0000-4000-8000-000000000004.20261121T080000.123456789Z"
+
+/* --- labels and names --------------------------------------------------------------------- */
+
+static void a_label_is_read_as_it_was_written(void)
+{
+	static const char *const texts[] = {
+		"hidden",
+		"heads/" BRANCH,
+		"heads/" BRANCH "+" OPERATION,
+		"snaps/" BRANCH "/" SNAPNAME,
+		"staging/" OPERATION,
+		"retired/" OPERATION,
+	};
+	char again[LABEL_TEXT];
+	struct label label;
+
+	for (size_t i = 0; i < array_size(texts); i++) {
+		check(label_parse(texts[i], &label));
+		check_string(texts[i], label_format(&label, again));
+	}
+}
+
+static void anything_else_is_no_label(void)
+{
+	static const char *const texts[] = {
+		"",
+		"-",
+		"heads/",
+		"heads/" BRANCH "/",
+		"heads/" BRANCH "+",
+		"heads/" BRANCH "+" OPERATION "+",
+		"heads/0A000000-0000-4000-8000-000000000001",
+		"retired/" OPERATION "+" OPERATION,
+		"snaps/" BRANCH,
+		"snaps/" BRANCH "/x",
+		"snaps/" BRANCH "/" SNAPNAME "x",
+		"Hidden",
+		"hidden\n",
+		"tails/" BRANCH,
+	};
+	struct label label;
+
+	for (size_t i = 0; i < array_size(texts); i++)
+		check(!label_parse(texts[i], &label));
+}
+
+static void a_name_tells_its_id(void)
+{
+	struct label label;
+	char text[COMPONENT_TEXT];
+	uint64_t id = 0;
+
+	check(label_parse("snaps/" BRANCH "/" SNAPNAME, &label));
+	component_format(&label.tree, 0x1234, text);
+	check_string(SNAPNAME ".0000000000001234", text);
+	check(component_id(text, &id) && id == 0x1234);
+	check(component_id("pool/a.0000000000000001@b.00000000000000ff", &id) && id == 0xff);
+	check(!component_id("pool/data", &id) && !component_id("pool/v1.2", &id));
+	check(!component_id("a.000000000000000g", &id) && !component_id("a.0000000000000000", &id));
+	for (int i = 0; i < 1000; i++) {
+		id = zfs_new_id();
+		check(id > 0 && id <= INT64_MAX);
+	}
+}
+
+static void names_of_datasets_are_checked(void)
+{
+	static const char *const good[] = { "tank", "tank/a", "tank/a-b_c.d:e/F0" };
+	static const char *const bad[] = { "",	      "/tank",	"tank/",    "tank//a", "tank/-a",
+					   "tank/.a", "tank@s", "tank/a b", "tank\n",  "-tank" };
+	struct fl_error err;
+	char endless[300];
+
+	for (size_t i = 0; i < array_size(good); i++)
+		check_ok(dataset_check(good[i], &err));
+	for (size_t i = 0; i < array_size(bad); i++)
+		check_code(FL_INVALID, dataset_check(bad[i], &err));
+	memset(endless, 'a', sizeof(endless) - 1);
+	endless[sizeof(endless) - 1] = '\0';
+	check_code(FL_INVALID, dataset_check(endless, &err));
+}
+
+static void any_bytes_survive_a_property(void)
+{
+	struct text bytes = { 0 }, encoded = { 0 }, decoded = { 0 };
+	bool same;
+
+	for (int i = 0; i < 256; i++)
+		text_add(&bytes, (const char[]){ (char)i }, 1);
+	text_add_string(&bytes, "\ttab\nnewline \xc3\xa4%41");
+	property_encode(text_get(&bytes), bytes.length, &encoded);
+	check(!strpbrk(text_get(&encoded), "\t\n ,="));
+	same = property_decode(text_get(&encoded), &decoded) && decoded.length == bytes.length &&
+	       memcmp(decoded.bytes, bytes.bytes, bytes.length) == 0;
+	text_done(&bytes);
+	text_done(&encoded);
+	text_clear(&decoded);
+	check(same);
+	check(!property_decode("%4", &decoded) && !property_decode("%zz", &decoded));
+	check(!property_decode("%41", &decoded)); /* written as "A" */
+	check(!property_decode("a b", &decoded) && !property_decode("a\tb", &decoded));
+	text_done(&decoded);
+}
+
+/* --- what there is ------------------------------------------------------------------------- */
+
+/* As zfs-fuse 0.7.0 prints it. */
+#define LINES(name, type, txg, origin, tree, source)                                             \
+	name "\ttype\t" type "\t-\n" name "\tcreation\t1795277230\t-\n" name "\tcreatetxg\t" txg \
+	     "\t-\n" name "\torigin\t" origin "\t-\n" name "\treadonly\toff\tdefault\n" name     \
+	     "\tdefer_destroy\t-\t-\n" name "\tflocker:tree\t" tree "\t" source "\n"
+#define HEAD "tank/f/" BRANCH ".0000000000000001"
+#define SNAP HEAD "@" SNAPNAME ".0000000000000002"
+#define CLONE "tank/f/" BRANCH ".0000000000000003"
+
+static struct index read_text(const char *text)
+{
+	struct index index = { 0 };
+	char *copy = xstrdup(text);
+
+	index_read(&index, "tank/f", copy);
+	free(copy);
+	return index;
+}
+
+static size_t count_of(const char *text)
+{
+	struct index index = read_text(text);
+	size_t count = index.count;
+
+	index_done(&index);
+	return count;
+}
+
+static void what_is_ours_is_found(void)
+{
+	struct index index = read_text(
+		LINES("tank/f", "filesystem", "3", "-", "-",
+		      "-") LINES("tank/f/state", "filesystem", "4", "-", "-",
+				 "-") LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH, "local")
+			LINES(SNAP, "snapshot", "6", "-", "snaps/" BRANCH "/" SNAPNAME, "local"));
+	const struct item *head = index_find_id(&index, 1), *snapshot = index_find_id(&index, 2);
+	char name[ZFS_NAME] = "", branch_name[ZFS_NAME] = "";
+	bool good = index.count == 2 && head && snapshot && snapshot->home == head &&
+		    !head->hidden && head->created == 1795277230 * CLOCK_SECOND &&
+		    index_has_snapshots(&index, head) &&
+		    index_branch_has_snapshots(&index, &head->tree.uuid);
+
+	if (good) {
+		item_name(snapshot, name);
+		item_name(head, branch_name);
+	}
+	index_done(&index);
+	check(good);
+	check_string(SNAP, name);
+	check_string(HEAD, branch_name);
+}
+
+static void what_only_looks_like_ours_is_not(void)
+{
+	/* inherited and received, and a snapshot that has it from its dataset */
+	check(count_of(LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH,
+			     "inherited from tank")) == 0);
+	check(count_of(LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH, "received")) == 0);
+	check(count_of(LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH, "local") LINES(
+		      SNAP, "snapshot", "6", "-", "heads/" BRANCH, "inherited from " HEAD)) == 1);
+	/* another's names, places and values */
+	check(count_of(LINES("tank/f/mine", "filesystem", "5", "-", "heads/" BRANCH, "local")) ==
+	      0);
+	check(count_of(LINES("tank/g/a.0000000000000001", "filesystem", "5", "-", "heads/" BRANCH,
+			     "local")) == 0);
+	check(count_of(LINES("tank/f/x/a.0000000000000001", "filesystem", "5", "-", "heads/" BRANCH,
+			     "local")) == 0);
+	check(count_of(LINES(HEAD, "filesystem", "5", "-", "something", "local")) == 0);
+	/* a snapshot of ours in a dataset that is not */
+	check(count_of(LINES("tank/f/mine@" SNAPNAME ".0000000000000002", "snapshot", "6", "-",
+			     "snaps/" BRANCH "/" SNAPNAME, "local")) == 0);
+}
+
+static void values_with_tabs_and_newlines_do_not_disturb(void)
+{
+	char text[4096], endless[1001];
+
+	memset(endless, 'x', 1000);
+	endless[1000] = '\0';
+	snprintf(
+		text, sizeof(text), "%s%s%s\xc3\xa4%s%s%s",
+		LINES("tank/f/mine", "filesystem", "5", "-", "a\tb\nc\td\te\nheads/x\t\n", "local"),
+		"tank/f/mine\tflocker:tree\t", endless, "\tlocal\n",
+		LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH, "local"), "\t\n\t\t\t\t\nx");
+	check(count_of(text) == 1);
+	check(count_of("") == 0);
+	/* lines that a value forged: the name says two things, and so nothing */
+	check(count_of(LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH, "local") HEAD
+		       "\tflocker:tree\thidden\tlocal\n") == 0);
+}
+
+/* A swap of which the second half is missing: the newer one is the head. */
+static void a_swap_is_completed_from_what_the_clone_says(void)
+{
+	struct index index = read_text(
+		LINES(CLONE, "filesystem", "9", SNAP, "heads/" BRANCH "+" OPERATION,
+		      "local") LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH, "local")
+			LINES(SNAP, "snapshot", "6", "-", "snaps/" BRANCH "/" SNAPNAME, "local"));
+	struct tree head = { .kind = TREE_HEAD }, retired = { .kind = TREE_RETIRED };
+	const struct item *now, *before;
+	struct fl_error err = { 0 };
+	bool good;
+
+	check_ok(uuid_parse(BRANCH, &head.uuid, &err));
+	check_ok(uuid_parse(OPERATION, &retired.uuid, &err));
+	now = index_find(&index, &head);
+	before = index_find(&index, &retired);
+	good = now && before && now->id == 3 && now->origin == 2 && before->id == 1 &&
+	       before->unwritten && !now->unwritten && uuid_equal(&before->branch, &head.uuid);
+	index_done(&index);
+	check(good);
+}
+
+static void a_deferred_snapshot_is_hidden(void)
+{
+	struct index index = read_text(
+		LINES(HEAD, "filesystem", "5", "-", "heads/" BRANCH, "local")
+			LINES(SNAP, "snapshot", "6", "-", "snaps/" BRANCH "/" SNAPNAME, "local")
+				SNAP "\tdefer_destroy\ton\t-\n");
+	const struct item *snapshot = index_find_id(&index, 2);
+	bool hidden = snapshot && snapshot->hidden;
+
+	index_done(&index);
+	check(hidden);
+}
+
+/* --- the programs ---------------------------------------------------------------------------- */
+
+static char directory[] = "/tmp/flocker-zfs-test.XXXXXX";
+
+/* Programs that do this instead. */
+static void stand_in(const char *script, int64_t patience)
+{
+	static const char *const names[] = { "zfs", "zpool" };
+	char path[64], text[512];
+
+	check(directory[sizeof(directory) - 2] != 'X' || mkdtemp(directory));
+	snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
+	for (size_t i = 0; i < array_size(names); i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+		check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+		close(fd);
+	}
+	zfs_use(directory, patience);
+}
+
+static void clean_up(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/zfs", directory);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/zpool", directory);
+	unlink(path);
+	rmdir(directory);
+}
+
+static void missing_programs_are_named_with_their_package(void)
+{
+	struct zfs_features features;
+	struct fl_error err = { 0 };
+
+	zfs_use("/nowhere", 0);
+	check_code(FL_UNSUPPORTED, zfs_probe(&features, &err));
+	check(strstr(err.text, "'zfs'") && strstr(err.hint, "zfsutils-linux"));
+	check(strstr(err.hint, "zfs-fuse"));
+	check_code(FL_UNSUPPORTED, zfs_check(&err));
+	check(strstr(err.hint, "zfsutils-linux"));
+	check_code(FL_UNSUPPORTED, zpool_do(&err, "list"));
+	check(strstr(err.text, "'zpool'"));
+}
+
+static void programs_that_no_zfs_answers_are_not_enough(void)
+{
+	struct fl_error err = { 0 };
+
+	stand_in("echo 'connect: Connection refused' >&2; exit 1", 0);
+	check_code(FL_UNSUPPORTED, zfs_check(&err));
+	check(strstr(err.text, "no ZFS runs here") && strstr(err.text, "refused") && err.hint[0]);
+	stand_in("exec sleep 1000", CLOCK_SECOND / 5);
+	check_code(FL_UNSUPPORTED, zfs_check(&err));
+	stand_in("exit 0", 0);
+	check_ok(zfs_check(&err));
+}
+
+static void a_program_that_hangs_is_killed(void)
+{
+	struct fl_error err = { 0 };
+
+	stand_in("exec sleep 1000", CLOCK_SECOND / 5);
+	check_code(FL_SYSTEM, zfs_do(&err, "snapshot", "tank@x"));
+	check(strstr(err.text, "zfs snapshot") && strstr(err.text, "killed"));
+}
+
+static void a_program_that_never_stops_printing_is_bounded(void)
+{
+	struct fl_error err = { 0 };
+	struct text text = { 0 };
+	size_t length;
+
+	stand_in("exec cat /dev/zero", 0);
+	check_ok(zfs_run(PROGRAM_ZFS, (const char *[]){ "get", NULL }, 100000, &text, &err));
+	length = text.length;
+	text_done(&text);
+	check(length == 100000);
+}
+
+static void what_a_program_says_becomes_a_code(void)
+{
+	static const struct {
+		const char *text;
+		enum fl_code code;
+	} sayings[] = {
+		{ "cannot open 'a/b': dataset does not exist", FL_NOT_FOUND },
+		{ "cannot open 'nonexist': no such pool", FL_NOT_FOUND },
+		{ "cannot create snapshot 'a@b': dataset already exists", FL_EXISTS },
+		{ "cannot destroy 'a': dataset is busy", FL_BUSY },
+		{ "cannot mount 'a': mountpoint or dataset is busy", FL_BUSY },
+		{ "cannot destroy 'a@s1': snapshot has dependent clones", FL_BUSY },
+		{ "cannot create 'a/b': out of space", FL_NO_SPACE },
+		{ "cannot create 'a/b': permission denied", FL_DENIED },
+		{ "internal error: failed to initialize ZFS library", FL_UNREACHABLE },
+		{ "The ZFS modules are not loaded.", FL_UNREACHABLE },
+		{ "cannot do it", FL_SYSTEM },
+		{ "", FL_SYSTEM },
+	};
+	struct fl_error err = { 0 };
+
+	for (size_t i = 0; i < array_size(sayings); i++)
+		check(zfs_classify(sayings[i].text) == sayings[i].code);
+	stand_in("echo \"cannot open 'a': dataset does not exist\" >&2; echo advice >&2; exit 2",
+		 0);
+	check_code(FL_NOT_FOUND, zfs_do(&err, "get", "x", "a"));
+	check_string("cannot open 'a': dataset does not exist", err.text);
+	stand_in("exit 255", 0);
+	check_code(FL_SYSTEM, zfs_do(&err, "promote", "a"));
+	check(strstr(err.text, "promote") && strstr(err.text, "255"));
+}
+
+static void arguments_and_locale_arrive_as_they_are(void)
+{
+	struct fl_error err = { 0 };
+	struct text text = { 0 };
+	int same;
+
+	stand_in("echo \"$LC_ALL:$1:$2:$#\"", 0);
+	check_ok(zfs_run(PROGRAM_ZFS, (const char *[]){ "a b;$(id)", "*", NULL }, 4096, &text,
+			 &err));
+	same = strcmp(text_get(&text), "C:a b;$(id):*:2\n") == 0;
+	text_done(&text);
+	check(same);
+}
+
+int main(int argc, char **argv)
+{
+	atexit(clean_up);
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(a_label_is_read_as_it_was_written),
+				  CHECK(anything_else_is_no_label),
+				  CHECK(a_name_tells_its_id),
+				  CHECK(names_of_datasets_are_checked),
+				  CHECK(any_bytes_survive_a_property),
+				  CHECK(what_is_ours_is_found),
+				  CHECK(what_only_looks_like_ours_is_not),
+				  CHECK(values_with_tabs_and_newlines_do_not_disturb),
+				  CHECK(a_swap_is_completed_from_what_the_clone_says),
+				  CHECK(a_deferred_snapshot_is_hidden),
+				  CHECK(missing_programs_are_named_with_their_package),
+				  CHECK(programs_that_no_zfs_answers_are_not_enough),
+				  CHECK(a_program_that_hangs_is_killed),
+				  CHECK(a_program_that_never_stops_printing_is_bounded),
+				  CHECK(what_a_program_says_becomes_a_code),
+				  CHECK(arguments_and_locale_arrive_as_they_are),
+				  CHECK_END,
+			  });
+}
