@@ -263,10 +263,9 @@ void encode_driver(struct json *json, const char *key, const struct driver_repor
 		unsigned bit;
 		const char *name;
 	} capabilities[] = {
-		{ DRIVER_CAN_GROW, "grow" },
-		{ DRIVER_CAN_COMPRESS, "compress" },
-		{ DRIVER_CAN_SHARE, "share" },
-		{ DRIVER_CAN_LIMIT, "quota" },
+		{ DRIVER_CAN_GROW, "grow" },   { DRIVER_CAN_COMPRESS, "compress" },
+		{ DRIVER_CAN_SHARE, "share" }, { DRIVER_CAN_LIMIT, "quota" },
+		{ DRIVER_CAN_DIFF, "diff" },
 	};
 	const struct driver *driver = report->driver;
 	const struct fl_error *trouble = &report->trouble;

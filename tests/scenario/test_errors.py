@@ -360,7 +360,7 @@ def pool_create_refuses_what_makes_no_pool():
     pool_refused("not-found", "--file", "DIR/none/p", "--size", "256M", says="none")
     pool_refused("not-found", "--device", "/dev/flocker-none", says="flocker-none")
     pool_refused("invalid", "--device", "/dev/null", says="/dev/null")
-    pool_refused("unsupported", "--directory", "/proc", hint=True)
+    pool_refused("busy", "--directory", "/proc", says="holds files", hint=True)
 
 
 @test
