@@ -168,7 +168,7 @@ def drivers_say_whether_they_work_here():
         drivers = {driver["name"]: driver for driver in root.json("pool", "drivers")}
         true({"btrfs", "dir"} <= set(drivers) and "mem" not in drivers, f"drivers: {drivers}")
         equal((drivers["dir"]["available"], drivers["dir"]["kinds"], drivers["dir"]["can"]),
-              (True, ["directory"], []), "dir")
+              (True, ["directory"], ["diff"]), "dir")
         equal((drivers["btrfs"]["available"], drivers["btrfs"]["reason"]), (True, None), "btrfs as root")
         true("share" in drivers["btrfs"]["can"], "what btrfs can")
         drivers = {driver["name"]: driver for driver in user.json("pool", "drivers")}
