@@ -405,7 +405,8 @@ static void new_path(struct garden *garden, char path[static 1100])
 static void write_some(struct garden *garden, const char *path, int flags)
 {
 	uint64_t bytes[16];
-	int fd = openat(garden->root, path, O_WRONLY | flags, 0644);
+	/* What was a file when we looked may be a FIFO by now. */
+	int fd = openat(garden->root, path, O_WRONLY | O_NONBLOCK | flags, 0644);
 
 	if (fd < 0)
 		return;
@@ -467,7 +468,7 @@ static void do_something(struct garden *garden)
 			AT_SYMLINK_NOFOLLOW);
 		break;
 	default:
-		fd = openat(root, file, O_RDONLY);
+		fd = openat(root, file, O_RDONLY | O_NONBLOCK);
 		if (fd < 0)
 			break;
 		if (random_below(3) == 0)
