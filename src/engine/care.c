@@ -148,6 +148,12 @@ static int64_t care_for_trash(struct engine *engine)
 	return PASS_AFTER_ERROR;
 }
 
+static int64_t care_for_operations(struct engine *engine)
+{
+	operations_record(engine);
+	return PASS_IDLE;
+}
+
 static int64_t care_for_reserve(struct engine *engine)
 {
 	struct fl_error err;
@@ -244,8 +250,8 @@ static int64_t care_for_host(struct engine *engine)
 int64_t engine_care(struct engine *engine)
 {
 	static int64_t (*const cares[])(struct engine * engine) = {
-		care_for_host,	  care_for_durability, care_for_facts,
-		care_for_retired, care_for_trash,      care_for_reserve,
+		care_for_host,	care_for_durability, care_for_facts,	  care_for_retired,
+		care_for_trash, care_for_reserve,    care_for_operations,
 	};
 	own_gate struct engine *inside = NULL;
 	int64_t next = care_for_audit(engine);

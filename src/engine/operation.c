@@ -26,6 +26,10 @@ void operation_table_init(struct operation_table *table)
 
 void operation_table_done(struct operation_table *table)
 {
+	for (struct running *running = table->unrecorded, *next; running; running = next) {
+		next = running->next;
+		free(running);
+	}
 	pthread_cond_destroy(&table->ended);
 	pthread_mutex_destroy(&table->mutex);
 }
@@ -65,10 +69,8 @@ void operations_recover(struct engine *engine)
 /* --- the table -------------------------------------------------------------------- */
 
 /* Under the mutex. */
-static struct running *find(struct operation_table *table, const struct uuid *id)
+static struct running *find(struct running *running, const struct uuid *id)
 {
-	struct running *running = table->running;
-
 	while (running && !uuid_equal(&running->operation.id, id))
 		running = running->next;
 	return running;
@@ -97,15 +99,43 @@ static int table_add(struct operation_table *table, struct running *running, str
 	return 0;
 }
 
-static void table_remove(struct operation_table *table, struct running *running)
+/* Under the mutex. */
+static void unlink_running(struct operation_table *table, struct running *running)
 {
-	own_lock(guard, &table->mutex);
 	struct running **link = &table->running;
 
 	while (*link != running)
 		link = &(*link)->next;
 	*link = running->next;
 	pthread_cond_broadcast(&table->ended);
+}
+
+static void table_remove(struct operation_table *table, struct running *running)
+{
+	own_lock(guard, &table->mutex);
+
+	unlink_running(table, running);
+}
+
+static void keep_unrecorded(struct operation_table *table, struct running *running,
+			    const struct operation *row)
+{
+	own_lock(guard, &table->mutex);
+
+	unlink_running(table, running);
+	running->operation = *row;
+	running->next = table->unrecorded;
+	table->unrecorded = running;
+}
+
+static struct running *take_unrecorded(struct operation_table *table)
+{
+	own_lock(guard, &table->mutex);
+	struct running *running = table->unrecorded;
+
+	if (running)
+		table->unrecorded = running->next;
+	return running;
 }
 
 int operation_begin(struct engine *engine, const struct operation *wanted, struct running **ret,
@@ -217,21 +247,44 @@ void operation_end(struct running *running, const struct fl_error *failure, stru
 	char id[UUID_TEXT];
 	struct fl_error err;
 
-	if (record_end(engine, &row, &err) < 0)
-		log_warning("the end of an operation is not recorded", "id=%s error=%s",
+	bool recorded = record_end(engine, &row, &err) == 0;
+
+	if (!recorded)
+		log_warning("the end of an operation is not recorded yet", "id=%s error=%s",
 			    uuid_format(&row.id, id), err.text);
 	log_info("operation ended", "id=%s verb=%s object=%s state=%s bytes=%" PRIu64,
 		 uuid_format(&row.id, id), row.verb, row.object, operation_state_names[row.state],
 		 row.done_bytes);
-	table_remove(&engine->operations, running);
-	free(running);
+	if (recorded) {
+		table_remove(&engine->operations, running);
+		free(running);
+	} else {
+		keep_unrecorded(&engine->operations, running, &row);
+	}
 	if (ret)
 		*ret = row;
 }
 
-void operations_drain(struct engine *engine)
+void operations_record(struct engine *engine)
 {
 	struct operation_table *table = &engine->operations;
+	struct running *running;
+	struct fl_error err;
+
+	while ((running = take_unrecorded(table))) {
+		if (record_end(engine, &running->operation, &err) == 0) {
+			free(running);
+			continue;
+		}
+		own_lock(guard, &table->mutex);
+		running->next = table->unrecorded;
+		table->unrecorded = running;
+		return;
+	}
+}
+
+static void end_all(struct operation_table *table)
+{
 	own_lock(guard, &table->mutex);
 
 	table->draining = true;
@@ -239,6 +292,13 @@ void operations_drain(struct engine *engine)
 		cancel(running);
 	while (table->running)
 		pthread_cond_wait(&table->ended, &table->mutex);
+}
+
+void operations_drain(struct engine *engine)
+{
+	end_all(&engine->operations);
+	if (engine->catalog)
+		operations_record(engine);
 }
 
 void operations_resume(struct engine *engine)
@@ -250,14 +310,19 @@ void operations_resume(struct engine *engine)
 
 /* --- the verbs ------------------------------------------------------------------------ */
 
-/* How far one is that runs. */
+/* How far one is that runs, or how one ended that the catalogue has no room for. */
 static void overlay(struct engine *engine, struct operation *row)
 {
 	own_lock(guard, &engine->operations.mutex);
-	const struct running *running = find(&engine->operations, &row->id);
+	const struct running *running = find(engine->operations.running, &row->id);
+	const struct running *ended = find(engine->operations.unrecorded, &row->id);
 
-	if (running && row->state == OPERATION_RUNNING)
+	if (row->state != OPERATION_RUNNING)
+		return;
+	if (running)
 		row->done_bytes = running->operation.done_bytes;
+	else if (ended)
+		*row = ended->operation;
 }
 
 static int add_row(void *arg, const struct operation *row, struct fl_error *err)
@@ -303,7 +368,7 @@ int engine_operation_cancel(struct engine *engine, const struct uuid *id, struct
 	if (engine_operation(engine, id, &row, err) < 0)
 		return fl_failed(err);
 	own_lock(guard, &engine->operations.mutex);
-	running = find(&engine->operations, id);
+	running = find(engine->operations.running, id);
 	if (running)
 		cancel(running);
 	return 0;

@@ -25,6 +25,7 @@ struct operation_table {
 	pthread_mutex_t mutex; /* of all below, and of what `running` points at */
 	pthread_cond_t ended;
 	struct running *running;
+	struct running *unrecorded; /* ended; the catalogue had no room for that yet */
 	bool draining;
 };
 
@@ -64,6 +65,8 @@ void operation_end(struct running *running, const struct fl_error *failure, stru
 /* Cancels all, waits for their ends, and lets none begin until operations_resume(). */
 void operations_drain(struct engine *engine);
 void operations_resume(struct engine *engine);
+/* Records ends that could not be recorded when they came; tried by engine_care(). */
+void operations_record(struct engine *engine);
 
 /* At start: those that a crash cut off have failed. */
 void operations_recover(struct engine *engine);
