@@ -240,6 +240,10 @@ def nothing_acknowledged_is_lost_when_the_power_goes():
     start = time.monotonic()
     with multiprocessing.get_context("fork").Pool(WORKERS, record_worker) as pool:
         results = list(pool.imap_unordered(try_state, jobs))
+        # Workers that are left to end by themselves: one that is ended while it waits for work keeps
+        # the lock that ending the pool then waits for.
+        pool.close()
+        pool.join()
     problems = [problem for problem, _, _ in results if problem]
     made, checked = (sorted(result[i] for result in results) for i in (1, 2))
     tap.note(f"{STATES} states in {time.monotonic() - start:.1f} s, {WORKERS} at once; one takes"
