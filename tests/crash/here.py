@@ -11,19 +11,31 @@ import cleanup  # noqa: E402 - found by the line above
 import tap  # noqa: E402
 
 
+def folders(pool):
+    found = {name: sorted(os.listdir(f"{pool}/{name}"))
+             for name in ("heads", "snaps", "staging", "retired")}
+    found["trees"] = sorted(f"{branch}/{name}" for branch in found["snaps"]
+                            for name in os.listdir(f"{pool}/snaps/{branch}")
+                            if not name.startswith("facts"))
+    return found
+
+
 def looked_into(host):
-    """What lies in the folders of a stopped host's pool: {"staging": [names], ...}."""
-    point = f"{host.directory}/looked"
-    os.makedirs(point, exist_ok=True)
-    subprocess.run(["mount", "-o", "loop,ro", f"{host.directory}/pool.img", point], check=True)
-    try:
-        found = {name: sorted(os.listdir(f"{point}/{name}"))
-                 for name in ("heads", "snaps", "staging", "retired")}
-        found["trees"] = sorted(f"{branch}/{name}" for branch in found["snaps"]
-                                for name in os.listdir(f"{point}/snaps/{branch}")
-                                if not name.startswith("facts"))
-        return found
-    finally:
-        subprocess.run(["umount", point], check=True)
-        # The kernel lets go of the loop device a moment later.
-        tap.wait_until(lambda: not cleanup.loops_under(host.directory), "the loop device is gone")
+    """What lies in the folders of a stopped host's pool: {"staging": [names], ...}.
+
+    Of one in a directory the file system that the test has put below it is taken away then, too."""
+    directory = f"{host.directory}/pool.mnt"
+    if os.path.isdir(f"{directory}/pool"):
+        found = folders(f"{directory}/pool")
+        subprocess.run(["umount", directory], check=True)
+    else:
+        point = f"{host.directory}/looked"
+        os.makedirs(point, exist_ok=True)
+        subprocess.run(["mount", "-o", "loop,ro", f"{host.directory}/pool.img", point], check=True)
+        try:
+            found = folders(point)
+        finally:
+            subprocess.run(["umount", point], check=True)
+    # The kernel lets go of the loop device a moment later.
+    tap.wait_until(lambda: not cleanup.loops_under(host.directory), "the loop device is gone")
+    return found
