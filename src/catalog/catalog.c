@@ -215,6 +215,11 @@ uint64_t catalog_generation(struct catalog *catalog)
 	return catalog->generation;
 }
 
+uint64_t catalog_commits(struct catalog *catalog)
+{
+	return catalog->commits;
+}
+
 void catalog_close(struct catalog *catalog)
 {
 	struct connection *reader;
@@ -432,6 +437,7 @@ static int run_members(struct catalog *catalog, struct request *batch, bool dura
 	if (commit(catalog, err) < 0)
 		return fl_failed(err);
 	catalog->generation += durable;
+	catalog->commits++;
 	return 0;
 }
 

@@ -64,6 +64,13 @@ void catalog_close(struct catalog *catalog);
 uint64_t catalog_generation(struct catalog *catalog);
 
 /*
+ * How many writes this process has committed.  Each is counted before its
+ * catalog_write() returns: who saw the same number before it read and after it
+ * took a lock need not read again what only holders of that lock change.
+ */
+uint64_t catalog_commits(struct catalog *catalog);
+
+/*
  * Removes the files of a (closed) catalogue at `path`, keeping them as
  * PATH.lost-TIME.  Repeatable: stopped halfway it leaves the whole catalogue at
  * `path`, or none and parts of its log, which nobody reads.

@@ -25,8 +25,9 @@ struct catalog {
 	struct connection writer;
 	bool synced; /* the writer's commits are synced (PRAGMA synchronous = FULL) */
 	int wal_pages;
-	struct backup *backup; /* NULL until catalog_backup_start() */
-	uint64_t generation;   /* durable writes so far; in the turn */
+	struct backup *backup;	  /* NULL until catalog_backup_start() */
+	uint64_t generation;	  /* durable writes so far; in the turn */
+	_Atomic uint64_t commits; /* since it was opened; counted behind each */
 
 	pthread_cond_t reader_back;
 	struct connection *readers; /* open and idle */

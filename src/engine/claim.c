@@ -3,8 +3,8 @@
  *
  * A name can change hands between its look-up and the lock.  So the references
  * are resolved once without locks to learn what to lock, and once more with
- * them; if they stand for something else by then, the locks are given back and
- * it begins anew.
+ * them, unless nothing at all was written in between; if they stand for
+ * something else by then, the locks are given back and it begins anew.
  */
 
 #include "engine/internal.h"
@@ -68,11 +68,18 @@ static bool same_objects(const struct target *a, const struct target *b, size_t 
 static int try_claim(struct engine *engine, const struct ref *refs, enum claim_mode mode,
 		     struct claim *claim, bool *ret_same, struct fl_error *err)
 {
-	struct target *again = xcalloc(claim->count, sizeof(*again));
 	struct target *before = claim->targets;
+	struct target *again;
+	uint64_t commits;
 	int r;
 
 	lock_targets(engine, claim, mode);
+	commits = catalog_commits(engine->catalog);
+	*ret_same = claim->commits == commits;
+	if (*ret_same)
+		return 0;
+	claim->commits = commits;
+	again = xcalloc(claim->count, sizeof(*again));
 	r = resolve_all(engine, refs, claim->count, again, err);
 	*ret_same = r == 0 && same_objects(before, again, claim->count);
 	claim->targets = again;
@@ -85,7 +92,8 @@ static int try_claim(struct engine *engine, const struct ref *refs, enum claim_m
 int claim_take(struct engine *engine, const struct ref *refs, size_t count, enum claim_mode mode,
 	       struct claim *ret, struct fl_error *err)
 {
-	own_claim struct claim claim = { .count = count };
+	own_claim struct claim claim = { .count = count,
+					 .commits = catalog_commits(engine->catalog) };
 	bool same = false;
 
 	claim.targets = xcalloc(count, sizeof(*claim.targets));

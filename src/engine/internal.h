@@ -125,10 +125,12 @@ struct claim {
 	struct target *targets; /* one for each reference, in order */
 	size_t count;
 	struct lock_set locks;
+	uint64_t commits; /* catalog_commits() before the targets were read */
 };
 
 /*
- * Resolves all references, locks what they stand for, and resolves them again:
+ * Resolves all references, locks what they stand for, and resolves them again
+ * unless nothing was written meanwhile:
  * what is answered is true as long as the claim is held.
  */
 must_check int claim_take(struct engine *engine, const struct ref *refs, size_t count,

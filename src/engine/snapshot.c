@@ -84,6 +84,7 @@ struct batch {
 	struct snapshot_row *rows;
 	struct fl_error *errors; /* one for each; code 0: taken */
 	size_t next;		 /* atomic: what no thread has begun yet */
+	struct snapshot_list answer;
 };
 
 static void *batch_work(void *arg)
@@ -136,12 +137,18 @@ static void batch_abort(const struct batch *batch)
 			snapshot_abort(batch->engine, &batch->rows[i]);
 }
 
+/*
+ * What is answered is read where the rows are written: that connection has all
+ * of it at hand, another would have to read the changed pages first.
+ */
 static int batch_insert(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct batch *batch = arg;
+	struct batch *batch = arg;
 
 	for (size_t i = 0; i < batch->claim->count; i++)
-		if (tx_snapshot_insert(tx, &batch->rows[i], err) < 0)
+		if (tx_snapshot_insert(tx, &batch->rows[i], err) < 0 ||
+		    answer_snapshot(batch->engine, tx, &batch->claim->targets[i].volume,
+				    &batch->rows[i], snapshot_list_add(&batch->answer), err) < 0)
 			return fl_failed(err);
 	return 0;
 }
@@ -150,24 +157,9 @@ static void batch_done(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->claim->count; i++)
 		snapshot_row_done(&batch->rows[i]);
+	snapshot_list_done(&batch->answer);
 	free(batch->rows);
 	free(batch->errors);
-}
-
-static int batch_answer(const struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
-{
-	own(snapshot_list_done) struct snapshot_list list = { 0 };
-	own_tx struct tx *tx = NULL;
-
-	if (tx_begin(batch->engine->catalog, &tx, err) < 0)
-		return fl_failed(err);
-	for (size_t i = 0; i < batch->claim->count; i++)
-		if (answer_snapshot(batch->engine, tx, &batch->claim->targets[i].volume,
-				    &batch->rows[i], snapshot_list_add(&list), err) < 0)
-			return fl_failed(err);
-	*ret = list;
-	list = (struct snapshot_list){ 0 };
-	return 0;
 }
 
 static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
@@ -183,7 +175,9 @@ static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct
 		batch_abort(batch);
 		return fl_failed(err);
 	}
-	return batch_answer(batch, ret, err);
+	*ret = batch->answer;
+	batch->answer = (struct snapshot_list){ 0 };
+	return 0;
 }
 
 /* --- the verb -------------------------------------------------------------------- */
