@@ -126,14 +126,21 @@ int delete_branch_finish(struct engine *engine, const struct intent_row *intent,
 	const struct driver *driver = driver_of(engine);
 	struct deletion deletion = { 0 };
 	own_free struct tree *trees = NULL;
+	bool deferred = false;
 	int r;
 
 	if (parse_body(intent->body, &deletion, err) < 0)
 		return fl_failed(err);
 	r = driver->list(engine->pool, collect_tree, &deletion, err);
 	trees = deletion.trees;
-	for (size_t i = 0; r == 0 && i < deletion.count; i++)
-		r = driver->tree_delete(engine->pool, &trees[i], err);
+	for (size_t i = 0; r == 0 && i < deletion.count; i++) {
+		if (reading_defers(engine, &trees[i]))
+			deferred = true;
+		else
+			r = driver->tree_delete(engine->pool, &trees[i], err);
+	}
+	if (r == 0 && deferred)
+		return 0;
 	if (r < 0 || driver->facts_delete(engine->pool, &deletion.branch, err) < 0)
 		return fl_failed(err);
 	intent_carried_out(engine, &intent->operation);

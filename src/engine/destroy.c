@@ -358,8 +358,11 @@ int delete_snapshot_finish(struct engine *engine, const struct intent_row *inten
 {
 	struct tree tree;
 
-	if (parse_snapshot_intent(intent, &tree, err) < 0 ||
-	    driver_of(engine)->tree_delete(engine->pool, &tree, err) < 0)
+	if (parse_snapshot_intent(intent, &tree, err) < 0)
+		return fl_failed(err);
+	if (reading_defers(engine, &tree))
+		return 0;
+	if (driver_of(engine)->tree_delete(engine->pool, &tree, err) < 0)
 		return fl_failed(err);
 	intent_carried_out(engine, &intent->operation);
 	return 0;

@@ -1,15 +1,17 @@
 /*
  * diff: what differs between two moments.
  *
- * Like an export it looks at private, read-only snapshots in staging: of a
- * branch as it is at this instant, of a snapshot that may be thinned while the
- * comparison runs.  So no lock is held during it, and nobody waits for it.
- * After a crash staging is swept.
+ * Snapshots are compared as they are, noted as being read; of a branch as it is
+ * at this instant a private snapshot in staging is taken.  So no lock is held
+ * during the comparison, and nobody waits for it.  After a crash staging is
+ * swept.
  *
  * Where a snapshot is a copy of everything that would cost more than the
  * comparison: there the trees themselves are looked at, and their volumes keep
  * their shape meanwhile.
  */
+
+#include <string.h>
 
 #include "engine/internal.h"
 
@@ -44,21 +46,12 @@ static int compare_in_place(const struct comparison *c, const struct ref refs[st
 		err);
 }
 
-static int stage(struct engine *engine, const struct ref refs[static 2],
-		 const struct tree staging[static 2], struct fl_error *err)
-{
-	own_claim struct claim claim = { 0 };
+/* --- where clones share ----------------------------------------------------------- */
 
-	if (claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
-		return fl_failed(err);
-	for (size_t i = 0; i < 2; i++) {
-		struct tree tree = tree_of(&claim.targets[i]);
-
-		if (driver_of(engine)->snapshot(engine->pool, &tree, &staging[i], err) < 0)
-			return fl_failed(err);
-	}
-	return 0;
-}
+struct side {
+	struct tree tree;
+	enum { SIDE_NONE, SIDE_READ, SIDE_STAGED } held;
+};
 
 static void forget(struct engine *engine, const struct tree *staging)
 {
@@ -69,19 +62,66 @@ static void forget(struct engine *engine, const struct tree *staging)
 			    err.text);
 }
 
-static int compare_staged(const struct comparison *c, const struct ref refs[static 2],
-			  struct fl_error *err)
+static void side_drop(struct engine *engine, const struct side *side)
 {
-	const struct uuid names[] = { uuid_new(), uuid_new() };
-	const struct tree staging[] = { tree_staging(&names[0]), tree_staging(&names[1]) };
-	int r = stage(c->engine, refs, staging, err);
+	if (side->held == SIDE_READ)
+		reading_end(engine, &side->tree);
+	else if (side->held == SIDE_STAGED)
+		forget(engine, &side->tree);
+}
 
-	if (r == 0)
-		r = compare(c, staging, err);
-	forget(c->engine, &staging[0]);
-	forget(c->engine, &staging[1]);
+/* Under a claim. */
+static int side_take(struct engine *engine, const struct target *target, struct side *ret,
+		     struct fl_error *err)
+{
+	struct tree tree = tree_of(target);
+	struct uuid name;
+
+	if (target->is_snapshot) {
+		reading_begin(engine, &tree);
+		*ret = (struct side){ tree, SIDE_READ };
+		return 0;
+	}
+	name = uuid_new();
+	*ret = (struct side){ tree_staging(&name), SIDE_STAGED }; /* also where it fails half-way */
+	return driver_of(engine)->snapshot(engine->pool, &tree, &ret->tree, err);
+}
+
+static int take_sides(struct engine *engine, const struct ref refs[static 2],
+		      struct side sides[static 2], struct fl_error *err)
+{
+	own_claim struct claim claim = { 0 };
+
+	if (claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < 2; i++)
+		if (side_take(engine, &claim.targets[i], &sides[i], err) < 0)
+			return fl_failed(err);
+	return 0;
+}
+
+/* One snapshot, named in two ways. */
+static bool same_side(const struct side *a, const struct side *b)
+{
+	char first[TREE_TEXT], second[TREE_TEXT];
+
+	return strcmp(tree_format(&a->tree, first), tree_format(&b->tree, second)) == 0;
+}
+
+static int compare_apart(const struct comparison *c, const struct ref refs[static 2],
+			 struct fl_error *err)
+{
+	struct side sides[2] = { 0 };
+	int r = take_sides(c->engine, refs, sides, err);
+
+	if (r == 0 && !same_side(&sides[0], &sides[1]))
+		r = compare(c, (const struct tree[]){ sides[0].tree, sides[1].tree }, err);
+	side_drop(c->engine, &sides[0]);
+	side_drop(c->engine, &sides[1]);
 	return r;
 }
+
+/* --- the verb ----------------------------------------------------------------------- */
 
 /* The branch that a moment belongs to. */
 static int branch_of(struct engine *engine, const struct ref *ref, struct ref *ret,
@@ -115,6 +155,6 @@ int engine_diff(struct engine *engine, const struct ref *earlier, const struct r
 		return fl_failed(err);
 	refs[1] = later ? *later : head; /* borrowed */
 	return driver_of(engine)->capabilities & DRIVER_CAN_SHARE
-		       ? compare_staged(&comparison, refs, err)
+		       ? compare_apart(&comparison, refs, err)
 		       : compare_in_place(&comparison, refs, err);
 }

@@ -57,9 +57,10 @@ struct engine {
 	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
 	size_t carried_out_count;
-	uint64_t facts_failures; /* to write facts, since all of them were right: they are compared
-				    again */
-	struct fl_error alarm;	 /* a trouble that stops no reader: the host is full */
+	uint64_t facts_failures;  /* to write facts, since all of them were right: they are compared
+				     again */
+	struct reading *readings; /* heap (reading.c) */
+	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
 };
 
 /* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise.
@@ -255,6 +256,15 @@ must_check int find_holders(struct engine *engine, const struct tree *trees, siz
 /* FL_BUSY naming the object and the processes, if there are any. */
 must_check int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
 			      const char *object, struct fl_error *err);
+
+/* --- snapshots that are being read (reading.c) ------------------------------------------- */
+
+/* Under a claim: from now to reading_end() the tree stays, whatever becomes of the snapshot. */
+void reading_begin(struct engine *engine, const struct tree *tree);
+/* The last reader carries out the deletions that came meanwhile. */
+void reading_end(struct engine *engine, const struct tree *tree);
+/* For deletions: is it being read?  Then the last reader finishes all that is noted. */
+must_check bool reading_defers(struct engine *engine, const struct tree *tree);
 
 /* --- deletion: leaves the catalogue, with an intent, before it leaves the pool ------------------
  */
