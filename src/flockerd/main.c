@@ -10,9 +10,11 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "api/api.h"
@@ -46,6 +48,30 @@ static void limit_memory(void)
 	mallopt(M_ARENA_MAX, 2);
 	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+}
+
+/* Pages of a library that nobody can write to are in the page cache, and come back when touched. */
+static int drop_constant_pages(struct dl_phdr_info *library, size_t size, void *arg)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+
+	for (size_t i = 0; i < library->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &library->dlpi_phdr[i];
+		uintptr_t begin = library->dlpi_addr + part->p_vaddr;
+
+		if (part->p_type == PT_LOAD && !(part->p_flags & PF_W))
+			madvise((void *)(begin & ~page), begin + part->p_memsz - (begin & ~page),
+				MADV_DONTNEED);
+	}
+	return 0;
+}
+
+/* What the start alone needed: most of it is libraries that set themselves up for what nobody asks
+ * of them. */
+static void forget_start(void)
+{
+	malloc_trim(0);
+	dl_iterate_phdr(drop_constant_pages, NULL);
 }
 
 /* Each connection and each open tree needs a descriptor; what the system allows is not too much. */
@@ -277,7 +303,7 @@ static int run(const struct options *options)
 	}
 	notify("READY=1");
 	log_ready(&daemon, began);
-	malloc_trim(0); /* what the start alone needed */
+	forget_start();
 	sigwait(&signals, &number);
 	log_info("stopping", "signal=%d", number);
 	notify("STOPPING=1");
