@@ -17,6 +17,8 @@
 #include "engine/lock.h"
 #include "engine/operation.h"
 #include "model/form.h"
+#include "model/policy.h"
+#include "model/retention.h"
 
 struct engine {
 	char *state;
@@ -61,6 +63,12 @@ struct engine {
 				     again */
 	struct reading *readings; /* heap (reading.c) */
 	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
+	bool policy_complained;	  /* that a branch's policy contradicts the instance's */
+
+	pthread_mutex_t retention_mutex; /* of what follows */
+	struct retention retention;
+	struct uuid boot;	 /* this run of the machine; none: not known */
+	int64_t retention_saved; /* clock_boot() when the catalogue was told; 0: never */
 };
 
 /* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise.
@@ -172,6 +180,31 @@ must_check int answer_stash(struct engine *engine, struct tx *tx, const struct v
 /* The name of an instance that is known here, else its UUID's text. */
 void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uuid,
 		     char name[static NAME_TEXT]);
+
+/* --- policies and the retention clock (policy.c, retention.c) ------------------------ */
+
+/*
+ * What counts for a branch: its own settings over the instance's.  Where these
+ * have come to contradict each other (the instance's changed), its own over the
+ * defaults, or the defaults: no branch is without a policy.
+ */
+must_check int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
+			     struct fl_error *err);
+/* The same in a transaction. */
+must_check int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch,
+			 struct policy *ret, struct fl_error *err);
+
+/* How old snapshots are goes by this clock (model/retention.h); it is kept in the catalogue. */
+int64_t retention_now(struct engine *engine);
+/* The value for snapshot_row.late of one whose time is `time`. */
+int64_t retention_late(struct engine *engine, int64_t time);
+/* Takes up what the open catalogue keeps. */
+must_check int retention_load(struct engine *engine, struct fl_error *err);
+/* Writes it there, lazily. */
+must_check int retention_save(struct engine *engine, struct fl_error *err);
+/* In a catalogue that is made anew, where all snapshots are as old as their names say: so does it.
+ */
+must_check int retention_restart(struct tx *tx, struct fl_error *err);
 
 /* --- taking a snapshot (snapshot.c) -------------------------------------------------- */
 

@@ -34,6 +34,7 @@ static void fill_row(struct engine *engine, const struct branch_row *branch,
 				      .reason = options->reason };
 	row->storage = (struct snapname){ engine->instance, next_time(branch) };
 	row->position = (struct position){ branch->uuid, row->storage.time };
+	row->late = retention_late(engine, row->storage.time);
 	row->id = snapname_id(&row->storage);
 	snprintf(row->host, sizeof(row->host), "%s", engine->host);
 	if (options->name)
