@@ -43,6 +43,7 @@ static void engine_free(struct engine *engine)
 	pthread_mutex_destroy(&engine->retention_mutex);
 	own_fdp(&engine->state_fd);
 	own_fdp(&engine->root_fd);
+	thin_forget(engine);
 	free(engine->carried_out);
 	free(engine->state);
 	free(engine->mount_root);

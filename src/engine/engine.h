@@ -27,6 +27,7 @@
 #include "config/config.h"
 #include "driver/driver.h"
 #include "model/nouns.h"
+#include "model/policy.h"
 #include "model/ref.h"
 
 struct engine;
@@ -197,6 +198,52 @@ must_check int engine_log(struct engine *engine, const struct ref *ref, uint64_t
 /* One snapshot: what the reference points at; for a branch its tip. */
 must_check int engine_snapshot_show(struct engine *engine, const struct ref *ref,
 				    struct snapshot *ret, struct fl_error *err);
+
+/* --- policies and thinning (policy.c, thin.c) ------------------------------------- */
+
+enum policy_source { POLICY_OF_BRANCH, POLICY_OF_INSTANCE, POLICY_DEFAULT, POLICY_SOURCES };
+extern const char *const policy_source_names[POLICY_SOURCES];
+
+struct policy_setting {
+	char *value; /* heap */
+	enum policy_source source;
+};
+
+struct policy_report {
+	char ref[REF_SHORT]; /* of the branch */
+	struct policy_setting settings[POLICY_KEYS];
+};
+void policy_report_done(struct policy_report *report);
+
+/* Of a branch; a volume stands for its trunk. */
+must_check int engine_policy_show(struct engine *engine, const struct ref *ref,
+				  struct policy_report *ret, struct fl_error *err);
+
+/* FL_INVALID, with the reason, for a policy that nobody could follow. */
+struct policy_options {
+	const struct metadata *set; /* NULL = none */
+	const char *const *unset;   /* then the instance's counts */
+	size_t unset_count;
+};
+must_check int engine_policy_set(struct engine *engine, const struct ref *ref,
+				 const struct policy_options *options, struct policy_report *ret,
+				 struct fl_error *err);
+
+/* Those of the instance (its configuration) have changed. */
+void engine_policies_changed(struct engine *engine);
+
+/*
+ * Deletes what goes under the policy of a branch (`ref` NULL: of all branches of
+ * this instance), however much that is, in its order.  What is pinned or in use
+ * stays.  `dry`: only tells.  An error after the first deletions leaves those
+ * deleted.
+ */
+must_check int engine_thin(struct engine *engine, const struct ref *ref, bool dry,
+			   struct thinned_list *ret, struct fl_error *err);
+
+/* Fills `stay` and `score` of snapshots that engine_log() answered. */
+must_check int engine_explain(struct engine *engine, struct snapshot_list *list,
+			      struct fl_error *err);
 
 /* --- tags, rollback, stashes (tag.c, rollback.c, stash.c) -------------------- */
 

@@ -65,6 +65,13 @@ struct engine {
 	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
 	bool policy_complained;	  /* that a branch's policy contradicts the instance's */
 
+	int64_t thin_due; /* clock_boot() when branches are to be thinned; 0: not soon */
+	bool thin_all;	  /* all of them are to be looked at */
+
+	struct thin_memory *thinned; /* heap, by branch (thinner.c); the caretaker's */
+	size_t thinned_count;
+	bool thin_complained; /* that it failed; the caretaker's */
+
 	pthread_mutex_t retention_mutex; /* of what follows */
 	struct retention retention;
 	struct uuid boot;	 /* this run of the machine; none: not known */
@@ -202,6 +209,8 @@ int64_t retention_late(struct engine *engine, int64_t time);
 must_check int retention_load(struct engine *engine, struct fl_error *err);
 /* Writes it there, lazily. */
 must_check int retention_save(struct engine *engine, struct fl_error *err);
+/* clock_boot() of the last time; 0: not since it was loaded. */
+int64_t retention_saved_at(struct engine *engine);
 /* In a catalogue that is made anew, where all snapshots are as old as their names say: so does it.
  */
 must_check int retention_restart(struct tx *tx, struct fl_error *err);
@@ -347,6 +356,41 @@ must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void
 				      struct fl_error *err);
 /* Makes the space for that, if it is not there. */
 must_check int reserve_fill(struct engine *engine, struct fl_error *err);
+
+/* The intent to delete a snapshot's tree; its body is heap. */
+struct intent_row delete_snapshot_intend(const struct tree *tree);
+
+/* --- thinning (thin.c, thinner.c) ---------------------------------------------------------- */
+
+struct thin_plan;
+
+/*
+ * What is to go of a branch, and why the rest stays.  Heap; thin_plan_free().
+ * `cap`: at most so many go.
+ */
+must_check int thin_plan_new(struct engine *engine, struct tx *tx, const struct uuid *branch,
+			     size_t cap, struct thin_plan **ret, struct fl_error *err);
+void thin_plan_free(struct thin_plan *plan);
+OWN_FREEP(thin_plan, thin_plan_free)
+#define own_thin_plan own(thin_plan_freep)
+
+/* Is there more to do without new snapshots: now, because of the cap, or when time has passed? */
+enum thin_rest { THIN_DONE, THIN_LATER, THIN_MORE };
+enum thin_rest thin_plan_rest(const struct thin_plan *plan);
+
+/* Carries it out, and adds what went, and what is in use, to the list. */
+must_check int thin_plan_run(struct engine *engine, struct thin_plan *plan,
+			     struct thinned_list *list, struct fl_error *err);
+
+/* The caretaker's: thins every branch of this instance where that can be of use. */
+must_check int thin_pass(struct engine *engine, struct fl_error *err);
+/* A pass is wanted: soon, as snapshots were made; or `all` branches are looked at, as a policy
+ * changed. */
+void thin_soon(struct engine *engine, bool all);
+/* Runs a pass if one is due.  Nanoseconds until it is wanted again. */
+int64_t care_for_thinning(struct engine *engine);
+/* Forgets what passes remember: when the pool is closed. */
+void thin_forget(struct engine *engine);
 
 /* --- the audit log (audit.c)
  * ---------------------------------------------------------------------- */

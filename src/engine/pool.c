@@ -172,6 +172,7 @@ static int start(struct engine *engine, struct fl_error *err)
 
 	if (retention_load(engine, err) < 0)
 		return fl_failed(err);
+	thin_soon(engine, true);
 	if (reconcile(engine, err) < 0)
 		return fl_wrap(err, "comparing the catalogue with the pool");
 	operations_recover(engine);
@@ -207,6 +208,7 @@ static int open_catalog(struct engine *engine, struct catalog **ret, struct fl_e
 
 static void close_catalog(struct engine *engine)
 {
+	thin_forget(engine);
 	catalog_close(take_ptr(engine->catalog));
 }
 

@@ -42,6 +42,13 @@ int64_t retention_late(struct engine *engine, int64_t time)
 	return (time - retention_now(engine)) / CLOCK_SECOND;
 }
 
+int64_t retention_saved_at(struct engine *engine)
+{
+	own_lock(guard, &engine->retention_mutex);
+
+	return engine->retention_saved;
+}
+
 int retention_load(struct engine *engine, struct fl_error *err)
 {
 	own_text struct text text = { 0 };

@@ -71,6 +71,7 @@ int snapshot_take(struct engine *engine, const struct branch_row *branch,
 			snapshot_abort(engine, &row);
 		return fl_wrap(err, "taking a snapshot of branch '%s'", branch->name);
 	}
+	thin_soon(engine, false);
 	*ret = row;
 	row = (struct snapshot_row){ 0 };
 	return 0;
