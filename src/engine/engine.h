@@ -219,14 +219,13 @@ void policy_report_done(struct policy_report *report);
 must_check int engine_policy_show(struct engine *engine, const struct ref *ref,
 				  struct policy_report *ret, struct fl_error *err);
 
-/* FL_INVALID, with the reason, for a policy that nobody could follow. */
-struct policy_options {
-	const struct metadata *set; /* NULL = none */
-	const char *const *unset;   /* then the instance's counts */
-	size_t unset_count;
-};
+/*
+ * Values by the names of settings; an empty one removes the branch's own, so that
+ * the instance's counts.  FL_INVALID, with the reason, for a policy that nobody
+ * could follow.
+ */
 must_check int engine_policy_set(struct engine *engine, const struct ref *ref,
-				 const struct policy_options *options, struct policy_report *ret,
+				 const struct metadata *changes, struct policy_report *ret,
 				 struct fl_error *err);
 
 /* Those of the instance (its configuration) have changed. */

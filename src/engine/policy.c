@@ -103,20 +103,19 @@ int engine_policy_show(struct engine *engine, const struct ref *ref, struct poli
 	return 0;
 }
 
-static int change(struct metadata *own, const struct policy_options *options, struct fl_error *err)
+static int change(struct metadata *own, const struct metadata *changes, struct fl_error *err)
 {
 	enum policy_key key;
 
-	for (size_t i = 0; options->set && i < options->set->count; i++)
-		if (metadata_set(own, options->set->pairs[i].key, options->set->pairs[i].value,
-				 err) < 0)
-			return fl_failed(err);
-	for (size_t i = 0; i < options->unset_count; i++)
-		if (policy_find(options->unset[i], &key, err) < 0 ||
-		    metadata_set(own, options->unset[i], NULL, err) < 0) {
+	for (size_t i = 0; i < changes->count; i++) {
+		const struct metadata_pair *pair = &changes->pairs[i];
+
+		if (policy_find(pair->key, &key, err) < 0 ||
+		    metadata_set(own, pair->key, pair->value[0] ? pair->value : NULL, err) < 0) {
 			err->code = FL_INVALID;
 			return fl_failed(err);
 		}
+	}
 	return 0;
 }
 
@@ -142,9 +141,8 @@ static int load_own(struct engine *engine, const struct uuid *branch, struct met
 	return tx_branch_policy_get(tx, branch, ret, err);
 }
 
-int engine_policy_set(struct engine *engine, const struct ref *ref,
-		      const struct policy_options *options, struct policy_report *ret,
-		      struct fl_error *err)
+int engine_policy_set(struct engine *engine, const struct ref *ref, const struct metadata *changes,
+		      struct policy_report *ret, struct fl_error *err)
 {
 	own_metadata struct metadata own = { 0 }, common = { 0 };
 	own_gate struct engine *inside = NULL;
@@ -158,7 +156,7 @@ int engine_policy_set(struct engine *engine, const struct ref *ref,
 		return fl_failed(err);
 	setting.branch = &claim.targets[0].branch.uuid;
 	config_policy(engine->config, &common);
-	if (load_own(engine, setting.branch, &own, err) < 0 || change(&own, options, err) < 0 ||
+	if (load_own(engine, setting.branch, &own, err) < 0 || change(&own, changes, err) < 0 ||
 	    policy_read(&own, &common, &policy, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_policy, &setting, err) < 0)
 		return fl_failed(err);

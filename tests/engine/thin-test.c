@@ -22,16 +22,12 @@ static void pass_time(int64_t duration)
 
 static int try_policy(const char *branch, const char *key, const char *value)
 {
-	own_metadata struct metadata set = { 0 };
+	own_metadata struct metadata changes = { 0 };
 	own(policy_report_done) struct policy_report report = { 0 };
-	struct policy_options options = { .set = &set };
 	struct ref ref = reference(branch);
 
-	if (value)
-		check_ok(metadata_set(&set, key, value, &err));
-	options.unset = &key;
-	options.unset_count = !value;
-	return engine_policy_set(fixture.engine, &ref, &options, &report, &err);
+	check_ok(metadata_set(&changes, key, value, &err));
+	return engine_policy_set(fixture.engine, &ref, &changes, &report, &err);
 }
 
 static void set_policy(const char *branch, const char *key, const char *value)
@@ -401,12 +397,12 @@ static void policies_are_set_and_kept(void)
 	check(strstr(err.text, "max-lag"));
 	check_code(FL_INVALID, try_policy("data", "resolution", "0.3"));
 	check_code(FL_INVALID, try_policy("data", "colour", "red"));
-	check_code(FL_INVALID, try_policy("data", "colour", NULL));
-	check_code(FL_NOT_FOUND, try_policy("data/nope", "settle", NULL));
+	check_code(FL_INVALID, try_policy("data", "colour", ""));
+	check_code(FL_NOT_FOUND, try_policy("data/nope", "settle", ""));
 	check_setting("data", POLICY_SETTLE, "1s", POLICY_DEFAULT);
 	fixture_restart(&fixture);
 	check_setting("data", POLICY_MAX_COUNT, "8", POLICY_OF_BRANCH);
-	set_policy("data", "max-count", NULL);
+	set_policy("data", "max-count", "");
 	check_setting("data", POLICY_MAX_COUNT, "4096", POLICY_DEFAULT);
 	fixture_end(&fixture);
 }
