@@ -40,12 +40,17 @@ static void add_amount(struct json *json, const char *key, const struct amount *
 		json_put_null(json, key);
 }
 
-static void add_metadata(struct json *json, const struct metadata *metadata)
+static void add_pairs(struct json *json, const char *key, const struct metadata *metadata)
 {
-	json_put_object(json, "metadata");
+	json_put_object(json, key);
 	for (size_t i = 0; i < metadata->count; i++)
 		json_put_string(json, metadata->pairs[i].key, metadata->pairs[i].value);
 	json_end(json);
+}
+
+static void add_metadata(struct json *json, const struct metadata *metadata)
+{
+	add_pairs(json, "metadata", metadata);
 }
 
 static void add_origin(struct json *json, const struct origin *origin)
@@ -130,7 +135,7 @@ void encode_branch(struct json *json, const char *key, const struct branch *bran
 	add_amount(json, "history", &branch->history);
 	json_end(json);
 	json_put_time(json, "created", branch->created);
-	json_put_null(json, "policy");
+	add_pairs(json, "policy", &branch->policy);
 	json_end(json);
 }
 

@@ -101,6 +101,7 @@ struct branch {
 	struct amount allocated; /* by writing to it, and held since, also by snapshots */
 	struct amount live;	 /* that the files of its head take now */
 	struct amount history;	 /* of what is allocated, what the head has no more */
+	struct metadata policy;	 /* what it has of its own (model/policy.h) */
 };
 
 struct snapshot {

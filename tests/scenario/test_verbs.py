@@ -428,7 +428,7 @@ def a_branch_begins_from_the_live_contents():
     live = host.digest("tree")
     branch = host.json("branch", "tree/test")
     equal((branch["ref"], branch["volume"], branch["name"]), ("tree/test", "tree", "test"), "branch")
-    equal((branch["local"], branch["mounted"], branch["policy"]), (True, True, None), "branch")
+    equal((branch["local"], branch["mounted"], branch["policy"]), (True, True, {}), "branch")
     equal(branch["path"], host.path("tree/test"), "path")
     equal(host.digest("tree/test"), live, "contents")
     hidden = host.get("/v1/snapshot", ref=f"tree@{{{branch['tip']}}}")
