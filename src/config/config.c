@@ -114,6 +114,15 @@ int64_t config_number(const struct config *config, enum config_key key)
 	return strtoll(value, NULL, 10);
 }
 
+bool config_is_set(const struct config *config, enum config_key key)
+{
+	if (!config)
+		return false;
+	own_lock(guard, config->mutex);
+
+	return config->items[key].override || config->items[key].set;
+}
+
 void config_policy(const struct config *config, struct metadata *ret)
 {
 	struct fl_error err;

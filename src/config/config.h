@@ -36,6 +36,7 @@ enum config_key {
 	CONFIG_TRASH_KEEP,
 	CONFIG_HTTP_CONNECTIONS,
 	CONFIG_HTTP_TIMEOUT,
+	CONFIG_THIN_MIN_FREE,
 #define CONFIG_POLICY_KEY(KEY, ...) CONFIG_POLICY_##KEY,
 	POLICY_TABLE(CONFIG_POLICY_KEY)
 #undef CONFIG_POLICY_KEY
@@ -110,6 +111,8 @@ int64_t config_duration(const struct config *config, enum config_key key); /* ns
 int64_t config_number(const struct config *config, enum config_key key);
 char *config_string(const struct config *config, enum config_key key); /* heap */
 
+/* Does the configuration say anything of it?  `config` NULL: no. */
+bool config_is_set(const struct config *config, enum config_key key);
 /* Those of the policies that are set, by the names that they have in a branch's policy. */
 void config_policy(const struct config *config, struct metadata *ret);
 

@@ -51,6 +51,15 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.bounds = "1s to 1h",
 		.description = "after which a silent connection is closed, but in transfers",
 	},
+	[CONFIG_THIN_MIN_FREE] = {
+		.name = "thin.min-free",
+		.type = CONFIG_NUMBER,
+		.initial = "10",
+		.least = 0,
+		.most = 50,
+		.bounds = "0 to 50",
+		.description = "percent of the pool that is kept free by giving up snapshots",
+	},
 #define AS_SETTING(KEY, word, value, values, says, reader) \
 	[CONFIG_POLICY_##KEY] = {                          \
 		.name = POLICY_SECTION word,               \

@@ -72,6 +72,10 @@ struct engine {
 	size_t thinned_count;
 	bool thin_complained; /* that it failed; the caretaker's */
 
+	bool space_short;      /* when the pool was looked at last; the caretaker's */
+	uint64_t space_free;   /* then */
+	bool space_complained; /* that nothing can be given up */
+
 	pthread_mutex_t retention_mutex; /* of what follows */
 	struct retention retention;
 	struct uuid boot;	 /* this run of the machine; none: not known */
@@ -360,29 +364,9 @@ must_check int reserve_fill(struct engine *engine, struct fl_error *err);
 /* The intent to delete a snapshot's tree; its body is heap. */
 struct intent_row delete_snapshot_intend(const struct tree *tree);
 
-/* --- thinning (thin.c, thinner.c) ---------------------------------------------------------- */
+/* --- thinning by itself (thinner.c, space.c); what it does is in thin.h ---------------------- */
 
-struct thin_plan;
-
-/*
- * What is to go of a branch, and why the rest stays.  Heap; thin_plan_free().
- * `cap`: at most so many go.
- */
-must_check int thin_plan_new(struct engine *engine, struct tx *tx, const struct uuid *branch,
-			     size_t cap, struct thin_plan **ret, struct fl_error *err);
-void thin_plan_free(struct thin_plan *plan);
-OWN_FREEP(thin_plan, thin_plan_free)
-#define own_thin_plan own(thin_plan_freep)
-
-/* Is there more to do without new snapshots: now, because of the cap, or when time has passed? */
-enum thin_rest { THIN_DONE, THIN_LATER, THIN_MORE };
-enum thin_rest thin_plan_rest(const struct thin_plan *plan);
-
-/* Carries it out, and adds what went, and what is in use, to the list. */
-must_check int thin_plan_run(struct engine *engine, struct thin_plan *plan,
-			     struct thinned_list *list, struct fl_error *err);
-
-/* The caretaker's: thins every branch of this instance where that can be of use. */
+/* Thins every branch of this instance where that can be of use. */
 must_check int thin_pass(struct engine *engine, struct fl_error *err);
 /* A pass is wanted: soon, as snapshots were made; or `all` branches are looked at, as a policy
  * changed. */
@@ -391,6 +375,15 @@ void thin_soon(struct engine *engine, bool all);
 int64_t care_for_thinning(struct engine *engine);
 /* Forgets what passes remember: when the pool is closed. */
 void thin_forget(struct engine *engine);
+
+/*
+ * Gives up what may be, while the pool has less free space than the setting
+ * thin.min-free.  Nanoseconds until it is to be looked at again.
+ */
+int64_t care_for_space(struct engine *engine);
+/* Empties what is longest in the trash; FL_NOT_FOUND: it is empty. */
+must_check int trash_empty_oldest(struct engine *engine, struct trash_item *ret,
+				  struct fl_error *err);
 
 /* --- the audit log (audit.c)
  * ---------------------------------------------------------------------- */

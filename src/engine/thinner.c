@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/thin.h"
 
 #define THIN_SOON CLOCK_MINUTE /* so that many snapshots are one pass */
 #define THIN_IDLE (10 * CLOCK_MINUTE)

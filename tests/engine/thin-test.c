@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "base/text.h"
+#include "engine/thin.h"
 
 static struct fixture fixture;
 static struct fl_error err;
@@ -352,6 +353,127 @@ static void a_plan_for_what_is_in_the_trash_by_now_does_nothing(void)
 	fixture_end(&fixture);
 }
 
+/* --- want of space ------------------------------------------------------------------- */
+
+static uint64_t free_now; /* of 100 MiB */
+static enum pool_kind kind;
+
+static int stats_of_a_full_pool(struct pool *pool, struct pool_stats *ret, struct fl_error *failure)
+{
+	*ret = (struct pool_stats){ .size = 100 << 20, .free = free_now << 20 };
+	return 0;
+}
+
+static void begin_short(void)
+{
+	begin("none");
+	break_driver(&fixture)->stats = stats_of_a_full_pool;
+	kind = fixture.engine->pool->spec.kind;
+	fixture.engine->pool->spec.kind = POOL_FILE; /* which has its space alone */
+	free_now = 9;
+}
+
+static void end_short(void)
+{
+	fixture.engine->pool->spec.kind = kind;
+	mend_driver(&fixture);
+	fixture_end(&fixture);
+}
+
+static void check_trash(size_t wanted)
+{
+	own(trash_list_done) struct trash_list list = { 0 };
+
+	check_ok(engine_trash(fixture.engine, &list, &err));
+	check(list.count == wanted);
+}
+
+static void the_trash_goes_before_snapshots(void)
+{
+	begin_short();
+	take("data", 1, 10, CLOCK_MINUTE);
+	for (int i = 0; i < 2; i++) {
+		check_ok(make_volume(fixture.engine, "gone", NULL, &err));
+		check_ok(destroy(fixture.engine, "gone", &err));
+	}
+	free_now = 10; /* enough */
+	care_for_space(fixture.engine);
+	check_trash(2);
+	free_now = 9;
+	care_for_space(fixture.engine);
+	check_trash(1);
+	care_for_space(fixture.engine);
+	check_trash(0);
+	check(count_rows() == 10);
+	care_for_space(fixture.engine);
+	check_names("data", "s1 s10");
+	end_short();
+}
+
+/* Of all branches, a few at a time, and no more as long as space comes back. */
+static void the_lowest_scores_of_all_go(void)
+{
+	begin_short();
+	take("data", 1, 3, 10 * CLOCK_DAY);
+	check_ok(make_branch(fixture.engine, "data/test", "data@{s3}", &err));
+	set_policy("data/test", "keep-all", "0s");
+	set_policy("data/test", "max-count", "none");
+	take("data/test", 10, 100, CLOCK_MINUTE);
+	take("data", 4, 1, CLOCK_HOUR);
+	care_for_space(fixture.engine);
+	check(count_rows() == 104 - 64);
+	check_names("data", "s1 s2 s3 s4");
+	free_now = 8;
+	care_for_space(fixture.engine);
+	check(count_rows() == 3 + 2);
+	end_short();
+}
+
+static void nothing_goes_while_space_comes_back(void)
+{
+	begin_short();
+	take("data", 1, 200, CLOCK_MINUTE);
+	free_now = 5;
+	care_for_space(fixture.engine);
+	check(count_rows() == 136);
+	free_now = 6;
+	care_for_space(fixture.engine);
+	free_now = 7;
+	care_for_space(fixture.engine);
+	check(count_rows() == 136);
+	care_for_space(fixture.engine);
+	check(count_rows() == 72);
+	end_short();
+}
+
+static void the_young_go_last_and_the_pinned_never(void)
+{
+	begin_short();
+	take("data", 1, 6, CLOCK_MINUTE);
+	pass_time(2 * CLOCK_HOUR);
+	take("data", 7, 6, CLOCK_MINUTE);
+	set_policy("data", "keep-all", "1h");
+	check_ok(make_tag(fixture.engine, "v3@data", "data@{s3}", &err));
+	check_ok(make_tag(fixture.engine, "v9@data", "data@{s9}", &err));
+	care_for_space(fixture.engine);
+	check_names("data", "s1 s3 s7 s8 s9 s10 s11 s12");
+	care_for_space(fixture.engine);
+	check_names("data", "s1 s3 s9 s12");
+	care_for_space(fixture.engine);
+	check_names("data", "s1 s3 s9 s12");
+	end_short();
+}
+
+static void a_shared_file_system_is_not_ours_to_empty(void)
+{
+	begin_short();
+	take("data", 1, 10, CLOCK_MINUTE);
+	fixture.engine->pool->spec.kind = POOL_DIRECTORY;
+	care_for_space(fixture.engine);
+	check(count_rows() == 10);
+	end_short();
+}
+
 /* --- trouble -----------------------------------------------------------------------------------
  */
 
@@ -538,6 +660,11 @@ int main(int argc, char **argv)
 				  CHECK(a_plan_says_what_rests),
 				  CHECK(a_plan_that_is_out_of_date_does_no_harm),
 				  CHECK(a_plan_for_what_is_in_the_trash_by_now_does_nothing),
+				  CHECK(the_trash_goes_before_snapshots),
+				  CHECK(the_lowest_scores_of_all_go),
+				  CHECK(nothing_goes_while_space_comes_back),
+				  CHECK(the_young_go_last_and_the_pinned_never),
+				  CHECK(a_shared_file_system_is_not_ours_to_empty),
 				  CHECK(a_batch_that_was_cut_is_finished),
 				  CHECK(policies_are_set_and_kept),
 				  CHECK(a_branch_has_its_own),
