@@ -423,5 +423,7 @@ must_check int engine_audit_verify(struct engine *engine, struct audit_report *r
 int64_t engine_care(struct engine *engine);
 /* A pass is wanted at once: a setting that it goes by has changed. */
 void engine_care_soon(struct engine *engine);
+/* The same, and the pool's space is looked at: the setting thin.min-free has changed. */
+void engine_space_wanted(struct engine *engine);
 /* Called (from any thread) when a pass is wanted at once.  One hook; NULL: none. */
 void engine_on_care(struct engine *engine, void (*wake)(void *arg), void *arg);

@@ -65,8 +65,9 @@ struct engine {
 	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
 	bool policy_complained;	  /* that a branch's policy contradicts the instance's */
 
-	int64_t thin_due; /* clock_boot() when branches are to be thinned; 0: not soon */
-	bool thin_all;	  /* all of them are to be looked at */
+	int64_t thin_due;  /* clock_boot() when branches are to be thinned; 0: not soon */
+	bool thin_all;	   /* all of them are to be looked at */
+	int64_t space_due; /* clock_boot() when the space in the pool is to be looked at */
 
 	struct thin_memory *thinned; /* heap, by branch (thinner.c); the caretaker's */
 	size_t thinned_count;
@@ -381,6 +382,7 @@ void thin_forget(struct engine *engine);
  * thin.min-free.  Nanoseconds until it is to be looked at again.
  */
 int64_t care_for_space(struct engine *engine);
+int64_t space_look(struct engine *engine); /* at once */
 /* Empties what is longest in the trash; FL_NOT_FOUND: it is empty. */
 must_check int trash_empty_oldest(struct engine *engine, struct trash_item *ret,
 				  struct fl_error *err);

@@ -165,15 +165,13 @@ static bool shares_its_space(const struct pool_spec *spec)
 	return spec->kind == POOL_DIRECTORY || spec->kind == POOL_DATASET;
 }
 
-static bool is_short(struct engine *engine, const struct pool_stats *stats)
+/* Percent of the pool. */
+static uint64_t wanted_free(struct engine *engine)
 {
-	uint64_t wanted = (uint64_t)config_number(engine->config, CONFIG_THIN_MIN_FREE);
-
 	if (shares_its_space(&engine->pool->spec) &&
 	    !config_is_set(engine->config, CONFIG_THIN_MIN_FREE))
-		return false;
-	/* Parts of a percent are of no matter, an overflow would be. */
-	return !stats->read_only && stats->free < stats->size / 100 * wanted;
+		return 0;
+	return (uint64_t)config_number(engine->config, CONFIG_THIN_MIN_FREE);
 }
 
 static int relieve(struct engine *engine, const struct pool_stats *stats, struct fl_error *err)
@@ -196,13 +194,17 @@ static int relieve(struct engine *engine, const struct pool_stats *stats, struct
 	return 0;
 }
 
-int64_t care_for_space(struct engine *engine)
+int64_t space_look(struct engine *engine)
 {
+	uint64_t wanted = wanted_free(engine);
 	struct pool_stats stats;
 	struct fl_error err;
 
+	if (wanted == 0)
+		return SPACE_LOOK;
 	if (driver_of(engine)->stats(engine->pool, &stats, &err) == 0) {
-		if (!is_short(engine, &stats)) {
+		/* Parts of a percent are of no matter; an overflow would be. */
+		if (stats.read_only || stats.free >= stats.size / 100 * wanted) {
 			engine->space_short = engine->space_complained = false;
 			return SPACE_LOOK;
 		}
@@ -214,4 +216,38 @@ int64_t care_for_space(struct engine *engine)
 			    "error=\"%s\"", err.text);
 	engine->space_complained = true;
 	return SPACE_LOOK;
+}
+
+/* --- when -------------------------------------------------------------------------------- */
+
+static void set_due(struct engine *engine, int64_t due)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->space_due = due;
+}
+
+static int64_t get_due(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	return engine->space_due;
+}
+
+void engine_space_wanted(struct engine *engine)
+{
+	set_due(engine, 0);
+	care_soon(engine);
+}
+
+/* Passes come for other reasons too; asking a pool may be dear. */
+int64_t care_for_space(struct engine *engine)
+{
+	int64_t left = get_due(engine) - clock_boot();
+
+	if (left > 0)
+		return left;
+	left = space_look(engine);
+	set_due(engine, clock_boot() + left);
+	return left;
 }

@@ -159,8 +159,10 @@ static void setting_changed(void *arg, enum config_key key)
 
 	if (key == CONFIG_LOG_LEVEL)
 		use_log_level(daemon->config);
-	if (key == CONFIG_TRASH_KEEP || key == CONFIG_THIN_MIN_FREE)
+	if (key == CONFIG_TRASH_KEEP)
 		engine_care_soon(daemon->engine);
+	if (key == CONFIG_THIN_MIN_FREE)
+		engine_space_wanted(daemon->engine);
 	if (config_rows[key].type == CONFIG_POLICY)
 		engine_policies_changed(daemon->engine);
 }

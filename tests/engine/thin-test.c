@@ -397,15 +397,15 @@ static void the_trash_goes_before_snapshots(void)
 		check_ok(destroy(fixture.engine, "gone", &err));
 	}
 	free_now = 10; /* enough */
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check_trash(2);
 	free_now = 9;
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check_trash(1);
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check_trash(0);
 	check(count_rows() == 10);
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check_names("data", "s1 s10");
 	end_short();
 }
@@ -420,11 +420,11 @@ static void the_lowest_scores_of_all_go(void)
 	set_policy("data/test", "max-count", "none");
 	take("data/test", 10, 100, CLOCK_MINUTE);
 	take("data", 4, 1, CLOCK_HOUR);
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check(count_rows() == 104 - 64);
 	check_names("data", "s1 s2 s3 s4");
 	free_now = 8;
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check(count_rows() == 3 + 2);
 	end_short();
 }
@@ -434,14 +434,14 @@ static void nothing_goes_while_space_comes_back(void)
 	begin_short();
 	take("data", 1, 200, CLOCK_MINUTE);
 	free_now = 5;
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check(count_rows() == 136);
 	free_now = 6;
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	free_now = 7;
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check(count_rows() == 136);
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check(count_rows() == 72);
 	end_short();
 }
@@ -455,11 +455,11 @@ static void the_young_go_last_and_the_pinned_never(void)
 	set_policy("data", "keep-all", "1h");
 	check_ok(make_tag(fixture.engine, "v3@data", "data@{s3}", &err));
 	check_ok(make_tag(fixture.engine, "v9@data", "data@{s9}", &err));
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check_names("data", "s1 s3 s7 s8 s9 s10 s11 s12");
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check_names("data", "s1 s3 s9 s12");
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check_names("data", "s1 s3 s9 s12");
 	end_short();
 }
@@ -469,7 +469,7 @@ static void a_shared_file_system_is_not_ours_to_empty(void)
 	begin_short();
 	take("data", 1, 10, CLOCK_MINUTE);
 	fixture.engine->pool->spec.kind = POOL_DIRECTORY;
-	care_for_space(fixture.engine);
+	space_look(fixture.engine);
 	check(count_rows() == 10);
 	end_short();
 }

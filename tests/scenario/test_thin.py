@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import tap
-from flocker import Host
+from flocker import MIB, Host
 from tap import equal, test, true
 
 
@@ -175,6 +175,28 @@ def a_kill_between_leaves_nothing_behind():
         root = os.path.dirname(os.path.dirname(host.path("data")))
         trees = [name for name in os.listdir(f"{root}/.snaps/{branch}") if name != "facts"]
         equal(len(trees), 3, "trees in the pool")
+
+
+@test
+def snapshots_are_given_up_for_space():
+    with Host() as host:
+        host.pool(512 * MIB)
+        host.create("data")
+        host.create("gone")
+        for number in range(1, 9):
+            with open(f"{host.path('data')}/file", "wb") as file:
+                file.write(os.urandom(40 * MIB))
+            host.run("snapshot", "data", "--name", f"s{number}")
+        host.run("tag", "v1@data", "data@{s4}")
+        host.run("destroy", "gone")
+        equal(len(names(host)), 8, "snapshots before")
+        host.run("config", "set", "thin.min-free", "50")
+        # They are young; but there are no others.
+        tap.wait_until(lambda: len(names(host)) == 3, "snapshots are given up", 60)
+        equal(names(host), ["s1", "s4", "s8"], "what stays")
+        equal(host.json("trash", "list"), [], "the trash")
+        log = host.tail(100)
+        true(log.index("item=gone") < log.index("snapshots were given up"), "the trash went first")
 
 
 @test
