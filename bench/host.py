@@ -55,7 +55,9 @@ class Connection(http.client.HTTPConnection):
 class Host:
     """A daemon below DIRECTORY/NAME."""
 
-    def __init__(self, build, directory, name):
+    def __init__(self, build, directory, name, watches=False):
+        """`watches`: branches are snapshotted by themselves; elsewhere that would be measured too."""
+        self.options = [] if watches else ["--snapshot", "manual"]
         self.build = build
         self.directory = directory
         self.root = f"{directory}/{name}"
@@ -68,7 +70,8 @@ class Host:
         """Returns the seconds from exec to the first answer."""
         began = time.monotonic()
         with open(f"{self.root}.log", "ab") as log:
-            self.daemon = subprocess.Popen([f"{self.build}/src/flockerd/flockerd", "--root", self.root],
+            self.daemon = subprocess.Popen([f"{self.build}/src/flockerd/flockerd", "--root", self.root,
+                                            *self.options],
                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         cleanup.record(f"{self.directory}/daemons", self.daemon.pid)
         while not self.answers():

@@ -121,6 +121,18 @@ FORWARD(list,
 	 void *arg, struct fl_error *err),
 	(inner, each, arg, err))
 
+FORWARD_OUTPUT(watch_root, release_fd, ret_fd,
+	       (struct pool * pool, int *ret_fd, struct fl_error *err), (inner, ret_fd, err))
+FORWARD(watch_heads,
+	(struct pool * pool, struct watch_since *since,
+	 int (*each)(void *arg, const struct moved_tree *moved, struct fl_error *err), void *arg,
+	 struct fl_error *err),
+	(inner, since, each, arg, err))
+FORWARD(motion,
+	(struct pool * pool, const struct tree *tree, const struct tree *since, struct motion *ret,
+	 struct fl_error *err),
+	(inner, tree, since, ret, err), .tree = tree)
+
 FORWARD(account,
 	(struct pool * pool, const struct uuid *branch, const struct uuid *group,
 	 struct fl_error *err),
@@ -230,6 +242,9 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(changed_since, outer_changed_since);
 	REPLACE(diff, outer_diff);
 	REPLACE(list, outer_list);
+	REPLACE(watch_root, outer_watch_root);
+	REPLACE(watch_heads, outer_watch_heads);
+	REPLACE(motion, outer_motion);
 	REPLACE(account, outer_account);
 	REPLACE(unaccount, outer_unaccount);
 	REPLACE(limit, outer_limit);

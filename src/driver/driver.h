@@ -109,6 +109,7 @@ enum driver_capability {
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
 	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
+	DRIVER_CAN_WATCH = 1 << 7,   /* watch_root, watch_handle, watch_heads, motion */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -123,6 +124,35 @@ struct usage {
 	bool known;
 	uint64_t bytes; /* allocated by writing to these heads and held since, by whatever tree */
 	uint64_t limit; /* 0 = none */
+};
+
+/*
+ * Where a tree stands in the order in which the changes of its pool happen.
+ * Points of this order only grow, also over restarts.
+ */
+struct motion {
+	uint64_t number;   /* of the tree, as watch_handle() tells it; another one has it only after
+			      the pool was opened anew */
+	uint64_t made;	   /* the point at which the tree was made */
+	uint64_t contents; /* of the last change of its contents that the file system knows of */
+	uint64_t touched;  /* the same, or of what may be one: all is unchanged since `bound` if
+			      this is not later */
+	uint64_t bound;	   /* the later of the points at which the tree and the snapshot that it is
+			      compared with were made; 0: they are not related, so nothing is known */
+};
+
+/* How far watch_heads() has come.  Zero: nothing was looked at. */
+struct watch_since {
+	uint64_t point;
+	bool settled; /* nothing can be new before the pool's next point */
+};
+
+/* What watch_heads() found: a tree that was written to, made or renamed. */
+struct moved_tree {
+	uint64_t number;
+	bool head;	    /* of `branch`; else it is none (any more) */
+	struct uuid branch; /* of a head */
+	uint64_t touched;   /* as in struct motion, of what is on disk; 0: not known */
 };
 
 struct driver;
@@ -320,6 +350,40 @@ struct driver {
 		    int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 				struct fl_error *err),
 		    void *arg, struct fl_error *err);
+
+	/* --- what is being changed (DRIVER_CAN_WATCH) ------------------------ */
+
+	/*
+	 * A directory at the top of the file system, in a mount that nobody sees,
+	 * to watch all of it (watch/watch.h).  FL_UNSUPPORTED where this pool has
+	 * none.
+	 */
+	int (*watch_root)(struct pool *pool, int *ret_fd, struct fl_error *err);
+
+	/* The number of the tree that the file of a handle lies in; 0: unknown.  Pure; takes any
+	 * bytes. */
+	uint64_t (*watch_handle)(int type, const uint8_t *handle, size_t length);
+
+	/*
+	 * Calls `each` for every tree that may have been written to, made or
+	 * renamed since `*since`, and moves that on; zero: for every tree.  Writes count once the
+	 * file system has committed them, so this finds what no event told of.  Answers more trees
+	 * than have changed: compare `touched`.  In time that the changed trees take, not all of
+	 * them.  Stops at the first negative answer.
+	 */
+	int (*watch_heads)(struct pool *pool, struct watch_since *since,
+			   int (*each)(void *arg, const struct moved_tree *moved,
+				       struct fl_error *err),
+			   void *arg, struct fl_error *err);
+
+	/*
+	 * How a tree stands to a snapshot of it, or to the one that it was cloned
+	 * from (`since` NULL: to its own beginning).  In microseconds: syncs
+	 * nothing, so what caches hold may not count yet; names, attributes and
+	 * sizes do at once.  FL_NOT_FOUND.
+	 */
+	int (*motion)(struct pool *pool, const struct tree *tree, const struct tree *since,
+		      struct motion *ret, struct fl_error *err);
 
 	/* --- space by branch (DRIVER_CAN_LIMIT) ----------------------------- */
 

@@ -34,6 +34,7 @@ static void engine_free(struct engine *engine)
 	if (!engine)
 		return;
 	engine_pool_close(engine);
+	watching_free(engine->watching);
 	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
@@ -72,6 +73,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	pthread_mutex_init(&engine->retention_mutex, NULL);
 	lock_table_init(&engine->locks);
+	engine->watching = watching_new();
 	operation_table_init(&engine->operations);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);

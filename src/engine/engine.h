@@ -413,6 +413,44 @@ must_check int engine_audit_list(struct engine *engine, uint64_t after, size_t l
 must_check int engine_audit_verify(struct engine *engine, struct audit_report *ret,
 				   struct fl_error *err);
 
+/* --- snapshots by themselves (watching.c, save.c; driven by sched/snapshotter.c) ------ */
+
+/* `late`: nobody knows when it was written to; it may have been told already. */
+typedef void change_told(void *arg, const struct uuid *branch, bool late);
+
+/*
+ * Calls `each` for every branch that may have been written to since the last
+ * call; at the first call since the pool was opened, for every one that no
+ * snapshot holds as it is.  `each` calls no verb.  Answers the nanoseconds until it wants to be
+ * called again, though nothing is told until then: see engine_changes_fd().  By one thread.
+ */
+int64_t engine_changes(struct engine *engine, change_told *each, void *arg);
+/* Readable when there is something to tell; the same as long as the engine lives.  -1: none. */
+int engine_changes_fd(const struct engine *engine);
+
+enum saved {
+	SAVED_NEW,     /* there is a new snapshot */
+	SAVED_NOTHING, /* the last one holds all that there is */
+	SAVED_GONE,    /* there is no such branch any more */
+};
+
+struct saving {
+	enum saved saved;
+	char ref[REF_SHORT]; /* the branch, as it is called now; "" = not known */
+};
+
+/* A snapshot of the live contents of a branch, if it would hold anything new.  `ret->ref` is
+ * filled after a failure too. */
+must_check int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason,
+			   struct saving *ret, struct fl_error *err);
+
+/* The policy that counts for a branch. */
+must_check int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
+			     struct fl_error *err);
+/* Called, from any thread, when a branch's policy or the instance's may have changed.  One hook;
+ * NULL: none. */
+void engine_on_policy(struct engine *engine, void (*changed)(void *arg), void *arg);
+
 /* --- what goes on by itself (driven by sched/caretaker.c) ------------------------- */
 
 /*

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
@@ -48,6 +49,8 @@ struct engine {
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 
+	struct watching *watching;
+
 	struct audit *audit;
 	struct audit_mark audit_anchor; /* as this run wrote it last; the caretaker's */
 	bool audit_broken;		/* the anchor is not to be moved; the caretaker's */
@@ -55,6 +58,8 @@ struct engine {
 	pthread_mutex_t care_mutex; /* of what follows */
 	void (*care_wake)(void *arg);
 	void *care_arg;
+	void (*policy_hook)(void *arg);
+	void *policy_arg;
 	int64_t audit_due; /* clock_boot() when the audit log is to be synced; 0: nothing to sync */
 	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
@@ -200,9 +205,6 @@ void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uu
  * have come to contradict each other (the instance's changed), its own over the
  * defaults, or the defaults: no branch is without a policy.
  */
-must_check int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
-			     struct fl_error *err);
-/* The same in a transaction. */
 must_check int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch,
 			 struct policy *ret, struct fl_error *err);
 

@@ -56,16 +56,34 @@ int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch, s
 int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
 		  struct fl_error *err)
 {
+	own_gate struct engine *inside = NULL;
 	own_tx struct tx *tx = NULL;
 
-	if (tx_begin(engine->catalog, &tx, err) < 0)
+	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
 	return policy_of(engine, tx, branch, ret, err);
+}
+
+void engine_on_policy(struct engine *engine, void (*changed)(void *arg), void *arg)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->policy_hook = changed;
+	engine->policy_arg = arg;
+}
+
+static void call_hook(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->policy_hook)
+		engine->policy_hook(engine->policy_arg);
 }
 
 void engine_policies_changed(struct engine *engine)
 {
 	thin_soon(engine, true);
+	call_hook(engine);
 }
 
 /* --- show and set --------------------------------------------------------------------- */
@@ -160,7 +178,7 @@ int engine_policy_set(struct engine *engine, const struct ref *ref, const struct
 	    policy_read(&own, &common, &policy, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_policy, &setting, err) < 0)
 		return fl_failed(err);
-	thin_soon(engine, true);
+	engine_policies_changed(engine);
 	fill_report(&claim.targets[0], &own, &common, ret);
 	return 0;
 }

@@ -185,7 +185,10 @@ static int start(struct engine *engine, struct fl_error *err)
 		return fl_wrap(err, "making the branches visible");
 	if (links_refresh_all(engine, err) < 0)
 		return fl_wrap(err, "making the branches visible");
-	return catalog_backup_start(engine->catalog, &sink, err);
+	if (catalog_backup_start(engine->catalog, &sink, err) < 0)
+		return fl_failed(err);
+	watching_begin(engine);
+	return 0;
 }
 
 static int open_catalog(struct engine *engine, struct catalog **ret, struct fl_error *err)
@@ -275,6 +278,7 @@ void engine_pool_close(struct engine *engine)
 		close_catalog(engine);
 	if (!engine->pool)
 		return;
+	watching_end(engine->watching);
 	if ((driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE) &&
 	    driver_of(engine)->conceal(engine->pool, engine->mount_root, &err) < 0)
 		log_info("branches stay visible", "reason=%s", err.text);

@@ -3,9 +3,9 @@
  *
  * It starts in the order in which things depend on each other: directories,
  * the lock that makes it the only daemon here, configuration, identity, engine,
- * caretaker, socket, server.  It ends in the reverse order, and a step that fails undoes
- * those before it.  Signals are blocked in every thread; the main thread waits
- * for one and does nothing else.
+ * caretaker, snapshotter, socket, server.  It ends in the reverse order, and a step that fails
+ * undoes those before it.  Signals are blocked in every thread; the main thread waits for one and
+ * does nothing else.
  */
 
 #include <fcntl.h>
@@ -28,6 +28,7 @@
 #include "flockerd/single.h"
 #include "flockerd/socket.h"
 #include "sched/caretaker.h"
+#include "sched/snapshotter.h"
 
 struct daemon {
 	struct paths paths;
@@ -36,6 +37,7 @@ struct daemon {
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
+	struct snapshotter *snapshotter;
 	struct http_server *server;
 	int lock;   /* -1 before it is taken */
 	int listen; /* -1 before it is open, and once the server has it */
@@ -110,9 +112,11 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 	};
 	int r = engine_open(&options, &daemon->engine, err);
 
-	if (r < 0)
-		return r;
-	return caretaker_open(daemon->engine, &daemon->caretaker, err);
+	if (r == 0)
+		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
+	if (r == 0)
+		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
+	return r;
 }
 
 static int open_server(struct daemon *daemon, struct fl_error *err)
@@ -176,6 +180,7 @@ static int use_options(const struct options *options, struct config *config, str
 	} overrides[] = {
 		{ CONFIG_INSTANCE_NAME, options->name },
 		{ CONFIG_LOG_LEVEL, options->log_level },
+		{ CONFIG_POLICY_SNAPSHOT, options->snapshot },
 	};
 
 	for (size_t i = 0; i < array_size(overrides); i++)
@@ -237,6 +242,7 @@ static void daemon_close(struct daemon *daemon)
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
+	snapshotter_close(daemon->snapshotter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);

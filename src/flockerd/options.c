@@ -30,6 +30,9 @@ static const struct option table[] = {
 	OPTION("--name", "NAME", name, "the instance's name (default: from the host's name)"),
 	OPTION("--mount-root", "DIR", mount_root, "where branches appear (default /flocker)"),
 	OPTION("--log-level", "LEVEL", log_level, "error, warning, info (default) or debug"),
+	OPTION("--snapshot", "WHEN", snapshot,
+	       "when branches are snapshotted by themselves: change (default), 'every TIME', "
+	       "manual"),
 	OPTION("--version", NULL, version, "print the version and end"),
 	OPTION("--help", NULL, help, "print this and end"),
 };

@@ -13,6 +13,7 @@ struct options { /* strings are argv's; NULL = not given */
 	const char *name;
 	const char *mount_root;
 	const char *log_level; /* a good one */
+	const char *snapshot;
 	bool version;
 	bool help;
 };

@@ -91,8 +91,12 @@ class Ran:
 
 
 class Host:
-    def __init__(self, directory=None, name="root", user=None):
-        """`user`: the number of an ordinary user that the daemon runs as, with the same group."""
+    def __init__(self, directory=None, name="root", user=None, watches=False):
+        """`user`: the number of an ordinary user that the daemon runs as, with the same group.
+
+        `watches`: branches are snapshotted by themselves.  Elsewhere not, so that tests can count.
+        """
+        self.options = [] if watches else ["--snapshot", "manual"]
         self.owned = directory is None
         self.directory = directory or cleanup.make_directory()
         self.root = f"{self.directory}/{name}"
@@ -126,8 +130,8 @@ class Host:
         """Starts the daemon without waiting for it."""
         environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
         with open(self.log, "ab") as log:
-            self.daemon = subprocess.Popen([DAEMON, "--root", self.root, *options], stdout=log,
-                                           stderr=log, stdin=subprocess.DEVNULL, env=environment,
+            self.daemon = subprocess.Popen([DAEMON, "--root", self.root, *self.options, *options],
+                                           stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment,
                                            **self.rights)
         cleanup.record(f"{self.directory}/daemons", self.daemon.pid)
         return self.daemon

@@ -454,7 +454,7 @@ def a_second_daemon_on_one_pool_is_refused():
 
 @test
 def a_second_daemon_on_one_root_is_refused():
-    second = subprocess.run([DAEMON, "--root", host.root], capture_output=True, text=True,
+    second = subprocess.run([DAEMON, "--root", host.root, *host.options], capture_output=True, text=True,
                             timeout=60, check=False)
     equal(second.returncode, CODES["busy"][1], f"exit status: {second.stderr}")
     true(host.root in second.stderr, f"the directory is named: {second.stderr}")
@@ -522,7 +522,7 @@ def a_kernel_without_btrfs_says_what_to_use_instead():
         with open(other.log, "ab") as log:
             other.daemon = subprocess.Popen(
                 ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsopen,mount",
-                 "-e", "inject=fsopen,mount:error=ENODEV", DAEMON, "--root", other.root],
+                 "-e", "inject=fsopen,mount:error=ENODEV", DAEMON, "--root", other.root, *other.options],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         cleanup.record(f"{other.directory}/daemons", other.daemon.pid)
         tap.wait_until(lambda: other.ready() or other.dead(), "flockerd answers", 30)

@@ -210,7 +210,7 @@ def limited(**limits):
     host.stop()
     words = [f"--{name}={value}" for name, value in limits.items()]
     with open(host.log, "ab") as log:
-        host.daemon = subprocess.Popen(["prlimit", *words, DAEMON, "--root", host.root], stdout=log,
+        host.daemon = subprocess.Popen(["prlimit", *words, DAEMON, "--root", host.root, *host.options], stdout=log,
                                        stderr=log, stdin=subprocess.DEVNULL)
     import cleanup
     cleanup.record(f"{host.directory}/daemons", host.daemon.pid)

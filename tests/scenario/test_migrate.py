@@ -85,7 +85,7 @@ def killed_at(call, number):
     with open(host.log, "ab") as log:
         host.daemon = subprocess.Popen(
             ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
-             "-e", f"inject={call}:signal=SIGKILL:when={number}", DAEMON, "--root", host.root],
+             "-e", f"inject={call}:signal=SIGKILL:when={number}", DAEMON, "--root", host.root, *host.options],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     cleanup.record(f"{host.directory}/daemons", host.daemon.pid)
     tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies", 30)

@@ -41,7 +41,7 @@ const struct driver btrfs_driver = {
 	.kinds = 1 << POOL_FILE | 1 << POOL_DEVICE | 1 << POOL_DIRECTORY,
 	.available = btrfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT | DRIVER_CAN_DIFF,
+			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT | DRIVER_CAN_DIFF | DRIVER_CAN_WATCH,
 
 	.create = btrfs_create,
 	.open = btrfs_open,
@@ -69,6 +69,11 @@ const struct driver btrfs_driver = {
 	.changed_since = btrfs_changed_since,
 	.diff = btrfs_diff,
 	.list = btrfs_list,
+
+	.watch_root = btrfs_watch_root,
+	.watch_handle = btrfs_watch_handle,
+	.watch_heads = btrfs_watch_heads,
+	.motion = btrfs_motion,
 
 	.account = btrfs_account,
 	.unaccount = btrfs_unaccount,

@@ -153,6 +153,7 @@ int root_search(int fd, const struct root_range *range,
 		.min_type = range->first_type,
 		.max_type = range->last_type,
 		.max_offset = UINT64_MAX,
+		.min_transid = range->since,
 		.max_transid = UINT64_MAX,
 	};
 	do {
@@ -196,14 +197,16 @@ static int keep_first(void *arg, const struct btrfs_ioctl_search_header *header,
 	return subvol_reference_decode(header, item, arg);
 }
 
-int subvol_first_inside(int fd, uint64_t id, struct subvol_reference *ret, struct fl_error *err)
+/* The first reference of the subvolume `id` of one type. */
+static int find_reference(int fd, uint64_t id, uint32_t type, struct subvol_reference *ret,
+			  struct fl_error *err)
 {
 	const struct root_range range = {
 		.tree = BTRFS_ROOT_TREE_OBJECTID,
 		.first = id,
 		.last = id,
-		.first_type = BTRFS_ROOT_REF_KEY,
-		.last_type = BTRFS_ROOT_REF_KEY,
+		.first_type = type,
+		.last_type = type,
 		.buffer = 4096,
 	};
 	int rc;
@@ -211,6 +214,16 @@ int subvol_first_inside(int fd, uint64_t id, struct subvol_reference *ret, struc
 	ret->child = 0;
 	rc = root_search(fd, &range, keep_first, ret, err);
 	return rc < 0 ? rc : 0;
+}
+
+int subvol_first_inside(int fd, uint64_t id, struct subvol_reference *ret, struct fl_error *err)
+{
+	return find_reference(fd, id, BTRFS_ROOT_REF_KEY, ret, err);
+}
+
+int subvol_place(int fd, uint64_t id, struct subvol_reference *ret, struct fl_error *err)
+{
+	return find_reference(fd, id, BTRFS_ROOT_BACKREF_KEY, ret, err);
 }
 
 int subvol_reference_path(int fd, const struct subvol_reference *reference,

@@ -38,7 +38,8 @@ struct root_range {
 	uint64_t tree; /* BTRFS_..._TREE_OBJECTID; 0: of the subvolume that `fd` lies in */
 	uint64_t first, last;
 	uint32_t first_type, last_type;
-	size_t buffer; /* bytes fetched at once */
+	size_t buffer;	/* bytes fetched at once */
+	uint64_t since; /* only what lies in blocks written in this transaction or later */
 };
 must_check int root_search(int fd, const struct root_range *range,
 			   int (*each)(void *arg, const struct btrfs_ioctl_search_header *header,
@@ -54,6 +55,10 @@ struct subvol_reference {
 /* From a ROOT_REF or ROOT_BACKREF item; false when it is malformed. */
 bool subvol_reference_decode(const struct btrfs_ioctl_search_header *header, const void *item,
 			     struct subvol_reference *ret);
+
+/* The place of the subvolume `id`; `ret->child` 0 when it has none: it was deleted. */
+must_check int subvol_place(int fd, uint64_t id, struct subvol_reference *ret,
+			    struct fl_error *err);
 
 /* The first subvolume inside the subvolume `id`; `ret->child` 0 when there is none. */
 must_check int subvol_first_inside(int fd, uint64_t id, struct subvol_reference *ret,

@@ -100,6 +100,8 @@ int btrfs_snapshot(struct pool *pool, const struct tree *source, const struct tr
 		   struct fl_error *err);
 int btrfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 			bool *ret, struct fl_error *err);
+int btrfs_motion(struct pool *pool, const struct tree *tree, const struct tree *since,
+		 struct motion *ret, struct fl_error *err);
 
 /* diff.c */
 int btrfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
@@ -110,6 +112,13 @@ int btrfs_list(struct pool *pool,
 	       int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 			   struct fl_error *err),
 	       void *arg, struct fl_error *err);
+
+/* watch.c */
+int btrfs_watch_root(struct pool *pool, int *ret_fd, struct fl_error *err);
+uint64_t btrfs_watch_handle(int type, const uint8_t *handle, size_t length);
+int btrfs_watch_heads(struct pool *pool, struct watch_since *since,
+		      int (*each)(void *arg, const struct moved_tree *moved, struct fl_error *err),
+		      void *arg, struct fl_error *err);
 
 /* quota.c */
 int btrfs_account(struct pool *pool, const struct uuid *branch, const struct uuid *group,

@@ -78,29 +78,50 @@ static int info_of(struct pool *pool, const struct tree *tree,
  * ctransid (moved by every change) nor its generation (moved also by what the
  * log brought back after a power cut, which leaves ctransid alone) is past B.
  * That holds between a tree and its own snapshot, and between a clone and the
- * snapshot it was made from; for any other pair the answer is "changed".
+ * snapshot it was made from; for any other pair nothing is known.
  *
  * The snapshot's own ctransid is never looked at: deduplication moves it.
  */
+int btrfs_motion(struct pool *pool, const struct tree *tree, const struct tree *since,
+		 struct motion *ret, struct fl_error *err)
+{
+	struct btrfs_ioctl_get_subvol_info_args head, base;
+	int rc;
+
+	rc = info_of(pool, tree, &head, err);
+	if (rc < 0)
+		return rc;
+	*ret = (struct motion){
+		.number = head.treeid,
+		.made = head.otransid,
+		.contents = head.ctransid,
+		.touched = head.ctransid > head.generation ? head.ctransid : head.generation,
+		.bound = head.otransid,
+	};
+	if (!since)
+		return 0;
+	rc = info_of(pool, since, &base, err);
+	if (rc < 0)
+		return rc;
+	if (base.otransid > ret->bound)
+		ret->bound = base.otransid;
+	if (!same_uuid(base.parent_uuid, head.uuid) && !same_uuid(head.parent_uuid, base.uuid))
+		ret->bound = 0;
+	return 0;
+}
+
 int btrfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 			bool *ret, struct fl_error *err)
 {
-	struct btrfs_ioctl_get_subvol_info_args head, base;
-	uint64_t bound;
+	struct motion motion;
 	int rc;
 
 	rc = btrfs_sync(pool, err);
 	if (rc < 0)
 		return rc;
-	rc = info_of(pool, tree, &head, err);
+	rc = btrfs_motion(pool, tree, since, &motion, err);
 	if (rc < 0)
 		return rc;
-	rc = info_of(pool, since, &base, err);
-	if (rc < 0)
-		return rc;
-	bound = base.otransid > head.otransid ? base.otransid : head.otransid;
-	*ret = !(same_uuid(base.parent_uuid, head.uuid) ||
-		 same_uuid(head.parent_uuid, base.uuid)) ||
-	       head.ctransid > bound || head.generation > bound;
+	*ret = motion.bound == 0 || motion.touched > motion.bound;
 	return 0;
 }

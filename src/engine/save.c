@@ -1,0 +1,117 @@
+/*
+ * Snapshots that nobody asked for (sched/snapshotter.c): of one branch, which is
+ * named by its UUID, since names may change between the decision and the call.
+ *
+ * One that turns out to hold nothing new is deleted before the catalogue knows
+ * of it.
+ */
+
+#include <string.h>
+
+#include "engine/watching.h"
+#include "engine/internal.h"
+
+#define RENAMED_TRIES 4
+
+/* The branch's reference as of now; FL_NOT_FOUND when it is gone or in the trash. */
+static int name_branch(struct engine *engine, const struct uuid *branch, struct ref *ret,
+		       struct fl_error *err)
+{
+	own_volume_row struct volume_row volume = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct branch_row row;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 || tx_branch_get(tx, branch, &row, err) < 0 ||
+	    tx_volume_get(tx, &row.volume, &volume, err) < 0)
+		return fl_failed(err);
+	if (row.destroyed || volume.destroyed)
+		return fl_fail(err, FL_NOT_FOUND, "the branch is in the trash");
+	*ret = (struct ref){ .kind = REF_BRANCH };
+	strcpy(ret->volume, volume.name);
+	strcpy(ret->branch, row.name);
+	return 0;
+}
+
+static int claim_branch(struct engine *engine, const struct uuid *branch, struct claim *ret,
+			struct fl_error *err)
+{
+	for (int i = 0; i < RENAMED_TRIES; i++) {
+		own_claim struct claim claim = { 0 };
+		struct ref ref;
+		int r;
+
+		if (name_branch(engine, branch, &ref, err) < 0)
+			return fl_failed(err);
+		r = claim_take(engine, &ref, 1, CLAIM_HEAD, &claim, err);
+		if (r == 0 && uuid_equal(&claim.targets[0].branch.uuid, branch)) {
+			*ret = claim;
+			claim = (struct claim){ 0 };
+			return 0;
+		}
+		if (r < 0 && r != -FL_NOT_FOUND)
+			return r;
+	}
+	return fl_fail(err, FL_BUSY, "the branch is being renamed again and again");
+}
+
+static int insert_row(struct tx *tx, void *arg, struct fl_error *err)
+{
+	return tx_snapshot_insert(tx, arg, err);
+}
+
+static int keep_or_drop(struct engine *engine, const struct save_base *base,
+			struct snapshot_row *row, enum saved *ret, struct fl_error *err)
+{
+	const struct tree taken = snapshot_tree(row);
+	bool new;
+
+	if (watching_after(engine, base, &taken, &new, err) < 0)
+		return fl_failed(err);
+	*ret = new ? SAVED_NEW : SAVED_NOTHING;
+	if (new)
+		return catalog_write(engine->catalog, CATALOG_LAZY, insert_row, row, err);
+	snapshot_abort(engine, row);
+	return 0;
+}
+
+static int save_target(struct engine *engine, const struct target *target, enum reason reason,
+		       enum saved *ret, struct fl_error *err)
+{
+	const struct snapshot_options options = { .reason = reason };
+	own_snapshot_row struct snapshot_row row = { 0 };
+	struct save_base base;
+
+	*ret = SAVED_NOTHING;
+	if (watching_before(engine, &target->branch.uuid, &base, err) < 0)
+		return fl_failed(err);
+	if (!base.changed)
+		return 0;
+	if (snapshot_take(engine, &target->branch, &options, &row, err) < 0)
+		return fl_failed(err);
+	if (keep_or_drop(engine, &base, &row, ret, err) == 0)
+		return 0;
+	snapshot_abort(engine, &row);
+	watching_undo(engine, &base);
+	return fl_failed(err);
+}
+
+int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason,
+		struct saving *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_claim struct claim claim = { 0 };
+	int r;
+
+	*ret = (struct saving){ .saved = SAVED_GONE };
+	if (gate_enter(engine, &inside, err) < 0)
+		return fl_failed(err);
+	r = claim_branch(engine, branch, &claim, err);
+	if (r == -FL_NOT_FOUND)
+		return 0;
+	if (r < 0)
+		return r;
+	target_format(&claim.targets[0], ret->ref);
+	if (save_target(engine, &claim.targets[0], reason, &ret->saved, err) < 0)
+		return fl_object(err, "%s", ret->ref);
+	return 0;
+}
