@@ -90,6 +90,7 @@ static void note_change(void *arg, const struct uuid *branch, bool late)
 		return;
 	if (!(*at)->schedule.dirty)
 		(*at)->stale = true;
+	(*at)->gone = false;
 	schedule_changed(&(*at)->schedule, snapshotter->woken);
 }
 
@@ -199,7 +200,8 @@ static void note_failure(struct snapshotter *snapshotter, struct entry *entry, c
 static void note_success(struct entry *entry, const struct saving *saving)
 {
 	schedule_ended(&entry->schedule, &entry->policy, clock_monotonic());
-	entry->gone = saving->saved == SAVED_GONE;
+	/* What was told meanwhile may be that it is back. */
+	entry->gone = saving->saved == SAVED_GONE && !entry->schedule.dirty;
 	if (entry->failing && !entry->gone)
 		log_info("a branch is snapshotted by itself again", "branch=%s", saving->ref);
 	entry->failing = false;

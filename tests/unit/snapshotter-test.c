@@ -1,0 +1,219 @@
+/* The functions of the engine that the snapshotter calls are the test's own. */
+#include "tests/check.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sched/snapshotter.h"
+
+static struct fl_error err;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct policy policy;   /* under mutex */
+static unsigned changed;       /* under mutex: bits of branches that are to be told */
+static bool late;	       /* under mutex */
+static int failures;	       /* under mutex: of saves to come */
+static enum saved answer;      /* under mutex */
+static unsigned policies_read; /* under mutex */
+static sem_t saves, attempts;
+static enum reason reason;
+static int events = -1;
+static void (*policy_hook)(void *arg);
+static void *policy_arg;
+
+int engine_changes_fd(const struct engine *engine)
+{
+	return events;
+}
+
+int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
+{
+	eventfd_t count;
+	own_lock(guard, &mutex);
+
+	(void)!eventfd_read(events, &count);
+	for (unsigned i = 0; i < 32; i++) {
+		struct uuid branch = { .bytes = { (uint8_t)i } };
+
+		if (changed & 1U << i)
+			each(arg, &branch, late);
+	}
+	changed = 0;
+	return CLOCK_DAY;
+}
+
+int engine_save(struct engine *engine, const struct uuid *branch, enum reason why,
+		struct saving *ret, struct fl_error *e)
+{
+	own_lock(guard, &mutex);
+
+	*ret = (struct saving){ .saved = answer, .ref = "data/trunk" };
+	reason = why;
+	sem_post(&attempts);
+	if (failures > 0) {
+		failures--;
+		return fl_fail(e, FL_UNSUPPORTED, "there is a subvolume in it");
+	}
+	sem_post(&saves);
+	return 0;
+}
+
+int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
+		  struct fl_error *e)
+{
+	own_lock(guard, &mutex);
+
+	*ret = policy;
+	policies_read++;
+	return 0;
+}
+
+void engine_on_policy(struct engine *engine, void (*hook)(void *arg), void *arg)
+{
+	policy_hook = hook;
+	policy_arg = arg;
+}
+
+static void change(unsigned branches)
+{
+	own_lock(guard, &mutex);
+
+	changed |= branches;
+	check(eventfd_write(events, 1) == 0);
+}
+
+/* Quick: no settling, no rest. */
+static struct snapshotter *open_with(enum policy_when when)
+{
+	struct snapshotter *snapshotter = NULL;
+
+	policy = (struct policy){ .when = when, .every = CLOCK_SECOND / 100, .duty = 1000000 };
+	answer = SAVED_NEW;
+	failures = 0;
+	policies_read = 0;
+	late = false;
+	sem_init(&saves, 0, 0);
+	sem_init(&attempts, 0, 0);
+	events = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	check(events >= 0);
+	check_ok(snapshotter_open(NULL, &snapshotter, &err));
+	return snapshotter;
+}
+
+static void close_it(struct snapshotter *snapshotter)
+{
+	snapshotter_close(snapshotter);
+	close(events);
+	check(!policy_hook);
+}
+
+static int count(sem_t *semaphore)
+{
+	int value;
+
+	sem_getvalue(semaphore, &value);
+	return value;
+}
+
+static void a_change_is_saved_once(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
+
+	change(1);
+	sem_wait(&saves);
+	check(reason == REASON_CHANGE);
+	change(2); /* another branch; when that is saved, nothing waits any more */
+	sem_wait(&saves);
+	close_it(snapshotter);
+	check(count(&saves) == 0);
+}
+
+static void all_that_change_are_saved(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
+
+	change(UINT32_MAX);
+	for (int i = 0; i < 32; i++)
+		sem_wait(&saves);
+	close_it(snapshotter);
+}
+
+static void an_interval_is_a_schedule(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_EVERY);
+
+	late = true;
+	change(1);
+	sem_wait(&saves);
+	check(reason == REASON_SCHEDULE);
+	change(1);
+	sem_wait(&saves);
+	close_it(snapshotter);
+}
+
+static void a_failure_is_tried_again(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
+
+	failures = 2;
+	change(1);
+	sem_wait(&saves);
+	check(count(&attempts) == 3);
+	close_it(snapshotter);
+}
+
+static void by_hand_means_never_until_the_policy_changes(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_MANUAL);
+	unsigned seen = 0;
+
+	change(1);
+	while (seen == 0) {
+		own_lock(guard, &mutex);
+		seen = policies_read;
+	}
+	check(count(&attempts) == 0);
+	pthread_mutex_lock(&mutex);
+	policy.when = POLICY_CHANGE;
+	pthread_mutex_unlock(&mutex);
+	policy_hook(policy_arg);
+	sem_wait(&saves); /* the change of then */
+	close_it(snapshotter);
+}
+
+static void a_branch_that_is_gone_is_forgotten(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
+
+	answer = SAVED_GONE;
+	change(1);
+	sem_wait(&saves);
+	change(1);
+	sem_wait(&saves);
+	close_it(snapshotter);
+}
+
+static void it_ends_with_work_left(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
+
+	change(UINT32_MAX);
+	close_it(snapshotter);
+}
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv,
+			  (struct check[]){
+				  CHECK(a_change_is_saved_once),
+				  CHECK(all_that_change_are_saved),
+				  CHECK(an_interval_is_a_schedule),
+				  CHECK(a_failure_is_tried_again),
+				  CHECK(by_hand_means_never_until_the_policy_changes),
+				  CHECK(a_branch_that_is_gone_is_forgotten),
+				  CHECK(it_ends_with_work_left),
+				  CHECK_END,
+			  });
+}
