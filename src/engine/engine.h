@@ -439,10 +439,13 @@ struct saving {
 	char ref[REF_SHORT]; /* the branch, as it is called now; "" = not known */
 };
 
-/* A snapshot of the live contents of a branch, if it would hold anything new.  `ret->ref` is
- * filled after a failure too. */
+/*
+ * A snapshot of the live contents of a branch, if it would hold anything new.
+ * `age`: nanoseconds since the first change that it is for.  `ret->ref` is filled
+ * after a failure too.
+ */
 must_check int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason,
-			   struct saving *ret, struct fl_error *err);
+			   int64_t age, struct saving *ret, struct fl_error *err);
 
 /* The policy that counts for a branch. */
 must_check int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,

@@ -75,14 +75,14 @@ static int keep_or_drop(struct engine *engine, const struct save_base *base,
 }
 
 static int save_target(struct engine *engine, const struct target *target, enum reason reason,
-		       enum saved *ret, struct fl_error *err)
+		       int64_t age, enum saved *ret, struct fl_error *err)
 {
 	const struct snapshot_options options = { .reason = reason };
 	own_snapshot_row struct snapshot_row row = { 0 };
 	struct save_base base;
 
 	*ret = SAVED_NOTHING;
-	if (watching_before(engine, &target->branch.uuid, &base, err) < 0)
+	if (watching_before(engine, &target->branch.uuid, age, &base, err) < 0)
 		return fl_failed(err);
 	if (!base.changed)
 		return 0;
@@ -95,7 +95,7 @@ static int save_target(struct engine *engine, const struct target *target, enum 
 	return fl_failed(err);
 }
 
-int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason,
+int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason, int64_t age,
 		struct saving *ret, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
@@ -111,7 +111,7 @@ int engine_save(struct engine *engine, const struct uuid *branch, enum reason re
 	if (r < 0)
 		return r;
 	target_format(&claim.targets[0], ret->ref);
-	if (save_target(engine, &claim.targets[0], reason, &ret->saved, err) < 0)
+	if (save_target(engine, &claim.targets[0], reason, age, &ret->saved, err) < 0)
 		return fl_object(err, "%s", ret->ref);
 	return 0;
 }

@@ -152,8 +152,25 @@ int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
 /* --- snapshots by themselves (save.c) -----------------------------------------------------------
  */
 
-int watching_before(struct engine *engine, const struct uuid *branch, struct save_base *ret,
-		    struct fl_error *err)
+/*
+ * If somebody else has snapshotted the branch since the first change, that may
+ * hold all.  Then it is asked for first: a snapshot that is deleted again would
+ * leave its mark on the head, and after a restart that looked like a change.
+ */
+static int may_be_saved(struct engine *engine, const struct uuid *branch, int64_t age, bool *ret,
+			struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	struct position position;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    head_position(tx, branch, &position, err) < 0)
+		return fl_failed(err);
+	*ret = !position_is_none(&position) && position.time >= clock_now() - age - CLOCK_SECOND;
+	return 0;
+}
+
+static int fill_base(struct engine *engine, struct save_base *base, struct fl_error *err)
 {
 	struct watching *watching = engine->watching;
 	own_tx struct tx *tx = NULL;
@@ -161,21 +178,31 @@ int watching_before(struct engine *engine, const struct uuid *branch, struct sav
 	struct motion motion;
 	bool tip;
 
-	*ret = (struct save_base){ .branch = *branch, .changed = true };
-	if (!watching->told)
-		return head_changed(engine, branch, &ret->changed, err);
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    motion_of(engine, tx, branch, &motion, &tip, err) < 0)
+	    motion_of(engine, tx, &base->branch, &motion, &tip, err) < 0)
 		return fl_failed(err);
-	ret->number = motion.number;
 	own_lock(guard, &watching->mutex);
 	watched = heads_find(&watching->heads, motion.number);
-	ret->floor = watched ? watched->floor : 0;
-	ret->bound = motion.bound > ret->floor ? motion.bound : ret->floor;
+	base->number = motion.number;
+	base->floor = watched ? watched->floor : 0;
+	base->bound = motion.bound > base->floor ? motion.bound : base->floor;
 	/* A bound of an earlier mount would not see what the log brought back after a power cut. */
-	if (watching->opened == 0 || ret->bound <= watching->opened)
-		ret->bound = 0;
+	if (watching->opened == 0 || base->bound <= watching->opened)
+		base->bound = 0;
 	return 0;
+}
+
+int watching_before(struct engine *engine, const struct uuid *branch, int64_t age,
+		    struct save_base *ret, struct fl_error *err)
+{
+	bool told = engine->watching->told, ask = true;
+
+	*ret = (struct save_base){ .branch = *branch, .changed = true };
+	if (told && may_be_saved(engine, branch, age, &ask, err) < 0)
+		return fl_failed(err);
+	if (ask && head_changed(engine, branch, &ret->changed, err) < 0)
+		return fl_failed(err);
+	return told && ret->changed ? fill_base(engine, ret, err) : 0;
 }
 
 static void set_floor(struct watching *watching, const struct save_base *base, uint64_t floor)

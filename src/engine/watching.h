@@ -63,8 +63,8 @@ struct save_base {
 	uint64_t floor;
 };
 
-/* Under the branch's lock, which is held until after the others. */
-must_check int watching_before(struct engine *engine, const struct uuid *branch,
+/* Under the branch's lock, which is held until after the others.  `age`: see engine_save(). */
+must_check int watching_before(struct engine *engine, const struct uuid *branch, int64_t age,
 			       struct save_base *ret, struct fl_error *err);
 /* `taken` is in the pool: does it hold anything new?  From now on the head is unchanged since. */
 must_check int watching_after(struct engine *engine, const struct save_base *base,

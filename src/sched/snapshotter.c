@@ -207,7 +207,8 @@ static void note_success(struct entry *entry, const struct saving *saving)
 	entry->failing = false;
 }
 
-static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason *ret_reason)
+static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason *ret_reason,
+				   int64_t *ret_age)
 {
 	own_lock(guard, &snapshotter->mutex);
 	struct entry *entry;
@@ -218,6 +219,7 @@ static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason 
 	if (!entry)
 		return NULL;
 	*ret_reason = entry->policy.when == POLICY_EVERY ? REASON_SCHEDULE : REASON_CHANGE;
+	*ret_age = clock_monotonic() - entry->schedule.first_change;
 	snapshotter->first = entry->queue;
 	if (!snapshotter->first)
 		snapshotter->last = &snapshotter->first;
@@ -230,11 +232,13 @@ static void *take(void *arg)
 	struct entry *entry;
 
 	enum reason reason;
+	int64_t age;
 
-	while ((entry = next_of_queue(snapshotter, &reason))) {
+	while ((entry = next_of_queue(snapshotter, &reason, &age))) {
 		struct saving saving;
 		struct fl_error err;
-		int r = engine_save(snapshotter->engine, &entry->branch, reason, &saving, &err);
+		int r = engine_save(snapshotter->engine, &entry->branch, reason, age, &saving,
+				    &err);
 		own_lock(guard, &snapshotter->mutex);
 
 		if (r < 0)

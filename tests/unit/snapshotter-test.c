@@ -44,7 +44,7 @@ int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
 	return CLOCK_DAY;
 }
 
-int engine_save(struct engine *engine, const struct uuid *branch, enum reason why,
+int engine_save(struct engine *engine, const struct uuid *branch, enum reason why, int64_t age,
 		struct saving *ret, struct fl_error *e)
 {
 	own_lock(guard, &mutex);

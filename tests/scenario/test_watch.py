@@ -1,0 +1,369 @@
+#!/usr/bin/python3
+"""Snapshots by themselves: no change is missed, whoever makes it, and nothing is saved twice."""
+
+import fcntl
+import mmap
+import os
+import pathlib
+import random
+import signal
+import struct
+import subprocess
+import threading
+
+import tap
+from flocker import MIB, Failure, Host
+from tap import equal, test, true, wait_until
+
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+NODUMP = 0x40
+QUEUE = 16384  # events that the kernel keeps
+
+host = Host(watches=True)
+host.start()
+host.pool(size=1024 * MIB)
+
+
+def flags(path, change=None):
+    """The flags of chattr; `change` switches one."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        value = struct.unpack("l", fcntl.ioctl(descriptor, FS_IOC_GETFLAGS, bytes(8)))[0]
+        if change:
+            fcntl.ioctl(descriptor, FS_IOC_SETFLAGS, struct.pack("l", value ^ change))
+        return value
+    finally:
+        os.close(descriptor)
+
+
+def all_flags(root):
+    return [(os.path.relpath(path, root), name, flags(f"{path}/{name}"))
+            for path, _, names in sorted(os.walk(root)) for name in sorted(names)]
+
+
+def count(ref, on=host):
+    return len(on.log_of(ref))
+
+
+def as_last_snapshot(ref, on=host):
+    """Is the head what its newest snapshot holds, byte for byte and attribute for attribute?"""
+    try:
+        path = on.post("/v1/mounts", ref=f"{ref}@{{latest}}")["path"]
+    except Failure:
+        return False  # there is none yet
+    try:
+        live = os.path.realpath(on.path(ref))
+        return (on.digest(ref) == tap_digest(path) and
+                all_flags(live) == all_flags(os.path.realpath(path)))
+    finally:
+        on.delete("/v1/mounts", ref=f"{ref}@{{{os.path.basename(path)}}}")
+
+
+def tap_digest(path):
+    from digest import digest
+    return digest(path)
+
+
+def saved(ref, on=host, seconds=120):
+    wait_until(lambda: as_last_snapshot(ref, on), f"the newest snapshot of {ref} is its head", seconds)
+
+
+def marker(on=host, name="marker"):
+    """All that was changed before this call has been seen when it returns; of what is due at once."""
+    on.write(name, "file", os.urandom(8).hex())
+    saved(name, on)
+
+
+def lines(word, on=host):
+    return pathlib.Path(on.log).read_text(encoding="utf-8").count(word)
+
+
+@test
+def a_change_becomes_a_snapshot():
+    host.create("marker")
+    host.create("data")
+    host.write("data", "a/file", "one")
+    saved("data")
+    snapshot = host.log_of("data")[0]
+    equal((snapshot["reason"], count("data")), ("change", 1), "reason and number")
+
+
+@test
+def an_idle_volume_makes_no_snapshots():
+    host.create("idle")
+    os.stat(host.path("idle"))
+    with open(f"{host.path('data')}/a/file", encoding="utf-8") as file:
+        file.read()  # to read is no change
+    for _ in range(3):
+        marker()
+    equal((count("idle"), count("data")), (0, 1), "snapshots")
+
+
+@test
+def what_somebody_saved_is_not_saved_again():
+    host.write("data", "b", "two")
+    host.snapshot("data", name="mine")
+    for _ in range(2):
+        marker()
+    equal([item["name"] for item in host.log_of("data")].count("mine"), 1, "the user's")
+    equal(count("data"), 2, "snapshots")
+    host.restart()
+    marker()
+    equal(count("data"), 2, "snapshots after a restart")
+
+
+@test
+def by_hand_means_by_hand():
+    before = count("data")
+    host.run("config", "set", "policy.snapshot", "manual")
+    for i in range(3):
+        host.write("data", "by-hand", str(i))
+    host.snapshot("marker")
+    equal(count("data"), before, "snapshots")
+    host.run("config", "unset", "policy.snapshot")
+    saved("data")
+    true(count("data") > before, "what was changed meanwhile is saved once it is wanted")
+
+
+@test
+def the_new_head_after_a_rollback_is_watched():
+    host.rollback("data", "data@{mine}")
+    host.write("data", "b", "two and a half")
+    saved("data")
+    equal(host.read("data", "b"), "two and a half", "contents")
+
+
+@test
+def a_branch_is_watched_from_its_beginning():
+    host.branch("data/test")
+    host.write("data/test", "a/file", "of the branch")
+    saved("data/test")
+    host.delete("/v1/branch", ref="data/test")
+    item = host.get("/v1/trash")["items"][0]
+    host.post("/v1/trash/restore", item=item["uuid"])
+    host.write("data/test", "a/file", "restored")
+    saved("data/test")
+
+
+@test
+def a_store_into_a_mapping_is_found():
+    with open(f"{host.path('data')}/mapped", "w+b") as file:
+        file.truncate(MIB)
+        with mmap.mmap(file.fileno(), MIB) as mapping:
+            saved("data")
+            before = count("data")
+            mapping[4096:4100] = b"late"
+            # The kernel would write it back within half a minute, and nobody tells before.
+            subprocess.run(["sync", "-f", host.path("data")], check=True)
+            wait_until(lambda: count("data") > before, "a snapshot")
+            saved("data")
+
+
+@test
+def a_flag_is_found():
+    before = count("data")
+    flags(f"{host.path('data')}/b", NODUMP)
+    subprocess.run(["sync", "-f", host.path("data")], check=True)
+    wait_until(lambda: count("data") > before, "a snapshot")
+    saved("data")
+
+
+class Writer(threading.Thread):
+    """Changes files of its own in one way until it is told to end."""
+
+    def __init__(self, way, root):
+        super().__init__(daemon=True)
+        self.way, self.place, self.chance = way, f"{root}/{way.__name__}", random.Random(way.__name__)
+        self.ending, self.failure, self.done = threading.Event(), None, 0
+        os.makedirs(self.place)
+
+    def run(self):
+        try:
+            while not self.ending.is_set():
+                self.way(self.place, self.chance)
+                self.done += 1
+                self.ending.wait(0.002)  # a load, not a flood: many snapshots come in between
+        except Exception as failure:  # noqa: B902 - told by end()
+            self.failure = failure
+
+    def end(self):
+        self.ending.set()
+        self.join(60)
+        true(not self.is_alive() and not self.failure and self.done > 0,
+             f"{self.way.__name__}: {self.done} times, {self.failure!r}")
+
+
+def buffered(place, chance):
+    with open(f"{place}/{chance.randrange(20)}", "ab") as file:
+        file.write(chance.randbytes(chance.randrange(1, 9000)))
+        if file.tell() > MIB:
+            file.truncate(0)
+
+
+def direct(place, chance):
+    descriptor = os.open(f"{place}/file", os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o644)
+    try:
+        with mmap.mmap(-1, 4096) as block:
+            block[:] = chance.randbytes(4096)
+            os.pwrite(descriptor, block, 4096 * chance.randrange(256))
+    finally:
+        os.close(descriptor)
+
+
+MAPPED = {}
+
+
+def mapped(place, chance):
+    """Into a mapping that stays."""
+    if place not in MAPPED:
+        with open(f"{place}/file", "w+b") as file:
+            file.truncate(MIB)
+            MAPPED[place] = mmap.mmap(file.fileno(), MIB)
+    at = chance.randrange(MIB - 8)
+    MAPPED[place][at:at + 8] = chance.randbytes(8)
+
+
+def spliced(place, chance):
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, chance.randbytes(4096))
+        with open(f"{place}/file", "r+b" if os.path.exists(f"{place}/file") else "w+b") as file:
+            os.splice(reading, file.fileno(), 4096, offset_dst=4096 * chance.randrange(64))
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def renamed(place, chance):
+    name = f"{place}/{chance.randrange(10)}"
+    with open(f"{place}/new", "wb") as file:
+        file.write(chance.randbytes(100))
+    os.rename(f"{place}/new", name)
+    if chance.random() < 0.2:
+        os.unlink(name)
+
+
+def flagged(place, chance):
+    name = f"{place}/{chance.randrange(3)}"
+    with open(name, "ab"):
+        pass
+    flags(name, NODUMP)
+    os.chmod(name, chance.choice((0o600, 0o644, 0o640)))
+    os.setxattr(name, "user.test", chance.randbytes(8))
+
+
+def truncated(place, chance):
+    name = f"{place}/{chance.randrange(3)}"
+    with open(name, "ab") as file:
+        file.truncate(chance.randrange(100000))
+    os.utime(name, ns=(0, chance.randrange(1 << 60)))
+
+
+WAYS = (buffered, direct, mapped, spliced, renamed, flagged, truncated)
+
+
+@test
+def no_change_is_missed_whoever_makes_it():
+    host.create("busy")
+    for kill in (False, True, True):
+        root = f"{host.path('busy')}/{'killed' if kill else 'calm'}-{random.randrange(1 << 30)}"
+        writers = [Writer(way, root) for way in WAYS]
+        before = count("busy")
+        for writer in writers:
+            writer.start()
+        wait_until(lambda: count("busy") >= before + 2, "two snapshots while it is written to", 120)
+        if kill:
+            host.kill()
+        for writer in writers[::2]:
+            writer.end()
+        if kill:
+            host.start()
+        for writer in writers[1::2]:
+            writer.end()
+        saved("busy")
+
+
+@test
+def events_that_do_not_fit_the_queue_lose_nothing():
+    host.create("flood")
+    host.write("flood", "first", "one")
+    saved("flood")
+    host.write("data", "silent", "before")
+    saved("data")
+    lost = lines("events were lost")
+    os.kill(host.daemon.pid, signal.SIGSTOP)
+    try:
+        os.mkdir(f"{host.path('flood')}/files")
+        for i in range(QUEUE + 4000):
+            with open(f"{host.path('flood')}/files/{i}", "wb") as file:
+                file.write(b"%d" % i)
+        host.write("data", "silent", "of this no event tells")
+    finally:
+        os.kill(host.daemon.pid, signal.SIGCONT)
+    saved("data")
+    saved("flood")
+    equal(host.read("data", "silent"), "of this no event tells", "contents")
+    true(lines("events were lost") > lost, "the queue was full")
+
+
+@test
+def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
+    host.create("nested")
+    failed, again = lines("can't be snapshotted"), lines("snapshotted by itself again")
+    inner = f"{host.path('nested')}/inner"
+    subprocess.run(["btrfs", "-q", "subvolume", "create", inner], check=True)
+    host.write("nested", "file", "one")
+    wait_until(lambda: lines("can't be snapshotted") > failed, "it is logged")
+    true("branch=nested/trunk" in host.tail() and "inner" in host.tail(), "it says what and where")
+    for i in range(3):
+        host.write("nested", "file", str(i))
+        marker()
+    equal((lines("can't be snapshotted") - failed, count("nested")), (1, 0), "it is logged once")
+    subprocess.run(["btrfs", "-q", "subvolume", "delete", inner], check=True)
+    saved("nested")
+    equal((lines("can't be snapshotted") - failed, lines("snapshotted by itself again") - again),
+          (1, 1), "what was logged")
+
+
+@test
+def a_pool_in_a_directory_of_btrfs_is_watched_too():
+    with Host(watches=True) as other:
+        top = other.file_system("btrfs", 512 * MIB)
+        subprocess.run(["btrfs", "-q", "subvolume", "create", f"{top}/inside"], check=True)
+        os.mkdir(f"{top}/inside/pool")
+        pool = other.post("/v1/pool", kind="directory", path=f"{top}/inside/pool")
+        equal(pool["driver"], "btrfs", "driver")
+        other.create("data")
+        other.create("idle")
+        other.write("data", "file", "one")
+        saved("data", other)
+        with open(f"{top}/elsewhere", "w", encoding="utf-8") as file:
+            file.write("no volume's")
+        other.write("data", "file", "two")
+        saved("data", other)
+        equal((lines("found by looking", other), count("idle", other)), (0, 0), "it is told")
+
+
+@test
+def without_events_it_is_found_by_looking():
+    with Host(watches=True) as other:
+        place = f"{other.file_system('xfs', 320 * MIB)}/pool"
+        equal(other.post("/v1/pool", kind="directory", path=place)["driver"], "dir", "driver")
+        other.create("data")
+        other.create("idle")
+        other.write("data", "file", "one")
+        saved("data", other)
+        with open(f"{other.path('data')}/mapped", "w+b") as file:
+            file.truncate(MIB)
+            with mmap.mmap(file.fileno(), MIB) as mapping:
+                saved("data", other)
+                mapping[0:4] = b"late"
+                saved("data", other)
+        before = count("data", other)
+        other.write("data", "file", "two")
+        wait_until(lambda: count("data", other) > before, "a snapshot", 60)
+        equal(count("idle", other), 0, "snapshots of the idle one")
+
+
+if __name__ == "__main__":
+    tap.main()
