@@ -24,7 +24,7 @@ keep   =  8d
 [log]
 level = warning"""
 
-host = Host()
+host = Host(watches=True)
 host.start()
 
 
@@ -270,7 +270,7 @@ def an_unknown_setting_is_not_found():
     ("#" * 70000, "larger than 65536"),
 ], name=lambda case: repr(case[0][:30]))
 def a_broken_file_ends_the_start(case):
-    other = Host()
+    other = Host(watches=True)
     write(case[0], other)
     refused_start(other, 2, f"{other.root}/etc/flocker.ini", "hint:" if "line" in case[1] else "",
                   *case[1:])
@@ -282,7 +282,7 @@ def a_broken_file_ends_the_start(case):
 
 @test
 def a_file_that_others_may_write_is_refused():
-    other = Host()
+    other = Host(watches=True)
     write("[trash]\nkeep = 1d\n", other)
     place(other).chmod(0o620)
     refused_start(other, CODES["denied"][1], "mode 620", "chmod 600")
@@ -299,7 +299,7 @@ def a_file_that_others_may_write_is_refused():
 
 @test
 def what_is_no_file_is_refused():
-    other = Host()
+    other = Host(watches=True)
     place(other).parent.mkdir()
     place(other).mkdir()
     refused_start(other, 1, "flocker.ini", "no regular file")
@@ -314,7 +314,7 @@ def what_is_no_file_is_refused():
 
 def on_tmpfs():
     """A host whose configuration directory is a small file system of its own."""
-    other = Host()
+    other = Host(watches=True)
     place(other).parent.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place(other).parent],
                    check=True)
@@ -364,7 +364,7 @@ def a_full_file_system_changes_nothing():
 
 @test
 def a_crash_leaves_the_old_value_or_the_new():
-    other = Host()
+    other = Host(watches=True)
     chance = random.Random(7)
     last = 0
     for _ in range(15):

@@ -12,6 +12,7 @@ import subprocess
 import threading
 
 import tap
+from digest import digest
 from flocker import MIB, Failure, Host
 from tap import equal, test, true, wait_until
 
@@ -22,6 +23,9 @@ QUEUE = 16384  # events that the kernel keeps
 host = Host(watches=True)
 host.start()
 host.pool(size=1024 * MIB)
+host.run("config", "set", "policy.duty", "100%")  # no rest: a loaded machine makes it a long one
+host.create("marker")
+host.create("data")
 
 
 def flags(path, change=None):
@@ -53,15 +57,10 @@ def as_last_snapshot(ref, on=host):
         return False  # there is none yet
     try:
         live = os.path.realpath(on.path(ref))
-        return (on.digest(ref) == tap_digest(path) and
+        return (on.digest(ref) == digest(path) and
                 all_flags(live) == all_flags(os.path.realpath(path)))
     finally:
         on.delete("/v1/mounts", ref=f"{ref}@{{{os.path.basename(path)}}}")
-
-
-def tap_digest(path):
-    from digest import digest
-    return digest(path)
 
 
 def saved(ref, on=host, seconds=120):
@@ -80,8 +79,6 @@ def lines(word, on=host):
 
 @test
 def a_change_becomes_a_snapshot():
-    host.create("marker")
-    host.create("data")
     host.write("data", "a/file", "one")
     saved("data")
     snapshot = host.log_of("data")[0]
@@ -90,26 +87,31 @@ def a_change_becomes_a_snapshot():
 
 @test
 def an_idle_volume_makes_no_snapshots():
+    host.write("data", "a/file", "one")
+    saved("data")
+    before = count("data")
     host.create("idle")
     os.stat(host.path("idle"))
     with open(f"{host.path('data')}/a/file", encoding="utf-8") as file:
         file.read()  # to read is no change
     for _ in range(3):
         marker()
-    equal((count("idle"), count("data")), (0, 1), "snapshots")
+    equal((count("idle"), count("data")), (0, before), "snapshots")
 
 
 @test
 def what_somebody_saved_is_not_saved_again():
+    saved("data") if count("data") else None
+    before = count("data")
     host.write("data", "b", "two")
     host.snapshot("data", name="mine")
     for _ in range(2):
         marker()
     equal([item["name"] for item in host.log_of("data")].count("mine"), 1, "the user's")
-    equal(count("data"), 2, "snapshots")
+    equal(count("data"), before + 1, "snapshots")
     host.restart()
     marker()
-    equal(count("data"), 2, "snapshots after a restart")
+    equal(count("data"), before + 1, "snapshots after a restart")
 
 
 @test
@@ -127,15 +129,18 @@ def by_hand_means_by_hand():
 
 @test
 def the_new_head_after_a_rollback_is_watched():
-    host.rollback("data", "data@{mine}")
-    host.write("data", "b", "two and a half")
+    host.write("data", "c", "one")
+    host.snapshot("data", name="past")
+    host.rollback("data", "data@{past}")
+    host.write("data", "c", "two")
     saved("data")
-    equal(host.read("data", "b"), "two and a half", "contents")
+    equal(host.read("data", "c"), "two", "contents")
 
 
 @test
 def a_branch_is_watched_from_its_beginning():
     host.branch("data/test")
+    os.makedirs(f"{host.path('data/test')}/a", exist_ok=True)
     host.write("data/test", "a/file", "of the branch")
     saved("data/test")
     host.delete("/v1/branch", ref="data/test")
@@ -161,6 +166,8 @@ def a_store_into_a_mapping_is_found():
 
 @test
 def a_flag_is_found():
+    host.write("data", "b", "a file")
+    saved("data")
     before = count("data")
     flags(f"{host.path('data')}/b", NODUMP)
     subprocess.run(["sync", "-f", host.path("data")], check=True)
