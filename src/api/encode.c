@@ -125,7 +125,11 @@ void encode_branch(struct json *json, const char *key, const struct branch *bran
 	json_put_bool(json, "local", branch->local);
 	add_string(json, "path", branch->path);
 	json_put_bool(json, "mounted", branch->mounted);
-	json_put_null(json, "head_changed_since");
+	if (branch->changed_since)
+		json_put_time(json, "head_changed_since", branch->changed_since);
+	else
+		json_put_null(json, "head_changed_since");
+	add_string(json, "snapshot_failure", branch->snapshot_failure);
 	add_id(json, "tip", branch->tip);
 	add_origin(json, &branch->origin);
 	add_size(json, "snapshots", branch->snapshots);

@@ -87,6 +87,8 @@ static void print_branch(struct value *branch)
 	print_fact("mounted", field_bool(branch, "mounted") ? "yes" : "no");
 	print_fact("tip", field(branch, "tip"));
 	fact_int("snapshots", field_int(branch, "snapshots"));
+	fact_time("unsaved since", field_time(branch, "head_changed_since"));
+	print_fact("unsaved because", field(branch, "snapshot_failure"));
 	fact_size("used", usage, "allocated");
 	fact_size("live", usage, "live");
 	fact_size("history", usage, "history");

@@ -112,6 +112,7 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 	answer_instance(engine, tx, &row->instance, ret->instance);
 	if (row->mounted && (driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE))
 		ret->path = link_path(engine, volume->name, row->name);
+	answer_unsaved(engine, ret);
 	return 0;
 }
 

@@ -450,6 +450,16 @@ must_check int engine_save(struct engine *engine, const struct uuid *branch, enu
 /* The policy that counts for a branch. */
 must_check int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
 			     struct fl_error *err);
+struct unsaved {
+	int64_t since; /* of the first change that waits for a snapshot by itself; wall clock; 0:
+			  none */
+	char *failure; /* heap: why the last attempt failed; NULL: it did not */
+};
+/* Called, from any thread, for an answer about a branch; fills what it knows.  Calls no verb.  One
+ * hook; NULL: none. */
+void engine_on_unsaved(struct engine *engine,
+		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
+		       void *arg);
 /* Called, from any thread, when a branch's policy or the instance's may have changed.  One hook;
  * NULL: none. */
 void engine_on_policy(struct engine *engine, void (*changed)(void *arg), void *arg);

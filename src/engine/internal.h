@@ -60,6 +60,8 @@ struct engine {
 	void *care_arg;
 	void (*policy_hook)(void *arg);
 	void *policy_arg;
+	void (*unsaved_hook)(void *arg, const struct uuid *branch, struct unsaved *ret);
+	void *unsaved_arg;
 	int64_t audit_due; /* clock_boot() when the audit log is to be synced; 0: nothing to sync */
 	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
@@ -187,6 +189,8 @@ must_check int answer_volume(struct engine *engine, struct tx *tx, const struct 
 must_check int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
 			     const struct branch_row *row, struct branch *ret,
 			     struct fl_error *err);
+/* The part that who takes snapshots by themselves knows (save.c). */
+void answer_unsaved(struct engine *engine, struct branch *ret);
 must_check int answer_snapshot(struct engine *engine, struct tx *tx,
 			       const struct volume_row *volume, const struct snapshot_row *row,
 			       struct snapshot *ret, struct fl_error *err);

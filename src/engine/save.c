@@ -115,3 +115,25 @@ int engine_save(struct engine *engine, const struct uuid *branch, enum reason re
 		return fl_object(err, "%s", ret->ref);
 	return 0;
 }
+
+void engine_on_unsaved(struct engine *engine,
+		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
+		       void *arg)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->unsaved_hook = tell;
+	engine->unsaved_arg = arg;
+}
+
+void answer_unsaved(struct engine *engine, struct branch *ret)
+{
+	own_lock(guard, &engine->care_mutex);
+	struct unsaved unsaved = { 0 };
+
+	if (!engine->unsaved_hook)
+		return;
+	engine->unsaved_hook(engine->unsaved_arg, &ret->uuid, &unsaved);
+	ret->changed_since = unsaved.since;
+	ret->snapshot_failure = unsaved.failure;
+}

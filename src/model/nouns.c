@@ -40,6 +40,7 @@ void volume_done(struct volume *volume)
 void branch_done(struct branch *branch)
 {
 	free(branch->path);
+	free(branch->snapshot_failure);
 	metadata_done(&branch->policy);
 	*branch = (struct branch){ 0 };
 }

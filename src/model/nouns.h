@@ -94,7 +94,10 @@ struct branch {
 	bool local;
 	char *path; /* where it is mounted; NULL = not mounted */
 	bool mounted;
-	uint64_t tip; /* id of the snapshot that the head continues from; 0 = none */
+	int64_t changed_since;	/* when what waits for a snapshot by itself was changed first; 0 =
+				   nothing waits */
+	char *snapshot_failure; /* why the last of these could not be taken; NULL = it could */
+	uint64_t tip;		/* id of the snapshot that the head continues from; 0 = none */
 	struct origin origin;
 	uint64_t snapshots; /* that this branch took and that still exist */
 	int64_t created;

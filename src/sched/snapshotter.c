@@ -37,9 +37,15 @@ struct entry {
 	struct policy policy;
 	bool stale; /* the policy is to be read anew */
 	bool gone;
-	bool failing;
+	char *failure; /* of the last attempt; heap; NULL: there is none */
 	struct schedule schedule;
 };
+
+static void entry_free(struct entry *entry)
+{
+	free(entry->failure);
+	free(entry);
+}
 
 struct snapshotter {
 	struct engine *engine;
@@ -114,19 +120,37 @@ static bool is_over(const struct entry *entry, int64_t now)
 	if (entry->gone)
 		return true;
 	schedule_changed(&next, now);
-	return !schedule->dirty && !entry->failing &&
+	return !schedule->dirty && !entry->failure &&
 	       (entry->policy.when == POLICY_MANUAL ||
 		schedule_due(&next, &entry->policy) <= now + entry->policy.settle);
 }
 
+/*
+ * Only this thread makes and frees entries, so it walks them without the lock,
+ * which it must not hold while it asks the engine: who asks for a branch holds
+ * the engine's gate and waits for it (tell_unsaved).
+ */
 static void refresh_policy(struct snapshotter *snapshotter, struct entry *entry)
 {
+	struct policy policy;
 	struct fl_error err;
+	int r = engine_policy(snapshotter->engine, &entry->branch, &policy, &err);
+	own_lock(guard, &snapshotter->mutex);
 
-	if (engine_policy(snapshotter->engine, &entry->branch, &entry->policy, &err) == 0)
-		entry->stale = false;
-	else if (err.code == FL_NOT_FOUND)
-		entry->gone = true;
+	entry->stale = r < 0;
+	entry->gone |= r == -FL_NOT_FOUND;
+	if (r == 0)
+		entry->policy = policy;
+}
+
+static void refresh_policies(struct snapshotter *snapshotter)
+{
+	bool all = atomic_exchange(&snapshotter->policies_changed, false);
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct entry *entry = snapshotter->buckets[i]; entry; entry = entry->next)
+			if (all || entry->stale)
+				refresh_policy(snapshotter, entry);
 }
 
 static void begin(struct snapshotter *snapshotter, struct entry *entry, int64_t now)
@@ -143,8 +167,6 @@ static int64_t look_at(struct snapshotter *snapshotter, struct entry *entry, int
 {
 	int64_t due;
 
-	if (entry->stale && entry->schedule.dirty)
-		refresh_policy(snapshotter, entry);
 	if (entry->stale || entry->gone)
 		return SCHEDULE_NEVER;
 	due = schedule_due(&entry->schedule, &entry->policy);
@@ -159,24 +181,21 @@ static int64_t look_at_all(struct snapshotter *snapshotter)
 {
 	own_lock(guard, &snapshotter->mutex);
 	int64_t now = clock_monotonic(), next = SCHEDULE_NEVER;
-	bool stale = atomic_exchange(&snapshotter->policies_changed, false);
 
 	for (size_t i = 0; i < BUCKETS; i++) {
 		struct entry **at = &snapshotter->buckets[i];
 
 		while (*at) {
 			struct entry *entry = *at;
-			int64_t due;
+			int64_t due = look_at(snapshotter, entry, now);
 
-			entry->stale |= stale;
-			due = look_at(snapshotter, entry, now);
 			next = due < next ? due : next;
 			if (!is_over(entry, now)) {
 				at = &entry->next;
 				continue;
 			}
 			*at = entry->next;
-			free(entry);
+			entry_free(entry);
 		}
 	}
 	return next;
@@ -191,10 +210,11 @@ static void note_failure(struct snapshotter *snapshotter, struct entry *entry, c
 
 	(void)!getrandom(&chance, sizeof(chance), GRND_NONBLOCK);
 	schedule_failed(&entry->schedule, clock_monotonic(), chance);
-	if (!entry->failing)
+	if (!entry->failure)
 		log_warning("a branch can't be snapshotted by itself; it is tried again and again",
 			    "branch=%s error=\"%s\" hint=\"%s\"", ref, err->text, err->hint);
-	entry->failing = true;
+	free(entry->failure);
+	entry->failure = xstrdup(err->text);
 }
 
 static void note_success(struct entry *entry, const struct saving *saving)
@@ -202,9 +222,9 @@ static void note_success(struct entry *entry, const struct saving *saving)
 	schedule_ended(&entry->schedule, &entry->policy, clock_monotonic());
 	/* What was told meanwhile may be that it is back. */
 	entry->gone = saving->saved == SAVED_GONE && !entry->schedule.dirty;
-	if (entry->failing && !entry->gone)
+	if (entry->failure && !entry->gone)
 		log_info("a branch is snapshotted by itself again", "branch=%s", saving->ref);
-	entry->failing = false;
+	free(take_ptr(entry->failure));
 }
 
 static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason *ret_reason,
@@ -248,6 +268,23 @@ static void *take(void *arg)
 		wake(snapshotter);
 	}
 	return NULL;
+}
+
+/* --- what is asked about a branch -------------------------------------------------- */
+
+/* Of one that is snapshotted by hand nothing waits. */
+static void tell_unsaved(void *arg, const struct uuid *branch, struct unsaved *ret)
+{
+	struct snapshotter *snapshotter = arg;
+	own_lock(guard, &snapshotter->mutex);
+	const struct entry *entry = *find(snapshotter, branch);
+
+	if (!entry || entry->stale || entry->policy.when == POLICY_MANUAL)
+		return;
+	if (entry->schedule.dirty || entry->schedule.running)
+		ret->since = clock_now() - (clock_monotonic() - entry->schedule.first_change);
+	if (entry->failure)
+		ret->failure = xstrdup(entry->failure);
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -297,6 +334,7 @@ static void *run(void *arg)
 		told = engine_changes(snapshotter->engine, note_change, snapshotter);
 		told = clock_monotonic() + told;
 		snapshotter->woken = 0;
+		refresh_policies(snapshotter);
 		due = look_at_all(snapshotter);
 		if (due > told)
 			due = told;
@@ -348,7 +386,7 @@ static void snapshotter_free(struct snapshotter *snapshotter)
 			struct entry *entry = snapshotter->buckets[i];
 
 			snapshotter->buckets[i] = entry->next;
-			free(entry);
+			entry_free(entry);
 		}
 	own_fdp(&snapshotter->wake);
 	pthread_cond_destroy(&snapshotter->wanted);
@@ -383,6 +421,7 @@ int snapshotter_open(struct engine *engine, struct snapshotter **ret, struct fl_
 		return fl_failed(err);
 	}
 	engine_on_policy(engine, note_policies, snapshotter);
+	engine_on_unsaved(engine, tell_unsaved, snapshotter);
 	*ret = snapshotter;
 	return 0;
 }
@@ -392,6 +431,7 @@ void snapshotter_close(struct snapshotter *snapshotter)
 	if (!snapshotter)
 		return;
 	engine_on_policy(snapshotter->engine, NULL, NULL);
+	engine_on_unsaved(snapshotter->engine, NULL, NULL);
 	stop_takers(snapshotter);
 	wake(snapshotter);
 	pthread_join(snapshotter->thread, NULL);

@@ -128,6 +128,18 @@ def by_hand_means_by_hand():
 
 
 @test
+def the_policy_of_a_branch_counts():
+    host.create("own")
+    host.run("policy", "set", "own", "snapshot=manual")
+    host.write("own", "file", "one")
+    marker()
+    equal((count("own"), host.get("/v1/branch", ref="own")["head_changed_since"]), (0, None), "by hand")
+    host.run("policy", "set", "own", "snapshot=every 1s")
+    saved("own")
+    equal((count("own"), host.log_of("own")[0]["reason"]), (1, "schedule"), "in an interval")
+
+
+@test
 def the_new_head_after_a_rollback_is_watched():
     host.write("data", "c", "one")
     host.snapshot("data", name="past")
@@ -322,6 +334,10 @@ def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     host.write("nested", "file", "one")
     wait_until(lambda: lines("can't be snapshotted") > failed, "it is logged")
     true("branch=nested/trunk" in host.tail() and "inner" in host.tail(), "it says what and where")
+    branch = host.get("/v1/branch", ref="nested")
+    true(branch["head_changed_since"] and "inner" in branch["snapshot_failure"], f"{branch}")
+    shown = host.run("show", "nested/trunk")
+    true("unsaved since" in shown and "inner" in shown, shown)
     for i in range(3):
         host.write("nested", "file", str(i))
         marker()
@@ -330,6 +346,8 @@ def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     saved("nested")
     equal((lines("can't be snapshotted") - failed, lines("snapshotted by itself again") - again),
           (1, 1), "what was logged")
+    wait_until(lambda: host.get("/v1/branch", ref="nested")["head_changed_since"] is None, "all is saved")
+    equal(host.get("/v1/branch", ref="nested")["snapshot_failure"], None, "failure")
 
 
 @test

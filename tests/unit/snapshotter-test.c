@@ -22,6 +22,8 @@ static enum reason reason;
 static int events = -1;
 static void (*policy_hook)(void *arg);
 static void *policy_arg;
+static void (*unsaved_hook)(void *arg, const struct uuid *branch, struct unsaved *ret);
+static void *unsaved_arg;
 
 int engine_changes_fd(const struct engine *engine)
 {
@@ -76,6 +78,23 @@ void engine_on_policy(struct engine *engine, void (*hook)(void *arg), void *arg)
 	policy_arg = arg;
 }
 
+void engine_on_unsaved(struct engine *engine,
+		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
+		       void *arg)
+{
+	unsaved_hook = tell;
+	unsaved_arg = arg;
+}
+
+static struct unsaved unsaved(unsigned branch)
+{
+	struct uuid uuid = { .bytes = { (uint8_t)branch } };
+	struct unsaved told = { 0 };
+
+	unsaved_hook(unsaved_arg, &uuid, &told);
+	return told;
+}
+
 static void change(unsigned branches)
 {
 	own_lock(guard, &mutex);
@@ -106,7 +125,7 @@ static void close_it(struct snapshotter *snapshotter)
 {
 	snapshotter_close(snapshotter);
 	close(events);
-	check(!policy_hook);
+	check(!policy_hook && !unsaved_hook);
 }
 
 static int count(sem_t *semaphore)
@@ -164,6 +183,31 @@ static void a_failure_is_tried_again(void)
 	close_it(snapshotter);
 }
 
+static void what_is_unsaved_is_told(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
+	struct unsaved told;
+
+	told = unsaved(0);
+	check(told.since == 0 && !told.failure);
+	failures = 1000;
+	change(1);
+	sem_wait(&attempts);
+	sem_wait(&attempts); /* so the first is over */
+	told = unsaved(0);
+	check(told.since > 0 && told.since <= clock_now());
+	check_string("there is a subvolume in it", told.failure);
+	free(told.failure);
+	check(unsaved(1).since == 0);
+	pthread_mutex_lock(&mutex);
+	failures = 0;
+	pthread_mutex_unlock(&mutex);
+	sem_wait(&saves);
+	change(2); /* when that is taken, the other is over */
+	sem_wait(&saves);
+	close_it(snapshotter);
+}
+
 static void by_hand_means_never_until_the_policy_changes(void)
 {
 	struct snapshotter *snapshotter = open_with(POLICY_MANUAL);
@@ -211,6 +255,7 @@ int main(int argc, char **argv)
 				  CHECK(all_that_change_are_saved),
 				  CHECK(an_interval_is_a_schedule),
 				  CHECK(a_failure_is_tried_again),
+				  CHECK(what_is_unsaved_is_told),
 				  CHECK(by_hand_means_never_until_the_policy_changes),
 				  CHECK(a_branch_that_is_gone_is_forgotten),
 				  CHECK(it_ends_with_work_left),
