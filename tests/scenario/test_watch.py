@@ -13,7 +13,7 @@ import threading
 
 import tap
 from digest import digest
-from flocker import MIB, Failure, Host
+from flocker import MIB, Failure, Gone, Host
 from tap import equal, test, true, wait_until
 
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
@@ -348,6 +348,35 @@ def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
           (1, 1), "what was logged")
     wait_until(lambda: host.get("/v1/branch", ref="nested")["head_changed_since"] is None, "all is saved")
     equal(host.get("/v1/branch", ref="nested")["snapshot_failure"], None, "failure")
+
+
+def saved_or_dead(ref):
+    try:
+        return host.dead() or as_last_snapshot(ref)
+    except Gone:
+        return False
+
+
+@test
+def a_kill_at_any_step_loses_nothing():
+    host.create("killed")
+    host.write("killed", "file", "one")
+    saved("killed")
+    died = 0
+    for step in range(1, 6):
+        for variable in ("FLOCKER_CRASH_AT", "FLOCKER_CRASH_AFTER"):
+            host.stop()
+            host.spawn(**{variable: step})
+            wait_until(lambda: host.ready() or host.dead(), "flockerd answers or dies")
+            if not host.dead():
+                host.write("killed", "file", f"{variable} {step}")
+                wait_until(lambda: saved_or_dead("killed"), "it dies, or saves all", 60)
+                died += host.dead()
+            if host.dead():
+                host.start()
+            saved("killed")
+    true(died > 0, "it never died while it saved")
+    host.restart()
 
 
 @test

@@ -51,6 +51,19 @@ uint64_t btrfs_watch_handle(int type, const uint8_t *handle, size_t length)
 	return number;
 }
 
+static int running_transaction(int root, uint64_t *ret, struct fl_error *err)
+{
+	struct btrfs_ioctl_fs_info_args info = { .flags = BTRFS_FS_INFO_FLAG_GENERATION };
+
+	if (ioctl(root, BTRFS_IOC_FS_INFO, &info) < 0)
+		return fl_fail_errno(err, "cannot ask about the file system");
+	if (!(info.flags & BTRFS_FS_INFO_FLAG_GENERATION))
+		return fl_fail(err, FL_UNSUPPORTED,
+			       "this kernel's Btrfs does not tell how far it is");
+	*ret = info.generation;
+	return 0;
+}
+
 /* The path of one of the devices that the file system lies on. */
 static int find_device(int root, struct btrfs_ioctl_dev_info_args *ret, struct fl_error *err)
 {
@@ -70,7 +83,10 @@ int btrfs_watch_root(struct pool *pool, int *ret_fd, struct fl_error *err)
 	struct btrfs_pool *p = btrfs_pool(pool);
 	struct btrfs_ioctl_dev_info_args device;
 	own_fd int mount = -1;
+	uint64_t ignored;
 
+	if (running_transaction(p->root, &ignored, err) < 0)
+		return fl_failed(err);
 	if (pool->spec.kind != POOL_DIRECTORY)
 		return fsat_open_dir(p->mount, ".", ret_fd, err);
 	if (find_device(p->root, &device, err) < 0 ||
@@ -159,16 +175,6 @@ static int note_item(void *arg, const struct btrfs_ioctl_search_header *header, 
 }
 
 /* --- how far it is ---------------------------------------------------------------- */
-
-static int running_transaction(int root, uint64_t *ret, struct fl_error *err)
-{
-	struct btrfs_ioctl_fs_info_args info = { .flags = BTRFS_FS_INFO_FLAG_GENERATION };
-
-	if (ioctl(root, BTRFS_IOC_FS_INFO, &info) < 0)
-		return fl_fail_errno(err, "cannot ask about the file system");
-	*ret = info.generation;
-	return 0;
-}
 
 static int keep_generation(void *arg, const struct btrfs_ioctl_search_header *header,
 			   const void *item, struct fl_error *err)
