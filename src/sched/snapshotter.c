@@ -3,9 +3,9 @@
  * them, because the kernel joins what waits: taken one by one they would cost
  * the writer four times as much.  They count from when they woke it.
  *
- * Who takes a snapshot holds no lock of this file meanwhile.  A branch is `busy`
- * from its schedule's "began" to its "ended", so it has one at a time; what
- * changes meanwhile makes it due once more.
+ * Who takes a snapshot holds no lock of this file meanwhile.  A branch is not looked
+ * at while it is queued, nor from its schedule's "began" to its "ended", so it has
+ * one at a time; what changes after that began makes it due once more.
  */
 
 #include "sched/snapshotter.h"
@@ -37,6 +37,7 @@ struct entry {
 	struct policy policy;
 	bool stale; /* the policy is to be read anew */
 	bool gone;
+	bool queued;   /* it is due, and no taker has it yet */
 	char *failure; /* of the last attempt; heap; NULL: there is none */
 	struct schedule schedule;
 };
@@ -115,7 +116,7 @@ static bool is_over(const struct entry *entry, int64_t now)
 	const struct schedule *schedule = &entry->schedule;
 	struct schedule next = *schedule;
 
-	if (schedule->running)
+	if (schedule->running || entry->queued)
 		return false;
 	if (entry->gone)
 		return true;
@@ -153,9 +154,9 @@ static void refresh_policies(struct snapshotter *snapshotter)
 				refresh_policy(snapshotter, entry);
 }
 
-static void begin(struct snapshotter *snapshotter, struct entry *entry, int64_t now)
+static void put_in_queue(struct snapshotter *snapshotter, struct entry *entry)
 {
-	schedule_began(&entry->schedule, now);
+	entry->queued = true;
 	entry->queue = NULL;
 	*snapshotter->last = entry;
 	snapshotter->last = &entry->queue;
@@ -167,12 +168,12 @@ static int64_t look_at(struct snapshotter *snapshotter, struct entry *entry, int
 {
 	int64_t due;
 
-	if (entry->stale || entry->gone)
+	if (entry->stale || entry->gone || entry->queued)
 		return SCHEDULE_NEVER;
 	due = schedule_due(&entry->schedule, &entry->policy);
 	if (due > now)
 		return due;
-	begin(snapshotter, entry, now);
+	put_in_queue(snapshotter, entry);
 	return SCHEDULE_NEVER;
 }
 
@@ -243,6 +244,9 @@ static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason 
 	snapshotter->first = entry->queue;
 	if (!snapshotter->first)
 		snapshotter->last = &snapshotter->first;
+	entry->queued = false;
+	/* From here on, since to wait for a taker is no price that duty is about. */
+	schedule_began(&entry->schedule, clock_monotonic());
 	return entry;
 }
 
