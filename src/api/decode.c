@@ -353,7 +353,7 @@ static int check_form(const struct ref *ref, unsigned forms, struct fl_error *er
 {
 	own_text struct text text = { 0 }, wanted = { 0 };
 
-	if (!ref || (!ref->path && form_of(ref) & forms))
+	if (!ref || ((!ref->path || forms & FORM_PATH) && form_of(ref) & forms))
 		return 0;
 	form_describe(forms, &wanted);
 	ref_format(ref, &text);

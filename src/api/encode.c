@@ -410,6 +410,44 @@ void encode_change(struct json *json, const char *key, const struct change *chan
 	json_end(json);
 }
 
+void encode_file(struct json *json, const char *key, const struct file *file)
+{
+	json_put_object(json, key);
+	json_put_string(json, "name", file->name);
+	json_put_string(json, "type", type_name(file->mode));
+	json_put_int(json, "mode", file->mode & 07777);
+	add_size(json, "size", file->size);
+	json_put_int(json, "uid", file->uid);
+	json_put_int(json, "gid", file->gid);
+	json_put_time(json, "modified", file->modified);
+	json_put_string(json, "target", file->target);
+	json_end(json);
+}
+
+/* A snapshot at an end of a version; null where only the live file is it. */
+static void add_moment(struct json *json, const char *key, uint64_t id, int64_t time)
+{
+	if (!id) {
+		json_put_null(json, key);
+		return;
+	}
+	json_put_object(json, key);
+	add_id(json, "id", id);
+	json_put_time(json, "time", time);
+	json_end(json);
+}
+
+void encode_file_version(struct json *json, const char *key, const struct file_version *version)
+{
+	json_put_object(json, key);
+	add_moment(json, "oldest", version->oldest, version->oldest_time);
+	add_moment(json, "newest", version->newest, version->newest_time);
+	add_size(json, "snapshots", version->snapshots);
+	json_put_bool(json, "live", version->live);
+	encode_file(json, "file", &version->file);
+	json_end(json);
+}
+
 void encode_list_begin(struct json *json)
 {
 	json_put_object(json, NULL);

@@ -90,6 +90,11 @@ const struct route routes[] = {
 	  { .query = IN_REF | IN_TO, .required = IN_REF, .forms = FORM_ANY },
 	  "List what differs between two moments" },
 
+	{ "GET", "/v1/files", 200, get_files, BY_REF(FORM_ANY | FORM_PATH), "List files" },
+	{ "GET", "/v1/file", 200, get_file, BY_REF(FORM_ANY | FORM_PATH), "Read a file" },
+	{ "GET", "/v1/versions", 200, get_versions, BY_REF(FORM_ANY | FORM_PATH),
+	  "List the contents that a file had" },
+
 	{ "GET", "/v1/tags", 200, get_tags, BY_REF(FORM_VOLUME), "List a volume's tags" },
 	{ "POST", "/v1/tags", 201, post_tags,
 	  { .body = IN_REF | IN_TARGET, .required = IN_REF, .forms = FORM_TAG },

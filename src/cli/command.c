@@ -144,7 +144,6 @@ static const struct foreign {
 	{ "clone", "'flocker branch' makes a branch, 'flocker create --from' a volume" },
 	{ "commit", "that is 'flocker snapshot' here" },
 	{ "delete", "that is 'flocker destroy' here" },
-	{ "ls", "that is 'flocker list' here" },
 	{ "mv", "that is 'flocker rename' here" },
 	{ "remove", "that is 'flocker destroy' here" },
 	{ "reset", "that is 'flocker rollback' here" },

@@ -210,6 +210,15 @@ const struct command commands[] = {
 	  "Between the first and the second, or what its branch holds now. A line for each path:\n"
 	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed.",
 	  diff_options, 1, 2, verb_diff },
+	{ "ls", GROUP_PAST, "REF[:PATH]", "list files, of any moment",
+	  "What a directory holds, or one file; nothing is mounted for it. No symbolic link leads\n"
+	  "out of the volume.",
+	  NULL, 1, 1, verb_ls },
+	{ "cat", GROUP_PAST, "REF:PATH...", "print files, of any moment",
+	  "To standard output, byte by byte.", NULL, 1, ANY_NUMBER, verb_cat },
+	{ "versions", GROUP_PAST, "REF:PATH", "list the contents that a file had",
+	  "Newest first: each with the snapshots, from the first to the last, that hold it.", NULL,
+	  1, 1, verb_versions },
 	{ "tag", GROUP_PAST, "TAG@VOLUME [REF]", "name a moment for good",
 	  "REF is what gets the tag; without it the live contents of trunk, of which a\n"
 	  "snapshot is taken.",

@@ -126,6 +126,25 @@ static int64_t care_for_durability(struct engine *engine)
 	return PASS_IDLE;
 }
 
+static bool take_deletions(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+	bool due = engine->deletions_due;
+
+	engine->deletions_due = false;
+	return due;
+}
+
+static int64_t care_for_deletions(struct engine *engine)
+{
+	struct fl_error err;
+
+	if (take_deletions(engine) && finish_deletions(engine, &err) < 0)
+		log_warning("what was deleted while it was read stays until the next start",
+			    "error=%s", err.text);
+	return PASS_IDLE;
+}
+
 static int64_t care_for_retired(struct engine *engine)
 {
 	struct fl_error err;
@@ -250,8 +269,8 @@ static int64_t care_for_host(struct engine *engine)
 int64_t engine_care(struct engine *engine)
 {
 	static int64_t (*const cares[])(struct engine * engine) = {
-		care_for_host,	care_for_durability, care_for_facts,	  care_for_retired,
-		care_for_trash, care_for_reserve,    care_for_operations,
+		care_for_host,	  care_for_deletions, care_for_durability, care_for_facts,
+		care_for_retired, care_for_trash,     care_for_reserve,	   care_for_operations,
 	};
 	own_gate struct engine *inside = NULL;
 	int64_t next = care_for_audit(engine);

@@ -245,6 +245,40 @@ must_check int engine_stash_restore(struct engine *engine, const struct ref *sta
 must_check int engine_stash_drop(struct engine *engine, const struct ref *stash,
 				 struct fl_error *err);
 
+/* --- files (files.c) ------------------------------------------------------------ */
+
+/*
+ * A reference with a path (REF:PATH) is a file in a snapshot or in the live
+ * contents; without one it is their root.  Symbolic links on the way are
+ * followed as long as they stay in the tree, FL_DENIED otherwise.
+ */
+
+/* What is there: of a directory what is in it, by name; of anything else itself. */
+must_check int engine_files(struct engine *engine, const struct ref *ref, struct file_list *ret,
+			    struct fl_error *err);
+
+struct open_file;
+
+/*
+ * A regular file, to be read from open_file_fd() to its end; FL_INVALID for a
+ * directory, FL_UNSUPPORTED for what else is no file.  A snapshot stays as long
+ * as it is open, also when it is deleted meanwhile; nothing is locked.
+ */
+must_check int engine_file_open(struct engine *engine, const struct ref *ref,
+				struct open_file **ret, struct fl_error *err);
+int open_file_fd(const struct open_file *file);
+void open_file_close(struct open_file *file); /* any thread */
+
+/*
+ * The contents that a file had, newest first: each in the snapshots from
+ * `oldest` to `newest`, which follow each other.  `ref` says the branch, or the
+ * snapshot to look back from.  Two are the same if size, times and rights are;
+ * nothing is read.  Where snapshots are copies (no DRIVER_CAN_SHARE) the time of
+ * the last change of attributes does not count, as copies have their own.
+ */
+must_check int engine_file_versions(struct engine *engine, const struct ref *ref,
+				    struct file_version_list *ret, struct fl_error *err);
+
 /* --- mounts (mount.c) --------------------------------------------------------- */
 
 /*

@@ -60,6 +60,7 @@ struct engine {
 	uint64_t facts_failures;  /* to write facts, since all of them were right: they are compared
 				     again */
 	struct reading *readings; /* heap (reading.c) */
+	bool deletions_due;	  /* a tree that was deleted while it was read is free now */
 	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
 };
 
@@ -261,9 +262,9 @@ must_check int refuse_if_held(struct engine *engine, const struct tree *trees, s
 
 /* Under a claim: from now to reading_end() the tree stays, whatever becomes of the snapshot. */
 void reading_begin(struct engine *engine, const struct tree *tree);
-/* The last reader carries out the deletions that came meanwhile. */
+/* After the last one the caretaker carries out the deletions that came meanwhile.  Any thread. */
 void reading_end(struct engine *engine, const struct tree *tree);
-/* For deletions: is it being read?  Then the last reader finishes all that is noted. */
+/* For deletions: is it being read?  Then it is deleted once it is not. */
 must_check bool reading_defers(struct engine *engine, const struct tree *tree);
 
 /* --- deletion: leaves the catalogue, with an intent, before it leaves the pool ------------------

@@ -118,7 +118,7 @@ int check_form(const struct ref *ref, unsigned forms, const char *verb, struct f
 	own_text struct text text = { 0 }, wanted = { 0 };
 
 	ref_format(ref, &text);
-	if (ref->path)
+	if (ref->path && !(forms & FORM_PATH))
 		return fl_fail(err, FL_INVALID, "%s takes no path: '%s'", verb, text_get(&text));
 	if (forms & form_of(ref))
 		return 0;

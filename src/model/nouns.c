@@ -57,6 +57,17 @@ static void *grow(void *items, size_t count, size_t size)
 	return items;
 }
 
+void file_done(struct file *file)
+{
+	free(file->name);
+	free(file->target);
+}
+
+static void version_done(struct file_version *version)
+{
+	file_done(&version->file);
+}
+
 /* NAME_add() and NAME_done() of one list; `item_done` releases what an item owns. */
 #define LIST(name, item, item_done)                                                \
 	struct item *name##_add(struct name *list)                                 \
@@ -82,3 +93,5 @@ LIST(tag_list, tag, OWNS_NOTHING)
 LIST(stash_list, stash, OWNS_NOTHING)
 LIST(trash_list, trash_item, OWNS_NOTHING)
 LIST(operation_list, operation, OWNS_NOTHING)
+LIST(file_list, file, file_done)
+LIST(file_version_list, file_version, version_done)

@@ -104,7 +104,7 @@ static void what_is_wrong_is_said(void)
 	refused("snapshto a", "no command 'snapshto'", "did you mean 'flocker snapshot'?");
 	refused("stash lsit v", "no command 'stash lsit'", "did you mean 'flocker stash list'?");
 	refused("xyzzy", "no command 'xyzzy'", "'flocker help'");
-	refused("cmt", "no command 'cmt'", "'flocker help'");
+	refused("qqq", "no command 'qqq'", "'flocker help'");
 	refused("a-word-that-is-longer-than-any-that-could-be-a-slip-of-the-finger-here",
 		"no command", "'flocker help'");
 	refused("lsit", "no command 'lsit'", "did you mean 'flocker list'?");
