@@ -154,17 +154,6 @@ void audit_request(const struct api *api, const struct route *route,
 
 /* --- the log for those who ask ----------------------------------------------------- */
 
-static int decode_number(const char *text, uint64_t *ret, struct fl_error *err)
-{
-	size_t length = strlen(text);
-
-	if (length < 1 || length > 18 || strspn(text, "0123456789") != length || text[0] == '0')
-		return fl_fail(err, FL_INVALID,
-			       "'after' must be the number of a record, not '%.40s'", text);
-	*ret = strtoull(text, NULL, 10);
-	return 0;
-}
-
 int get_audit(struct call *call, struct fl_error *err)
 {
 	size_t limit = call->input->limit;
@@ -172,7 +161,7 @@ int get_audit(struct call *call, struct fl_error *err)
 	uint64_t after = 0;
 	char next[24];
 
-	if (call->input->after && decode_number(call->input->after, &after, err) < 0)
+	if (call->input->after && decode_number("a record", call->input->after, &after, err) < 0)
 		return fl_failed(err);
 	if (engine_audit_list(call->engine, after, limit, &list, err) < 0)
 		return fl_failed(err);

@@ -403,6 +403,17 @@ int input_decode(const struct http_request *request, const struct accepts *accep
 	return 0;
 }
 
+int decode_number(const char *what, const char *text, uint64_t *ret, struct fl_error *err)
+{
+	size_t length = strlen(text);
+
+	if (length < 1 || length > 18 || strspn(text, "0123456789") != length || text[0] == '0')
+		return fl_fail(err, FL_INVALID, "'after' must be the number of %s, not '%.40s'",
+			       what, text);
+	*ret = strtoull(text, NULL, 10);
+	return 0;
+}
+
 int decode_id(const char *text, uint64_t *ret, struct fl_error *err)
 {
 	size_t length = strlen(text);

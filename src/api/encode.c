@@ -410,6 +410,17 @@ void encode_change(struct json *json, const char *key, const struct change *chan
 	json_end(json);
 }
 
+void encode_event(struct json *json, const char *key, const struct event *event)
+{
+	json_put_object(json, key);
+	add_size(json, "number", event->number);
+	json_put_time(json, "time", event->time);
+	json_put_string(json, "kind", event->kind);
+	add_string(json, "object", event->object);
+	add_string(json, "message", event->text);
+	json_end(json);
+}
+
 void encode_file(struct json *json, const char *key, const struct file *file)
 {
 	json_put_object(json, key);

@@ -126,6 +126,11 @@ static const struct option trash_restore_options[] = {
 	{ 0 },
 };
 
+static const struct option events_options[] = {
+	{ OPT_FOLLOW, "follow", 'f', NULL, "print what happens from now on, as it does" },
+	{ 0 },
+};
+
 static const struct option audit_options[] = {
 	{ OPT_COUNT, "count", 'n', "COUNT", "at most so many, the newest" },
 	{ OPT_VERIFY, "verify", 0, NULL, "check that nothing was changed or taken out" },
@@ -278,6 +283,9 @@ const struct command commands[] = {
 	  "ID is as many of its first digits as tell it from the others.", NULL, 1, 1,
 	  verb_operation_cancel },
 
+	{ "events", GROUP_OTHER, "", "list what has happened since the daemon was started",
+	  "Oldest first: changes that were made, and what the daemon did by itself.",
+	  events_options, 0, 0, verb_events },
 	{ "audit", GROUP_OTHER, "", "list who changed what, newest first",
 	  "Every request that changes something is recorded, also where it was refused. With\n"
 	  "--verify the log is checked instead: each record holds the hash of the one before.",

@@ -50,6 +50,9 @@ must_check int verb_snapshot(struct invocation *in, struct fl_error *err);
 must_check int verb_diff(struct invocation *in, struct fl_error *err);
 must_check int verb_log(struct invocation *in, struct fl_error *err);
 
+/* events.c */
+must_check int verb_events(struct invocation *in, struct fl_error *err);
+
 /* files.c */
 must_check int verb_ls(struct invocation *in, struct fl_error *err);
 must_check int verb_cat(struct invocation *in, struct fl_error *err);

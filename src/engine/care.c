@@ -213,6 +213,7 @@ static void raise_alarm(struct engine *engine, const struct pool_stats *stats)
 		stats->host_free >> 20, engine->pool->spec.path);
 	fl_hint(&engine->alarm,
 		"free space on the host; the pool is writable again by itself then");
+	events_add(&engine->events, "host-full", engine->pool->spec.path, engine->alarm.text);
 	log_error("the host is full: the pool is read-only", "path=%s free=%" PRIu64,
 		  engine->pool->spec.path, stats->host_free);
 }
@@ -222,6 +223,7 @@ static void clear_alarm(struct engine *engine)
 	own_lock(guard, &engine->care_mutex);
 
 	engine->alarm = (struct fl_error){ 0 };
+	events_add(&engine->events, "host-free", engine->pool->spec.path, NULL);
 	log_info("the pool is writable again", "path=%s", engine->pool->spec.path);
 }
 

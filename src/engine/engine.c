@@ -37,6 +37,7 @@ static void engine_free(struct engine *engine)
 	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
+	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
 	pthread_mutex_destroy(&engine->reserve_mutex);
 	pthread_mutex_destroy(&engine->care_mutex);
@@ -70,6 +71,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	lock_table_init(&engine->locks);
 	operation_table_init(&engine->operations);
+	events_init(&engine->events);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
 	if (open_directories(engine, err) < 0)
@@ -105,6 +107,11 @@ const char *engine_name(const struct engine *engine)
 struct uuid engine_instance(const struct engine *engine)
 {
 	return engine->instance;
+}
+
+struct events *engine_events(struct engine *engine)
+{
+	return &engine->events;
 }
 
 int gate_enter(struct engine *engine, struct engine **ret, struct fl_error *err)

@@ -30,6 +30,7 @@
 #include "model/ref.h"
 
 struct engine;
+struct events;
 
 struct engine_options {
 	const char *state;	/* directory of catalog.db and pool.json; exists */
@@ -389,6 +390,14 @@ const struct uuid *export_operation(const struct export *export);
 void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
 must_check int export_finish(struct export *export, struct fl_error *err);
 void export_end(struct export *export, bool taken);
+
+/* --- events: what happens (events.c) ------------------------------------------------ */
+
+/*
+ * Every change that was made is one, by the name of its verb; and what the daemon does
+ * by itself: "trash-expired", "host-full", "host-free".
+ */
+struct events *engine_events(struct engine *engine);
 
 /* --- the audit log (audit.c): who changed what ------------------------------------- */
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "catalog/catalog.h"
 #include "engine/engine.h"
+#include "engine/events.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
 #include "model/form.h"
@@ -42,6 +43,7 @@ struct engine {
 
 	struct lock_table locks;
 	struct operation_table operations;
+	struct events events;
 	char *tree_program; /* or NULL */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */

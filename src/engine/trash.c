@@ -562,6 +562,17 @@ int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_co
 	return 0;
 }
 
+/* Somebody has restored or emptied it meanwhile, or something began to need it: then it stays. */
+static int expire_item(struct engine *engine, const struct trash_item *item, struct fl_error *err)
+{
+	int r = empty_item(engine, item, err);
+
+	if (r < 0)
+		return r == -FL_NOT_FOUND || r == -FL_BUSY ? 0 : r;
+	events_add(&engine->events, "trash-expired", item->ref, NULL);
+	return 0;
+}
+
 /*
  * Age is counted on the clock that began with the engine and goes on as the
  * machine runs: a wall clock that jumps ahead empties nothing.
@@ -577,8 +588,7 @@ int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
 	for (size_t i = 0; i < list.count; i++) {
 		int64_t left = list.items[i].expires - now;
 
-		if (left <= 0 && empty_item(engine, &list.items[i], err) < 0 &&
-		    err->code != FL_NOT_FOUND && err->code != FL_BUSY)
+		if (left <= 0 && expire_item(engine, &list.items[i], err) < 0)
 			return fl_failed(err);
 		if (left > 0 && left < *ret_next)
 			*ret_next = left;
