@@ -174,13 +174,13 @@ int verb_show(struct invocation *in, struct fl_error *err)
 	struct kind kind;
 	int r = take_ref(in->operands[0], &ref, err);
 
-	if (r == 0 && ref.kind == REF_TAG)
-		r = show_tag(in, &ref, err);
-	if (r < 0 || (ref.kind == REF_TAG && option_given(in, OPT_JSON)))
+	if (r < 0)
 		return r;
 	kind = kind_of(&ref);
 	r = talk(in, "GET", kind.path, in->operands[0], NULL, &object, err);
-	if (r < 0)
+	if (r == 0 && ref.kind == REF_TAG)
+		r = show_tag(in, &ref, err);
+	if (r < 0 || (ref.kind == REF_TAG && option_given(in, OPT_JSON)))
 		return r;
 	if (option_given(in, OPT_JSON))
 		print_json(object);
