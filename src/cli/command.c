@@ -244,17 +244,6 @@ static int read_words(struct invocation *in, int argc, char **argv, size_t skip,
 	return check_operands(in, err);
 }
 
-/* Whatever goes to the daemon goes as JSON, which cannot say anything else. */
-static bool is_utf8(const char *word)
-{
-	for (size_t n; *word; word += n) {
-		n = utf8_length(word);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
 int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error *err)
 {
 	size_t words;
@@ -264,8 +253,9 @@ int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error
 		.operands = xcalloc((size_t)argc + 1, sizeof(char *)),
 		.settings = xcalloc((size_t)argc + 1, sizeof(char *)),
 	};
+	/* Whatever goes to the daemon goes as JSON, which cannot say anything else. */
 	for (int i = 1; i < argc; i++)
-		if (!is_utf8(argv[i]))
+		if (!utf8_is_valid(argv[i]))
 			return fl_fail(err, FL_INVALID, "word %d of the command is not UTF-8", i);
 	/* How an error is shown must be known before anything can be wrong. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
