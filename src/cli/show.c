@@ -61,6 +61,22 @@ static void fact_size(const char *label, struct value *object, const char *key)
 	print_fact(label, field_size(object, key, text));
 }
 
+/* What it takes; for people also how much of its quota that is. */
+static void fact_used(struct value *volume)
+{
+	struct value *usage = value_get(volume, "usage");
+	int64_t quota = field_int(volume, "quota");
+	char text[PRINT_TEXT], line[PRINT_TEXT + 32];
+
+	if (!printing.terminal || quota <= 0 || !field_size(usage, "allocated", text)) {
+		fact_size("used", usage, "allocated");
+		return;
+	}
+	snprintf(line, sizeof(line), "%s (%.0f %% of the quota)", text,
+		 100.0 * (double)field_int(usage, "allocated") / (double)quota);
+	print_fact("used", line);
+}
+
 static void print_volume(struct value *volume)
 {
 	print_fact("volume", field(volume, "name"));
@@ -71,7 +87,7 @@ static void print_volume(struct value *volume)
 	fact_origin(volume);
 	print_fact("mount path", field(volume, "mount_path"));
 	fact_size("quota", volume, "quota");
-	fact_size("used", value_get(volume, "usage"), "allocated");
+	fact_used(volume);
 	fact_list("branches", volume, "branches");
 	fact_metadata(volume);
 	print_fact("uuid", field(volume, "uuid"));

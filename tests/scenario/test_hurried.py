@@ -3,10 +3,12 @@
 
 import os
 import pathlib
+import pty
+import re
 import subprocess
 
 import tap
-from flocker import COMMAND, DAEMON, Host, host_with_pool, unchanged
+from flocker import COMMAND, DAEMON, MIB, Host, host_with_pool, unchanged
 from tap import equal, test, tests_for, true
 
 host = host_with_pool()
@@ -85,6 +87,32 @@ def hints_lead_to_the_same_daemon():
     true(f"take one: flocker --root {host.root} snapshot" not in shown("nonsense"), "no command, no daemon")
     true("usage: flocker create NAME" in shown("create"), "the usage is as it is")
     true("'flocker help stash'" in shown("stash"), "help needs no daemon")
+
+
+def at_terminal(*arguments):
+    """What the command shows there."""
+    master, slave = pty.openpty()
+    done = subprocess.run([COMMAND, *arguments], stdout=slave, check=False, timeout=60,
+                          env={**os.environ, "FLOCKER_SOCKET": host.socket, "NO_COLOR": "1"})
+    os.close(slave)
+    text = os.read(master, 65536).decode()
+    os.close(master)
+    equal(done.returncode, 0, f"status of {arguments}: {text}")
+    return text
+
+
+@test
+def people_see_how_much_of_a_quota_is_used():
+    host.create("small", quota=4 * MIB)
+    with open(f"{host.path('small')}/half", "wb") as file:
+        file.write(os.urandom(2 * MIB))
+        os.fsync(file.fileno())
+    host.snapshot("small")
+    share = re.search(r"used: .* \((\d+) % of the quota\)", at_terminal("show", "small"))
+    true(share and 50 <= int(share[1]) < 75, f"of 4 MiB 2 are used: {share}")
+    true("%" not in host.run("show", "small"), "programs get bytes")
+    true("%" not in at_terminal("show", "data"), "without a quota there is no share")
+    host.run("destroy", "small")
 
 
 # --- nothing to read from, nothing to write to --------------------------------------------
