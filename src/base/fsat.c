@@ -32,6 +32,15 @@ int fsat_open_named(const char *path, int flags, int *ret_fd, struct fl_error *e
 	return 0;
 }
 
+void fsat_hold_standard(void)
+{
+	/* open() takes the lowest that is free, so each gets the one that is looked at. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			abort();
+}
+
 int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err)
 {
 	return fsat_open(dir, path, O_RDONLY | O_DIRECTORY, 0, ret_fd, err);

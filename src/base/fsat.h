@@ -33,6 +33,12 @@ must_check int fsat_open(int dir, const char *path, int flags, mode_t mode, int 
  * as they are everywhere there.  Not for the daemon.
  */
 must_check int fsat_open_named(const char *path, int flags, int *ret_fd, struct fl_error *err);
+/*
+ * First of all in a program: descriptors 0 to 2 that are closed are given to
+ * /dev/null, so that no file or socket opened later becomes one of them and takes
+ * what is printed.  Reading the first and writing the others still fails (EBADF).
+ */
+void fsat_hold_standard(void);
 /* A directory, O_RDONLY | O_DIRECTORY. */
 must_check int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err);
 /* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath. */

@@ -167,7 +167,7 @@ static int open_archive(const char *name, int *ret_fd, int64_t *ret_length, stru
 		if (fd < 0)
 			return fl_fail_errno(err, "standard input");
 	} else if (fsat_open_named(name, O_RDONLY, &fd, err) < 0) {
-		return fl_failed(err);
+		return fl_hint(err, "the archive comes second: flocker import NAME ARCHIVE");
 	}
 	if (fstat(fd, &st) < 0)
 		return fl_fail_errno(err, "'%s'", name);
@@ -312,6 +312,28 @@ static bool ends_with(const char *name, const char *tail)
 	return length > end && strcmp(name + length - end, tail) == 0;
 }
 
+/* A name that promises what is not written would only be found out when it is needed. */
+static int check_name(const struct invocation *in, struct fl_error *err)
+{
+	static const struct {
+		const char *end, *program;
+	} others[] = {
+		{ ".gz", "gzip" },   { ".tgz", "gzip" },   { ".xz", "xz" },   { ".txz", "xz" },
+		{ ".bz2", "bzip2" }, { ".tbz2", "bzip2" }, { ".lz4", "lz4" },
+	};
+
+	for (size_t i = 0; i < array_size(others); i++) {
+		if (!ends_with(in->operands[1], others[i].end))
+			continue;
+		fl_fail(err, FL_INVALID, "'%.200s': an archive is plain or compressed by zstd",
+			in->operands[1]);
+		return fl_hint(err,
+			       "name it .tar or .tar.zst; or: flocker export REF - | %s > FILE",
+			       others[i].program);
+	}
+	return 0;
+}
+
 static int fetch(struct transfer *transfer, struct fl_error *err)
 {
 	struct invocation *in = transfer->in;
@@ -425,7 +447,7 @@ int verb_export(struct invocation *in, struct fl_error *err)
 	bool standard = strcmp(in->operands[1], "-") == 0;
 	int r;
 
-	if (take_ref(in->operands[0], &ref, err) < 0 ||
+	if (take_ref(in->operands[0], &ref, err) < 0 || check_name(in, err) < 0 ||
 	    (standard ? export_standard : export_file)(in, &transfer, err) < 0)
 		return fl_failed(err);
 	/* Asked on the same connection, so behind its end: whoever looks then finds it done. */

@@ -30,7 +30,7 @@ const struct option global_options[] = {
 
 static const struct option pool_create_options[] = {
 	PLACE_OPTIONS,
-	{ OPT_SIZE, "size", 0, "SIZE", "of the file: 512M, 20G, 1T" },
+	{ OPT_SIZE, "size", 0, "SIZE", "of the file: 512M, 20G, 1T (half of what is free)" },
 	{ OPT_SPARSE, "sparse", 0, NULL, "do not reserve the file's space on the host" },
 	{ OPT_COMPRESS, "compress", 0, NULL, "let the file system compress" },
 	{ OPT_FORCE, "force", 0, NULL, "even if the device holds something, which is lost" },

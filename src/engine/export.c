@@ -126,8 +126,8 @@ int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 		wanted.id = *operation;
 	if (check_form(ref, FORM_ANY, "export", err) < 0)
 		return fl_failed(err);
-	if (!engine->tree_program)
-		return fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+	if (worker_check(engine, err) < 0)
+		return fl_failed(err);
 	if (take(engine, ref, export, &wanted, err) == 0 && pack(export, zstd, err) == 0) {
 		*ret = take_ptr(export);
 		return 0;

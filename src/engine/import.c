@@ -65,8 +65,8 @@ static int check_options(const struct import *import, struct fl_error *err)
 	if (options->directory && options->directory[0] != '/')
 		return fl_fail(err, FL_INVALID, "the path '%.200s' is not absolute",
 			       options->directory);
-	if (!import->engine->tree_program)
-		return fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+	if (worker_check(import->engine, err) < 0)
+		return fl_failed(err);
 	if (is_volume(import))
 		return check_create_options(&import->create, err);
 	return check_branch_options(import, err);

@@ -375,6 +375,17 @@ static int resolve_point(struct tx *tx, const struct ref *ref, struct target *ta
 
 /* --- names ------------------------------------------------------------------ */
 
+/* VOLUME@X, where X@VOLUME or VOLUME@{X} was meant. */
+static void hint_turned(struct tx *tx, const struct ref *ref, struct fl_error *err)
+{
+	struct volume_row meant;
+	struct fl_error unused;
+
+	if (tx_volume_find(tx, ref->tag, &meant, &unused) == 0)
+		fl_add_hint(err, "a snapshot of '%s' is written '%s@{%s}', a tag %s@%s", ref->tag,
+			    ref->tag, ref->volume, ref->volume, ref->tag);
+}
+
 static int find_volume(struct engine *engine, struct tx *tx, const struct ref *ref,
 		       struct volume_row *ret, struct fl_error *err)
 {
@@ -383,9 +394,11 @@ static int find_volume(struct engine *engine, struct tx *tx, const struct ref *r
 		return fl_hint(err, "this one is '%s'; leave the name away for its own branches",
 			       engine->name);
 	}
-	if (tx_volume_find(tx, ref->volume, ret, err) < 0)
-		return fl_hint(err, "flocker list shows the volumes");
-	return 0;
+	if (tx_volume_find(tx, ref->volume, ret, err) == 0)
+		return 0;
+	if (err->code == FL_NOT_FOUND && ref->tag[0])
+		hint_turned(tx, ref, err);
+	return fl_hint(err, "flocker list shows the volumes");
 }
 
 static int resolve_branch(struct tx *tx, const char *name, struct target *target,
@@ -485,6 +498,7 @@ struct ref ref_of_volume(const struct ref *ref)
 	struct ref volume = { .kind = REF_VOLUME };
 
 	memcpy(volume.volume, ref->volume, NAME_TEXT);
+	memcpy(volume.tag, ref->tag, NAME_TEXT); /* for the hint, if there is no such volume */
 	return volume;
 }
 

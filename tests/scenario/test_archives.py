@@ -125,6 +125,33 @@ def a_round_trip_keeps_everything():
 
 
 @test
+def common_names_are_nothing_that_tar_warns_of():
+    host.create("names")
+    trunk = os.fsencode(host.path("names"))
+    names = ["ünï", "Ж漢カ한😀", "z" * 120 + "é"]
+    for name in names:
+        open(os.path.join(trunk, name.encode()), "wb").close()
+    os.symlink("zïel", os.path.join(trunk, b"link"))
+
+    def told(archive):
+        host.run("export", "names", archive)
+        host.run("import", os.path.basename(archive).removesuffix(".tar"), archive)
+        done = subprocess.run(["tar", "--quoting-style=literal", "-tf", archive], capture_output=True, check=True)
+        return done.stdout.decode(errors="surrogateescape").splitlines(), done.stderr.decode()
+    listed, warned = told(f"{work}/named.tar")
+    equal((sorted(listed), warned), (sorted(["./", "./link"] + ["./" + n for n in names]), ""), "what tar says")
+    equal(host.digest("named"), host.digest("names"), "contents")
+    open(os.path.join(trunk, b"b\xff"), "wb").close()
+    open(os.path.join(trunk, b"e\xcc\x81"), "wb").close()
+    listed, warned = told(f"{work}/bytes.tar")
+    equal(warned.count("hdrcharset"), 2, f"names that another program could change: {warned}")
+    true("./b\udcff" in listed and "./e\u0301" in listed, f"names as they are: {listed}")
+    equal(host.digest("bytes"), host.digest("names"), "contents")
+    for volume in ("names", "named", "bytes"):
+        host.run("destroy", volume)
+
+
+@test
 def every_kind_of_reference_can_be_exported():
     host.tag("v1@data", target="data@{one}")
     host.create("rolled", **{"from": "v1@data"})

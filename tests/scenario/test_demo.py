@@ -73,6 +73,9 @@ def kept_it_can_be_reached_and_stopped():
     listed = subprocess.run(["bash", "-c", f"{reach}; flocker list"], capture_output=True, text=True,
                             check=False)
     true("shop" in listed.stdout, f"the volume is listed: {listed}")
+    exported = subprocess.run(["bash", "-c", f"{reach}; flocker export v1@shop - | tar t | wc -l"],
+                              capture_output=True, text=True, check=False)
+    true(int(exported.stdout) > 100, f"what is in an archive of it: {exported}")
     equal(demo("--stop", directory).returncode, 0, "exit status of --stop")
     equal(left_over(), before, "what is left")
 
