@@ -90,8 +90,7 @@ typedef int (*catalog_fn)(struct tx *tx, void *arg, struct fl_error *err);
 must_check int catalog_write(struct catalog *catalog, enum durability durability, catalog_fn fn,
 			     void *arg, struct fl_error *err);
 
-/* --- settings: what the daemon remembers ("pool.uuid"; "generation" is the catalogue's own)
- * ------------------ */
+/* --- settings: what is remembered ("generation" is the catalogue's own) ---------- */
 
 must_check int tx_setting_get(struct tx *tx, const char *key, struct text *ret,
 			      struct fl_error *err);

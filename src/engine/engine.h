@@ -307,8 +307,7 @@ must_check int engine_trash_restore(struct engine *engine, const char *item, con
 must_check int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
 				  struct fl_error *err);
 
-/* --- operations: what takes long (operation.c)
- * ------------------------------------------------------ */
+/* --- operations: what takes long (operation.c) -------------------------------- */
 
 /*
  * Every import and export has a record from its beginning on: what it does, how
@@ -330,8 +329,7 @@ must_check int engine_operation(struct engine *engine, const struct uuid *id, st
 must_check int engine_operation_cancel(struct engine *engine, const struct uuid *id,
 				       struct fl_error *err);
 
-/* --- archives (import.c, export.c)
- * ------------------------------------------------------------------ */
+/* --- archives (import.c, export.c) -------------------------------------------- */
 
 struct import_options {
 	const struct ref *ref;	 /* VOLUME: a new volume; VOLUME/BRANCH: a new branch of one that is

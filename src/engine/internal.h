@@ -267,8 +267,7 @@ void reading_end(struct engine *engine, const struct tree *tree);
 /* For deletions: is it being read?  Then it is deleted once it is not. */
 must_check bool reading_defers(struct engine *engine, const struct tree *tree);
 
-/* --- deletion: leaves the catalogue, with an intent, before it leaves the pool ------------------
- */
+/* --- deletion: leaves the catalogue, with an intent, before the pool ------------ */
 
 /* Each carries out the intent of that name and forgets it; repeatable. */
 must_check int delete_snapshot_finish(struct engine *engine, const struct intent_row *intent,
@@ -316,22 +315,19 @@ must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void
 /* Makes the space for that, if it is not there. */
 must_check int reserve_fill(struct engine *engine, struct fl_error *err);
 
-/* --- the audit log (audit.c)
- * ---------------------------------------------------------------------- */
+/* --- the audit log (audit.c) -------------------------------------------------- */
 
 /* Syncs it when that is due.  Outside the gate.  Nanoseconds until it is wanted again. */
 int64_t care_for_audit(struct engine *engine);
 /* Syncs it now.  By the caretaker's thread, or when that has ended. */
 must_check int audit_settle(struct engine *engine, struct fl_error *err);
 
-/* --- rollback's other half (retire.c)
- * ------------------------------------------------------------- */
+/* --- rollback's other half (retire.c) ----------------------------------------- */
 
 /* Lets go of every retired head that nobody holds.  `*ret_left`: how many are still held. */
 must_check int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *err);
 
-/* --- opening (pool.c, reconcile.c, recover.c)
- * -------------------------------------------------------- */
+/* --- opening (pool.c, reconcile.c, recover.c) --------------------------------- */
 
 /* Gives a snapshot in the pool its row; `*ret_known` false: its branch has none, and nothing is
  * done. */
@@ -348,8 +344,7 @@ void engine_pool_close(struct engine *engine);
 /* RFC 3339 for messages, seconds only. */
 char *time_text(int64_t time, char text[static CLOCK_TEXT]);
 
-/* --- a new branch, with or without its volume (birth.c)
- * ---------------------------------------------- */
+/* --- a new branch, with or without its volume (birth.c) ----------------------- */
 
 struct birth {
 	const struct volume_row *volume;
@@ -384,8 +379,7 @@ struct branch_row birth_branch(struct engine *engine, const struct volume_row *v
  */
 void birth_from(struct birth *birth, const struct target *target, const struct snapshot_row *taken);
 
-/* --- quotas and usage (quota.c)
- * ------------------------------------------------------------------------- */
+/* --- quotas and usage (quota.c) ----------------------------------------------- */
 
 /* In a pool that does not count, account does nothing, limit is FL_UNSUPPORTED, usage not known. */
 
@@ -423,8 +417,7 @@ bool quota_explain(struct engine *engine, const struct volume_row *volume,
 /* FL_INVALID: too small to be of use, or too large to be true. */
 must_check int quota_check_size(uint64_t quota, struct fl_error *err);
 
-/* --- checks of what users type (set.c)
- * ------------------------------------------------------------------ */
+/* --- checks of what users type (set.c) ---------------------------------------- */
 
 must_check int check_description(const char *description, struct fl_error *err);
 must_check int check_mount_path(const char *path, struct fl_error *err);

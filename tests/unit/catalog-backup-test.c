@@ -352,8 +352,7 @@ static void write_last(struct catalog *catalog)
 	check_ok(catalog_write(catalog, CATALOG_DURABLE, do_something, &setting, &err));
 }
 
-/* --- the tests ----------------------------------------------------------------------------------
- */
+/* --- the tests ---------------------------------------------------------------- */
 
 static void a_backup_brings_everything_back(void)
 {
