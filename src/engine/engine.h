@@ -377,8 +377,6 @@ must_check int engine_export(struct engine *engine, const struct ref *ref, bool 
 			     const struct uuid *operation, struct export **ret,
 			     struct fl_error *err);
 int export_fd(const struct export *export);
-/* The id of its operation. */
-const struct uuid *export_operation(const struct export *export);
 /*
  * Who cancels the operation calls cut(arg) too, at once if it was cancelled before:
  * to wake a reader that waits for something else than export_fd().  It must not

@@ -145,11 +145,6 @@ int export_fd(const struct export *export)
 	return export->fd;
 }
 
-const struct uuid *export_operation(const struct export *export)
-{
-	return operation_id(export->running);
-}
-
 void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg)
 {
 	operation_on_cancel(export->running, cut, arg);

@@ -329,10 +329,6 @@ must_check int retired_release(struct engine *engine, size_t *ret_left, struct f
 
 /* --- opening (pool.c, reconcile.c, recover.c) --------------------------------- */
 
-/* Gives a snapshot in the pool its row; `*ret_known` false: its branch has none, and nothing is
- * done. */
-must_check int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_known,
-			      struct fl_error *err);
 /* Finishes intents, then makes catalogue and pool agree. */
 must_check int reconcile(struct engine *engine, struct fl_error *err);
 /* Fills an empty, open catalogue from the open pool. */
@@ -381,15 +377,14 @@ void birth_from(struct birth *birth, const struct target *target, const struct s
 
 /* --- quotas and usage (quota.c) ----------------------------------------------- */
 
-/* In a pool that does not count, account does nothing, limit is FL_UNSUPPORTED, usage not known. */
+/* In a pool that does not count, account does nothing, a quota is FL_UNSUPPORTED, usage not known.
+ */
 
 /* Before the head of a new branch is made: what is written to it counts for its volume. */
 must_check int quota_account(struct engine *engine, const struct branch_row *branch,
 			     struct fl_error *err);
-/* The pool keeps the volume to the quota in its row. */
-must_check int quota_limit(struct engine *engine, const struct volume_row *volume,
-			   struct fl_error *err);
-/* The same for a quota that is new: FL_INVALID when it is less than what is used. */
+/* The pool keeps the volume to the new quota in its row: FL_INVALID when that is less than what is
+ * used. */
 must_check int quota_change(struct engine *engine, const struct volume_row *volume,
 			    struct fl_error *err);
 /* After a failure: back to what it was; what fails is logged. */

@@ -54,7 +54,8 @@ int quota_account(struct engine *engine, const struct branch_row *branch, struct
 	return driver_of(engine)->account(engine->pool, &branch->uuid, &branch->volume, err);
 }
 
-int quota_limit(struct engine *engine, const struct volume_row *volume, struct fl_error *err)
+/* The pool keeps the volume to the quota in its row. */
+static int set_limit(struct engine *engine, const struct volume_row *volume, struct fl_error *err)
 {
 	if (can_limit(engine))
 		return driver_of(engine)->limit(engine->pool, &volume->uuid, volume->quota, err);
@@ -89,7 +90,7 @@ int quota_change(struct engine *engine, const struct volume_row *volume, struct 
 	if (volume->quota &&
 	    (quota_check_size(volume->quota, err) < 0 || refuse_below_use(engine, volume, err) < 0))
 		return fl_failed(err);
-	if (quota_limit(engine, volume, err) < 0)
+	if (set_limit(engine, volume, err) < 0)
 		return fl_object(err, "%s", volume->name);
 	sync_soon(engine);
 	return 0;
@@ -100,7 +101,7 @@ void quota_put_back(struct engine *engine, const struct volume_row *volume, uint
 	const struct volume_row row = { .uuid = volume->uuid, .quota = former };
 	struct fl_error err;
 
-	if (quota_limit(engine, &row, &err) < 0)
+	if (set_limit(engine, &row, &err) < 0)
 		log_error("a quota that was not to be changed is put back at the next start",
 			  "volume=%s error=%s", volume->name, err.text);
 }
@@ -164,7 +165,7 @@ static int restore_volume(void *arg, const struct volume_row *row, struct fl_err
 	struct restoring *restoring = arg;
 	const struct usage *usage = &restoring->usages[restoring->next++];
 
-	if (usage->limit != row->quota && quota_limit(restoring->engine, row, err) < 0)
+	if (usage->limit != row->quota && set_limit(restoring->engine, row, err) < 0)
 		log_error("a volume's quota has no effect", "volume=%s error=%s", row->name,
 			  err->text);
 	return 0;
@@ -249,7 +250,7 @@ int quota_live(struct engine *engine, const struct branch_row *row, struct branc
 int quota_begin(struct engine *engine, const struct volume_row *volume, bool new_volume,
 		const struct branch_row *branch, struct fl_error *err)
 {
-	if (new_volume && volume->quota && quota_limit(engine, volume, err) < 0)
+	if (new_volume && volume->quota && set_limit(engine, volume, err) < 0)
 		return fl_failed(err);
 	return quota_account(engine, branch, err);
 }

@@ -242,8 +242,10 @@ static int adopt_snapshot_row(struct tx *tx, void *arg, struct fl_error *err)
 	return tx_snapshot_insert(tx, &row, err);
 }
 
-int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_known,
-		   struct fl_error *err)
+/* Gives a snapshot in the pool its row; `*ret_known` false: its branch has none, and nothing is
+ * done. */
+static int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_known,
+			  struct fl_error *err)
 {
 	struct adoption adoption = { .engine = engine, .tree = tree };
 

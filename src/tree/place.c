@@ -180,8 +180,9 @@ int place_find(struct places *places, const char *path, struct place *ret, struc
 	return find(places, path, true, ret, err);
 }
 
-int place_find_existing(struct places *places, const char *path, struct place *ret,
-			struct fl_error *err)
+/* The same, but nothing is made: FL_NOT_FOUND. */
+static int find_existing(struct places *places, const char *path, struct place *ret,
+			 struct fl_error *err)
 {
 	return find(places, path, false, ret, err);
 }
@@ -190,7 +191,7 @@ int place_open_dir(struct places *places, const char *path, int *ret_fd, struct 
 {
 	struct place place = { PLACE_ROOT_FD, "." };
 
-	if (*path && place_find_existing(places, path, &place, err) < 0)
+	if (*path && find_existing(places, path, &place, err) < 0)
 		return fl_failed(err);
 	return fsat_open_dir(place.dir, place.name, ret_fd, err);
 }
@@ -260,7 +261,7 @@ int place_make_node(const struct place *place, mode_t mode, dev_t device, struct
 static int find_target(struct places *places, const char *target, struct place *place,
 		       struct stat *st, struct fl_error *err)
 {
-	int rc = *target ? place_find_existing(places, target, place, err) : -FL_NOT_FOUND;
+	int rc = *target ? find_existing(places, target, place, err) : -FL_NOT_FOUND;
 
 	if (rc == 0 && fstatat(place->dir, place->name, st, AT_SYMLINK_NOFOLLOW) < 0) {
 		rc = fl_fail_errno(err, "cannot look at it");
