@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,61 +62,96 @@ static int check_place(const char *name, bool force, struct fl_error *err)
 	return force ? 0 : fail_there(name, err);
 }
 
-/* A name is durable with its directory. */
-static int sync_parent(const char *name, struct fl_error *err)
-{
-	const char *slash = strrchr(name, '/');
-	own_text struct text parent = { 0 };
-	own_fd int fd = -1;
+/* What is written to until it is whole, so that what has the archive's name is never half of one.
+ */
+struct part {
+	int dir; /* that the archive is to be in */
+	int fd;
+	bool named;
+	char name[NAME_MAX + 1]; /* beside the archive's */
+};
 
-	if (slash)
-		text_add(&parent, name, (size_t)(slash - name) + 1);
-	if (fsat_open_named(slash ? text_get(&parent) : ".", O_RDONLY | O_DIRECTORY, &fd, err) < 0)
-		return fl_failed(err);
-	return fsat_sync(fd, err);
-}
-
-static int settle(int fd, const char *temporary, const char *name, bool force, struct fl_error *err)
-{
-	if (fsat_sync(fd, err) < 0)
-		return fl_failed(err);
-	if (force) {
-		if (fsat_rename(AT_FDCWD, temporary, AT_FDCWD, name, err) < 0)
-			return fl_failed(err);
-	} else if (fsat_rename_new(AT_FDCWD, temporary, AT_FDCWD, name, err) < 0) {
-		return err->code == FL_EXISTS ? fail_there(name, err) : fl_failed(err);
+#define PART_NONE                   \
+	{                           \
+		.dir = -1, .fd = -1 \
 	}
-	return sync_parent(name, err);
+
+static void part_done(struct part *part)
+{
+	own_fdp(&part->dir);
+	own_fdp(&part->fd);
 }
 
 /*
- * Under another name beside its own until it is whole, so that what has the
- * name is never half an archive.  Readable for its owner alone: it holds what
- * the volume keeps from others.
+ * A file without a name, where there can be one, is gone with the process, even a
+ * killed one.  Readable for its owner alone: it holds what the volume keeps from
+ * others.
  */
+static int part_open(struct part *part, const char *archive, const char *id, struct fl_error *err)
+{
+	const char *slash = strrchr(archive, '/');
+	own_text struct text parent = { 0 };
+
+	snprintf(part->name, sizeof(part->name), "%.200s.%.8s.part", slash ? slash + 1 : archive,
+		 id);
+	if (slash)
+		text_add(&parent, archive, (size_t)(slash - archive) + 1);
+	if (fsat_open_named(slash ? text_get(&parent) : ".", O_RDONLY | O_DIRECTORY, &part->dir,
+			    err) < 0)
+		return fl_failed(err);
+	if (fsat_open_unnamed(part->dir, 0600, &part->fd, err) == 0)
+		return 0;
+	if (err->code != FL_UNSUPPORTED)
+		return fl_failed(err);
+	part->named = true;
+	return fsat_open(part->dir, part->name, O_WRONLY | O_CREAT | O_EXCL, 0600, &part->fd, err);
+}
+
+/* It is whole: gives it the archive's name, durably. */
+static int part_settle(struct part *part, const char *archive, bool force, struct fl_error *err)
+{
+	if (fsat_sync(part->fd, err) < 0)
+		return fl_failed(err);
+	if (!part->named && fsat_give_name(part->fd, part->dir, part->name, err) < 0)
+		return fl_failed(err);
+	part->named = true;
+	if (force) {
+		if (fsat_rename(part->dir, part->name, AT_FDCWD, archive, err) < 0)
+			return fl_failed(err);
+	} else if (fsat_rename_new(part->dir, part->name, AT_FDCWD, archive, err) < 0) {
+		return err->code == FL_EXISTS ? fail_there(archive, err) : fl_failed(err);
+	}
+	part->named = false;
+	return fsat_sync(part->dir, err);
+}
+
+static void part_drop(struct part *part)
+{
+	struct fl_error err;
+
+	if (part->named && fsat_unlink(part->dir, part->name, &err) < 0)
+		fprintf(stderr, "flocker: %s\n", err.text);
+}
+
 static int export_file(struct invocation *in, struct transfer *transfer, struct fl_error *err)
 {
+	own(part_done) struct part part = PART_NONE;
 	const char *name = in->operands[1];
 	bool force = option_given(in, OPT_FORCE);
-	own_text struct text temporary = { 0 };
-	struct fl_error other;
-	own_fd int fd = -1;
 	int r = check_place(name, force, err);
 
 	if (r == 0)
 		r = transfer_begin(transfer, in, -1, -1, err);
 	if (r < 0)
 		return r;
-	text_add_format(&temporary, "%s.%.8s.part", name, transfer->id);
-	r = fsat_open(AT_FDCWD, text_get(&temporary), O_WRONLY | O_CREAT | O_EXCL, 0600, &fd, err);
-	if (r < 0)
+	if (part_open(&part, name, transfer->id, err) < 0)
 		return fl_wrap(err, "writing '%.300s'", name);
-	transfer->stream.fd = fd;
+	transfer->stream.fd = part.fd;
 	r = fetch(transfer, err);
 	if (r == 0)
-		r = settle(fd, text_get(&temporary), name, force, err);
-	if (r < 0 && fsat_unlink(AT_FDCWD, text_get(&temporary), &other) < 0)
-		fprintf(stderr, "flocker: %s\n", other.text);
+		r = part_settle(&part, name, force, err);
+	if (r < 0)
+		part_drop(&part);
 	return transfer_end(transfer, r, err);
 }
 
