@@ -106,6 +106,8 @@ must_check int fsat_append(int dir, const char *path, const char *bytes, size_t 
 			   struct fl_error *err);
 /* fsync; an error here means data may be lost. */
 must_check int fsat_sync(int fd, struct fl_error *err);
+/* syncfs of the file system that the directory `dir` is in; the same is true of its errors. */
+must_check int fsat_sync_all(int dir, struct fl_error *err);
 /* flock(LOCK_EX | LOCK_NB) on `fd`.  FL_BUSY when another process holds it. */
 must_check int fsat_lock(int fd, struct fl_error *err);
 

@@ -212,9 +212,7 @@ int dir_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 
 int dir_sync(struct pool *pool, struct fl_error *err)
 {
-	if (syncfs(dir_pool(pool)->root) < 0)
-		return fl_fail_errno(err, "cannot sync the pool: what was written may be lost");
-	return 0;
+	return fsat_sync_all(dir_pool(pool)->root, err);
 }
 
 int dir_set_read_only(struct pool *pool, bool read_only, struct fl_error *err)
