@@ -13,7 +13,6 @@ import uuid
 
 import tap
 from archives import staging
-from digest import digest
 from flocker import COMMAND, Connection, host_with_pool
 from tap import equal, test, true
 
