@@ -117,6 +117,14 @@ void *xrealloc(void *p, size_t count, size_t size)
 	return q;
 }
 
+void *array_grow(void *items, size_t count, size_t size)
+{
+	if ((count & (count - 1)) == 0)
+		items = xrealloc(items, count ? count * 2 : 1, size);
+	memset((char *)items + count * size, 0, size);
+	return items;
+}
+
 size_t word_find(const char *const *words, size_t count, const char *word)
 {
 	size_t i = 0;

@@ -42,6 +42,15 @@ char *xstrdup(const char *string);
 void *xcalloc(size_t count, size_t size) __attribute__((alloc_size(1, 2), malloc));
 void *xrealloc(void *p, size_t count, size_t size) must_check;
 
+/*
+ * One more at the end of a heap array that began as NULL and 0 and grows by this
+ * alone: its address, zeroed.  Such an array keeps no capacity: it is full
+ * whenever its count is a power of two, and then doubles.
+ */
+#define array_add(items, count) \
+	((items) = array_grow((items), (count), sizeof(*(items))), &(items)[(count)++])
+void *array_grow(void *items, size_t count, size_t size) must_check;
+
 /* Where `word` stands among `count` words, some of which may be NULL; `count`: nowhere. */
 size_t word_find(const char *const *words, size_t count, const char *word);
 

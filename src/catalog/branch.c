@@ -203,19 +203,14 @@ int tx_line_list(struct tx *tx, const struct uuid *branch, struct line **ret, si
 {
 	own_query struct query q = {};
 	own_free struct line *lines = NULL;
-	size_t count = 0, capacity = 0;
+	size_t count = 0;
 	int r = 0;
 
 	if (query_begin(&q, tx, SQL_LINE_LIST, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, branch);
-	while (query_next(&q, &r, err)) {
-		if (count == capacity) {
-			capacity = capacity ? 2 * capacity : 8;
-			lines = xrealloc(lines, capacity, sizeof(*lines));
-		}
-		lines[count++] = read_line(&q);
-	}
+	while (query_next(&q, &r, err))
+		*array_add(lines, count) = read_line(&q);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(lines);

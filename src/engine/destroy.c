@@ -26,8 +26,7 @@ static int collect_branch(void *arg, const struct branch_row *row, struct fl_err
 {
 	struct doom *doom = arg;
 
-	doom->branches = xrealloc(doom->branches, doom->count + 1, sizeof(*doom->branches));
-	doom->branches[doom->count++] = *row;
+	*array_add(doom->branches, doom->count) = *row;
 	return 0;
 }
 
@@ -41,9 +40,8 @@ static int refuse_if_used(struct engine *engine, const struct doom *doom, const 
 	if (doom->volume &&
 	    linked_snapshots(engine, doom->target->volume.name, &trees, &count, err) < 0)
 		return fl_failed(err);
-	trees = xrealloc(trees, count + doom->count, sizeof(*trees));
 	for (size_t i = 0; i < doom->count; i++)
-		trees[count++] = tree_head(&doom->branches[i].uuid);
+		*array_add(trees, count) = tree_head(&doom->branches[i].uuid);
 	return refuse_if_held(engine, trees, count, name, err);
 }
 

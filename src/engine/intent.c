@@ -50,8 +50,7 @@ static int collect(void *arg, const struct intent_row *row, struct fl_error *err
 
 	if (intents->deletions && !deletes(row))
 		return 0;
-	intents->rows = xrealloc(intents->rows, intents->count + 1, sizeof(*intents->rows));
-	copy = &intents->rows[intents->count++];
+	copy = array_add(intents->rows, intents->count);
 	*copy = *row;
 	copy->body = xstrdup(row->body);
 	return 0;

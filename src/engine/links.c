@@ -203,8 +203,7 @@ static int add_linked(void *arg, const char *name, unsigned char type, uint64_t 
 
 	if (r < 0)
 		return r == -FL_NOT_FOUND ? 0 : r;
-	linked->trees = xrealloc(linked->trees, linked->count + 1, sizeof(*linked->trees));
-	linked->trees[linked->count++] = snapshot_tree(&row);
+	*array_add(linked->trees, linked->count) = snapshot_tree(&row);
 	return 0;
 }
 

@@ -43,8 +43,7 @@ static struct mark *add_mark(struct page *page, const struct position *position,
 {
 	struct mark *mark;
 
-	page->marks = xrealloc(page->marks, page->mark_count + 1, sizeof(*page->marks));
-	mark = &page->marks[page->mark_count++];
+	mark = array_add(page->marks, page->mark_count);
 	*mark = (struct mark){ .position = *position, .pins = pins };
 	return mark;
 }
@@ -127,9 +126,8 @@ static void apply_marks(const struct page *page, const struct position *position
 		snapshot->pins |= page->marks[i].pins;
 		if (page->marks[i].pins != PIN_TAG)
 			continue;
-		snapshot->tags = xrealloc(snapshot->tags, snapshot->tag_count + 1,
-					  sizeof(*snapshot->tags));
-		memcpy(snapshot->tags[snapshot->tag_count++], page->marks[i].tag, NAME_TEXT);
+		memcpy(array_add(snapshot->tags, snapshot->tag_count), page->marks[i].tag,
+		       NAME_TEXT);
 	}
 }
 

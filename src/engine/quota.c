@@ -130,9 +130,7 @@ static void restoring_done(struct restoring *restoring)
 
 static int add_name(struct restoring *restoring, enum account account, const struct uuid *uuid)
 {
-	restoring->names = xrealloc(restoring->names, restoring->count + 1,
-				    sizeof(*restoring->names));
-	restoring->names[restoring->count++] = (struct account_name){ account, *uuid };
+	*array_add(restoring->names, restoring->count) = (struct account_name){ account, *uuid };
 	return 0;
 }
 

@@ -33,8 +33,7 @@ struct uuid_set {
 
 static void set_add(struct uuid_set *set, const struct uuid *uuid)
 {
-	set->items = xrealloc(set->items, set->count + 1, sizeof(*set->items));
-	set->items[set->count++] = *uuid;
+	*array_add(set->items, set->count) = *uuid;
 }
 
 static int compare_uuids(const void *a, const void *b)
@@ -75,9 +74,7 @@ static void comparison_done(struct comparison *comparison)
 
 static void note_odd(struct comparison *comparison, const struct tree *tree)
 {
-	comparison->odd = xrealloc(comparison->odd, comparison->count + 1,
-				   sizeof(*comparison->odd));
-	comparison->odd[comparison->count++] = *tree;
+	*array_add(comparison->odd, comparison->count) = *tree;
 }
 
 static int know_held(void *arg, const struct retired_row *row, struct fl_error *err)
@@ -323,9 +320,7 @@ static int check_row(void *arg, const struct snapshot_row *row, struct fl_error 
 	missing->seen++;
 	if (r != -FL_NOT_FOUND)
 		return r;
-	missing->positions = xrealloc(missing->positions, missing->count + 1,
-				      sizeof(*missing->positions));
-	missing->positions[missing->count++] = row->position;
+	*array_add(missing->positions, missing->count) = row->position;
 	return 0;
 }
 
@@ -396,9 +391,7 @@ static int note_headless(void *arg, const struct branch_row *row, struct fl_erro
 	if (!uuid_equal(&row->instance, &headless->engine->instance) ||
 	    set_has(headless->heads, &row->uuid))
 		return 0;
-	headless->branches = xrealloc(headless->branches, headless->count + 1,
-				      sizeof(*headless->branches));
-	headless->branches[headless->count++] = *row;
+	*array_add(headless->branches, headless->count) = *row;
 	return 0;
 }
 
@@ -476,8 +469,7 @@ static int collect_orphan(void *arg, const struct uuid *branch, struct fl_error 
 		r = driver_of(scan->engine)->tree_info(scan->engine->pool, &head, &info, err);
 	if (r != -FL_NOT_FOUND)
 		return r;
-	scan->branches = xrealloc(scan->branches, scan->count + 1, sizeof(*scan->branches));
-	scan->branches[scan->count++] = *branch;
+	*array_add(scan->branches, scan->count) = *branch;
 	return 0;
 }
 

@@ -75,9 +75,7 @@ static int collect_rollback(void *arg, const struct intent_row *intent, struct f
 
 	if (strcmp(intent->verb, "rollback") != 0)
 		return 0;
-	rollbacks->before = xrealloc(rollbacks->before, rollbacks->count + 1,
-				     sizeof(*rollbacks->before));
-	rollbacks->before[rollbacks->count++] = position_before_swap(intent);
+	*array_add(rollbacks->before, rollbacks->count) = position_before_swap(intent);
 	return 0;
 }
 
@@ -218,9 +216,7 @@ static int hold_branch(void *arg, const struct uuid *branch, struct fl_error *er
 {
 	struct holdings *holdings = arg;
 
-	holdings->branches = xrealloc(holdings->branches, holdings->branch_count + 1,
-				      sizeof(*holdings->branches));
-	holdings->branches[holdings->branch_count++] = *branch;
+	*array_add(holdings->branches, holdings->branch_count) = *branch;
 	return 0;
 }
 
@@ -233,9 +229,7 @@ static int hold_tree(void *arg, const struct tree *tree, const struct tree_info 
 		return hold_branch(arg, &tree->uuid, err);
 	if (tree->kind != TREE_SNAPSHOT)
 		return 0;
-	holdings->snapshots = xrealloc(holdings->snapshots, holdings->snapshot_count + 1,
-				       sizeof(*holdings->snapshots));
-	holdings->snapshots[holdings->snapshot_count++] = *tree;
+	*array_add(holdings->snapshots, holdings->snapshot_count) = *tree;
 	return 0;
 }
 
@@ -381,10 +375,7 @@ static int take_volume(void *arg, const struct volume_row *row, struct fl_error 
 
 	if (!uuid_equal(&row->owner, &takeover->engine->former))
 		return 0;
-	takeover->volumes = xrealloc(takeover->volumes, takeover->volume_count + 1,
-				     sizeof(*takeover->volumes));
-	mine = &takeover->volumes[takeover->volume_count++];
-	*mine = (struct volume_row){ 0 };
+	mine = array_add(takeover->volumes, takeover->volume_count);
 	return tx_volume_get(takeover->tx, &row->uuid, mine, err);
 }
 
@@ -394,9 +385,7 @@ static int take_branch(void *arg, const struct branch_row *row, struct fl_error 
 
 	if (!uuid_equal(&row->instance, &takeover->engine->former))
 		return 0;
-	takeover->branches = xrealloc(takeover->branches, takeover->branch_count + 1,
-				      sizeof(*takeover->branches));
-	takeover->branches[takeover->branch_count++] = *row;
+	*array_add(takeover->branches, takeover->branch_count) = *row;
 	return 0;
 }
 

@@ -155,8 +155,7 @@ static int collect_branch(void *arg, const struct branch_row *row, struct fl_err
 		return 0;
 	if (!load->item.volume && !uuid_equal(&row->uuid, &load->item.uuid))
 		return 0;
-	load->branches = xrealloc(load->branches, load->count + 1, sizeof(*load->branches));
-	load->branches[load->count++] = *row;
+	*array_add(load->branches, load->count) = *row;
 	return 0;
 }
 
@@ -378,17 +377,6 @@ static void emptying_done(struct emptying *emptying)
 	emptying->count = 0;
 }
 
-static struct intent_row *add_intent(struct emptying *emptying)
-{
-	struct intent_row *intent;
-
-	emptying->intents = xrealloc(emptying->intents, emptying->count + 1,
-				     sizeof(*emptying->intents));
-	intent = &emptying->intents[emptying->count++];
-	*intent = (struct intent_row){ 0 };
-	return intent;
-}
-
 /* Stashes of the branch go with it: their snapshots do. */
 struct stash_sweep {
 	struct tx *tx;
@@ -403,8 +391,7 @@ static int collect_stash(void *arg, const struct stash_row *row, struct fl_error
 
 	if (!uuid_equal(&row->snapshot.branch, sweep->branch))
 		return 0;
-	sweep->numbers = xrealloc(sweep->numbers, sweep->count + 1, sizeof(*sweep->numbers));
-	sweep->numbers[sweep->count++] = row->number;
+	*array_add(sweep->numbers, sweep->count) = row->number;
 	return 0;
 }
 
@@ -433,9 +420,7 @@ static int collect_retired(void *arg, const struct retired_row *row, struct fl_e
 
 	if (!uuid_equal(&row->branch, sweep->branch))
 		return 0;
-	sweep->operations = xrealloc(sweep->operations, sweep->count + 1,
-				     sizeof(*sweep->operations));
-	sweep->operations[sweep->count++] = row->operation;
+	*array_add(sweep->operations, sweep->count) = row->operation;
 	return 0;
 }
 
@@ -448,7 +433,7 @@ static int delete_retired(struct emptying *emptying, struct tx *tx, const struct
 
 	operations = sweep.operations;
 	for (size_t i = 0; r == 0 && i < sweep.count; i++) {
-		struct intent_row *intent = add_intent(emptying);
+		struct intent_row *intent = array_add(emptying->intents, emptying->count);
 
 		*intent = (struct intent_row){ .operation = operations[i],
 					       .verb = "delete-retired",
@@ -471,9 +456,7 @@ static int collect_parent(void *arg, const struct line *line, struct fl_error *e
 
 	if (uuid_equal(&line->branch, &line->parent.branch))
 		return 0;
-	children->parents = xrealloc(children->parents, children->count + 1,
-				     sizeof(*children->parents));
-	children->parents[children->count++] = line->parent;
+	*array_add(children->parents, children->count) = line->parent;
 	return 0;
 }
 
@@ -503,7 +486,8 @@ static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
 	for (size_t i = 0; i < load->count; i++) {
 		const struct branch_row *branch = &load->branches[i];
 
-		if (delete_branch_intend(tx, branch, add_intent(emptying), err) < 0 ||
+		if (delete_branch_intend(tx, branch, array_add(emptying->intents, emptying->count),
+					 err) < 0 ||
 		    delete_retired(emptying, tx, branch, err) < 0)
 			return fl_failed(err);
 		if (load->item.volume)

@@ -120,6 +120,26 @@ static void allocations_are_zeroed_and_grow(void)
 	free(xcalloc(0, 1));
 }
 
+/* Also one that has become shorter in between. */
+static void an_array_grows_by_one(void)
+{
+	own_free int *numbers = NULL;
+	size_t count = 0;
+
+	for (int round = 0; round < 50; round++) {
+		for (int i = 0; i < 2 * round; i++) {
+			int *added = array_add(numbers, count);
+
+			check(added == &numbers[count - 1] && *added == 0);
+			*added = (int)count;
+		}
+		for (size_t i = 0; i < count; i++)
+			check(numbers[i] == (int)i + 1);
+		count -= (size_t)round;
+	}
+	check(count == 49 * 50 / 2);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -132,6 +152,7 @@ int main(int argc, char **argv)
 				  CHECK(reserved_room_does_not_move),
 				  CHECK(it_grows_like_a_plain_array),
 				  CHECK(allocations_are_zeroed_and_grow),
+				  CHECK(an_array_grows_by_one),
 				  CHECK_END,
 			  });
 }

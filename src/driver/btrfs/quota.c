@@ -141,8 +141,7 @@ static int note_group(void *arg, const struct btrfs_ioctl_search_header *header,
 
 	if (header->type == BTRFS_QGROUP_INFO_KEY && header->len >= sizeof(info)) {
 		memcpy(&info, item, sizeof(info));
-		groups->items = xrealloc(groups->items, groups->count + 1, sizeof(*groups->items));
-		groups->items[groups->count++] = (struct group){
+		*array_add(groups->items, groups->count) = (struct group){
 			.number = header->offset,
 			.bytes = le64toh(info.rfer),
 		};

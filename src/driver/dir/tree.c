@@ -83,14 +83,6 @@ static void listing_done(struct listing *listing)
 	free(listing->trees);
 }
 
-static void add(struct listing *listing, const struct tree *tree)
-{
-	if (listing->count % 64 == 0)
-		listing->trees = xrealloc(listing->trees, listing->count + 64,
-					  sizeof(*listing->trees));
-	listing->trees[listing->count++] = *tree;
-}
-
 static int add_plain(void *arg, const char *name, unsigned char type, uint64_t inode,
 		     struct fl_error *err)
 {
@@ -99,7 +91,7 @@ static int add_plain(void *arg, const char *name, unsigned char type, uint64_t i
 	struct fl_error ignored;
 
 	if (uuid_parse(name, &tree.uuid, &ignored) == 0)
-		add(listing, &tree);
+		*array_add(listing->trees, listing->count) = tree;
 	return 0;
 }
 
@@ -111,7 +103,7 @@ static int add_snapshot(void *arg, const char *name, unsigned char type, uint64_
 	struct fl_error ignored;
 
 	if (snapname_parse(name, &tree.snapshot, &ignored) == 0)
-		add(listing, &tree);
+		*array_add(listing->trees, listing->count) = tree;
 	return 0;
 }
 
