@@ -146,7 +146,7 @@ static void retire_heads(struct engine *engine, const struct doom *doom)
 		    driver_of(engine)->head_retire(engine->pool, &branch->uuid, &branch->retired,
 						   &err) < 0)
 			log_warning("a destroyed branch keeps its head until the next start",
-				    "branch=%s error=%s", branch->name, err.text);
+				    "branch=%s error=\"%s\"", branch->name, err.text);
 		facts_refresh(engine, &branch->uuid);
 	}
 	if (doom->volume)
@@ -382,7 +382,7 @@ static int delete_snapshot(struct engine *engine, const struct snapshot_row *row
 	/* It is gone for everyone; what the pool could not do now is done at the next start. */
 	if (delete_snapshot_finish(engine, &deletion.intent, &later) < 0)
 		log_warning("a destroyed snapshot stays in the pool until the next start",
-			    "error=%s", later.text);
+			    "error=\"%s\"", later.text);
 	return 0;
 }
 

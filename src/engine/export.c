@@ -59,7 +59,7 @@ static void forget_staging(const struct export *export)
 	struct fl_error err;
 
 	if (driver_of(engine)->tree_delete(engine->pool, &staging, &err) < 0)
-		log_warning("a tree that was exported stays until the next start", "error=%s",
+		log_warning("a tree that was exported stays until the next start", "error=\"%s\"",
 			    err.text);
 	sync_soon(engine);
 }

@@ -103,7 +103,7 @@ void quota_put_back(struct engine *engine, const struct volume_row *volume, uint
 
 	if (set_limit(engine, &row, &err) < 0)
 		log_error("a quota that was not to be changed is put back at the next start",
-			  "volume=%s error=%s", volume->name, err.text);
+			  "volume=%s error=\"%s\"", volume->name, err.text);
 }
 
 /* --- at start ----------------------------------------------------------------- */
@@ -164,7 +164,7 @@ static int restore_volume(void *arg, const struct volume_row *row, struct fl_err
 	const struct usage *usage = &restoring->usages[restoring->next++];
 
 	if (usage->limit != row->quota && set_limit(restoring->engine, row, err) < 0)
-		log_error("a volume's quota has no effect", "volume=%s error=%s", row->name,
+		log_error("a volume's quota has no effect", "volume=%s error=\"%s\"", row->name,
 			  err->text);
 	return 0;
 }
@@ -199,7 +199,7 @@ int quota_restore_all(struct engine *engine, struct fl_error *err)
 	    walk(tx, restore_branch, restore_volume, &restoring, err) < 0)
 		return fl_failed(err);
 	if (restoring.why.code != FL_OK && !stats.read_only)
-		log_error("the space of some branches is not counted", "error=%s",
+		log_error("the space of some branches is not counted", "error=\"%s\"",
 			  restoring.why.text);
 	return 0;
 }
@@ -262,7 +262,7 @@ void quota_abort(struct engine *engine, const struct tree *tree, const struct br
 	    driver_of(engine)->unaccount(engine->pool, tree, &branch->uuid,
 					 new_volume ? &branch->volume : NULL, &err) < 0)
 		log_warning("what could not be made counts until its space is free again",
-			    "error=%s", err.text);
+			    "error=\"%s\"", err.text);
 }
 
 bool quota_explain(struct engine *engine, const struct volume_row *volume,

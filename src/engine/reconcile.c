@@ -191,7 +191,7 @@ static int adopt_head(struct engine *engine, const struct tree *tree, struct fl_
 			 facts.branch.name);
 	else if (err->code == FL_NOT_FOUND || err->code == FL_EXISTS || err->code == FL_CORRUPT)
 		log_warning("a head in the pool belongs to no branch; it is kept",
-			    "tree=%s reason=%s", tree_format(tree, text), err->text);
+			    "tree=%s reason=\"%s\"", tree_format(tree, text), err->text);
 	else
 		return r;
 	return 0;
@@ -427,7 +427,7 @@ static void replace_head(struct engine *engine, struct tx *tx, const struct bran
 			  "volume=%s branch=%s", volume.name, branch->name);
 	else
 		log_error("a branch has no head in the pool, and none could be made",
-			  "volume=%s branch=%s error=%s", volume.name, branch->name, err.text);
+			  "volume=%s branch=%s error=\"%s\"", volume.name, branch->name, err.text);
 }
 
 static int replace_heads(struct engine *engine, const struct uuid_set *heads, struct fl_error *err)

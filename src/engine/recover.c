@@ -192,7 +192,7 @@ static int find_facts(struct engine *engine, const struct uuid *branch, struct f
 
 	if (r != -FL_NOT_FOUND && r != -FL_CORRUPT)
 		return r;
-	log_warning("a branch has lost its facts", "reason=%s", err->text);
+	log_warning("a branch has lost its facts", "reason=\"%s\"", err->text);
 	invent_facts(engine, branch, ret);
 	return 0;
 }

@@ -246,7 +246,7 @@ static void retire_again(struct engine *engine, const struct load *load)
 		if (driver_of(engine)->head_retire(engine->pool, &load->branches[i].uuid,
 						   &load->branches[i].retired, &err) < 0)
 			log_warning("a destroyed branch keeps its head until the next start",
-				    "error=%s", err.text);
+				    "error=\"%s\"", err.text);
 }
 
 static void mark_restored(struct load *load, const char *as)
@@ -297,7 +297,7 @@ static void link_restored(struct engine *engine, const struct load *load)
 
 		if (branch->mounted && link_branch(engine, load->volume.name, branch, &err) < 0)
 			log_warning("a restored branch is not visible until the next start",
-				    "branch=%s error=%s", branch->name, err.text);
+				    "branch=%s error=\"%s\"", branch->name, err.text);
 		facts_refresh(engine, &branch->uuid);
 	}
 }
@@ -513,7 +513,7 @@ static int empty_item(struct engine *engine, const struct trash_item *item, stru
 
 		if (intent_finish(engine, &emptying.intents[i], &later) < 0)
 			log_warning("what was emptied stays in the pool until the next start",
-				    "item=%s error=%s", item->ref, later.text);
+				    "item=%s error=\"%s\"", item->ref, later.text);
 	}
 	return 0;
 }
