@@ -211,9 +211,7 @@ static int same_attributes(const struct pair *pair, bool *ret, struct fl_error *
 	    attrs_read(fd_earlier, &pair->st[0], &earlier, err) < 0 ||
 	    attrs_read(fd_later, &pair->st[1], &later, err) < 0)
 		return fl_failed(err);
-	*ret = earlier.xattrs.length == later.xattrs.length &&
-	       (earlier.xattrs.length == 0 ||
-		memcmp(earlier.xattrs.bytes, later.xattrs.bytes, later.xattrs.length) == 0);
+	*ret = xattrs_equal(&earlier.xattrs, &later.xattrs);
 	return 0;
 }
 
