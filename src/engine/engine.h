@@ -290,7 +290,7 @@ must_check int engine_mount(struct engine *engine, const struct ref *ref, char *
 /* FL_BUSY while processes use it, naming them. */
 must_check int engine_unmount(struct engine *engine, const struct ref *ref, struct fl_error *err);
 
-/* --- destroy and the trash (destroy.c, trash.c) --------------------------------- */
+/* --- destroy and the trash (destroy.c, trash.c, empty.c) ------------------------ */
 
 /*
  * A volume or a branch (but trunk) goes to the trash; a snapshot or a tag is

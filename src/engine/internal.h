@@ -327,8 +327,13 @@ must_check int audit_settle(struct engine *engine, struct fl_error *err);
 /* Lets go of every retired head that nobody holds.  `*ret_left`: how many are still held. */
 must_check int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *err);
 
-/* --- opening (pool.c, reconcile.c, recover.c) --------------------------------- */
+/* --- opening (pool.c, reconcile.c, missing.c, recover.c, takeover.c) ----------- */
 
+/* Drops the rows of snapshots, and makes the heads of branches of ours, that the pool lacks. */
+must_check int drop_missing(struct engine *engine, struct fl_error *err);
+must_check int replace_heads(struct engine *engine, struct fl_error *err);
+/* Gives volumes and branches of engine->former, if it is set, to this instance. */
+must_check int take_over_rows(struct engine *engine, struct fl_error *err);
 /* Finishes intents, then makes catalogue and pool agree. */
 must_check int reconcile(struct engine *engine, struct fl_error *err);
 /* Fills an empty, open catalogue from the open pool. */
