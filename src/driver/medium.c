@@ -134,8 +134,8 @@ static int make_new(const struct pool_spec *spec, int *ret_fd, struct fl_error *
 	if (spec->kind == POOL_FILE)
 		return fsat_open(AT_FDCWD, spec->path, O_RDWR | O_CREAT | O_EXCL, 0600, ret_fd,
 				 err);
-	if (mkdir(spec->path, 0711) < 0)
-		return fl_fail_errno(err, "cannot make directory '%s'", spec->path);
+	if (fsat_make_dir(AT_FDCWD, spec->path, 0711, err) < 0)
+		return fl_failed(err);
 	return fsat_open_dir(AT_FDCWD, spec->path, ret_fd, err);
 }
 

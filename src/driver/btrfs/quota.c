@@ -13,7 +13,7 @@
  * BRANCH and GROUP are the last 48 bits of the UUIDs, which are random: there
  * is no table to keep.  A head, or what is to become one, is put into 1/BRANCH
  * by the call that makes it, so no byte is ever written outside.  Snapshots are in no group: they
- *allocate only their root, and taking one must not fail for want of quota.
+ * allocate only their root, and taking one must not fail for want of quota.
  *
  * A subvolume's group outlives it while snapshots hold what it wrote.  Once
  * empty it is of no use, and would harm: after a mount the kernel may give the
