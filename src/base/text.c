@@ -125,6 +125,19 @@ void *array_grow(void *items, size_t count, size_t size)
 	return items;
 }
 
+char *size_text(uint64_t bytes, char text[static SIZE_TEXT])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	/* 1023.95 would round to "1024.0". */
+	for (; value >= 1023.95 && unit + 1 < array_size(units); unit++)
+		value /= 1024;
+	snprintf(text, SIZE_TEXT, "%.*f %s", unit ? 1 : 0, value, units[unit]);
+	return text;
+}
+
 size_t word_find(const char *const *words, size_t count, const char *word)
 {
 	size_t i = 0;

@@ -7,6 +7,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/own.h"
 
@@ -53,6 +54,10 @@ void *array_grow(void *items, size_t count, size_t size) must_check;
 
 /* Where `word` stands among `count` words, some of which may be NULL; `count`: nowhere. */
 size_t word_find(const char *const *words, size_t count, const char *word);
+
+/* "512 B", "1.5 GiB". */
+#define SIZE_TEXT 32
+char *size_text(uint64_t bytes, char text[static SIZE_TEXT]);
 
 /* How many slips apart two short words are; SIZE_MAX when one is longer than WORD_TEXT - 1. */
 #define WORD_TEXT 64

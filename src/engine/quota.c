@@ -16,22 +16,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "engine/internal.h"
 
 #define MEBIBYTE (UINT64_C(1) << 20)
-#define SIZE_TEXT 32
-
-static char *size_text(uint64_t bytes, char text[static SIZE_TEXT])
-{
-	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	double amount = (double)bytes;
-	size_t unit = 0;
-
-	for (; amount >= 1024 && unit + 1 < array_size(units); unit++)
-		amount /= 1024;
-	snprintf(text, SIZE_TEXT, "%.4g %s", amount, units[unit]);
-	return text;
-}
 
 static bool can_limit(struct engine *engine)
 {
