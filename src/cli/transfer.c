@@ -66,10 +66,8 @@ int transfer_begin(struct transfer *transfer, struct invocation *in, int fd, int
 
 int transfer_operation(struct transfer *transfer, struct value **ret, struct fl_error *err)
 {
-	int r = talk_send(transfer->in, "GET", fl_target("/v1/operation", "id", transfer->id, NULL),
-			  NULL, err);
-
-	return r < 0 ? r : talk_receive(transfer->in, ret, err);
+	return talk_to(transfer->in, "GET", fl_target("/v1/operation", "id", transfer->id, NULL),
+		       NULL, ret, err);
 }
 
 /*
