@@ -145,12 +145,12 @@ void audit_request(const struct api *api, const struct route *route,
 
 static int decode_number(const char *text, uint64_t *ret, struct fl_error *err)
 {
-	size_t length = strlen(text);
+	int64_t number;
 
-	if (length < 1 || length > 18 || strspn(text, "0123456789") != length || text[0] == '0')
+	if (!number_parse(text, &number) || text[0] == '0')
 		return fl_fail(err, FL_INVALID,
 			       "'after' must be the number of a record, not '%.40s'", text);
-	*ret = strtoull(text, NULL, 10);
+	*ret = (uint64_t)number;
 	return 0;
 }
 

@@ -223,7 +223,7 @@ static int take_text(const struct field *field, const char *text, struct input *
 		     struct fl_error *err)
 {
 	void *place = (char *)input + field->offset;
-	uint64_t number = 0;
+	int64_t number;
 
 	switch (field->type) {
 	case TYPE_STRING:
@@ -232,11 +232,9 @@ static int take_text(const struct field *field, const char *text, struct input *
 	case TYPE_REF:
 		return take_ref(field, text, place, err);
 	case TYPE_NUMBER:
-		if (!text[0] || strlen(text) > 18 || text[strspn(text, "0123456789")])
+		if (!number_parse(text, &number))
 			return fail_type(field, err);
-		for (; *text; text++)
-			number = number * 10 + (uint64_t)(*text - '0');
-		*(uint64_t *)place = number;
+		*(uint64_t *)place = (uint64_t)number;
 		return 0;
 	case TYPE_FLAG:
 		*(bool *)place = strcmp(text, "true") == 0;

@@ -125,6 +125,16 @@ void *array_grow(void *items, size_t count, size_t size)
 	return items;
 }
 
+bool number_parse(const char *text, int64_t *ret)
+{
+	size_t length = strlen(text);
+
+	if (length < 1 || length > 18 || strspn(text, "0123456789") != length)
+		return false;
+	*ret = strtoll(text, NULL, 10);
+	return true;
+}
+
 char *size_text(uint64_t bytes, char text[static SIZE_TEXT])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

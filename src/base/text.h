@@ -6,6 +6,7 @@
  * is the same path as a crash, which is tested.  Zero is the empty value.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,10 +51,16 @@ void *xrealloc(void *p, size_t count, size_t size) must_check;
  */
 #define array_add(items, count) \
 	((items) = array_grow((items), (count), sizeof(*(items))), &(items)[(count)++])
+/* NULL is fine, where there is none. */
+#define array_sort(items, count, compare) \
+	((count) > 1 ? qsort((items), (count), sizeof(*(items)), (compare)) : (void)0)
 void *array_grow(void *items, size_t count, size_t size) must_check;
 
 /* Where `word` stands among `count` words, some of which may be NULL; `count`: nowhere. */
 size_t word_find(const char *const *words, size_t count, const char *word);
+
+/* Decimal digits, 1 to 18 of them; false: it is something else. */
+bool number_parse(const char *text, int64_t *ret);
 
 /* "512 B", "1.5 GiB". */
 #define SIZE_TEXT 32

@@ -70,7 +70,7 @@ int inodes_collect(int root, struct inodes *ret, struct fl_error *err)
 		inodes_done(inodes);
 		return fl_failed(err);
 	}
-	qsort(inodes->numbers, inodes->count, sizeof(*inodes->numbers), compare);
+	array_sort(inodes->numbers, inodes->count, compare);
 	inodes->device = st.st_dev;
 	*ret = *inodes;
 	return 0;

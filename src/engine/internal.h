@@ -334,6 +334,8 @@ must_check int drop_missing(struct engine *engine, struct fl_error *err);
 must_check int replace_heads(struct engine *engine, struct fl_error *err);
 /* Gives volumes and branches of engine->former, if it is set, to this instance. */
 must_check int take_over_rows(struct engine *engine, struct fl_error *err);
+/* For qsort(3): by kind, then by branch or operation, then by time. */
+int compare_trees(const void *a, const void *b);
 /* Finishes intents, then makes catalogue and pool agree. */
 must_check int reconcile(struct engine *engine, struct fl_error *err);
 /* Fills an empty, open catalogue from the open pool. */

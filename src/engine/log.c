@@ -202,8 +202,7 @@ static int apply_all_marks(struct page *page, struct fl_error *err)
 	if (tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
 	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
 		return fl_failed(err);
-	if (page->mark_count > 1)
-		qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
+	array_sort(page->marks, page->mark_count, compare_marks);
 	for (size_t i = 0; i < page->list.count; i++) {
 		struct snapshot *snapshot = &page->list.items[i];
 		struct position position = { snapshot->branch_uuid, snapshot->time };

@@ -34,21 +34,15 @@ static void set_add(struct uuid_set *set, const struct uuid *uuid)
 	*array_add(set->items, set->count) = *uuid;
 }
 
-static int compare_uuids(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct uuid));
-}
-
 static void set_sort(struct uuid_set *set)
 {
-	if (set->count > 1)
-		qsort(set->items, set->count, sizeof(*set->items), compare_uuids);
+	array_sort(set->items, set->count, uuid_compare);
 }
 
 static bool set_has(const struct uuid_set *set, const struct uuid *uuid)
 {
 	return set->count > 0 &&
-	       bsearch(uuid, set->items, set->count, sizeof(*set->items), compare_uuids);
+	       bsearch(uuid, set->items, set->count, sizeof(*set->items), uuid_compare);
 }
 
 struct comparison {
@@ -281,14 +275,14 @@ static int settle_tree(struct engine *engine, const struct tree *tree, struct fl
 	return 0;
 }
 
-static int compare_odd(const void *a, const void *b)
+int compare_trees(const void *a, const void *b)
 {
 	const struct tree *x = a, *y = b;
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
 	if (!uuid_equal(&x->uuid, &y->uuid))
-		return memcmp(&x->uuid, &y->uuid, sizeof(x->uuid));
+		return uuid_compare(&x->uuid, &y->uuid);
 	return x->snapshot.time < y->snapshot.time ? -1 : x->snapshot.time > y->snapshot.time;
 }
 
@@ -360,8 +354,7 @@ int reconcile(struct engine *engine, struct fl_error *err)
 	if (finish_intents(engine, err) < 0 || intents_settle(engine, err) < 0 ||
 	    compare(engine, &comparison, err) < 0 || count_rows(engine, &rows, err) < 0)
 		return fl_failed(err);
-	if (comparison.count > 1)
-		qsort(comparison.odd, comparison.count, sizeof(*comparison.odd), compare_odd);
+	array_sort(comparison.odd, comparison.count, compare_trees);
 	for (size_t i = 0; i < comparison.count; i++)
 		if (settle_tree(engine, &comparison.odd[i], err) < 0)
 			return fl_failed(err);

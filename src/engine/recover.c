@@ -232,31 +232,13 @@ static int hold_tree(void *arg, const struct tree *tree, const struct tree_info 
 	return 0;
 }
 
-static int compare_uuids(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct uuid));
-}
-
-static int compare_snapshots(const void *a, const void *b)
-{
-	const struct tree *x = a, *y = b;
-	int order = compare_uuids(&x->uuid, &y->uuid);
-
-	if (order)
-		return order;
-	return x->snapshot.time < y->snapshot.time ? -1 : x->snapshot.time > y->snapshot.time;
-}
-
 static int load_holdings(struct engine *engine, struct holdings *ret, struct fl_error *err)
 {
 	if (driver_of(engine)->facts_list(engine->pool, hold_branch, ret, err) < 0 ||
 	    driver_of(engine)->list(engine->pool, hold_tree, ret, err) < 0)
 		return fl_failed(err);
-	if (ret->branch_count > 1)
-		qsort(ret->branches, ret->branch_count, sizeof(*ret->branches), compare_uuids);
-	if (ret->snapshot_count > 1)
-		qsort(ret->snapshots, ret->snapshot_count, sizeof(*ret->snapshots),
-		      compare_snapshots);
+	array_sort(ret->branches, ret->branch_count, uuid_compare);
+	array_sort(ret->snapshots, ret->snapshot_count, compare_trees);
 	return 0;
 }
 

@@ -72,8 +72,7 @@ int trash_load(struct engine *engine, struct trash_list *ret, struct fl_error *e
 		trash_list_done(&scan.list);
 		return fl_failed(err);
 	}
-	if (scan.list.count > 1)
-		qsort(scan.list.items, scan.list.count, sizeof(*scan.list.items), compare_items);
+	array_sort(scan.list.items, scan.list.count, compare_items);
 	*ret = scan.list;
 	return 0;
 }

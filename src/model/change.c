@@ -419,8 +419,7 @@ int changes_tell(struct changes *changes, change_each *each, void *arg, struct f
 		tell_added(&telling, node);
 	for (struct node *node = changes->nodes; node; node = node->next)
 		tell_rest(&telling, node);
-	if (telling.count)
-		qsort(telling.items, telling.count, sizeof(*telling.items), compare_changes);
+	array_sort(telling.items, telling.count, compare_changes);
 	if (root.what && each(arg, &root, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < telling.count; i++) {

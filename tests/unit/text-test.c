@@ -140,6 +140,20 @@ static void an_array_grows_by_one(void)
 	check(count == 49 * 50 / 2);
 }
 
+static void a_number_has_digits_alone(void)
+{
+	static const char *const wrong[] = { "",    "-1", "+1",
+					     " 1",  "1 ", "0x1",
+					     "1.0", "1k", "1000000000000000000" };
+	int64_t number = -1;
+
+	for (size_t i = 0; i < array_size(wrong); i++)
+		check(!number_parse(wrong[i], &number) && number == -1);
+	check(number_parse("0", &number) && number == 0);
+	check(number_parse("007", &number) && number == 7);
+	check(number_parse("999999999999999999", &number) && number == 999999999999999999);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -153,6 +167,7 @@ int main(int argc, char **argv)
 				  CHECK(it_grows_like_a_plain_array),
 				  CHECK(allocations_are_zeroed_and_grow),
 				  CHECK(an_array_grows_by_one),
+				  CHECK(a_number_has_digits_alone),
 				  CHECK_END,
 			  });
 }

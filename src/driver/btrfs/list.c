@@ -96,8 +96,7 @@ static int read_directories(struct listing *listing, struct fl_error *err)
 	if (rc == 0)
 		rc = fsat_each(snaps, add_snaps, listing, err);
 	if (rc == 0)
-		qsort(listing->directories, listing->count, sizeof(*listing->directories),
-		      compare_directories);
+		array_sort(listing->directories, listing->count, compare_directories);
 	return rc;
 }
 
