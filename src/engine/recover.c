@@ -97,30 +97,32 @@ static bool is_under_way(const struct rollbacks *rollbacks, const struct line *l
 	return false;
 }
 
-/* A name that another volume has by now gets the UUID's beginning behind it. */
+/* A name that another one has by now gets the UUID's beginning behind it. */
+static void make_unique(char name[static NAME_TEXT], const struct uuid *uuid)
+{
+	char text[UUID_TEXT], unique[NAME_TEXT];
+
+	snprintf(unique, sizeof(unique), "%.54s-%.8s", name, uuid_format(uuid, text));
+	memcpy(name, unique, NAME_TEXT);
+}
+
 static int insert_volume(struct tx *tx, struct facts *facts, struct fl_error *err)
 {
-	char uuid[UUID_TEXT], name[NAME_TEXT];
 	int r = tx_volume_insert(tx, &facts->volume, err);
 
 	if (r != -FL_EXISTS)
 		return r;
-	snprintf(name, sizeof(name), "%.54s-%.8s", facts->volume.name,
-		 uuid_format(&facts->volume.uuid, uuid));
-	memcpy(facts->volume.name, name, NAME_TEXT);
+	make_unique(facts->volume.name, &facts->volume.uuid);
 	return tx_volume_insert(tx, &facts->volume, err);
 }
 
 static int insert_branch(struct tx *tx, struct facts *facts, struct fl_error *err)
 {
-	char uuid[UUID_TEXT], name[NAME_TEXT];
 	int r = tx_branch_insert(tx, &facts->branch, err);
 
 	if (r != -FL_EXISTS)
 		return r;
-	snprintf(name, sizeof(name), "%.54s-%.8s", facts->branch.name,
-		 uuid_format(&facts->branch.uuid, uuid));
-	memcpy(facts->branch.name, name, NAME_TEXT);
+	make_unique(facts->branch.name, &facts->branch.uuid);
 	return tx_branch_insert(tx, &facts->branch, err);
 }
 

@@ -29,29 +29,29 @@
  * good by the next open(), for the clone's record has the head's UUID too.
  */
 
+static int make_empty(struct dir_pool *pool, const struct tree *tree, struct fl_error *err)
+{
+	own_scratch struct scratch scratch = { .pool = pool };
+	const struct record record = record_new();
+
+	if (scratch_make(pool, &scratch, err) < 0 || scratch_record(&scratch, &record, err) < 0)
+		return fl_failed(err);
+	return scratch_place(&scratch, tree, false, err);
+}
+
 int dir_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
 		       struct fl_error *err)
 {
-	struct dir_pool *p = dir_pool(pool);
-	own_scratch struct scratch scratch = { .pool = p };
 	const struct tree staging = tree_staging(operation);
-	const struct record record = record_new();
 
-	if (scratch_make(p, &scratch, err) < 0 || scratch_record(&scratch, &record, err) < 0)
-		return fl_failed(err);
-	return scratch_place(&scratch, &staging, false, err);
+	return make_empty(dir_pool(pool), &staging, err);
 }
 
 int dir_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err)
 {
-	struct dir_pool *p = dir_pool(pool);
-	own_scratch struct scratch scratch = { .pool = p };
 	const struct tree head = tree_head(branch);
-	const struct record record = record_new();
 
-	if (scratch_make(p, &scratch, err) < 0 || scratch_record(&scratch, &record, err) < 0)
-		return fl_failed(err);
-	return scratch_place(&scratch, &head, false, err);
+	return make_empty(dir_pool(pool), &head, err);
 }
 
 int dir_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,
