@@ -78,6 +78,10 @@ struct part {
 
 static void part_done(struct part *part)
 {
+	struct fl_error err;
+
+	if (part->named && fsat_unlink(part->dir, part->name, &err) < 0)
+		fprintf(stderr, "flocker: %s\n", err.text);
 	own_fdp(&part->dir);
 	own_fdp(&part->fd);
 }
@@ -103,8 +107,35 @@ static int part_open(struct part *part, const char *archive, const char *id, str
 		return 0;
 	if (err->code != FL_UNSUPPORTED)
 		return fl_failed(err);
+	if (fsat_open(part->dir, part->name, O_WRONLY | O_CREAT | O_EXCL, 0600, &part->fd, err) < 0)
+		return fl_failed(err);
 	part->named = true;
-	return fsat_open(part->dir, part->name, O_WRONLY | O_CREAT | O_EXCL, 0600, &part->fd, err);
+	return 0;
+}
+
+static int replace(struct part *part, const char *archive, struct fl_error *err)
+{
+	if (!part->named && fsat_give_name(part->fd, part->dir, part->name, err) < 0)
+		return fl_failed(err);
+	part->named = true;
+	if (fsat_rename(part->dir, part->name, AT_FDCWD, archive, err) < 0)
+		return fl_failed(err);
+	part->named = false;
+	return 0;
+}
+
+/* Where nothing is yet; NFS has no such rename. */
+static int appear(struct part *part, const char *archive, struct fl_error *err)
+{
+	if (!part->named)
+		return fsat_give_name(part->fd, AT_FDCWD, archive, err);
+	if (fsat_rename_new(part->dir, part->name, AT_FDCWD, archive, err) == 0) {
+		part->named = false;
+		return 0;
+	}
+	if (err->sys != EINVAL && err->sys != ENOSYS)
+		return fl_failed(err);
+	return fsat_link(part->dir, part->name, AT_FDCWD, archive, err);
 }
 
 /* It is whole: gives it the archive's name, durably. */
@@ -112,30 +143,25 @@ static int part_settle(struct part *part, const char *archive, bool force, struc
 {
 	if (fsat_sync(part->fd, err) < 0)
 		return fl_failed(err);
-	if (!part->named && fsat_give_name(part->fd, part->dir, part->name, err) < 0)
-		return fl_failed(err);
-	part->named = true;
-	if (force) {
-		if (fsat_rename(part->dir, part->name, AT_FDCWD, archive, err) < 0)
-			return fl_failed(err);
-	} else if (fsat_rename_new(part->dir, part->name, AT_FDCWD, archive, err) < 0) {
-		return err->code == FL_EXISTS ? fail_there(archive, err) : fl_failed(err);
-	}
-	part->named = false;
+	if ((force ? replace : appear)(part, archive, err) < 0)
+		return !force && err->code == FL_EXISTS ? fail_there(archive, err) : fl_failed(err);
 	return fsat_sync(part->dir, err);
 }
 
-static void part_drop(struct part *part)
+static int write_file(struct transfer *transfer, const char *name, bool force, struct fl_error *err)
 {
-	struct fl_error err;
+	own(part_done) struct part part = PART_NONE;
 
-	if (part->named && fsat_unlink(part->dir, part->name, &err) < 0)
-		fprintf(stderr, "flocker: %s\n", err.text);
+	if (part_open(&part, name, transfer->id, err) < 0)
+		return fl_wrap(err, "writing '%.300s'", name);
+	transfer->stream.fd = part.fd;
+	if (fetch(transfer, err) < 0)
+		return fl_failed(err);
+	return part_settle(&part, name, force, err);
 }
 
 static int export_file(struct invocation *in, struct transfer *transfer, struct fl_error *err)
 {
-	own(part_done) struct part part = PART_NONE;
 	const char *name = in->operands[1];
 	bool force = option_given(in, OPT_FORCE);
 	int r = check_place(name, force, err);
@@ -144,15 +170,7 @@ static int export_file(struct invocation *in, struct transfer *transfer, struct 
 		r = transfer_begin(transfer, in, -1, -1, err);
 	if (r < 0)
 		return r;
-	if (part_open(&part, name, transfer->id, err) < 0)
-		return fl_wrap(err, "writing '%.300s'", name);
-	transfer->stream.fd = part.fd;
-	r = fetch(transfer, err);
-	if (r == 0)
-		r = part_settle(&part, name, force, err);
-	if (r < 0)
-		part_drop(&part);
-	return transfer_end(transfer, r, err);
+	return transfer_end(transfer, write_file(transfer, name, force, err), err);
 }
 
 int verb_export(struct invocation *in, struct fl_error *err)
