@@ -141,7 +141,7 @@ static int64_t care_for_deletions(struct engine *engine)
 
 	if (take_deletions(engine) && finish_deletions(engine, &err) < 0)
 		log_warning("what was deleted while it was read stays until the next start",
-			    "error=%s", err.text);
+			    "error=\"%s\"", err.text);
 	return PASS_IDLE;
 }
 
