@@ -205,6 +205,7 @@ def an_import_counts_for_the_quota_of_its_volume_from_its_first_byte():
         path = limited(host)
         _, tar = archive(host)
         equal(write(f"{path}/some", 16 * MIB), 0, "errno")
+        os.sync()  # what is written is counted when it is on the disk
         before = volume(host)["usage"]
         for _ in range(2):  # what failed does not count any more, or the second would say more
             fails_to_import(host, "import", "data/new", tar, says=("volume 'data'", "32.0 MiB", "16.0"),
