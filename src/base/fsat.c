@@ -359,6 +359,22 @@ int fsat_sync(int fd, struct fl_error *err)
 	return 0;
 }
 
+/*
+ * The kernel tells each open file once of what could not be written.  Threads that
+ * sync at the same time all have to know, so each opens the directory for itself.
+ */
+int fsat_sync_all(int dir, struct fl_error *err)
+{
+	own_fd int fd = -1;
+
+	if (fsat_open_dir(dir, ".", &fd, err) < 0)
+		return fl_failed(err);
+	if (syncfs(fd) < 0)
+		return fl_fail_errno(err,
+				     "cannot sync a file system: what was written may be lost");
+	return 0;
+}
+
 int fsat_lock(int fd, struct fl_error *err)
 {
 	if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) == 0)

@@ -100,11 +100,20 @@ must_check int fsat_read_fd(int fd, const char *path, size_t limit, struct text 
  */
 must_check int fsat_write(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 			  bool durable, struct fl_error *err);
+/*
+ * For a larger one: a new file in the directory `dir`, open for writing, that has
+ * no name and vanishes with its last descriptor, unless it is given one.
+ * FL_UNSUPPORTED where it cannot be.  The name is FL_EXISTS when it is taken.
+ */
+must_check int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err);
+must_check int fsat_give_name(int fd, int dir, const char *name, struct fl_error *err);
 /* Adds at the end of a file, which is made if it is missing.  Not synced. */
 must_check int fsat_append(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 			   struct fl_error *err);
 /* fsync; an error here means data may be lost. */
 must_check int fsat_sync(int fd, struct fl_error *err);
+/* syncfs of the file system that the directory `dir` is in; the same is true of its errors. */
+must_check int fsat_sync_all(int dir, struct fl_error *err);
 /* flock(LOCK_EX | LOCK_NB) on `fd`.  FL_BUSY when another process holds it. */
 must_check int fsat_lock(int fd, struct fl_error *err);
 

@@ -91,11 +91,8 @@ static const char *const texts[SQL_COUNT] = {
 
 	[SQL_LINE_INSERT] = "INSERT INTO line (branch, start, parent_branch, parent_time) "
 			    "VALUES (?1, ?2, ?3, ?4)",
-	[SQL_LINE_LIST] = "SELECT l.branch, l.start, l.parent_branch, l.parent_time "
-			  "FROM branch b CROSS JOIN line l ON l.branch = b.uuid "
-			  "WHERE b.volume = ?1",
-	[SQL_LINE_LIST_BRANCH] = "SELECT branch, start, parent_branch, parent_time "
-				 "FROM line WHERE branch = ?1 ORDER BY start",
+	[SQL_LINE_LIST] = "SELECT branch, start, parent_branch, parent_time "
+			  "FROM line WHERE branch = ?1 ORDER BY start",
 	[SQL_LINE_AT] = "SELECT branch, start, parent_branch, parent_time "
 			"FROM line WHERE branch = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1",
 	[SQL_LINE_CHILDREN] =

@@ -100,13 +100,9 @@ static int check_duration(const struct config_row *row, const char *value, struc
 
 static int check_number(const struct config_row *row, const char *value, struct fl_error *err)
 {
-	size_t length = strlen(value);
-	long long number;
+	int64_t number;
 
-	if (length == 0 || length > 18 || strspn(value, "0123456789") != length)
-		return fail_value(row, value, err);
-	number = strtoll(value, NULL, 10);
-	if (number < row->least || number > row->most)
+	if (!number_parse(value, &number) || number < row->least || number > row->most)
 		return fail_value(row, value, err);
 	return 0;
 }

@@ -290,7 +290,8 @@ static void forget_staging(const struct import *import)
 
 	quota_abort(engine, &staging, &import->branch, is_volume(import));
 	if (driver_of(engine)->tree_delete(engine->pool, &staging, &err) < 0)
-		log_warning("a half-made tree stays until the next start", "error=%s", err.text);
+		log_warning("a half-made tree stays until the next start", "error=\"%s\"",
+			    err.text);
 	sync_soon(engine);
 }
 

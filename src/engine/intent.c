@@ -50,8 +50,7 @@ static int collect(void *arg, const struct intent_row *row, struct fl_error *err
 
 	if (intents->deletions && !deletes(row))
 		return 0;
-	intents->rows = xrealloc(intents->rows, intents->count + 1, sizeof(*intents->rows));
-	copy = &intents->rows[intents->count++];
+	copy = array_add(intents->rows, intents->count);
 	*copy = *row;
 	copy->body = xstrdup(row->body);
 	return 0;
@@ -74,7 +73,7 @@ static int finish_or_keep(struct engine *engine, const struct intent_row *intent
 	if (r != -FL_NOT_FOUND && r != -FL_CORRUPT)
 		return r;
 	log_error("an interrupted operation can't be finished; it is tried again at the next start",
-		  "verb=%s operation=%s error=%s", intent->verb,
+		  "verb=%s operation=%s error=\"%s\"", intent->verb,
 		  uuid_format(&intent->operation, uuid), err->text);
 	return 0;
 }

@@ -276,15 +276,15 @@ void engine_pool_close(struct engine *engine)
 	struct fl_error err;
 
 	if (engine->catalog && intents_settle(engine, &err) < 0)
-		log_warning("what was deleted is deleted once more at the next start", "reason=%s",
-			    err.text);
+		log_warning("what was deleted is deleted once more at the next start",
+			    "reason=\"%s\"", err.text);
 	if (engine->catalog)
 		close_catalog(engine);
 	if (!engine->pool)
 		return;
 	if ((driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE) &&
 	    driver_of(engine)->conceal(engine->pool, engine->mount_root, &err) < 0)
-		log_info("branches stay visible", "reason=%s", err.text);
+		log_info("branches stay visible", "reason=\"%s\"", err.text);
 	driver_of(engine)->close(take_ptr(engine->pool));
 }
 

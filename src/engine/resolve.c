@@ -55,18 +55,15 @@ int head_position(struct tx *tx, const struct uuid *branch, struct position *ret
 static int load_past(struct tx *tx, struct position at, struct family *family, struct fl_error *err)
 {
 	while (!position_is_none(&at)) {
-		struct line *line;
-		int r;
+		struct line line;
+		int r = tx_line_at(tx, &at.branch, at.time, &line, err);
 
-		family->lines = xrealloc(family->lines, family->count + 1, sizeof(*family->lines));
-		line = &family->lines[family->count];
-		r = tx_line_at(tx, &at.branch, at.time, line, err);
 		if (r < 0)
 			return r == -FL_NOT_FOUND ? 0 : r;
-		family->count++;
-		if (line->parent.time >= at.time)
+		*array_add(family->lines, family->count) = line;
+		if (line.parent.time >= at.time)
 			return 0;
-		at = line->parent;
+		at = line.parent;
 	}
 	return 0;
 }

@@ -288,7 +288,7 @@ struct told {
 
 struct telling {
 	struct told *items;
-	size_t count, room;
+	size_t count;
 };
 
 static void telling_done(struct telling *telling)
@@ -325,11 +325,7 @@ static void tell(struct telling *telling, const struct change *change, const str
 {
 	struct told *told;
 
-	if (telling->count == telling->room) {
-		telling->room = telling->room ? 2 * telling->room : 64;
-		telling->items = xrealloc(telling->items, telling->room, sizeof(*telling->items));
-	}
-	told = &telling->items[telling->count++];
+	told = array_add(telling->items, telling->count);
 	told->path = path_of(slot, change->kind == CHANGE_REMOVED);
 	told->from = from ? path_of(from, true) : NULL;
 	told->change = (struct change){ change->kind, change->what, told->path, told->from };
@@ -423,8 +419,7 @@ int changes_tell(struct changes *changes, change_each *each, void *arg, struct f
 		tell_added(&telling, node);
 	for (struct node *node = changes->nodes; node; node = node->next)
 		tell_rest(&telling, node);
-	if (telling.count)
-		qsort(telling.items, telling.count, sizeof(*telling.items), compare_changes);
+	array_sort(telling.items, telling.count, compare_changes);
 	if (root.what && each(arg, &root, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < telling.count; i++) {

@@ -18,7 +18,6 @@ struct links {
 };
 
 void links_done(struct links *links);
-#define own_links own(links_done)
 
 /*
  * The path that the file was met under before, or NULL when `path` is the

@@ -254,7 +254,7 @@ int pax_header(const struct pax_entry *entry, struct text *ret, struct fl_error 
 
 	fill_names(&header, entry, &records);
 	fill_numbers(&header, entry, &records);
-	while (attrs_next(&entry->attrs->xattrs, &at, &x)) {
+	while (xattrs_next(&entry->attrs->xattrs, &at, &x)) {
 		if (add_attribute(&records, &x, err) < 0)
 			return fl_failed(err);
 	}

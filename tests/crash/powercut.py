@@ -10,7 +10,6 @@ import hashlib
 import os
 
 import here  # noqa: F401 - makes the harness importable
-import tap
 from archives import archive, bring
 from digest import digest
 from flocker import Failure

@@ -13,7 +13,6 @@ import uuid
 
 import tap
 from archives import staging
-from digest import digest
 from flocker import COMMAND, Connection, host_with_pool
 from tap import equal, test, true
 
@@ -253,18 +252,35 @@ def a_stopped_export_leaves_no_file():
         client = flocker("export", "data@{one}", name, "--socket", relay.path, root=False)
         true(relay.stopped.wait(30), "it is in the middle")
         operation = running()[0]["id"]
-        true([n for n in os.listdir(work) if n.endswith(".part")], "a part is there")
         client.send_signal(number)
         equal(client.wait(30), -number, "it ended by the signal")
         until(lambda: not running(), "it ends")
         equal(state_of(operation), "cancelled", f"after {number}")
-        true(not os.path.exists(name), "no archive under the name")
-        if number != signal.SIGKILL:
-            equal([n for n in os.listdir(work) if n.endswith(".part")], [], "no part")
-        else:
-            for left in [n for n in os.listdir(work) if n.endswith(".part")]:
-                os.unlink(f"{work}/{left}")
+        equal([n for n in os.listdir(work) if "stopped" in n], [], "nothing of it")
         equal(staging(host), [], "staging")
+
+
+@test
+def where_a_file_has_to_have_a_name_the_part_has_one():
+    """Without /proc none can be given later."""
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", COMMAND)
+    relay = Relay("named")
+    client = subprocess.Popen([*hidden, "--socket", relay.path, "export", "data@{one}", f"{work}/named.tar"])
+    true(relay.stopped.wait(30), "it is in the middle")
+    names = [n for n in os.listdir(work) if n.startswith("named.tar")]
+    true(len(names) == 1 and names[0].endswith(".part"), names)
+    client.send_signal(signal.SIGINT)
+    equal(client.wait(30), -signal.SIGINT, "it ended by the signal")
+    # NFS takes no rename that replaces nothing.
+    nfs = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e", "inject=renameat2:error=EINVAL")
+    for before, option in ((), ()), ((), ("--force",)), (nfs, ()):
+        if not option and os.path.exists(f"{work}/named.tar"):
+            os.unlink(f"{work}/named.tar")
+        subprocess.run([*before, *hidden, "--root", host.root, "export", "data@{one}", f"{work}/named.tar", *option],
+                       check=True)
+        equal([n for n in os.listdir(work) if n.startswith("named.tar")], ["named.tar"], "the archive alone")
+    host.run("import", "named", f"{work}/named.tar")
+    equal(host.digest("named"), whole, "contents")
 
 
 @test

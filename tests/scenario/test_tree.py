@@ -6,7 +6,6 @@ import fcntl
 import os
 import pathlib
 import random
-import shutil
 import socket
 import stat
 import struct

@@ -146,10 +146,10 @@ static int fill(struct creation *creation, const struct pool_identity *identity,
 	if (rc < 0)
 		return rc;
 	rc = identity_write(root, identity, err);
+	if (rc == 0)
+		rc = fsat_sync_all(root, err);
 	if (rc < 0)
 		return rc;
-	if (syncfs(root) < 0)
-		return fl_fail_errno(err, "cannot sync the new pool");
 	creation->committed = true;
 	return 0;
 }

@@ -10,8 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "driver/btrfs/medium.h"
 #include "driver/driver.h"
+#include "driver/medium.h"
 
 #define OCCUPIED_KEPT 64
 
@@ -52,6 +52,14 @@ void btrfs_close(struct pool *pool);
 int btrfs_identify(struct pool *pool, const struct pool_identity *identity, struct fl_error *err);
 int btrfs_sync(struct pool *pool, struct fl_error *err);
 
+/* mount.c */
+/* Mounts it where nobody sees it; `ret_mount` (O_PATH) is the directory of the layout. */
+must_check int medium_mount(const struct pool_spec *spec, const struct medium *medium,
+			    int *ret_mount, struct fl_error *err);
+/* A mount only to look: nothing on the medium is changed. */
+must_check int medium_mount_to_look(const struct pool_spec *spec, const struct medium *medium,
+				    int *ret_mount, struct fl_error *err);
+
 /* stop.c */
 int btrfs_set_read_only(struct pool *pool, bool read_only, struct fl_error *err);
 /* Takes back what a process that ended while the pool was stopped left. */
@@ -74,8 +82,6 @@ int btrfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, str
 /* The directory that holds the tree, made when `make`, and the tree's name in it. */
 must_check int tree_place(struct btrfs_pool *pool, const struct tree *tree, bool make, int *ret_dir,
 			  char name[static SNAPNAME_TEXT], struct fl_error *err);
-must_check int tree_exists(struct btrfs_pool *pool, const struct tree *tree, bool *ret,
-			   struct fl_error *err);
 /* Copies the snapshot `from` to the new writable tree `to`, which counts for `branch`. */
 must_check int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tree *to,
 			  const struct uuid *branch, struct fl_error *err);

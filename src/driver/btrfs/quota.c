@@ -13,7 +13,7 @@
  * BRANCH and GROUP are the last 48 bits of the UUIDs, which are random: there
  * is no table to keep.  A head, or what is to become one, is put into 1/BRANCH
  * by the call that makes it, so no byte is ever written outside.  Snapshots are in no group: they
- *allocate only their root, and taking one must not fail for want of quota.
+ * allocate only their root, and taking one must not fail for want of quota.
  *
  * A subvolume's group outlives it while snapshots hold what it wrote.  Once
  * empty it is of no use, and would harm: after a mount the kernel may give the
@@ -141,8 +141,7 @@ static int note_group(void *arg, const struct btrfs_ioctl_search_header *header,
 
 	if (header->type == BTRFS_QGROUP_INFO_KEY && header->len >= sizeof(info)) {
 		memcpy(&info, item, sizeof(info));
-		groups->items = xrealloc(groups->items, groups->count + 1, sizeof(*groups->items));
-		groups->items[groups->count++] = (struct group){
+		*array_add(groups->items, groups->count) = (struct group){
 			.number = header->offset,
 			.bytes = le64toh(info.rfer),
 		};

@@ -14,7 +14,7 @@
 
 #include <pthread.h>
 
-#include "driver/btrfs/medium.h"
+#include "driver/medium.h"
 #include "driver/zfs/index.h"
 #include "driver/zfs/run.h"
 
