@@ -310,6 +310,18 @@ static void a_copy_shares_no_file_and_keeps_holes(void)
 	check(b.st_size == 128 << 20 && b.st_blocks * 512 < 1 << 20);
 }
 
+static void check_scratch_is_empty(struct pool *pool)
+{
+	struct fl_error err = { 0 };
+	own_fd int scratch = -1;
+	bool empty = false;
+
+	check_ok(fsat_open_dir(dir_pool(pool)->root, "scratch", &scratch, &err));
+	check_ok(fsat_unlink(scratch, "clock", &err));
+	check_ok(fsat_is_empty(scratch, &empty, &err));
+	check(empty);
+}
+
 /* --- sizes -------------------------------------------------------------------------- */
 
 static void go_down(int *dir, const char *name)
@@ -356,6 +368,34 @@ static void depth_costs_no_descriptors(void)
 	take(pool, &first);
 	check(check_same_tree(pool, &head, &first) == 1502);
 	check_ok(call(pool, tree_delete, &first, &err));
+}
+
+/* A loop of mkdir makes them faster than anybody finds the way to them, which grows with the depth.
+ */
+static void what_is_too_deep_is_refused_and_deleted(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = begin();
+	own_fd int dir = open_tree_of(pool, &head), top = open_tree_of(pool, &head);
+
+	put(dir, "file", "x", 0644);
+	take(pool, &first);
+	for (int depth = 0; depth < 20000; depth++) {
+		go_down(&dir, "d");
+		if (depth % 100 == 0)
+			put(dir, "file", "deep", 0400);
+		if (depth % 1000 == 0)
+			check(mkdirat(dir, "shut", 0500) == 0);
+	}
+	check(has_changed(pool, &first));
+	check_ok(call(pool, tree_delete, &first, &err));
+	check_code(FL_UNSUPPORTED, call(pool, snapshot, &head, &first, &err));
+	check(strstr(err.text, "deep") && err.hint[0]);
+	CHECK_LISTS(pool, &head);
+	check(unlinkat(top, "file", 0) == 0);
+	check_ok(call(pool, tree_delete, &head, &err));
+	CHECK_LISTS(pool, NULL);
+	check_scratch_is_empty(pool);
 }
 
 /* Several names of one file in several threads' hands at once. */
@@ -682,15 +722,10 @@ static void what_was_half_made_is_swept(void)
 	struct fl_error err = { 0 };
 	struct pool *pool = begin();
 	int root = dir_pool(pool)->root;
-	bool empty = false;
-	own_fd int scratch = -1;
 
 	check_ok(fsat_mkdir_parents(root, "scratch/0123456789abcdef/files/sub", 0755, &err));
 	pool = reopened();
-	check_ok(fsat_open_dir(dir_pool(pool)->root, "scratch", &scratch, &err));
-	check_ok(fsat_unlink(scratch, "clock", &err));
-	check_ok(fsat_is_empty(scratch, &empty, &err));
-	check(empty);
+	check_scratch_is_empty(pool);
 	CHECK_LISTS(pool, &head);
 }
 
@@ -777,6 +812,7 @@ int main(int argc, char **argv)
 				  CHECK(a_copy_shares_no_file_and_keeps_holes),
 				  CHECK(paths_may_be_longer_than_the_kernel_takes),
 				  CHECK(depth_costs_no_descriptors),
+				  CHECK(what_is_too_deep_is_refused_and_deleted),
 				  CHECK(many_files_keep_their_links),
 				  CHECK(a_change_in_the_same_moment_is_seen),
 				  CHECK(a_store_through_a_mapping_is_seen),

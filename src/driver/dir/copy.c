@@ -281,7 +281,7 @@ static int found(void *arg, const struct visit *visit, const char *name, struct 
 	if (!is_met_again(arg, err))
 		return fl_failed(err);
 	note_gone(arg);
-	return fl_fail(err, FL_INVALID, "it was copied already"); /* passed over by the walk */
+	return 1;
 }
 
 static int enter(void *arg, const struct visit *visit, struct fl_error *err)
