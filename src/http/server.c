@@ -62,6 +62,7 @@ struct http_server {
 	pthread_cond_t idle;
 	pthread_cond_t flowed;	/* the flow of an exchange is another; by the monotonic clock */
 	struct exchange *first; /* of the list; under mutex */
+	unsigned streams;	/* of them, what http_take_stream() gave out; under mutex */
 	bool stopping;		/* under mutex */
 };
 
@@ -75,6 +76,7 @@ struct exchange {
 	enum flow flow; /* what a stop has to end; set by its thread, under the server's mutex */
 	bool answered;	/* by the handler's thread, to which it belongs until that is joined */
 	bool cut;	/* under the server's mutex: what flows out has to end */
+	bool streams;	/* the same: counts among the server's streams */
 	bool sent;	/* all of the answer was handed to the socket */
 	struct text body;
 	bool too_large;
@@ -133,6 +135,7 @@ static void exchange_unlink(struct exchange *exchange)
 		exchange->previous->next = exchange->next;
 	else
 		server->first = exchange->next;
+	server->streams -= exchange->streams;
 	if (!server->first)
 		pthread_cond_broadcast(&server->idle);
 }
@@ -194,6 +197,18 @@ void http_cut(struct exchange *exchange)
 	exchange->cut = true;
 	if (exchange->flow == FLOW_OUT)
 		end_flow(exchange);
+}
+
+bool http_take_stream(struct exchange *exchange)
+{
+	struct http_server *server = exchange->server;
+	own_lock(guard, &server->mutex);
+
+	if (server->streams + 1 >= server->options.connections)
+		return false;
+	server->streams++;
+	exchange->streams = true;
+	return true;
 }
 
 /*

@@ -97,6 +97,14 @@ void http_response_header(struct http_response *response, const char *name, cons
  */
 void http_cut(struct exchange *exchange);
 
+/*
+ * A stream may last for ever, and who wants to end one needs a connection too: of
+ * those that there are one is kept from streams.  Takes one of the others for as
+ * long as the exchange lasts; false when none is left.  For the handler of what
+ * will be a stream, before it begins anything; once.
+ */
+bool http_take_stream(struct exchange *exchange);
+
 struct http_server;
 
 struct http_options {
