@@ -111,7 +111,8 @@ struct http_options {
 	int listen_fd;	      /* taken over once the call succeeds */
 	unsigned connections; /* at most that many at a time; further ones wait in the backlog */
 	/*
-	 * A connection on which nothing moves for so long is closed; but while a body
+	 * A connection on which nothing moves for so long is closed, and when others
+	 * wait for one also that of who takes so long over a request; but while a body
 	 * is a stream its other side may pause as long as it likes.
 	 */
 	unsigned timeout_seconds;
