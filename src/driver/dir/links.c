@@ -152,6 +152,8 @@ void links_forget(struct links *links, const struct links_file *file)
 	own_lock(guard, &links->mutex);
 	struct link **at = find(links, file), *link = *at;
 
+	if (!link)
+		return;
 	*at = link->next;
 	link_free(link);
 	links->count--;
