@@ -263,9 +263,8 @@ int connection_fail(sqlite3 *db, int result, const char *doing, struct fl_error 
 
 	(void)fl_fail(err, code, "catalogue: %s: %s (%d)", doing, why, result);
 	if (code == FL_CORRUPT)
-		return fl_hint(err,
-			       "the catalogue is damaged, the data is not: stop the daemon and run "
-			       "`flocker pool recover`");
+		return fl_hint(err, "the catalogue is damaged, the data is not: run "
+				    "`flocker pool recover`");
 	if (code == FL_NO_SPACE)
 		return fl_hint(err, "make room on the file system that holds the state directory");
 	return -(int)code;

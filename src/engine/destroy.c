@@ -337,8 +337,7 @@ static int delete_row(struct tx *tx, void *arg, struct fl_error *err)
 	return tx_intent_insert(tx, &deletion->intent, err);
 }
 
-static int parse_snapshot_intent(const struct intent_row *intent, struct tree *ret,
-				 struct fl_error *err)
+int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret, struct fl_error *err)
 {
 	char branch[UUID_TEXT];
 
@@ -356,7 +355,7 @@ int delete_snapshot_finish(struct engine *engine, const struct intent_row *inten
 {
 	struct tree tree;
 
-	if (parse_snapshot_intent(intent, &tree, err) < 0)
+	if (delete_snapshot_parse(intent, &tree, err) < 0)
 		return fl_failed(err);
 	if (reading_defers(engine, &tree))
 		return 0;

@@ -142,13 +142,24 @@ static int get_alarm(struct engine *engine, struct fl_error *err)
 	return fl_failed(err);
 }
 
+/* What became of its file while it is open shows when it is read. */
+static int check_catalog(struct engine *engine, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	uint64_t branches;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	return tx_branch_count(tx, &engine->instance, &branches, err);
+}
+
 int engine_health(struct engine *engine, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 
 	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
-	if (get_alarm(engine, err) < 0)
+	if (get_alarm(engine, err) < 0 || check_catalog(engine, err) < 0)
 		return fl_failed(err);
 	return audit_trouble(engine->audit, err);
 }

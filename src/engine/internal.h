@@ -271,6 +271,9 @@ must_check bool reading_defers(struct engine *engine, const struct tree *tree);
 
 /* --- deletion: leaves the catalogue, with an intent, before the pool ------------ */
 
+/* The tree that a "delete-snapshot" is about.  FL_CORRUPT. */
+must_check int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret,
+				     struct fl_error *err);
 /* Each carries out the intent of that name and forgets it; repeatable. */
 must_check int delete_snapshot_finish(struct engine *engine, const struct intent_row *intent,
 				      struct fl_error *err);

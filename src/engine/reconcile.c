@@ -6,7 +6,8 @@
  * grow with the number of snapshots:
  *
  *	staging		swept, unless a rollback that could not be finished needs it
- *	snapshot	without a row: adopted (a crash came between the two)
+ *	snapshot	without a row: adopted (a crash came between the two), unless
+ *			it was destroyed and the pool could not delete it yet
  *	head		without a row: its branch is adopted from its facts;
  *			of a destroyed branch: retired, as the row says
  *	retired		without a row: kept and reported; nothing that may hold
@@ -52,14 +53,17 @@ struct comparison {
 	struct tree *odd; /* trees that need something done; heap */
 	size_t count;
 	struct uuid_set known; /* operations whose trees rows and intents know of */
-	uint64_t living;       /* branches of ours that have a head */
-	uint64_t wanted;       /* that should have one */
+	struct tree *doomed;   /* snapshots that are to be deleted; heap */
+	size_t doomed_count;
+	uint64_t living; /* branches of ours that have a head */
+	uint64_t wanted; /* that should have one */
 };
 
 static void comparison_done(struct comparison *comparison)
 {
 	free(comparison->odd);
 	free(comparison->known.items);
+	free(comparison->doomed);
 }
 
 static void note_odd(struct comparison *comparison, const struct tree *tree)
@@ -82,8 +86,23 @@ static int know_destroyed(void *arg, const struct branch_row *row, struct fl_err
 /* One that stays could not be carried out: a replaced head may be in its trees. */
 static int know_intended(void *arg, const struct intent_row *row, struct fl_error *err)
 {
-	set_add(arg, &row->operation);
+	struct comparison *comparison = arg;
+	struct fl_error unreadable;
+	struct tree tree;
+
+	set_add(&comparison->known, &row->operation);
+	if (strcmp(row->verb, "delete-snapshot") == 0 &&
+	    delete_snapshot_parse(row, &tree, &unreadable) == 0)
+		*array_add(comparison->doomed, comparison->doomed_count) = tree;
 	return 0;
+}
+
+static bool is_doomed(const struct comparison *comparison, const struct tree *tree)
+{
+	for (size_t i = 0; i < comparison->doomed_count; i++)
+		if (compare_trees(&comparison->doomed[i], tree) == 0)
+			return true;
+	return false;
 }
 
 static int compare_snapshot(struct comparison *comparison, const struct tree *tree,
@@ -95,7 +114,7 @@ static int compare_snapshot(struct comparison *comparison, const struct tree *tr
 
 	if (r == 0)
 		comparison->matched++;
-	else if (r == -FL_NOT_FOUND)
+	else if (r == -FL_NOT_FOUND && !is_doomed(comparison, tree))
 		note_odd(comparison, tree);
 	return r == -FL_NOT_FOUND ? 0 : r;
 }
@@ -138,7 +157,7 @@ static int compare(struct engine *engine, struct comparison *comparison, struct 
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    tx_retired_each(tx, know_held, &comparison->known, err) < 0 ||
-	    tx_intent_each(tx, know_intended, &comparison->known, err) < 0 ||
+	    tx_intent_each(tx, know_intended, comparison, err) < 0 ||
 	    each_destroyed_branch(tx, know_destroyed, &comparison->known, err) < 0)
 		return fl_failed(err);
 	set_sort(&comparison->known);
@@ -256,13 +275,26 @@ static int settle_snapshot(struct engine *engine, const struct tree *tree, struc
 	return 0;
 }
 
+/* It may be large, and may count for a volume until its space is free. */
+static void sweep_staging(struct engine *engine, const struct tree *tree)
+{
+	struct fl_error err;
+	char text[TREE_TEXT];
+
+	sync_soon(engine);
+	if (driver_of(engine)->tree_delete(engine->pool, tree, &err) < 0)
+		log_warning("a half-made tree stays until the next start", "tree=%s error=\"%s\"",
+			    tree_format(tree, text), err.text);
+}
+
 static int settle_tree(struct engine *engine, const struct tree *tree, struct fl_error *err)
 {
 	char text[TREE_TEXT];
 
 	switch (tree->kind) {
 	case TREE_STAGING:
-		return driver_of(engine)->tree_delete(engine->pool, tree, err);
+		sweep_staging(engine, tree);
+		return 0;
 	case TREE_HEAD:
 		return settle_head(engine, tree, err);
 	case TREE_SNAPSHOT:

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tree/patience.h"
 
 /*
  * A tar archive ends with blocks of zeros, and a reader of libarchive's takes
@@ -102,6 +103,7 @@ static ssize_t pull(struct archive *tar, void *arg, const void **ret)
 	}
 	input->ended = n == 0;
 	note(input, buffer, (size_t)n);
+	patience_earn(input->given);
 	return n;
 }
 

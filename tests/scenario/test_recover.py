@@ -142,6 +142,29 @@ def any_bit_flipped_is_detected():
 
 
 @test
+def damage_while_it_is_open_is_told_and_mended():
+    host.restart()
+    host.create("written")  # so that there is something in the log of writes
+    with open(f"{catalog}-wal", "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        file.write(random.Random(11).randbytes(size))
+    try:
+        host.create("more")  # what is only read may be remembered
+        raise AssertionError("damage went unnoticed")
+    except Failure as failure:
+        equal(failure.code, "corrupt", str(failure))
+        true("flocker pool recover" in failure.hint, failure.hint)
+    health = host.get("/v1/health")
+    equal(health["status"], "degraded", f"health: {health}")
+    true("flocker pool recover" in health["hint"] and "stop" not in health["hint"], health["hint"])
+    host.json("pool", "recover")
+    equal(host.get("/v1/health")["status"], "ok", "health")
+    host.delete("/v1/volume", "written")
+    host.post("/v1/trash/empty", item="written")
+    equal(comparable(host.state()), comparable(truth), "state")
+
+@test
 def recover_with_a_catalogue_that_is_well_changes_nothing():
     before = recoverable(host.state())
     host.json("pool", "recover")

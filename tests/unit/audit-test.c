@@ -549,6 +549,10 @@ static void a_directory_that_was_replaced_is_gone_on_with(void)
 	begin();
 	append_many(3);
 	check_ok(fsat_rename(state, "audit", state, "moved", &err));
+	check(verify(&no_anchor).problem_number == 1); /* also before the next record */
+	check_ok(fsat_rename(state, "moved", state, "audit", &err));
+	check_intact(1, 3);
+	check_ok(fsat_rename(state, "audit", state, "moved", &err));
 	append("tag", "v1@data");
 	check_record(0, "tag", "done", NULL);
 	check_record(1, "audit", "corrupt", "removed or replaced the directory audit");

@@ -74,6 +74,10 @@ int btrfs_expose(struct pool *pool, const char *root, struct fl_error *err);
 int btrfs_conceal(struct pool *pool, const char *root, struct fl_error *err);
 void btrfs_locate(struct pool *pool, const struct tree *tree, struct text *out);
 
+/* inside.c: deletes the subvolume `name` of `dir`, with all that lie in it.  Missing is success. */
+must_check int inside_delete(struct btrfs_pool *pool, int dir, const char *name,
+			     struct fl_error *err);
+
 /* tree.c */
 int btrfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error *err);
 int btrfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *ret,
@@ -132,10 +136,11 @@ must_check int quota_enable(int root, struct fl_error *err);
 /* Finds the groups, and removes those of trees that are gone. */
 must_check int quota_open(struct btrfs_pool *pool, struct fl_error *err);
 /*
- * Calls `fn` while no group has a limit, and sets the limits again.  Where that
- * fails, and where a crash comes between, the engine sets them at the next start.
+ * Calls `fn` while no group has a limit (`subvolume`: none of those that it
+ * counts for; 0: of all), and sets the limits again.  Where that fails, and where
+ * a crash comes between, the engine sets them at the next start.
  */
-must_check int quota_without_limits(struct btrfs_pool *pool,
+must_check int quota_without_limits(struct btrfs_pool *pool, uint64_t subvolume,
 				    int (*fn)(struct btrfs_pool *pool, void *arg,
 					      struct fl_error *err),
 				    void *arg, struct fl_error *err);

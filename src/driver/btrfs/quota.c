@@ -314,7 +314,62 @@ int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, str
 	return set_limit(p, number, bytes, err);
 }
 
-int quota_without_limits(struct btrfs_pool *pool,
+static int note_above(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+		      struct fl_error *err)
+{
+	struct groups *above = arg;
+
+	if (header->offset <= header->objectid) /* one that is in it */
+		return 0;
+	above->items = xrealloc(above->items, above->count + 1, sizeof(*above->items));
+	above->items[above->count++] = (struct group){ .number = header->offset };
+	return 0;
+}
+
+/* The groups that a group is in, and those that they are in. */
+static int read_above(struct btrfs_pool *pool, uint64_t number, struct groups *ret,
+		      struct fl_error *err)
+{
+	struct root_range range = {
+		.tree = QGROUP_TREE,
+		.first_type = BTRFS_QGROUP_RELATION_KEY,
+		.last_type = BTRFS_QGROUP_RELATION_KEY,
+		.buffer = 4096,
+	};
+
+	for (size_t i = 0;; i++) {
+		range.first = range.last = number;
+		if (root_search(pool->root, &range, note_above, ret, err) < 0)
+			return fl_failed(err);
+		if (i == ret->count)
+			return 0;
+		number = ret->items[i].number;
+	}
+}
+
+static bool is_among(const struct groups *groups, uint64_t number)
+{
+	for (size_t i = 0; i < groups->count; i++)
+		if (groups->items[i].number == number)
+			return true;
+	return false;
+}
+
+/* Forgets the limits of all groups but those that `subvolume` is in. */
+static int choose_limits(struct btrfs_pool *pool, uint64_t subvolume, struct groups *groups,
+			 struct fl_error *err)
+{
+	own(groups_done) struct groups above = { 0 };
+
+	if (read_above(pool, subvolume, &above, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < groups->count; i++)
+		if (!is_among(&above, groups->items[i].number))
+			groups->items[i].limit = 0;
+	return 0;
+}
+
+int quota_without_limits(struct btrfs_pool *pool, uint64_t subvolume,
 			 int (*fn)(struct btrfs_pool *pool, void *arg, struct fl_error *err),
 			 void *arg, struct fl_error *err)
 {
@@ -323,6 +378,10 @@ int quota_without_limits(struct btrfs_pool *pool,
 	int rc;
 
 	rc = read_groups(pool, &groups, err);
+	if (rc == 0 && subvolume)
+		rc = choose_limits(pool, subvolume, &groups, err);
+	if (rc < 0)
+		return fl_failed(err);
 	for (size_t i = 0; rc == 0 && i < groups.count; i++)
 		if (groups.items[i].limit)
 			rc = set_limit(pool, groups.items[i].number, 0, err);

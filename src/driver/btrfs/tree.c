@@ -98,7 +98,7 @@ int btrfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_erro
 		return 0;
 	if (rc < 0)
 		return rc;
-	rc = subvol_delete(dir, name, err);
+	rc = inside_delete(btrfs_pool(pool), dir, name, err);
 	if (rc < 0)
 		return fl_wrap(err, "deleting %s", tree_format(tree, path));
 	return 0;
