@@ -31,6 +31,8 @@ int driver_find(const char *name, const struct driver **ret, struct fl_error *er
 
 	for (const struct driver *const *d = drivers; *d; d++)
 		if (strcmp((*d)->name, name) == 0) {
+			if (driver_check(*d, err) < 0)
+				return fl_failed(err);
 			*ret = *d;
 			return 0;
 		}

@@ -6,7 +6,7 @@
  * A driver keeps file trees.  It knows pools and trees by their storage names
  * and nothing else: no volumes, owners, names, retention, catalogue.  A driver
  * is a constant table; capability bits say which of the optional entries it
- * has, and driver_check() compares the two at start.
+ * has, and driver_find() gives out none in which the two disagree.
  *
  * What a pool holds (DESIGN section 5; a driver without directories keeps the
  * same names in its own way):
@@ -399,11 +399,11 @@ extern const struct driver *const drivers[];
 
 /* The name of the one that fits the place, when nobody chose. */
 const char *driver_choose(const struct pool_spec *spec);
-/* FL_INVALID with the list of known ones. */
+/* FL_INVALID with the list of known ones, or when the driver's table is wrong. */
 must_check int driver_find(const char *name, const struct driver **ret, struct fl_error *err);
 
-/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver, at start
- * and in the tests. */
+/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver that is
+ * asked for, and in the tests. */
 must_check int driver_check(const struct driver *driver, struct fl_error *err);
 
 /* How the driver does it, by its bits. */
