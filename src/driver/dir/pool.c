@@ -25,6 +25,7 @@
  */
 int dir_take(const char *path, int *ret_fd, struct fl_error *err)
 {
+	own_text struct text holder = { 0 };
 	own_fd int fd = -1;
 	struct stat st;
 
@@ -37,7 +38,8 @@ int dir_take(const char *path, int *ret_fd, struct fl_error *err)
 	if (fsat_lock(fd, err) < 0) {
 		if (err->code != FL_BUSY)
 			return fl_failed(err);
-		fl_fail(err, FL_BUSY, "pool '%s' is in use by another process", path);
+		fsat_lock_holder(fd, &holder);
+		fl_fail(err, FL_BUSY, "pool '%s' is in use by %s", path, text_get(&holder));
 		return fl_hint(err, "is another flockerd running on it?");
 	}
 	*ret_fd = take_fd(fd);
