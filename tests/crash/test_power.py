@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """The power goes at any instant: what was acknowledged is there, and the daemon starts.
 
-Two fault disks (tests/disk/) share one log: the pool file lies on one, and everything
-else of the host (state directory, settings, audit log) in a file system on the other.  Clients
+Two fault disks (tests/disk/) share one log: the pool lies on one, and everything
+else of the host (state directory, settings, audit log) in a file system on the other.  The pool is Btrfs in
+a file; with FLOCKER_TEST_DRIVER=dir plain directories on ext4, or on the file system that FLOCKER_TEST_FILE_SYSTEM
+names, whose journal mounting replays.  Clients
 work for a while (powercut.py) and note the log's position at each answer.
 Then the log is cut at many positions: half of them right at an answer, when what was promised has had
 the least time to get to the disk; others right before a flush, when the most is on its
@@ -50,10 +52,10 @@ disks = Disks(top, "host", "pool")
 # --- the work ---------------------------------------------------------------------------
 
 
-def mount(image, point):
+def mount(image, point, options="loop"):
     """A file system in a file, by a loop device that goes with the mount."""
     os.makedirs(point, exist_ok=True)
-    subprocess.run(["mount", "-o", "loop", image, point], check=True)
+    subprocess.run(["mount", "-o", options, image, point], check=True)
 
 
 def unmount(point, *files):
@@ -75,22 +77,96 @@ def backing_files():
     return found
 
 
+class BtrfsInFile:
+    """The disk is the pool's file."""
+
+    def create(self, host):
+        host.post("/v1/pool", kind="file", path=disks.path("pool"), size=512 * MIB)
+
+    def created(self):
+        shutil.move(disks.path("pool"), disks.image("pool"))
+
+    def attach(self, _image, _host):
+        pass
+
+    def place(self, image, _host):
+        """Where the pool is that lies on this disk."""
+        return image
+
+    def release(self, host, image):
+        unmount(host.root, image)
+
+    def staging(self, host, image):
+        """What lies in the pool's staging, which no path leads to."""
+        point = f"{host.root}.looked"
+        devices = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", image], check=True, capture_output=True,
+                                 text=True).stdout.split()
+        equal(len(devices), 1, "loop devices of the pool")
+        os.makedirs(point, exist_ok=True)
+        subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", devices[0], point], check=True)
+        try:
+            return os.listdir(f"{point}/staging")
+        finally:
+            subprocess.run(["umount", point], check=True)
+
+
+class InDirectory:
+    """The disk has a file system with the pool in it, which is mounted beside the host."""
+
+    def __init__(self):
+        self.kind = os.environ.get("FLOCKER_TEST_FILE_SYSTEM", "ext4")
+        # Two states are two file systems of one UUID, to which XFS objects.
+        self.options = "loop,nouuid" if self.kind == "xfs" else "loop"
+
+    def point(self, host):
+        return f"{host.root}.fs"
+
+    def create(self, host):
+        make_file_system(disks.image("pool"), "512M", self.kind)
+        self.attach(disks.image("pool"), host)
+        host.post("/v1/pool", kind="directory", driver="dir", path=self.place(None, host))
+
+    def created(self):
+        pass
+
+    def attach(self, image, host):
+        mount(image, self.point(host), self.options)
+
+    def place(self, _image, host):
+        return f"{self.point(host)}/pool"
+
+    def release(self, host, image):
+        unmount(host.root)
+        unmount(self.point(host), image)
+
+    def staging(self, host, image):
+        return os.listdir(f"{self.place(image, host)}/staging")
+
+
+medium = {"": BtrfsInFile, "dir": InDirectory}[os.environ.get("FLOCKER_TEST_DRIVER", "")]()
+
+
+def make_file_system(image, size, kind):
+    subprocess.run(["truncate", "-s", size, image], check=True)
+    subprocess.run([f"mkfs.{kind}", "-q", image], check=True)
+
+
 def make_images():
     """The two disks as they are when the work begins: a host with a pool and a volume for each client."""
     os.makedirs(f"{top}/images")
     os.makedirs(disks.point)
     image = disks.image("host")
-    subprocess.run(["truncate", "-s", "64M", image], check=True)
-    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    make_file_system(image, "64M", "ext4")
     mount(image, f"{top}/host")
     host = Host(top, "host")
     host.start()
-    host.post("/v1/pool", kind="file", path=disks.path("pool"), size=512 * MIB)
+    medium.create(host)
     for number in range(CLIENTS):
         host.create(f"client{number}")
     equal(host.stop(), 0, "exit status")
+    medium.release(host, disks.image("pool"))
     unmount(f"{top}/host", image, disks.path("pool"))
-    shutil.move(disks.path("pool"), disks.image("pool"))
+    medium.created()
 
 
 def work():
@@ -98,12 +174,14 @@ def work():
     disks.serve()
     mount(disks.path("host"), f"{top}/host")
     host = Host(top, "host")
+    medium.attach(disks.path("pool"), host)
     host.start()
     clients = [Client(host, disks, f"client{n}", random.Random(SEED + n)) for n in range(CLIENTS)]
     began, start = disks.position(), time.monotonic()
     tap.in_threads([lambda c=client: c.work(ROUNDS) for client in clients])
     tap.note(f"worked for {time.monotonic() - start:.1f} s")
     equal(host.stop(), 0, "exit status")
+    medium.release(host, disks.path("pool"))
     unmount(f"{top}/host", disks.path("host"), disks.path("pool"))
     disks.end()
     for client in clients:
@@ -148,32 +226,19 @@ def states(clients, began):
 
 
 def make_state(state, host):
-    """The host's disks after the cut; the pool's file has another path than it had."""
+    """The host's disks after the cut; the pool has another path than it had."""
     pool = f"{host.root}.pool"
     disks.state("host", state.position, state.losses[0], f"{host.root}.disk")
     disks.state("pool", state.position, state.losses[1], pool)
     mount(f"{host.root}.disk", host.root)
+    medium.attach(pool, host)
     with open(f"{host.root}/lib/pool.json", encoding="utf-8") as file:
         spec = json.load(file)
     with open(f"{host.root}/lib/pool.json", "w", encoding="utf-8") as file:
-        json.dump({**spec, "path": pool}, file)
+        json.dump({**spec, "path": medium.place(pool, host)}, file)
     if state.rebuilt:
         for path in glob.glob(f"{host.root}/lib/catalog.db*"):
             os.unlink(path)
-
-
-def staging(host):
-    """What lies in the pool's staging, which no path leads to."""
-    point = f"{host.root}.looked"
-    devices = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", f"{host.root}.pool"], check=True,
-                             capture_output=True, text=True).stdout.split()
-    equal(len(devices), 1, "loop devices of the pool")
-    os.makedirs(point, exist_ok=True)
-    subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", devices[0], point], check=True)
-    try:
-        return os.listdir(f"{point}/staging")
-    finally:
-        subprocess.run(["umount", point], check=True)
 
 
 def check_state(state, host, clients):
@@ -183,7 +248,7 @@ def check_state(state, host, clients):
         host.post("/v1/pool/recover")
     health = host.get("/v1/health")
     equal(health["status"], "ok", f"health {health}")
-    equal(staging(host), [], "staging")
+    equal(medium.staging(host, f"{host.root}.pool"), [], "staging")
     chance = random.Random(state.number)
     for client in clients:
         Check(host, client, state.position, state.rebuilt, chance).run()
@@ -215,7 +280,8 @@ def try_state(job):
     finally:
         if host.daemon and not host.dead():
             host.kill()
-        unmount(host.root, f"{host.root}.disk", f"{host.root}.pool")
+        medium.release(host, f"{host.root}.pool")
+        unmount(host.root, f"{host.root}.disk")
     return problem, made - began, time.monotonic() - made
 
 
