@@ -11,6 +11,19 @@ import cleanup  # noqa: E402 - found by the line above
 import tap  # noqa: E402
 
 
+def with_own_mounts():
+    """Runs this program once more, in a mount namespace of its own.
+
+    Else a test that makes a namespace meanwhile holds what is mounted here until it ends; and we would hold theirs."""
+    if os.environ.get("FLOCKER_TEST_MOUNTS") != "own":
+        os.environ["FLOCKER_TEST_MOUNTS"] = "own"
+        os.execv("/usr/bin/unshare", ["unshare", "--mount", "--propagation", "private", "--", sys.executable, "-B",
+                                      os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+    for point in cleanup.mounts_under("/tmp"):
+        if point.startswith("/tmp/flocker-"):
+            subprocess.run(["umount", "-l", point], check=False, stderr=subprocess.DEVNULL)
+
+
 def folders(pool):
     found = {name: sorted(os.listdir(f"{pool}/{name}"))
              for name in ("heads", "snaps", "staging", "retired")}

@@ -22,18 +22,20 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import subprocess
 import time
 import traceback
 
 import here
-import cleanup
-import tap
-from disk import ALL, FLUSH, NOTHING, Disks
-from flocker import Host, LONG, MIB
-from powercut import Check, Client
-from tap import equal, test, true
+here.with_own_mounts()
+import cleanup  # noqa: E402 - what is mounted by now stays unseen
+import media  # noqa: E402
+import tap  # noqa: E402
+from disk import ALL, FLUSH, NOTHING, Disks  # noqa: E402
+from flocker import Host, LONG  # noqa: E402
+from media import make_file_system, mount, unmount  # noqa: E402
+from powercut import Check, Client  # noqa: E402
+from tap import equal, test, true  # noqa: E402
 
 STATES = 1000 if LONG else 100
 CLIENTS = 2
@@ -43,112 +45,18 @@ SEED = int(os.environ.get("FLOCKER_SEED", time.time_ns() % 10**9))
 
 top = cleanup.make_directory()
 tap.finally_(lambda: cleanup.remove(top))
-# In memory: how fast the machine's own disk is has no part in it.
+# In memory: how fast the machine's own disk is has no part in it.  Who cleans up after a killed test sees
+# none of these mounts, but which processes to end.
+daemons = os.open(f"{top}/daemons", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3G,mode=700", "flocker-test", top], check=True)
-cleanup.record(f"{top}/owner", os.getpid())
+open(f"{top}/daemons", "w", encoding="utf-8").close()
+subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/fd/{daemons}", f"{top}/daemons"], check=True)
+MOUNTS = [f"{top}/daemons", top]
 disks = Disks(top, "host", "pool")
+medium = media.chosen(disks)
 
 
 # --- the work ---------------------------------------------------------------------------
-
-
-def mount(image, point, options="loop"):
-    """A file system in a file, by a loop device that goes with the mount."""
-    os.makedirs(point, exist_ok=True)
-    subprocess.run(["mount", "-o", options, image, point], check=True)
-
-
-def unmount(point, *files):
-    """All mounts there, and then nothing uses these files any more."""
-    for inner in cleanup.mounts_under(point):
-        subprocess.run(["umount", inner], check=True)
-    # The kernel lets go of the loop devices a moment later.
-    tap.wait_until(lambda: not set(files) & set(backing_files()), "the loop devices are gone")
-
-
-def backing_files():
-    found = []
-    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
-        try:
-            with open(path, encoding="utf-8") as file:
-                found.append(file.read().strip())
-        except OSError:
-            pass
-    return found
-
-
-class BtrfsInFile:
-    """The disk is the pool's file."""
-
-    def create(self, host):
-        host.post("/v1/pool", kind="file", path=disks.path("pool"), size=512 * MIB)
-
-    def created(self):
-        shutil.move(disks.path("pool"), disks.image("pool"))
-
-    def attach(self, _image, _host):
-        pass
-
-    def place(self, image, _host):
-        """Where the pool is that lies on this disk."""
-        return image
-
-    def release(self, host, image):
-        unmount(host.root, image)
-
-    def staging(self, host, image):
-        """What lies in the pool's staging, which no path leads to."""
-        point = f"{host.root}.looked"
-        devices = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", image], check=True, capture_output=True,
-                                 text=True).stdout.split()
-        equal(len(devices), 1, "loop devices of the pool")
-        os.makedirs(point, exist_ok=True)
-        subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", devices[0], point], check=True)
-        try:
-            return os.listdir(f"{point}/staging")
-        finally:
-            subprocess.run(["umount", point], check=True)
-
-
-class InDirectory:
-    """The disk has a file system with the pool in it, which is mounted beside the host."""
-
-    def __init__(self):
-        self.kind = os.environ.get("FLOCKER_TEST_FILE_SYSTEM", "ext4")
-        # Two states are two file systems of one UUID, to which XFS objects.
-        self.options = "loop,nouuid" if self.kind == "xfs" else "loop"
-
-    def point(self, host):
-        return f"{host.root}.fs"
-
-    def create(self, host):
-        make_file_system(disks.image("pool"), "512M", self.kind)
-        self.attach(disks.image("pool"), host)
-        host.post("/v1/pool", kind="directory", driver="dir", path=self.place(None, host))
-
-    def created(self):
-        pass
-
-    def attach(self, image, host):
-        mount(image, self.point(host), self.options)
-
-    def place(self, _image, host):
-        return f"{self.point(host)}/pool"
-
-    def release(self, host, image):
-        unmount(host.root)
-        unmount(self.point(host), image)
-
-    def staging(self, host, image):
-        return os.listdir(f"{self.place(image, host)}/staging")
-
-
-medium = {"": BtrfsInFile, "dir": InDirectory}[os.environ.get("FLOCKER_TEST_DRIVER", "")]()
-
-
-def make_file_system(image, size, kind):
-    subprocess.run(["truncate", "-s", size, image], check=True)
-    subprocess.run([f"mkfs.{kind}", "-q", image], check=True)
 
 
 def make_images():
@@ -321,7 +229,7 @@ def nothing_acknowledged_is_lost_when_the_power_goes():
 
 @test
 def nothing_is_left_over():
-    equal((cleanup.mounts_under(top), cleanup.loops_under(top)), ([top], []), "mounts, loop devices")
+    equal((cleanup.mounts_under(top), cleanup.loops_under(top)), (MOUNTS, []), "mounts, loop devices")
 
 
 if __name__ == "__main__":

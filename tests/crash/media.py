@@ -1,0 +1,123 @@
+"""What lies on the fault disk of a pool (disk.py), and how a host comes by it, for each driver.
+
+    create(host)            makes the pool, where created() then takes the image from
+    attach(image, host)     before the daemon starts on the pool on this disk
+    place(image, host)      the pool's path then
+    release(host, image)    after the daemon: nothing uses the disk any more
+    staging(host, image)    what lies in the pool's staging, which no path leads to
+"""
+
+import glob
+import os
+import shutil
+import subprocess
+
+import here  # noqa: F401 - makes the harness importable
+import cleanup
+import tap
+from flocker import MIB
+from tap import equal
+
+
+def make_file_system(image, size, kind):
+    subprocess.run(["truncate", "-s", size, image], check=True)
+    subprocess.run([f"mkfs.{kind}", "-q", image], check=True)
+
+
+def mount(image, point, options="loop"):
+    """A file system in a file, by a loop device that goes with the mount."""
+    os.makedirs(point, exist_ok=True)
+    subprocess.run(["mount", "-o", options, image, point], check=True)
+
+
+def unmount(point, *files):
+    """All mounts there, and then nothing uses these files any more."""
+    for inner in cleanup.mounts_under(point):
+        subprocess.run(["umount", inner], check=True)
+    # The kernel lets go of the loop devices a moment later.
+    tap.wait_until(lambda: not set(files) & set(backing_files()), "the loop devices are gone")
+
+
+def backing_files():
+    found = []
+    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                found.append(file.read().strip())
+        except OSError:
+            pass
+    return found
+
+
+class BtrfsInFile:
+    """The disk is the pool's file."""
+
+    def __init__(self, disks):
+        self.disks = disks
+
+    def create(self, host):
+        host.post("/v1/pool", kind="file", path=self.disks.path("pool"), size=512 * MIB)
+
+    def created(self):
+        shutil.move(self.disks.path("pool"), self.disks.image("pool"))
+
+    def attach(self, _image, _host):
+        pass
+
+    def place(self, image, _host):
+        """Where the pool is that lies on this disk."""
+        return image
+
+    def release(self, host, image):
+        unmount(host.root, image)
+
+    def staging(self, host, image):
+        """What lies in the pool's staging, which no path leads to."""
+        point = f"{host.root}.looked"
+        devices = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", image], check=True, capture_output=True,
+                                 text=True).stdout.split()
+        equal(len(devices), 1, "loop devices of the pool")
+        os.makedirs(point, exist_ok=True)
+        subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", devices[0], point], check=True)
+        try:
+            return os.listdir(f"{point}/staging")
+        finally:
+            subprocess.run(["umount", point], check=True)
+
+
+class InDirectory:
+    """The disk has a file system with the pool in it, which is mounted beside the host."""
+
+    def __init__(self, disks):
+        self.disks = disks
+        self.kind = os.environ.get("FLOCKER_TEST_FILE_SYSTEM", "ext4")
+        # Two states are two file systems of one UUID, to which XFS objects.
+        self.options = "loop,nouuid" if self.kind == "xfs" else "loop"
+
+    def point(self, host):
+        return f"{host.root}.fs"
+
+    def create(self, host):
+        make_file_system(self.disks.image("pool"), "512M", self.kind)
+        self.attach(self.disks.image("pool"), host)
+        host.post("/v1/pool", kind="directory", driver="dir", path=self.place(None, host))
+
+    def created(self):
+        pass
+
+    def attach(self, image, host):
+        mount(image, self.point(host), self.options)
+
+    def place(self, _image, host):
+        return f"{self.point(host)}/pool"
+
+    def release(self, host, image):
+        unmount(host.root)
+        unmount(self.point(host), image)
+
+    def staging(self, host, image):
+        return os.listdir(f"{self.place(image, host)}/staging")
+
+
+def chosen(disks):
+    return {"": BtrfsInFile, "dir": InDirectory}[os.environ.get("FLOCKER_TEST_DRIVER", "")](disks)
