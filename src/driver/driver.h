@@ -109,7 +109,7 @@ enum driver_capability {
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
 	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
-	DRIVER_MUST_WALK = 1 << 7,   /* diff looks at all of both trees, whatever differs */
+	DRIVER_MUST_WALK = 1 << 8,   /* diff looks at all of both trees, whatever differs */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */

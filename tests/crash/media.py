@@ -15,7 +15,7 @@ import subprocess
 import here  # noqa: F401 - makes the harness importable
 import cleanup
 import tap
-from flocker import MIB
+from flocker import LONG, MIB
 from tap import equal
 
 
@@ -51,6 +51,9 @@ def backing_files():
 
 class BtrfsInFile:
     """The disk is the pool's file."""
+
+    states, workers = (1000 if LONG else 100), 2
+    syncs_directories = True
 
     def __init__(self, disks):
         self.disks = disks
@@ -88,6 +91,9 @@ class BtrfsInFile:
 class InDirectory:
     """The disk has a file system with the pool in it, which is mounted beside the host."""
 
+    states, workers = (1000 if LONG else 100), 2
+    syncs_directories = True
+
     def __init__(self, disks):
         self.disks = disks
         self.kind = os.environ.get("FLOCKER_TEST_FILE_SYSTEM", "ext4")
@@ -119,5 +125,48 @@ class InDirectory:
         return os.listdir(f"{self.place(image, host)}/staging")
 
 
+class ZfsInFile:
+    """The disk is the pool's file, beside a zfs-fuse of our own (tests/with-zfs-fuse)."""
+
+    # A state takes seconds; and the pool of each is the same to ZFS: one at a time.
+    states, workers = (300 if LONG else 100), 1
+    syncs_directories = False  # zfs-fuse answers fsync() of a directory, and does nothing
+
+    def __init__(self, disks):
+        self.disks = disks
+
+    def create(self, host):
+        host.post("/v1/pool", kind="file", driver="zfs", path=self.disks.path("pool"), size=512 * MIB)
+
+    def created(self):
+        shutil.move(self.disks.path("pool"), self.disks.image("pool"))
+
+    def attach(self, image, host):
+        """In a directory of its own: ZFS looks for its pools in all files of one."""
+        if os.path.dirname(image) != self.disks.point:
+            os.makedirs(f"{host.root}.zfs", exist_ok=True)
+            os.replace(image, f"{host.root}.zfs/pool")
+
+    def place(self, _image, host):
+        return f"{host.root}.zfs/pool"
+
+    def release(self, host, _image):
+        for pool in zfs("zpool", "list"):
+            subprocess.run(["/usr/sbin/zpool", "export", "-f", pool], check=True)
+        unmount(host.root)
+
+    def staging(self, _host, _image):
+        (pool,) = zfs("zpool", "list")
+        found = subprocess.run(["/usr/sbin/zfs", "get", "-H", "-r", "-o", "value", "flocker:tree", pool], check=True,
+                               capture_output=True, text=True).stdout
+        return [line for line in found.split("\n") if line.startswith("staging/")]
+
+
+def zfs(program, verb):
+    """The names of what it lists."""
+    return subprocess.run([f"/usr/sbin/{program}", verb, "-H", "-o", "name"], check=True, capture_output=True,
+                          text=True).stdout.split()
+
+
 def chosen(disks):
-    return {"": BtrfsInFile, "dir": InDirectory}[os.environ.get("FLOCKER_TEST_DRIVER", "")](disks)
+    return {"": BtrfsInFile, "dir": InDirectory, "zfs": ZfsInFile}[os.environ.get("FLOCKER_TEST_DRIVER", "")](disks)

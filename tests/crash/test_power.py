@@ -3,9 +3,9 @@
 
 Two fault disks (tests/disk/) share one log: the pool lies on one, and everything
 else of the host (state directory, settings, audit log) in a file system on the other.  The pool is Btrfs in
-a file; with FLOCKER_TEST_DRIVER=dir plain directories on ext4, or on the file system that FLOCKER_TEST_FILE_SYSTEM
-names, whose journal mounting replays.  Clients
-work for a while (powercut.py) and note the log's position at each answer.
+a file; with FLOCKER_TEST_DRIVER=dir plain directories on ext4, or on what FLOCKER_TEST_FILE_SYSTEM
+names, whose journal mounting replays; with FLOCKER_TEST_DRIVER=zfs a ZFS pool in a file, which zfs-fuse
+imports.  Clients work for a while (powercut.py) and note the log's position at each answer.
 Then the log is cut at many positions: half of them right at an answer, when what was promised has had
 the least time to get to the disk; others right before a flush, when the most is on its
 way; others anywhere.  Of what was not flushed nothing, all, or some by chance is lost, also
@@ -27,21 +27,20 @@ import time
 import traceback
 
 import here
+os.environ.setdefault("FLOCKER_SEED", str(time.time_ns() % 10**9))
 here.with_own_mounts()
 import cleanup  # noqa: E402 - what is mounted by now stays unseen
 import media  # noqa: E402
 import tap  # noqa: E402
 from disk import ALL, FLUSH, NOTHING, Disks  # noqa: E402
-from flocker import Host, LONG  # noqa: E402
+from flocker import Host  # noqa: E402
 from media import make_file_system, mount, unmount  # noqa: E402
 from powercut import Check, Client  # noqa: E402
 from tap import equal, test, true  # noqa: E402
 
-STATES = 1000 if LONG else 100
 CLIENTS = 2
 ROUNDS = 3  # of work, 17 verbs in each
-WORKERS = 2
-SEED = int(os.environ.get("FLOCKER_SEED", time.time_ns() % 10**9))
+SEED = int(os.environ["FLOCKER_SEED"])
 
 top = cleanup.make_directory()
 tap.finally_(lambda: cleanup.remove(top))
@@ -84,7 +83,8 @@ def work():
     host = Host(top, "host")
     medium.attach(disks.path("pool"), host)
     host.start()
-    clients = [Client(host, disks, f"client{n}", random.Random(SEED + n)) for n in range(CLIENTS)]
+    clients = [Client(host, disks, f"client{n}", random.Random(SEED + n), medium.syncs_directories)
+               for n in range(CLIENTS)]
     began, start = disks.position(), time.monotonic()
     tap.in_threads([lambda c=client: c.work(ROUNDS) for client in clients])
     tap.note(f"worked for {time.monotonic() - start:.1f} s")
@@ -121,7 +121,7 @@ def states(clients, began):
     flushes = [i for i, record in enumerate(records) if i >= began and record[0] == FLUSH]
     answers = [sum((client.answers()[kind] for client in clients), []) for kind in clients[0].answers()]
     found = []
-    for number in range(STATES):
+    for number in range(medium.states):
         if number % 4 < 2:
             position = chance.choice(answers[number // 4 % len(answers)])
         elif number % 4 == 2:
@@ -171,7 +171,7 @@ def check_state(state, host, clients):
 
 
 def try_state(job):
-    """In a process of its own, one of WORKERS; what went wrong, and the seconds."""
+    """In a process of its own, one of a few; what went wrong, and the seconds."""
     state, clients = job
     worker = multiprocessing.current_process().name.split("-")[-1]
     began = time.monotonic()
@@ -212,7 +212,7 @@ def nothing_acknowledged_is_lost_when_the_power_goes():
     true(min(done.values()) > 0, f"something was never done: {done}")
     jobs = [(state, clients) for state in states(clients, began)]
     start = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(WORKERS, record_worker) as pool:
+    with multiprocessing.get_context("fork").Pool(medium.workers, record_worker) as pool:
         results = list(pool.imap_unordered(try_state, jobs))
         # Workers that are left to end by themselves: one that is ended while it waits for work keeps
         # the lock that ending the pool then waits for.
@@ -220,11 +220,11 @@ def nothing_acknowledged_is_lost_when_the_power_goes():
         pool.join()
     problems = [problem for problem, _, _ in results if problem]
     made, checked = (sorted(result[i] for result in results) for i in (1, 2))
-    tap.note(f"{STATES} states in {time.monotonic() - start:.1f} s, {WORKERS} at once; one takes"
-             f" {made[STATES // 2]:.3f} s to make and {checked[STATES // 2]:.3f} s to check (medians)")
+    tap.note(f"{medium.states} states in {time.monotonic() - start:.1f} s, {medium.workers} at once; one takes"
+             f" {made[medium.states // 2]:.3f} s to make and {checked[medium.states // 2]:.3f} s to check (medians)")
     for problem in problems[:3]:
         tap.note(problem)
-    true(not problems, f"{len(problems)} of {STATES} states are wrong; the first above")
+    true(not problems, f"{len(problems)} of {medium.states} states are wrong; the first above")
 
 
 @test
