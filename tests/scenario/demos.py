@@ -85,6 +85,9 @@ def kept(*arguments):
         listed = subprocess.run(["bash", "-c", f"{reach}; flocker list"], capture_output=True, text=True,
                                 check=False)
         true("shop" in listed.stdout, f"the volume is listed: {listed}")
+        exported = subprocess.run(["bash", "-c", f"{reach}; flocker export v1@shop - | tar t | wc -l"],
+                                  capture_output=True, text=True, check=False)
+        true(int(exported.stdout) > 100, f"what is in an archive of it: {exported}")
     finally:
         stopped = demo("--stop", directory)
     equal(stopped.returncode, 0, f"exit status of --stop: {stopped}")
