@@ -181,6 +181,7 @@ int zfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *e
 	    read_index(pool, err) < 0 || settle(pool, NULL, err) < 0)
 		return fl_failed(err);
 	reap(pool);
+	remove_empty_groups(pool);
 	*ret = &take_ptr(pool)->pool;
 	return 0;
 }
@@ -195,6 +196,7 @@ void zfs_close(struct pool *pool)
 		return;
 	place_await_closings(p);
 	index_done(&p->index);
+	figures_forget(p);
 	own_fdp(&p->state);
 	if (pool->spec.kind == POOL_FILE && p->zpool[0] && !p->root)
 		(void)!zpool_do(&in_use, "export", p->zpool);
@@ -250,6 +252,7 @@ int zfs_sync(struct pool *pool, struct fl_error *err)
 	struct zfs_pool *p = zfs_pool(pool);
 	own_fd int state = -1;
 
+	figures_forget(p);
 	if (sync_mounts(p, err) < 0 || state_open(p, &state, err) < 0)
 		return fl_failed(err);
 	if (syncfs(state) < 0)
@@ -274,29 +277,6 @@ int check_writable(struct zfs_pool *pool, struct fl_error *err)
  * used already.  STOP_PROPERTY, set before and taken away after, says that it was us
  * who did it, and what the quota was.
  */
-#define QUOTA_ATTEMPTS 10 /* what is used may grow between asking and setting */
-
-static int set_quota(struct zfs_pool *pool, const char *value, struct fl_error *err)
-{
-	char argument[64];
-
-	snprintf(argument, sizeof(argument), "quota=%.40s", value);
-	return zfs_do(err, "set", argument, pool->dataset);
-}
-
-static int set_quota_to_used(struct zfs_pool *pool, struct fl_error *err)
-{
-	own_text struct text used = { 0 };
-	int rc = -1;
-
-	for (int i = 0; i < QUOTA_ATTEMPTS && rc < 0; i++) {
-		if (property_get(pool->dataset, "used", false, &used, err) < 0)
-			return fl_failed(err);
-		rc = set_quota(pool, text_get(&used), err);
-	}
-	return rc;
-}
-
 static int resume(struct zfs_pool *pool, struct fl_error *err)
 {
 	own_text struct text quota = { 0 };
@@ -307,7 +287,7 @@ static int resume(struct zfs_pool *pool, struct fl_error *err)
 	value = text_get(&quota);
 	if (value[0] == '\0')
 		return 0;
-	if (set_quota(pool, strcmp(value, "0") == 0 ? "none" : value, err) < 0 ||
+	if (quota_set(pool->dataset, value, err) < 0 ||
 	    zfs_do(err, "inherit", "readonly", pool->dataset) < 0)
 		return fl_failed(err);
 	return zfs_do(err, "inherit", STOP_PROPERTY, pool->dataset);
@@ -325,7 +305,7 @@ static int stop(struct zfs_pool *pool, struct fl_error *err)
 	if (zfs_do(err, "set", property, pool->dataset) < 0)
 		return fl_failed(err);
 	if (zfs_do(err, "set", "readonly=on", pool->dataset) == 0 &&
-	    set_quota_to_used(pool, err) == 0)
+	    quota_set_to_used(pool->dataset, err) == 0)
 		return 0;
 	(void)!resume(pool, &ignored); /* else at the next opening */
 	return fl_failed(err);

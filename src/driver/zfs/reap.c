@@ -16,19 +16,34 @@
  * something is deleted next, and when the pool is opened.
  */
 
-/* A clone that may take over; none through which a snapshot is only read. */
+static bool has_visible_snapshots(const struct index *index, const struct item *dataset)
+{
+	for (size_t i = 0; i < index->count; i++)
+		if (index->items[i]->home == dataset && !index->items[i]->hidden)
+			return true;
+	return false;
+}
+
+/*
+ * A clone that may take over; none through which a snapshot is only read.  To one in
+ * another group nothing goes that is still to be seen: it would count there.
+ */
 static struct item *find_heir(struct zfs_pool *pool, const struct item *dataset)
 {
 	const struct item *newest = index_newest(&pool->index, dataset);
+	struct item *heir = NULL;
 
 	for (size_t i = 0; newest && i < pool->index.count; i++) {
 		struct item *item = pool->index.items[i];
 
-		if (!item->home && item->origin == newest->id && !item->stuck &&
-		    !index_is_mirror(&pool->index, item))
+		if (item->home || item->origin != newest->id || item->stuck ||
+		    index_is_mirror(&pool->index, item))
+			continue;
+		if (item->group == dataset->group)
 			return item;
+		heir = item;
 	}
-	return NULL;
+	return heir && has_visible_snapshots(&pool->index, dataset) ? NULL : heir;
 }
 
 enum way { NO_WAY, DESTROY, PROMOTE };
@@ -86,13 +101,36 @@ static bool is_promoted(const struct item *heir)
 	return origin != heir->origin;
 }
 
-static int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
-		   struct fl_error *err)
+static int run_promote(const struct item *heir, struct fl_error *err)
 {
 	if (zfs_do(err, "promote", heir->name) < 0 && !is_promoted(heir))
 		return fl_failed(err);
-	move_snapshots(pool, item, heir);
 	return 0;
+}
+
+/* What stays in its group needs no room there. */
+static int promote_in_group(struct zfs_pool *pool, const struct item *heir, struct fl_error *err)
+{
+	struct fl_error full;
+	uint64_t limit;
+	int rc = run_promote(heir, err);
+
+	if (rc != -FL_NO_SPACE || quota_lend(pool, heir->group, &limit, &full) < 0)
+		return rc;
+	rc = run_promote(heir, err);
+	quota_take_back(pool, heir->group, limit);
+	return rc;
+}
+
+static int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
+		   struct fl_error *err)
+{
+	int rc = heir->group && heir->group == item->group ? promote_in_group(pool, heir, err)
+							   : run_promote(heir, err);
+
+	if (rc == 0)
+		move_snapshots(pool, item, heir);
+	return rc;
 }
 
 static void forget_failures(struct zfs_pool *pool)
