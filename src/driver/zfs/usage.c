@@ -8,7 +8,7 @@
 /*
  * What is used, by branch and by group.
  *
- * One run of `zfs` tells of all at once, and its answer is good for a second, unless
+ * One run of `zfs` tells of all at once, and its answer is good for a tenth of a second, unless
  * we change something meanwhile or sync: so a list costs one run, whatever is in it.  ZFS
  * itself counts what is on the disk, which is some seconds behind what is written.
  *
@@ -16,7 +16,7 @@
  * their snapshots.
  */
 
-#define FRESH CLOCK_SECOND
+#define FRESH (CLOCK_SECOND / 10)
 #define OUTPUT_LIMIT (64ul << 20)
 
 struct figure {
