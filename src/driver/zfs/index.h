@@ -30,6 +30,7 @@ struct item {
 	int mount;	     /* its root directory in a mount that nobody sees; -1 */
 	dev_t device;	     /* of its files, once it was mounted; 0 */
 	bool stuck;	     /* could not be destroyed a moment ago */
+	bool told;	     /* and the log says why */
 	struct item *mirror; /* zfs-fuse: the clone through which a snapshot is read */
 };
 

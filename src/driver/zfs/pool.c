@@ -20,6 +20,22 @@ void identity_property(const struct pool_identity *identity, struct text *out)
 	property_encode(text_get(&text), text.length, out);
 }
 
+/* Is it the ZFS pool, or just our dataset in it? */
+static int fail_missing(const struct zfs_pool *pool, struct fl_error *err)
+{
+	own_text struct text type = { 0 };
+	struct fl_error why;
+
+	if (property_get(pool->zpool, "type", false, &type, &why) == 0) {
+		fl_fail(err, FL_NOT_FOUND, "the ZFS pool '%s' has no dataset '%s'", pool->zpool,
+			pool->dataset);
+		return fl_hint(err, "see what 'zfs list -r %s' says", pool->zpool);
+	}
+	fl_fail(err, FL_NOT_FOUND, "the ZFS pool '%s' is not imported", pool->zpool);
+	return fl_hint(err, "see 'zpool import', then: zpool import %s, and restart flockerd",
+		       pool->zpool);
+}
+
 static int identity_read(struct zfs_pool *pool, struct fl_error *err)
 {
 	own_text struct text value = { 0 };
@@ -28,6 +44,8 @@ static int identity_read(struct zfs_pool *pool, struct fl_error *err)
 	int rc;
 
 	rc = property_get(pool->dataset, POOL_PROPERTY, true, &value, err);
+	if (rc == -FL_NOT_FOUND && pool->pool.spec.kind == POOL_DATASET)
+		return fail_missing(pool, err);
 	if (rc == -FL_NOT_FOUND && pool->pool.spec.kind == POOL_FILE)
 		return fl_fail(err, FL_INVALID, "'%s' is no Flocker pool: its ZFS pool has no '%s'",
 			       path, pool->dataset);
@@ -250,6 +268,7 @@ static int sync_mounts(struct zfs_pool *pool, struct fl_error *err)
 int zfs_sync(struct pool *pool, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
+	char name[ZFS_NAME + 8];
 	own_fd int state = -1;
 
 	figures_forget(p);
@@ -259,8 +278,12 @@ int zfs_sync(struct pool *pool, struct fl_error *err)
 		return fl_fail_errno(err, "cannot sync the pool: what was written may be lost");
 	if (p->features.kernel)
 		return zpool_do(err, "sync", p->zpool);
-	/* zfs-fuse has no such command; setting a property waits for the end of a group too. */
-	return p->read_only ? 0 : zfs_do(err, "set", "flocker:synced=yes", p->dataset);
+	/*
+	 * zfs-fuse has no such command.  Setting a property waits for the end of a group too,
+	 * and a quota is one that can be set where no space is left.
+	 */
+	snprintf(name, sizeof(name), "%s/state", p->dataset);
+	return p->read_only ? 0 : quota_set(name, "none", err);
 }
 
 int check_writable(struct zfs_pool *pool, struct fl_error *err)

@@ -180,6 +180,12 @@ int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree
 int zfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 		      bool *ret, struct fl_error *err);
 
+/* users.c */
+/* st_dev without asking whoever serves the file; 0. */
+dev_t device_from_memory(int dir, const char *path);
+/* To what says that something is busy: which processes and mount namespaces use the device. */
+void name_users(dev_t device, struct fl_error *err);
+
 /* reap.c */
 /* Destroys what can be of what is hidden.  What cannot stays for the next time. */
 void reap(struct zfs_pool *pool);

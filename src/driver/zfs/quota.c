@@ -148,7 +148,7 @@ void remove_empty_groups(struct zfs_pool *pool)
 /* --- in and out ----------------------------------------------------------------------------- */
 
 /* zfs-fuse lets go of a mount some time after the kernel did. */
-static int rename_patiently(const char *from, const char *to, struct fl_error *err)
+static int rename_patiently(const char *from, const char *to, dev_t device, struct fl_error *err)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE };
 	int rc = -FL_BUSY;
@@ -158,6 +158,8 @@ static int rename_patiently(const char *from, const char *to, struct fl_error *e
 			nanosleep(&pause, NULL);
 		rc = zfs_do(err, "rename", from, to);
 	}
+	if (rc < 0)
+		name_users(device, err);
 	return rc;
 }
 
@@ -172,7 +174,7 @@ static int move(struct zfs_pool *pool, struct item *item, uint64_t group, struct
 	dataset_name(pool, &moved, name);
 	place_await_closings(pool);
 	place_release(pool, item);
-	if (rename_patiently(item->name, name, err) < 0)
+	if (rename_patiently(item->name, name, item->device, err) < 0)
 		return fl_failed(err);
 	own_lock(index_guard, &pool->mutex);
 	free(item->name);

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "driver/zfs/pool.h"
 
+#define OUTPUT_LIMIT (64ul << 20)
+
 /*
  * What is hidden goes.
  *
@@ -101,6 +103,43 @@ static bool is_promoted(const struct item *heir)
 	return origin != heir->origin;
 }
 
+/* Not ours are those that the index does not know. */
+static bool is_foreign(const struct zfs_pool *pool, const struct item *dataset, const char *line)
+{
+	const char *at = strchr(line, '@');
+	const struct item *item;
+	uint64_t id;
+
+	if (!at)
+		return false;
+	item = component_id(at, &id) ? index_find_id(&pool->index, id) : NULL;
+	return !item || item->home != dataset || strcmp(item->name, at + 1) != 0;
+}
+
+/* A promotion would take along what others made in the dataset, or meet a name twice. */
+static int check_foreign(struct zfs_pool *pool, const struct item *dataset, struct fl_error *err)
+{
+	const char *const arguments[] = { "list", "-H",	  "-d", "1",	       "-t", "snapshot",
+					  "-o",	  "name", "-r", dataset->name, NULL };
+	own_text struct text text = { 0 };
+	own_free char *lines = NULL;
+	char *rest, *line;
+
+	if (zfs_run(PROGRAM_ZFS, arguments, OUTPUT_LIMIT, &text, err) < 0)
+		return fl_failed(err);
+	lines = text_take(&text);
+	rest = lines;
+	own_lock(guard, &pool->mutex);
+	while ((line = strsep(&rest, "\n"))) {
+		if (!is_foreign(pool, dataset, line))
+			continue;
+		fl_fail(err, FL_BUSY, "'%s' is not Flocker's", line);
+		return fl_hint(err, "the space comes back once it is destroyed: zfs destroy %s",
+			       line);
+	}
+	return 0;
+}
+
 static int run_promote(const struct item *heir, struct fl_error *err)
 {
 	if (zfs_do(err, "promote", heir->name) < 0 && !is_promoted(heir))
@@ -125,8 +164,12 @@ static int promote_in_group(struct zfs_pool *pool, const struct item *heir, stru
 static int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
 		   struct fl_error *err)
 {
-	int rc = heir->group && heir->group == item->group ? promote_in_group(pool, heir, err)
-							   : run_promote(heir, err);
+	int rc = check_foreign(pool, item, err);
+
+	if (rc < 0)
+		return rc;
+	rc = heir->group && heir->group == item->group ? promote_in_group(pool, heir, err)
+						       : run_promote(heir, err);
 
 	if (rc == 0)
 		move_snapshots(pool, item, heir);
@@ -163,7 +206,9 @@ void reap(struct zfs_pool *pool)
 		if (rc == 0)
 			continue;
 		item->stuck = true;
-		log_warning("what was deleted stays for now", "dataset=%s error=%s", name,
-			    err.text);
+		if (!item->told)
+			log_warning("what was deleted stays for now", "dataset=%s error=%s hint=%s",
+				    name, err.text, err.hint);
+		item->told = true;
 	}
 }

@@ -244,6 +244,14 @@ static int destroy_mirror(struct zfs_pool *pool, struct item *snapshot, struct f
 	return mirror ? item_destroy(pool, mirror, err) : 0;
 }
 
+static bool is_gone(const char *name)
+{
+	own_text struct text value = { 0 };
+	struct fl_error err;
+
+	return property_get(name, "type", false, &value, &err) == -FL_NOT_FOUND;
+}
+
 /* zfs-fuse lets go of a mount some time after the kernel did. */
 static int destroy_patiently(const struct item *item, struct fl_error *err)
 {
@@ -255,8 +263,15 @@ static int destroy_patiently(const struct item *item, struct fl_error *err)
 	for (int i = 0; i < ATTEMPTS && rc == -FL_BUSY; i++) {
 		if (i > 0)
 			nanosleep(&pause, NULL);
-		rc = run_and_confirm(item, NULL, arguments, err);
+		rc = zfs_run(PROGRAM_ZFS, arguments, 0, NULL, err);
+		if (rc < 0 && (rc == -FL_NOT_FOUND || is_gone(name)))
+			rc = 0;
+		/* What others hold, cloned or put into it takes longer than that. */
+		if (rc < 0 && ((item->home && item->hidden) || !strstr(err->text, "is busy")))
+			break;
 	}
+	if (rc < 0)
+		name_users(item->device, err);
 	return rc;
 }
 
@@ -284,7 +299,7 @@ static bool is_cloned(struct zfs_pool *pool, const struct item *snapshot)
 	return index_find_clone(&pool->index, snapshot) != NULL;
 }
 
-/* Clones keep it: then it goes with the last of them. */
+/* Clones, or what others hold, keep it: then it goes with the last of them. */
 static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 {
 	own_lock(guard, &pool->places);
@@ -295,8 +310,12 @@ static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_e
 	place_release(pool, item);
 	if (destroy_mirror(pool, item, err) < 0)
 		return fl_failed(err);
-	if (!is_cloned(pool, item))
-		return item_destroy(pool, item, err);
+	if (!is_cloned(pool, item)) {
+		int rc = item_destroy(pool, item, err);
+
+		if (rc != -FL_BUSY)
+			return rc;
+	}
 	if (run_and_confirm(item, NULL,
 			    (const char *[]){ "destroy", "-d", item_name(item, name), NULL },
 			    err) < 0)
