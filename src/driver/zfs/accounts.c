@@ -11,19 +11,20 @@ void accounts_done(struct accounts *accounts)
 	*accounts = (struct accounts){ 0 };
 }
 
-bool accounts_have_group(const struct accounts *accounts, uint64_t id)
+struct group *accounts_find_group(const struct accounts *accounts, uint64_t id)
 {
 	for (size_t i = 0; i < accounts->group_count; i++)
 		if (accounts->groups[i].id == id)
-			return true;
-	return false;
+			return &accounts->groups[i];
+	return NULL;
 }
 
 void accounts_add_group(struct accounts *accounts, const struct uuid *uuid)
 {
 	accounts->groups = xrealloc(accounts->groups, accounts->group_count + 1,
 				    sizeof(*accounts->groups));
-	accounts->groups[accounts->group_count++] = (struct group){ group_id(uuid), *uuid };
+	accounts->groups[accounts->group_count++] = (struct group){ .id = group_id(uuid),
+								    .uuid = *uuid };
 }
 
 void accounts_remove_group(struct accounts *accounts, uint64_t id)

@@ -10,6 +10,7 @@
 struct group {
 	uint64_t id; /* group_id() */
 	struct uuid uuid;
+	uint64_t wanted; /* the limit, while ZFS has a larger one: see quota.c; else 0 */
 };
 
 /* A branch counts in a group from account() on, or by what its datasets say. */
@@ -27,7 +28,8 @@ struct accounts {
 
 void accounts_done(struct accounts *accounts);
 
-bool accounts_have_group(const struct accounts *accounts, uint64_t id);
+/* NULL when there is none. */
+struct group *accounts_find_group(const struct accounts *accounts, uint64_t id);
 void accounts_add_group(struct accounts *accounts, const struct uuid *uuid);
 void accounts_remove_group(struct accounts *accounts, uint64_t id);
 

@@ -302,7 +302,7 @@ static bool note_account(const struct index *index, struct found *found)
 	item->counted = found->says_account && found->account.account == ACCOUNT_BRANCH;
 	if (item->counted)
 		item->account = found->account.uuid;
-	return accounts_have_group(&index->accounts, item->group);
+	return accounts_find_group(&index->accounts, item->group) != NULL;
 }
 
 /* In the order of their making: a branch counts where its latest dataset lies. */

@@ -228,6 +228,8 @@ must_check int quota_set_to_used(const char *dataset, struct fl_error *err);
 must_check int quota_lend(struct zfs_pool *pool, uint64_t group, uint64_t *ret_limit,
 			  struct fl_error *err);
 void quota_take_back(struct zfs_pool *pool, uint64_t group, uint64_t limit);
+/* Quotas that are larger than wanted, because more was used, become as small as they can. */
+void quotas_follow(struct zfs_pool *pool);
 
 /* usage.c */
 int zfs_usage(struct pool *pool, enum account account, const struct uuid *uuid, struct usage *ret,

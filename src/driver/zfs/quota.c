@@ -64,7 +64,7 @@ static bool has_group(struct zfs_pool *pool, uint64_t id)
 {
 	own_lock(guard, &pool->mutex);
 
-	return accounts_have_group(&pool->index.accounts, id);
+	return accounts_find_group(&pool->index.accounts, id) != NULL;
 }
 
 /* A program that failed may have done its work. */
@@ -260,6 +260,17 @@ int quota_set(const char *dataset, const char *value, struct fl_error *err)
 	return zfs_do(err, "set", argument, dataset);
 }
 
+static int read_number(const char *dataset, const char *property, uint64_t *ret,
+		       struct fl_error *err)
+{
+	own_text struct text value = { 0 };
+
+	if (property_get(dataset, property, false, &value, err) < 0)
+		return fl_failed(err);
+	*ret = strtoull(text_get(&value), NULL, 10);
+	return 0;
+}
+
 int quota_set_to_used(const char *dataset, struct fl_error *err)
 {
 	own_text struct text used = { 0 };
@@ -273,34 +284,65 @@ int quota_set_to_used(const char *dataset, struct fl_error *err)
 	return rc;
 }
 
-/*
- * ZFS refuses a quota of less than what is used.  The least that it takes does the same
- * for writers; the engine sets it again at the next start.
- */
-static int set_limit(const char *dataset, uint64_t bytes, struct fl_error *err)
+static void note_wanted(struct zfs_pool *pool, uint64_t group, uint64_t wanted)
 {
-	own_text struct text used = { 0 };
-	struct fl_error unknown;
-	char value[24];
+	own_lock(guard, &pool->mutex);
+	struct group *found = accounts_find_group(&pool->index.accounts, group);
 
-	snprintf(value, sizeof(value), "%llu", (unsigned long long)bytes);
-	if (quota_set(dataset, value, err) == 0)
-		return 0;
-	if (bytes == 0 || property_get(dataset, "used", false, &used, &unknown) < 0 ||
-	    strtoull(text_get(&used), NULL, 10) <= bytes)
-		return fl_failed(err);
-	return quota_set_to_used(dataset, err);
+	if (found)
+		found->wanted = wanted;
 }
 
-static int read_number(const char *dataset, const char *property, uint64_t *ret,
-		       struct fl_error *err)
+/*
+ * ZFS refuses a quota of less than what is used.  The least that it takes does the same
+ * for writers; it follows down to what is wanted when something is deleted.
+ */
+static int set_limit(struct zfs_pool *pool, uint64_t group, uint64_t bytes, struct fl_error *err)
 {
-	own_text struct text value = { 0 };
+	char name[ZFS_NAME], value[24];
+	struct fl_error unknown;
+	uint64_t used = 0;
 
-	if (property_get(dataset, property, false, &value, err) < 0)
+	name_of_group(pool, group, name);
+	snprintf(value, sizeof(value), "%llu", (unsigned long long)bytes);
+	figures_forget(pool);
+	if (quota_set(name, value, err) == 0) {
+		note_wanted(pool, group, 0);
+		return 0;
+	}
+	if (bytes == 0 || read_number(name, "used", &used, &unknown) < 0 || used <= bytes ||
+	    quota_set_to_used(name, err) < 0)
 		return fl_failed(err);
-	*ret = strtoull(text_get(&value), NULL, 10);
+	note_wanted(pool, group, bytes);
 	return 0;
+}
+
+static uint64_t find_exceeded(struct zfs_pool *pool, size_t *next, uint64_t *ret_wanted)
+{
+	own_lock(guard, &pool->mutex);
+	const struct accounts *accounts = &pool->index.accounts;
+
+	for (; *next < accounts->group_count; (*next)++) {
+		*ret_wanted = accounts->groups[*next].wanted;
+		if (*ret_wanted)
+			return accounts->groups[(*next)++].id;
+	}
+	return 0;
+}
+
+void quotas_follow(struct zfs_pool *pool)
+{
+	uint64_t group, wanted = 0;
+	struct fl_error err;
+	size_t next = 0;
+
+	if (!find_exceeded(pool, &next, &wanted))
+		return;
+	own_shape(shape, write_shape(pool));
+	next = 0;
+	while ((group = find_exceeded(pool, &next, &wanted)))
+		if (set_limit(pool, group, wanted, &err) < 0)
+			log_warning("a quota is larger than it should be", "error=%s", err.text);
 }
 
 int quota_lend(struct zfs_pool *pool, uint64_t group, uint64_t *ret_limit, struct fl_error *err)
@@ -314,6 +356,12 @@ int quota_lend(struct zfs_pool *pool, uint64_t group, uint64_t *ret_limit, struc
 		return fl_failed(err);
 	if (limit == 0 || used + ROOM <= limit)
 		return fl_fail(err, FL_INVALID, "'%s' has room", name);
+	{
+		own_lock(guard, &pool->mutex);
+		const struct group *found = accounts_find_group(&pool->index.accounts, group);
+
+		limit = found && found->wanted ? found->wanted : limit;
+	}
 	snprintf(value, sizeof(value), "%llu", (unsigned long long)(used + ROOM));
 	if (quota_set(name, value, err) < 0)
 		return fl_failed(err);
@@ -323,26 +371,23 @@ int quota_lend(struct zfs_pool *pool, uint64_t group, uint64_t *ret_limit, struc
 
 void quota_take_back(struct zfs_pool *pool, uint64_t group, uint64_t limit)
 {
-	char name[ZFS_NAME];
 	struct fl_error err;
 
-	if (set_limit(name_of_group(pool, group, name), limit, &err) < 0)
-		log_warning("a quota is larger than it should be until the next start",
-			    "dataset=%s error=%s", name, err.text);
+	note_wanted(pool, group, limit);
+	if (set_limit(pool, group, limit, &err) < 0)
+		log_warning("a quota is larger than it should be", "error=%s", err.text);
 }
 
 int zfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
 	own_shape(shape, write_shape(p));
-	char name[ZFS_NAME];
 
 	if (bytes == 0 && !has_group(p, group_id(group)))
 		return 0;
 	if (check_writable(p, err) < 0 || make_group(p, group, err) < 0)
 		return fl_failed(err);
-	figures_forget(p);
-	if (set_limit(name_of_group(p, group_id(group), name), bytes, err) < 0)
+	if (set_limit(p, group_id(group), bytes, err) < 0)
 		return fl_wrap(err, "setting a quota");
 	return 0;
 }

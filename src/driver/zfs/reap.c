@@ -184,13 +184,11 @@ static void forget_failures(struct zfs_pool *pool)
 		pool->index.items[i]->stuck = false;
 }
 
-void reap(struct zfs_pool *pool)
+static void destroy_hidden(struct zfs_pool *pool)
 {
 	struct item *item = NULL, *heir = NULL;
 	enum way way;
 
-	if (pool->read_only)
-		return;
 	forget_failures(pool);
 	if (find_way(pool, &item, &heir) == NO_WAY)
 		return;
@@ -211,4 +209,12 @@ void reap(struct zfs_pool *pool)
 				    name, err.text, err.hint);
 		item->told = true;
 	}
+}
+
+void reap(struct zfs_pool *pool)
+{
+	if (pool->read_only)
+		return;
+	destroy_hidden(pool);
+	quotas_follow(pool);
 }

@@ -153,9 +153,13 @@ static void make_figures(const struct index *index, const struct lines *lines,
 	const size_t most = accounts->group_count + accounts->branch_count + index->count;
 
 	figures->items = xcalloc(most + 1, sizeof(*figures->items));
-	for (size_t i = 0; i < accounts->group_count; i++)
-		add(figures, ACCOUNT_GROUP, &accounts->groups[i].uuid,
-		    find_line(lines, accounts->groups[i].id));
+	for (size_t i = 0; i < accounts->group_count; i++) {
+		const struct group *group = &accounts->groups[i];
+
+		add(figures, ACCOUNT_GROUP, &group->uuid, find_line(lines, group->id));
+		if (group->wanted)
+			figures->items[figures->count - 1].limit = group->wanted;
+	}
 	for (size_t i = 0; i < accounts->branch_count; i++)
 		add(figures, ACCOUNT_BRANCH, &accounts->branches[i].branch, NULL);
 	for (size_t i = 0; i < index->count; i++)
