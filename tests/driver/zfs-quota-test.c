@@ -184,6 +184,30 @@ static void many_are_asked_about_by_one_program(void)
 	check(stat(path, &st) == 0 && st.st_size == 1);
 }
 
+/* Its dataset goes with its last branch, but not its limit. */
+static void a_group_without_branches_keeps_its_limit_and_nothing_else(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct tree head = tree_head(&branch);
+	struct usage usage;
+	char name[260];
+
+	check_ok(call(pool, limit, &group, 16 * MEBIBYTE, &err));
+	name_of(&head, name);
+	*strrchr(name, '/') = '\0';
+	check(exists(name));
+	check_ok(call(pool, tree_delete, &head, &err));
+	check(!exists(name));
+	usage = usage_of(pool, ACCOUNT_GROUP, &group);
+	check(usage.known && usage.bytes == 0 && usage.limit == 16 * MEBIBYTE);
+	check(!usage_of(pool, ACCOUNT_BRANCH, &branch).known);
+	check_ok(call(pool, account, &other, &group, &err));
+	check_ok(call(pool, head_create, &other, &err));
+	check(fill(pool, &other, "much", 64 * MEBIBYTE) == EDQUOT);
+	check(usage_of(pool, ACCOUNT_GROUP, &group).limit == 16 * MEBIBYTE);
+}
+
 static void what_others_put_into_a_group_is_left_alone(void)
 {
 	struct fl_error err = { 0 };
@@ -217,6 +241,7 @@ int main(int argc, char **argv)
 				  CHECK(a_limit_of_less_than_is_used_stops_writing),
 				  CHECK(a_head_that_is_there_counts_from_then_on),
 				  CHECK(many_are_asked_about_by_one_program),
+				  CHECK(a_group_without_branches_keeps_its_limit_and_nothing_else),
 				  CHECK(what_others_put_into_a_group_is_left_alone),
 				  CHECK_END,
 			  });

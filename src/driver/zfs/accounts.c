@@ -34,6 +34,15 @@ void accounts_remove_group(struct accounts *accounts, uint64_t id)
 			accounts->groups[i--] = accounts->groups[--accounts->group_count];
 }
 
+void accounts_suspend_group(struct accounts *accounts, uint64_t id, uint64_t limit)
+{
+	struct group *group = accounts_find_group(accounts, id);
+
+	group->state = GROUP_GONE;
+	if (!group->wanted)
+		group->wanted = limit;
+}
+
 static struct counted *find(const struct accounts *accounts, const struct uuid *branch)
 {
 	for (size_t i = 0; i < accounts->branch_count; i++)

@@ -210,14 +210,26 @@ int zfs_account(struct pool *pool, const struct uuid *branch, const struct uuid 
 		struct fl_error *err);
 int zfs_unaccount(struct pool *pool, const struct tree *tree, const struct uuid *branch,
 		  const struct uuid *group, struct fl_error *err);
-int zfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err);
 /* What is to be made counts for the branch, in its group if it has one. */
 void count_for(struct zfs_pool *pool, struct item *item, const struct uuid *branch);
 /* "flocker:account=...", as an argument for -o and `zfs set`. */
 #define ACCOUNT_ARGUMENT (sizeof(ACCOUNT_PROPERTY) + ACCOUNT_TEXT)
 char *account_argument(const struct account_name *account, char text[static ACCOUNT_ARGUMENT]);
-/* Destroys the datasets of groups in which nothing lies. */
+
+/* groups.c */
+char *group_name(const struct zfs_pool *pool, uint64_t id, char name[static ZFS_NAME]);
+bool group_exists(struct zfs_pool *pool, uint64_t id);
+/* Unless it is there.  Under `shape`, for writing: so there are no two who make one. */
+must_check int group_make(struct zfs_pool *pool, const struct uuid *group, struct fl_error *err);
+/* Missing is success. */
+must_check int group_destroy(struct zfs_pool *pool, uint64_t id, struct fl_error *err);
+/* Destroys the datasets of groups in which nothing lies and no branch is to count. */
 void remove_empty_groups(struct zfs_pool *pool);
+
+/* limit.c */
+int zfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err);
+must_check int number_get(const char *dataset, const char *property, uint64_t *ret,
+			  struct fl_error *err);
 must_check int quota_set(const char *dataset, const char *value, struct fl_error *err);
 /* The quota becomes what is used already: nothing more can be written. */
 must_check int quota_set_to_used(const char *dataset, struct fl_error *err);

@@ -216,5 +216,6 @@ void reap(struct zfs_pool *pool)
 	if (pool->read_only)
 		return;
 	destroy_hidden(pool);
+	remove_empty_groups(pool);
 	quotas_follow(pool);
 }

@@ -230,11 +230,24 @@ int item_relabel(struct zfs_pool *pool, struct item *item, const struct tree *tr
 
 /* --- deleting ---------------------------------------------------------------------------- */
 
+static bool is_counted(const struct index *index, const struct uuid *branch)
+{
+	for (size_t i = 0; i < index->count; i++)
+		if (index->items[i]->counted && uuid_equal(&index->items[i]->account, branch))
+			return true;
+	return false;
+}
+
+/* With its last dataset a branch's account ends. */
 static void forget(struct zfs_pool *pool, struct item *item)
 {
 	own_lock(guard, &pool->mutex);
+	const struct uuid branch = item->account;
+	bool counted = item->counted;
 
 	index_remove(&pool->index, item);
+	if (counted && !is_counted(&pool->index, &branch))
+		accounts_set(&pool->index.accounts, &branch, 0);
 }
 
 static int destroy_mirror(struct zfs_pool *pool, struct item *snapshot, struct fl_error *err)
