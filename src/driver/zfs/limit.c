@@ -5,7 +5,15 @@
 #include "base/log.h"
 #include "driver/zfs/pool.h"
 
-/* Limits of groups, as the quotas of their datasets: see quota.c. */
+/*
+ * Limits of groups, as the quotas of their datasets: see quota.c.
+ *
+ * ZFS refuses a quota of less than what is used.  The least that it takes does the same
+ * for writers.  What was asked for is then written down as flocker:limit, and the quota follows
+ * down to it when something is deleted.
+ */
+
+#define OUTPUT_LIMIT (16ul << 20)
 
 #define ROOM (1 << 20)
 #define QUOTA_ATTEMPTS 10 /* what is used may grow between asking and setting */
@@ -42,19 +50,67 @@ int quota_set_to_used(const char *dataset, struct fl_error *err)
 	return rc;
 }
 
-static void note_wanted(struct zfs_pool *pool, uint64_t group, uint64_t wanted)
+static uint64_t get_wanted(struct zfs_pool *pool, uint64_t group)
 {
 	own_lock(guard, &pool->mutex);
-	struct group *found = accounts_find_group(&pool->index.accounts, group);
+	const struct group *found = accounts_find_group(&pool->index.accounts, group);
 
-	if (found)
-		found->wanted = wanted;
+	return found ? found->wanted : 0;
 }
 
-/*
- * ZFS refuses a quota of less than what is used.  The least that it takes does the same
- * for writers; it follows down to what is wanted when something is deleted.
- */
+/* 0: the quota is what is wanted. */
+static int note_wanted(struct zfs_pool *pool, uint64_t group, uint64_t wanted, struct fl_error *err)
+{
+	char name[ZFS_NAME], argument[64];
+	int rc;
+
+	if (get_wanted(pool, group) == wanted)
+		return 0;
+	group_name(pool, group, name);
+	snprintf(argument, sizeof(argument), LIMIT_PROPERTY "=%llu", (unsigned long long)wanted);
+	rc = wanted ? zfs_do(err, "set", argument, name)
+		    : zfs_do(err, "inherit", LIMIT_PROPERTY, name);
+	if (rc < 0)
+		return fl_failed(err);
+	own_lock(guard, &pool->mutex);
+	accounts_find_group(&pool->index.accounts, group)->wanted = wanted;
+	return 0;
+}
+
+static void read_wanted(struct zfs_pool *pool, const struct get_line *line)
+{
+	own_lock(guard, &pool->mutex);
+	struct group *group;
+	char name[ZFS_NAME];
+	uint64_t id;
+
+	if (strcmp(line->source, "local") != 0 || !component_id(line->name, &id))
+		return;
+	group = accounts_find_group(&pool->index.accounts, id);
+	if (group && strcmp(group_name(pool, id, name), line->name) == 0)
+		group->wanted = strtoull(line->value, NULL, 10);
+}
+
+int limits_read(struct zfs_pool *pool, struct fl_error *err)
+{
+	const char *const arguments[] = {
+		"get",		"-H",	       "-p", "-d", "1", "-o", "name,property,value,source",
+		LIMIT_PROPERTY, pool->dataset, NULL
+	};
+	own_text struct text text = { 0 };
+	own_free char *lines = NULL;
+	struct get_line line;
+	char *rest;
+
+	if (zfs_run(PROGRAM_ZFS, arguments, OUTPUT_LIMIT, &text, err) < 0)
+		return fl_wrap(err, "reading quotas in '%s'", pool->dataset);
+	lines = text_take(&text);
+	rest = lines;
+	while (get_line_next(&rest, &line))
+		read_wanted(pool, &line);
+	return 0;
+}
+
 static int set_limit(struct zfs_pool *pool, uint64_t group, uint64_t bytes, struct fl_error *err)
 {
 	char name[ZFS_NAME], value[24];
@@ -64,14 +120,11 @@ static int set_limit(struct zfs_pool *pool, uint64_t group, uint64_t bytes, stru
 	group_name(pool, group, name);
 	snprintf(value, sizeof(value), "%llu", (unsigned long long)bytes);
 	figures_forget(pool);
-	if (quota_set(name, value, err) == 0) {
-		note_wanted(pool, group, 0);
-		return 0;
-	}
+	if (quota_set(name, value, err) == 0)
+		return note_wanted(pool, group, 0, err);
 	if (bytes == 0 || number_get(name, "used", &used, &unknown) < 0 || used <= bytes ||
-	    quota_set_to_used(name, err) < 0)
+	    note_wanted(pool, group, bytes, err) < 0 || quota_set_to_used(name, err) < 0)
 		return fl_failed(err);
-	note_wanted(pool, group, bytes);
 	return 0;
 }
 
@@ -113,14 +166,10 @@ int quota_lend(struct zfs_pool *pool, uint64_t group, uint64_t *ret_limit, struc
 		return fl_failed(err);
 	if (limit == 0 || used + ROOM <= limit)
 		return fl_fail(err, FL_INVALID, "'%s' has room", name);
-	{
-		own_lock(guard, &pool->mutex);
-		const struct group *found = accounts_find_group(&pool->index.accounts, group);
-
-		limit = found && found->wanted ? found->wanted : limit;
-	}
+	if (get_wanted(pool, group))
+		limit = get_wanted(pool, group);
 	snprintf(value, sizeof(value), "%llu", (unsigned long long)(used + ROOM));
-	if (quota_set(name, value, err) < 0)
+	if (note_wanted(pool, group, limit, err) < 0 || quota_set(name, value, err) < 0)
 		return fl_failed(err);
 	*ret_limit = limit;
 	return 0;
@@ -130,7 +179,6 @@ void quota_take_back(struct zfs_pool *pool, uint64_t group, uint64_t limit)
 {
 	struct fl_error err;
 
-	note_wanted(pool, group, limit);
 	if (set_limit(pool, group, limit, &err) < 0)
 		log_warning("a quota is larger than it should be", "error=%s", err.text);
 }

@@ -196,7 +196,7 @@ int zfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *e
 	if (zfs_probe(&pool->features, err) < 0 || find_pool(pool, err) < 0 ||
 	    identity_read(pool, err) < 0 || set_place(pool, err) < 0 ||
 	    zfs_set_read_only(&pool->pool, false, err) < 0 || make_state(pool, err) < 0 ||
-	    read_index(pool, err) < 0 || settle(pool, NULL, err) < 0)
+	    read_index(pool, err) < 0 || limits_read(pool, err) < 0 || settle(pool, NULL, err) < 0)
 		return fl_failed(err);
 	reap(pool);
 	remove_empty_groups(pool);

@@ -228,6 +228,8 @@ void remove_empty_groups(struct zfs_pool *pool);
 
 /* limit.c */
 int zfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err);
+/* What is wanted of the groups that have more; when a pool is opened. */
+must_check int limits_read(struct zfs_pool *pool, struct fl_error *err);
 must_check int number_get(const char *dataset, const char *property, uint64_t *ret,
 			  struct fl_error *err);
 must_check int quota_set(const char *dataset, const char *value, struct fl_error *err);
