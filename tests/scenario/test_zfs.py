@@ -187,5 +187,23 @@ def what_is_destroyed_leaves_nothing():
     equal(zfs("list", "-H", "-o", "name", "tank/theirs").strip(), "tank/theirs", "of others")
 
 
+@test
+def a_pool_whose_file_is_gone_is_missed_and_found_again():
+    with Host() as other:
+        image = f"{other.directory}/pool.img"
+        other.json("pool", "create", "--zfs-file", image, "--size", "128M")
+        other.create("data", quota=16 * MIB)
+        other.write("data", "file", "one")
+        other.stop()
+        os.rename(image, f"{image}.away")
+        other.start()
+        other.fails("not-found", "list", says=image)
+        true(not os.path.exists(image), "nothing is made in its place")
+        os.rename(f"{image}.away", image)
+        other.restart()
+        equal(other.read("data", "file"), "one", "contents")
+        equal(other.get("/v1/volume", ref="data")["quota"], 16 * MIB, "quota")
+
+
 if __name__ == "__main__":
     tap.main()
