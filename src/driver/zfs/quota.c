@@ -94,19 +94,50 @@ static int move_head(struct zfs_pool *pool, const struct uuid *branch, uint64_t 
 	return 0;
 }
 
+/* Where the group is there and no head has to be moved, which is the rule. */
+static bool account_at_once(struct zfs_pool *pool, const struct uuid *branch,
+			    const struct uuid *group)
+{
+	own_lock(guard, &pool->mutex);
+	struct group *found = accounts_find_group(&pool->index.accounts, group_id(group));
+	const struct tree tree = tree_head(branch);
+	const struct item *head = index_find(&pool->index, &tree);
+
+	if (!found || found->state == GROUP_GONE ||
+	    (head && (!head->counted || head->group != found->id)))
+		return false;
+	found->state = GROUP_USED;
+	accounts_set(&pool->index.accounts, branch, found->id);
+	return true;
+}
+
+static int account_and_move(struct zfs_pool *pool, const struct uuid *branch,
+			    const struct uuid *group, struct fl_error *err)
+{
+	own_shape(shape, write_shape(pool));
+
+	if (group_make(pool, group, err) < 0 || move_head(pool, branch, group_id(group), err) < 0)
+		return fl_failed(err);
+	own_lock(guard, &pool->mutex);
+	accounts_set(&pool->index.accounts, branch, group_id(group));
+	return 0;
+}
+
 int zfs_account(struct pool *pool, const struct uuid *branch, const struct uuid *group,
 		struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
-	own_shape(shape, write_shape(p));
 
-	if (check_writable(p, err) < 0 || group_make(p, group, err) < 0 ||
-	    move_head(p, branch, group_id(group), err) < 0)
+	if (check_writable(p, err) < 0)
 		return fl_failed(err);
 	figures_forget(p);
-	own_lock(guard, &p->mutex);
-	accounts_set(&p->index.accounts, branch, group_id(group));
-	return 0;
+	{
+		own_shape(shape, read_shape(p));
+
+		if (account_at_once(p, branch, group))
+			return 0;
+	}
+	return account_and_move(p, branch, group, err);
 }
 
 static int stop_counting(struct zfs_pool *pool, const struct tree *tree, struct fl_error *err)
