@@ -103,6 +103,11 @@ const struct route routes[] = {
 	  { .body = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Delete the snapshots that are to go", "thin" },
 
+	{ "GET", "/v1/files", 200, get_files, BY_REF(FORM_ANY | FORM_PATH), "List files" },
+	{ "GET", "/v1/file", 200, get_file, BY_REF(FORM_ANY | FORM_PATH), "Read a file" },
+	{ "GET", "/v1/versions", 200, get_versions, BY_REF(FORM_ANY | FORM_PATH),
+	  "List the contents that a file had" },
+
 	{ "GET", "/v1/tags", 200, get_tags, BY_REF(FORM_VOLUME), "List a volume's tags" },
 	{ "POST", "/v1/tags", 201, post_tags,
 	  { .body = IN_REF | IN_TARGET, .required = IN_REF, .forms = FORM_TAG },
@@ -152,6 +157,10 @@ const struct route routes[] = {
 	{ "POST", "/v1/operation/cancel", 204, post_operation_cancel,
 	  { .body = IN_ID, .required = IN_ID },
 	  "Cancel an operation", "operation cancel" },
+
+	{ "GET", "/v1/events", 200, get_events, { .query = IN_PAGE },
+	  "List what has happened, oldest first" },
+	{ "GET", "/v1/events/stream", 200, get_events_stream, {}, "Follow what happens" },
 
 	{ "GET", "/v1/audit", 200, get_audit, { .query = IN_PAGE },
 	  "List who changed what, newest first" },

@@ -30,7 +30,7 @@ const struct option global_options[] = {
 
 static const struct option pool_create_options[] = {
 	PLACE_OPTIONS,
-	{ OPT_SIZE, "size", 0, "SIZE", "of the file: 512M, 20G, 1T" },
+	{ OPT_SIZE, "size", 0, "SIZE", "of the file: 512M, 20G, 1T (half of what is free)" },
 	{ OPT_SPARSE, "sparse", 0, NULL, "do not reserve the file's space on the host" },
 	{ OPT_COMPRESS, "compress", 0, NULL, "let the file system compress" },
 	{ OPT_FORCE, "force", 0, NULL, "even if the device holds something, which is lost" },
@@ -132,6 +132,11 @@ static const struct option trash_restore_options[] = {
 	{ 0 },
 };
 
+static const struct option events_options[] = {
+	{ OPT_FOLLOW, "follow", 'f', NULL, "print what happens from now on, as it does" },
+	{ 0 },
+};
+
 static const struct option audit_options[] = {
 	{ OPT_COUNT, "count", 'n', "COUNT", "at most so many, the newest" },
 	{ OPT_VERIFY, "verify", 0, NULL, "check that nothing was changed or taken out" },
@@ -226,6 +231,15 @@ const struct command commands[] = {
 	  "Between the first and the second, or what its branch holds now. A line for each path:\n"
 	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed.",
 	  diff_options, 1, 2, verb_diff },
+	{ "ls", GROUP_PAST, "REF[:PATH]", "list files, of any moment",
+	  "What a directory holds, or one file; nothing is mounted for it. No symbolic link leads\n"
+	  "out of the volume.",
+	  NULL, 1, 1, verb_ls },
+	{ "cat", GROUP_PAST, "REF:PATH...", "print files, of any moment",
+	  "To standard output, byte by byte.", NULL, 1, ANY_NUMBER, verb_cat },
+	{ "versions", GROUP_PAST, "REF:PATH", "list the contents that a file had",
+	  "Newest first: each with the snapshots, from the first to the last, that hold it.", NULL,
+	  1, 1, verb_versions },
 	{ "tag", GROUP_PAST, "TAG@VOLUME [REF]", "name a moment for good",
 	  "REF is what gets the tag; without it the live contents of trunk, of which a\n"
 	  "snapshot is taken.",
@@ -285,6 +299,9 @@ const struct command commands[] = {
 	  "ID is as many of its first digits as tell it from the others.", NULL, 1, 1,
 	  verb_operation_cancel },
 
+	{ "events", GROUP_OTHER, "", "list what has happened since the daemon was started",
+	  "Oldest first: changes that were made, and what the daemon did by itself.",
+	  events_options, 0, 0, verb_events },
 	{ "audit", GROUP_OTHER, "", "list who changed what, newest first",
 	  "Every request that changes something is recorded, also where it was refused. With\n"
 	  "--verify the log is checked instead: each record holds the hash of the one before.",

@@ -36,11 +36,13 @@ must_check int verb_rename(struct invocation *in, struct fl_error *err);
 must_check int verb_set(struct invocation *in, struct fl_error *err);
 must_check int verb_unset(struct invocation *in, struct fl_error *err);
 
-/* archive.c */
+/* import.c */
 must_check int verb_import(struct invocation *in, struct fl_error *err);
-must_check int verb_export(struct invocation *in, struct fl_error *err);
 /* create --from-directory */
 must_check int import_directory(struct invocation *in, struct fl_error *err);
+
+/* export.c */
+must_check int verb_export(struct invocation *in, struct fl_error *err);
 
 /* show.c */
 must_check int verb_show(struct invocation *in, struct fl_error *err);
@@ -55,6 +57,14 @@ must_check int verb_policy_show(struct invocation *in, struct fl_error *err);
 must_check int verb_policy_set(struct invocation *in, struct fl_error *err);
 must_check int verb_policy_unset(struct invocation *in, struct fl_error *err);
 must_check int verb_thin(struct invocation *in, struct fl_error *err);
+
+/* events.c */
+must_check int verb_events(struct invocation *in, struct fl_error *err);
+
+/* files.c */
+must_check int verb_ls(struct invocation *in, struct fl_error *err);
+must_check int verb_cat(struct invocation *in, struct fl_error *err);
+must_check int verb_versions(struct invocation *in, struct fl_error *err);
 
 /* branch.c */
 must_check int verb_branch(struct invocation *in, struct fl_error *err);

@@ -6,7 +6,7 @@
  * A driver keeps file trees.  It knows pools and trees by their storage names
  * and nothing else: no volumes, owners, names, retention, catalogue.  A driver
  * is a constant table; capability bits say which of the optional entries it
- * has, and driver_check() compares the two at start.
+ * has, and driver_find() gives out none in which the two disagree.
  *
  * What a pool holds (DESIGN section 5; a driver without directories keeps the
  * same names in its own way):
@@ -110,6 +110,7 @@ enum driver_capability {
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
 	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
 	DRIVER_CAN_WATCH = 1 << 7,   /* watch_root, watch_handle, watch_heads, motion */
+	DRIVER_MUST_WALK = 1 << 8,   /* diff looks at all of both trees, whatever differs */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -334,12 +335,12 @@ struct driver {
 
 	/*
 	 * What differs between two snapshots (or trees in staging that
-	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  Where clones
-	 * share (DRIVER_CAN_SHARE) at the cost of what differs; a file that was
-	 * written to is then modified, also when the same was written.
-	 * Elsewhere by looking at all of both, and then also at heads: each file
-	 * is as it is when its turn comes.  They need not be related.  Stops at
-	 * the first negative answer of `each` and returns it.  FL_NOT_FOUND.
+	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  At the cost of
+	 * what differs; a file that was written to is then modified, also when
+	 * the same was written.  With DRIVER_MUST_WALK by looking at all of both.
+	 * Where clones do not share (DRIVER_CAN_SHARE) heads are compared too: each
+	 * file is as it is when its turn comes.  They need not be related.  Stops
+	 * at the first negative answer of `each` and returns it.  FL_NOT_FOUND.
 	 */
 	int (*diff)(struct pool *pool, const struct tree *earlier, const struct tree *later,
 		    change_each *each, void *arg, struct fl_error *err);
@@ -412,7 +413,8 @@ struct driver {
 	int (*limit)(struct pool *pool, const struct uuid *group, uint64_t bytes,
 		     struct fl_error *err);
 
-	/* In constant time.  What is still in the writing processes' caches is not in it. */
+	/* Without looking at files.  What is still in the writing processes' caches is not in it.
+	 */
 	int (*usage)(struct pool *pool, enum account account, const struct uuid *uuid,
 		     struct usage *ret, struct fl_error *err);
 
@@ -420,8 +422,9 @@ struct driver {
 	int (*usages)(struct pool *pool, const struct account_name *names, size_t count,
 		      struct usage *ret, struct fl_error *err);
 
-	/* The bytes that the files of one tree take, shared or not.  Reads all of its metadata,
-	 * unless it has not changed since it was asked about last. */
+	/* The bytes that the files of one tree take, shared or not; with their metadata where the
+	 * file system counts both together.  May read all of its metadata, unless it has not
+	 * changed since it was asked about last. */
 	int (*occupied)(struct pool *pool, const struct tree *tree, uint64_t *ret,
 			struct fl_error *err);
 
@@ -462,12 +465,15 @@ extern const struct driver *const drivers[];
 
 /* The name of the one that fits the place, when nobody chose. */
 const char *driver_choose(const struct pool_spec *spec);
-/* FL_INVALID with the list of known ones. */
+/* FL_INVALID with the list of known ones, or when the driver's table is wrong. */
 must_check int driver_find(const char *name, const struct driver **ret, struct fl_error *err);
 
-/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver, at start
- * and in the tests. */
+/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver that is
+ * asked for, and in the tests. */
 must_check int driver_check(const struct driver *driver, struct fl_error *err);
+
+/* How the driver does it, by its bits. */
+enum support driver_supports(const struct driver *driver, enum ability ability);
 
 /* Names for messages: "heads/<uuid>", "snaps/<uuid>/<snapname>", ... */
 #define TREE_TEXT 160

@@ -31,6 +31,7 @@
 #include "model/ref.h"
 
 struct engine;
+struct events;
 
 struct engine_options {
 	const char *state;	/* directory of catalog.db and pool.json; exists */
@@ -291,6 +292,40 @@ must_check int engine_stash_restore(struct engine *engine, const struct ref *sta
 must_check int engine_stash_drop(struct engine *engine, const struct ref *stash,
 				 struct fl_error *err);
 
+/* --- files (files.c) ------------------------------------------------------------ */
+
+/*
+ * A reference with a path (REF:PATH) is a file in a snapshot or in the live
+ * contents; without one it is their root.  Symbolic links on the way are
+ * followed as long as they stay in the tree, FL_DENIED otherwise.
+ */
+
+/* What is there: of a directory what is in it, by name; of anything else itself. */
+must_check int engine_files(struct engine *engine, const struct ref *ref, struct file_list *ret,
+			    struct fl_error *err);
+
+struct open_file;
+
+/*
+ * A regular file, to be read from open_file_fd() to its end; FL_INVALID for a
+ * directory, FL_UNSUPPORTED for what else is no file.  A snapshot stays as long
+ * as it is open, also when it is deleted meanwhile; nothing is locked.
+ */
+must_check int engine_file_open(struct engine *engine, const struct ref *ref,
+				struct open_file **ret, struct fl_error *err);
+int open_file_fd(const struct open_file *file);
+void open_file_close(struct open_file *file); /* any thread */
+
+/*
+ * The contents that a file had, newest first: each in the snapshots from
+ * `oldest` to `newest`, which follow each other.  `ref` says the branch, or the
+ * snapshot to look back from.  Two are the same if size, times and rights are;
+ * nothing is read.  Where snapshots are copies (no DRIVER_CAN_SHARE) the time of
+ * the last change of attributes does not count, as copies have their own.
+ */
+must_check int engine_file_versions(struct engine *engine, const struct ref *ref,
+				    struct file_version_list *ret, struct fl_error *err);
+
 /* --- mounts (mount.c) --------------------------------------------------------- */
 
 /*
@@ -302,7 +337,7 @@ must_check int engine_mount(struct engine *engine, const struct ref *ref, char *
 /* FL_BUSY while processes use it, naming them. */
 must_check int engine_unmount(struct engine *engine, const struct ref *ref, struct fl_error *err);
 
-/* --- destroy and the trash (destroy.c, trash.c) --------------------------------- */
+/* --- destroy and the trash (destroy.c, trash.c, empty.c) ------------------------ */
 
 /*
  * A volume or a branch (but trunk) goes to the trash; a snapshot or a tag is
@@ -319,8 +354,7 @@ must_check int engine_trash_restore(struct engine *engine, const char *item, con
 must_check int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
 				  struct fl_error *err);
 
-/* --- operations: what takes long (operation.c)
- * ------------------------------------------------------ */
+/* --- operations: what takes long (operation.c) -------------------------------- */
 
 /*
  * Every import and export has a record from its beginning on: what it does, how
@@ -342,8 +376,7 @@ must_check int engine_operation(struct engine *engine, const struct uuid *id, st
 must_check int engine_operation_cancel(struct engine *engine, const struct uuid *id,
 				       struct fl_error *err);
 
-/* --- archives (import.c, export.c)
- * ------------------------------------------------------------------ */
+/* --- archives (import.c, export.c) -------------------------------------------- */
 
 struct import_options {
 	const struct ref *ref;	 /* VOLUME: a new volume; VOLUME/BRANCH: a new branch of one that is
@@ -391,8 +424,6 @@ must_check int engine_export(struct engine *engine, const struct ref *ref, bool 
 			     const struct uuid *operation, struct export **ret,
 			     struct fl_error *err);
 int export_fd(const struct export *export);
-/* The id of its operation. */
-const struct uuid *export_operation(const struct export *export);
 /*
  * Who cancels the operation calls cut(arg) too, at once if it was cancelled before:
  * to wake a reader that waits for something else than export_fd().  It must not
@@ -401,6 +432,15 @@ const struct uuid *export_operation(const struct export *export);
 void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
 must_check int export_finish(struct export *export, struct fl_error *err);
 void export_end(struct export *export, bool taken);
+
+/* --- events: what happens (events.c) ------------------------------------------------ */
+
+/*
+ * Every change that was made is one, by the name of its verb; and what the daemon does
+ * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up",
+ * "host-full", "host-free".
+ */
+struct events *engine_events(struct engine *engine);
 
 /* --- the audit log (audit.c): who changed what ------------------------------------- */
 

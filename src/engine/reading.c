@@ -3,9 +3,9 @@
  *
  * Who reads a snapshot for long notes it here while a claim protects it, and
  * then drops the claim: nobody waits for a reader.  A deletion takes the
- * snapshot out of the catalogue at once, as ever, but leaves the tree, and the
- * intent to delete it, to the last reader.  After a crash there are no readers
- * and the next start carries the intent out.
+ * snapshot out of the catalogue at once, as ever, but the tree, and the intent
+ * to delete it, stay until the last reader is gone; then the caretaker carries
+ * it out.  After a crash there are no readers, and the next start does it.
  */
 
 #include <string.h>
@@ -48,23 +48,19 @@ static bool leave(struct engine *engine, const struct tree *tree)
 {
 	own_lock(guard, &engine->care_mutex);
 	struct reading **at = find(engine, tree), *reading = *at;
-	bool deleted;
 
 	if (--reading->readers > 0)
 		return false;
-	deleted = reading->deleted;
+	engine->deletions_due |= reading->deleted;
 	*at = reading->next;
 	free(reading);
-	return deleted;
+	return engine->deletions_due;
 }
 
 void reading_end(struct engine *engine, const struct tree *tree)
 {
-	struct fl_error err;
-
-	if (leave(engine, tree) && finish_deletions(engine, &err) < 0)
-		log_warning("what was deleted while it was read stays until the next start",
-			    "error=%s", err.text);
+	if (leave(engine, tree))
+		care_soon(engine);
 }
 
 bool reading_defers(struct engine *engine, const struct tree *tree)

@@ -48,14 +48,13 @@ static int add_plan(void *arg, const struct branch_row *row, struct fl_error *er
 {
 	struct loading *loading = arg;
 	struct squeeze *squeeze = loading->squeeze;
+	struct thin_plan *plan;
 
 	if (!uuid_equal(&row->instance, &squeeze->engine->instance))
 		return 0;
-	squeeze->plans = xrealloc(squeeze->plans, squeeze->count + 1, sizeof(struct thin_plan *));
-	if (thin_plan_new(squeeze->engine, loading->tx, &row->uuid, 0,
-			  &squeeze->plans[squeeze->count], err) < 0)
+	if (thin_plan_new(squeeze->engine, loading->tx, &row->uuid, 0, &plan, err) < 0)
 		return fl_failed(err);
-	squeeze->count++;
+	*array_add(squeeze->plans, squeeze->count) = plan;
 	return 0;
 }
 
@@ -108,6 +107,17 @@ static size_t count_gone(const struct thinned_list *list)
 	return gone;
 }
 
+static void tell(struct engine *engine, const struct thinned_list *list, size_t gone, bool young)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "%zu snapshots%s", gone,
+		 young ? ", younger than keep-all" : "");
+	log_warning("the pool has too little space: snapshots were given up",
+		    "first=%s what=\"%s\"", list->items[0].ref, text);
+	events_add(&engine->events, "snapshots-given-up", list->items[0].ref, text);
+}
+
 /* `*ret_gone`: how many went. */
 static int run(struct squeeze *squeeze, bool young, size_t *ret_gone, struct fl_error *err)
 {
@@ -124,9 +134,7 @@ static int run(struct squeeze *squeeze, bool young, size_t *ret_gone, struct fl_
 	}
 	*ret_gone = count_gone(&list);
 	if (*ret_gone > 0)
-		log_warning("the pool has too little space: snapshots were given up",
-			    "snapshots=%zu first=%s young=%s", *ret_gone, list.items[0].ref,
-			    young ? "yes" : "no");
+		tell(squeeze->engine, &list, *ret_gone, young);
 	return 0;
 }
 
@@ -149,9 +157,11 @@ static int give_up(struct engine *engine, bool *ret_any, struct fl_error *err)
 	int r = trash_empty_oldest(engine, &item, err);
 
 	*ret_any = r == 0;
-	if (r == 0)
+	if (r == 0) {
 		log_warning("the pool has too little space: an item of the trash was given up",
 			    "item=%s", item.ref);
+		events_add(&engine->events, "trash-given-up", item.ref, NULL);
+	}
 	if (r != -FL_NOT_FOUND)
 		return r;
 	if (give_up_snapshots(engine, &gone, err) < 0)

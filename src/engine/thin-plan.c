@@ -28,10 +28,7 @@ static int add_row(void *arg, const struct kept_row *row, struct fl_error *err)
 {
 	struct thin_plan *plan = arg;
 
-	if ((plan->count & (plan->count - 1)) == 0)
-		plan->rows = xrealloc(plan->rows, plan->count ? 2 * plan->count : 1,
-				      sizeof(*plan->rows));
-	plan->rows[plan->count++] = *row;
+	*array_add(plan->rows, plan->count) = *row;
 	return 0;
 }
 

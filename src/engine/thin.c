@@ -23,8 +23,7 @@ static int collect(void *arg, const struct branch_row *row, struct fl_error *err
 
 	if (!uuid_equal(&row->instance, &branches->instance))
 		return 0;
-	branches->items = xrealloc(branches->items, branches->count + 1, sizeof(*branches->items));
-	branches->items[branches->count++] = row->uuid;
+	*array_add(branches->items, branches->count) = row->uuid;
 	return 0;
 }
 

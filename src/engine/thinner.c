@@ -84,11 +84,8 @@ static int collect(void *arg, const struct branch_row *row, struct fl_error *err
 
 	if (!uuid_equal(&row->instance, &pass->engine->instance))
 		return 0;
-	if ((pass->count & (pass->count - 1)) == 0)
-		pass->memory = xrealloc(pass->memory, pass->count ? 2 * pass->count : 1,
-					sizeof(*pass->memory));
-	pass->memory[pass->count++] = (struct thin_memory){ .branch = row->uuid,
-							    .sequence = row->last_sequence };
+	*array_add(pass->memory, pass->count) =
+		(struct thin_memory){ .branch = row->uuid, .sequence = row->last_sequence };
 	return 0;
 }
 
@@ -142,6 +139,15 @@ static void look_at(struct pass *pass, struct thin_memory *memory)
 	memory->sequence -= made;
 }
 
+static void tell(struct engine *engine, size_t thinned)
+{
+	char text[48];
+
+	snprintf(text, sizeof(text), "%zu snapshots", thinned);
+	log_info("thinned", "snapshots=%zu", thinned);
+	events_add(&engine->events, "thinned", NULL, text);
+}
+
 static bool take_all(struct engine *engine)
 {
 	own_lock(guard, &engine->care_mutex);
@@ -163,13 +169,12 @@ int thin_pass(struct engine *engine, struct fl_error *err)
 	tx_end(take_ptr(tx));
 	for (size_t i = 0; i < pass.count; i++)
 		look_at(&pass, &pass.memory[i]);
-	if (pass.count > 1)
-		qsort(pass.memory, pass.count, sizeof(*pass.memory), compare);
+	array_sort(pass.memory, pass.count, compare);
 	free(engine->thinned);
 	engine->thinned = take_ptr(pass.memory);
 	engine->thinned_count = pass.count;
 	if (pass.thinned > 0)
-		log_info("thinned", "snapshots=%zu", pass.thinned);
+		tell(engine, pass.thinned);
 	if (!pass.failed)
 		return 0;
 	*err = pass.why;

@@ -11,6 +11,7 @@ enum ref_form {
 	FORM_TAG = 1 << 2,	/* TAG@VOLUME */
 	FORM_STASH = 1 << 3,	/* stash/N@VOLUME */
 	FORM_SNAPSHOT = 1 << 4, /* a volume or branch with @{POINT} */
+	FORM_PATH = 1 << 5,	/* any of the others that are wanted, with :PATH */
 	FORM_ANY = FORM_VOLUME | FORM_BRANCH | FORM_TAG | FORM_STASH | FORM_SNAPSHOT,
 };
 

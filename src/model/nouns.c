@@ -53,32 +53,30 @@ void snapshot_done(struct snapshot *snapshot)
 	*snapshot = (struct snapshot){ 0 };
 }
 
-/*
- * Room for one more after `count` items, zeroed.  A list keeps no capacity: it
- * is full whenever its count is a power of two, and then doubles.
- */
-static void *grow(void *items, size_t count, size_t size)
+void file_done(struct file *file)
 {
-	if ((count & (count - 1)) == 0)
-		items = xrealloc(items, count ? count * 2 : 1, size);
-	memset((char *)items + count * size, 0, size);
-	return items;
+	free(file->name);
+	free(file->target);
+}
+
+static void version_done(struct file_version *version)
+{
+	file_done(&version->file);
 }
 
 /* NAME_add() and NAME_done() of one list; `item_done` releases what an item owns. */
-#define LIST(name, item, item_done)                                                \
-	struct item *name##_add(struct name *list)                                 \
-	{                                                                          \
-		list->items = grow(list->items, list->count, sizeof(struct item)); \
-		return &list->items[list->count++];                                \
-	}                                                                          \
-                                                                                   \
-	void name##_done(struct name *list)                                        \
-	{                                                                          \
-		for (size_t i = 0; i < list->count; i++)                           \
-			item_done(&list->items[i]);                                \
-		free(list->items);                                                 \
-		*list = (struct name){ 0 };                                        \
+#define LIST(name, item, item_done)                         \
+	struct item *name##_add(struct name *list)          \
+	{                                                   \
+		return array_add(list->items, list->count); \
+	}                                                   \
+                                                            \
+	void name##_done(struct name *list)                 \
+	{                                                   \
+		for (size_t i = 0; i < list->count; i++)    \
+			item_done(&list->items[i]);         \
+		free(list->items);                          \
+		*list = (struct name){ 0 };                 \
 	}
 
 #define OWNS_NOTHING(item) ((void)(item))
@@ -91,3 +89,6 @@ LIST(stash_list, stash, OWNS_NOTHING)
 LIST(thinned_list, thinned, OWNS_NOTHING)
 LIST(trash_list, trash_item, OWNS_NOTHING)
 LIST(operation_list, operation, OWNS_NOTHING)
+LIST(event_list, event, OWNS_NOTHING)
+LIST(file_list, file, file_done)
+LIST(file_version_list, file_version, version_done)

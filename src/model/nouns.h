@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/uuid.h"
@@ -229,6 +230,55 @@ struct operation_list {
 	size_t count;
 };
 
+/* Something in a tree. */
+struct file {
+	char *name;   /* owned; the last part of its path, "" for the root of a tree */
+	char *target; /* owned; of a symbolic link, else NULL */
+	mode_t mode;
+	uint64_t size; /* bytes; 0 of what is no file */
+	uid_t uid;
+	gid_t gid;
+	int64_t modified;
+};
+void file_done(struct file *file);
+
+struct file_list {
+	struct file *items;
+	size_t count;
+};
+
+/* Contents that a file had in one snapshot or several that follow each other. */
+struct file_version {
+	uint64_t oldest, newest; /* ids of the first and the last of them */
+	int64_t oldest_time, newest_time;
+	uint64_t snapshots; /* how many hold it */
+	bool live;	    /* the live file is the same */
+	struct file file;
+};
+
+struct file_version_list {
+	struct file_version *items;
+	size_t count;
+};
+
+/* Something that happened. */
+#define EVENT_TEXT 200
+struct event {
+	uint64_t number; /* from 1 in each run of the daemon */
+	int64_t time;
+	char kind[24];		/* a verb, or what the daemon did by itself */
+	char object[REF_SHORT]; /* cut where it is longer; "" = none */
+	char text[EVENT_TEXT];	/* the same; "" = none */
+};
+
+struct event_list {
+	struct event *items;
+	size_t count;
+};
+
+void event_list_done(struct event_list *list);
+void file_list_done(struct file_list *list);
+void file_version_list_done(struct file_version_list *list);
 void volume_list_done(struct volume_list *list);
 void branch_list_done(struct branch_list *list);
 void snapshot_list_done(struct snapshot_list *list);
@@ -250,3 +300,6 @@ struct stash *stash_list_add(struct stash_list *list);
 struct thinned *thinned_list_add(struct thinned_list *list);
 struct trash_item *trash_list_add(struct trash_list *list);
 struct operation *operation_list_add(struct operation_list *list);
+struct event *event_list_add(struct event_list *list);
+struct file *file_list_add(struct file_list *list);
+struct file_version *file_version_list_add(struct file_version_list *list);

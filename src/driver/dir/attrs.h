@@ -2,8 +2,8 @@
 
 /*
  * What a file is besides its contents, copied from one descriptor to another:
- * owner, extended attributes (POSIX ACLs among them, in the kernel's own form),
- * mode and times, in an order that leaves nothing undone.
+ * owner, extended attributes (POSIX ACLs among them), mode and times, in an order that leaves
+ * nothing undone.
  *
  * Attributes of a file system (btrfs.*, system.nfs4_acl) and the flags of
  * chattr(1) are not copied; nor, without root, the label that a security module
@@ -16,10 +16,11 @@
 #include "base/error.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "base/xattrs.h"
 
 struct attrs {
 	struct stat st;
-	struct text xattrs; /* sizes, name, value, one after the other */
+	struct text xattrs; /* base/xattrs.h */
 };
 
 void attrs_done(struct attrs *attrs);

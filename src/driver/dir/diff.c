@@ -37,7 +37,7 @@ struct found {
 struct diff {
 	pthread_mutex_t mutex; /* for what follows */
 	struct found *items;
-	size_t count, room;
+	size_t count;
 };
 
 static void diff_done(struct diff *diff)
@@ -55,11 +55,7 @@ static void add(struct diff *diff, const struct change *change, const struct wal
 	own_lock(guard, &diff->mutex);
 
 	walk_path(node, name, &path);
-	if (diff->count == diff->room) {
-		diff->room = diff->room ? 2 * diff->room : 64;
-		diff->items = xrealloc(diff->items, diff->room, sizeof(*diff->items));
-	}
-	diff->items[diff->count++] = (struct found){ *change, text_take(&path) };
+	*array_add(diff->items, diff->count) = (struct found){ *change, text_take(&path) };
 }
 
 static struct change_side side_of(const struct stat *st)
@@ -215,9 +211,7 @@ static int same_attributes(const struct pair *pair, bool *ret, struct fl_error *
 	    attrs_read(fd_earlier, &pair->st[0], &earlier, err) < 0 ||
 	    attrs_read(fd_later, &pair->st[1], &later, err) < 0)
 		return fl_failed(err);
-	*ret = earlier.xattrs.length == later.xattrs.length &&
-	       (earlier.xattrs.length == 0 ||
-		memcmp(earlier.xattrs.bytes, later.xattrs.bytes, later.xattrs.length) == 0);
+	*ret = xattrs_equal(&earlier.xattrs, &later.xattrs);
 	return 0;
 }
 

@@ -7,7 +7,7 @@ const struct driver zfs_driver = {
 	.kinds = 1 << POOL_FILE | 1 << POOL_DATASET,
 	.available = zfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_MUST_REVEAL,
+			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT | DRIVER_MUST_REVEAL,
 
 	.create = zfs_create,
 	.open = zfs_open,
@@ -35,6 +35,13 @@ const struct driver zfs_driver = {
 	.tree_open = zfs_tree_open,
 	.changed_since = zfs_changed_since,
 	.list = zfs_list,
+
+	.account = zfs_account,
+	.unaccount = zfs_unaccount,
+	.limit = zfs_limit,
+	.usage = zfs_usage,
+	.usages = zfs_usages,
+	.occupied = zfs_occupied,
 
 	.facts_write = zfs_facts_write,
 	.facts_read = zfs_facts_read,

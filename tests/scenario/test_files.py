@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+"""Files of any moment: ls, cat, versions."""
+
+import hashlib
+import json
+import os
+import subprocess
+
+from flocker import COMMAND, MIB, host_with_pool
+from tap import equal, in_threads, main, test, true, wait_until
+
+host = host_with_pool()
+
+
+def names(ref):
+    return [f["name"] for f in json.loads(host.run("ls", ref, "--json"))]
+
+
+def cat(ref, **options):
+    return subprocess.run([COMMAND, "--root", host.root, "cat", ref], capture_output=True,
+                          timeout=60, **options)
+
+
+@test
+def a_directory_is_listed():
+    host.run("create", "data")
+    top = host.path("data")
+    os.mkdir(f"{top}/etc")
+    for name, text in (("hosts", "localhost"), ("b" * 255, ""), ("ümlaut", "x"), ("a b", "xy")):
+        with open(f"{top}/etc/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+    os.symlink("hosts", f"{top}/etc/link")
+    os.chmod(f"{top}/etc/hosts", 0o4751)
+    os.utime(f"{top}/etc/hosts", ns=(1, 1_600_000_000_123_456_789))
+    host.run("snapshot", "data", "--name", "one")
+    os.unlink(f"{top}/etc/hosts")
+    equal(names("data@{one}:etc"), sorted(["hosts", "b" * 255, "ümlaut", "a b", "link"],
+                                          key=lambda name: name.encode()), "in the snapshot")
+    true("hosts" not in names("data:etc"), "it is gone in the head")
+    equal(names("data@{one}"), ["etc"], "the root")
+    equal(names("data@{one}:/etc/"), names("data@{one}:etc"), "slashes at the ends")
+    found = json.loads(host.run("ls", "data@{one}:etc/hosts", "--json"))
+    equal(found, [{"name": "hosts", "type": "file", "mode": 0o4751, "size": 9, "uid": 0, "gid": 0,
+                   "modified": "2020-09-13T12:26:40.123456789Z", "target": None}], "one file")
+    link = json.loads(host.run("ls", "data@{one}:etc/link", "--json"))[0]
+    equal((link["type"], link["target"]), ("symlink", "hosts"), "a link is shown itself")
+    true(any(line.startswith("-rwsr-x--x") and line.endswith("hosts")
+             for line in host.run("ls", "data@{one}:etc").splitlines()), "as a person reads it")
+
+
+@test
+def a_file_is_printed():
+    data = os.urandom(3 * MIB + 17)
+    with open(f"{host.path('data')}/big", "wb") as file:
+        file.write(data)
+    host.run("snapshot", "data", "--name", "big")
+    with open(f"{host.path('data')}/big", "wb") as file:
+        file.write(b"new")
+    equal(hashlib.sha256(cat("data@{big}:big").stdout).hexdigest(),
+          hashlib.sha256(data).hexdigest(), "of the snapshot")
+    equal(cat("data:big").stdout, b"new", "of the head")
+    equal(cat("data@{one}:etc/link").stdout, b"localhost", "through a link")
+    equal(cat("data@{one}:etc/b" + "b" * 254).stdout, b"", "an empty one")
+
+
+@test
+def no_link_leads_out():
+    top = host.path("data")
+    os.symlink("/etc/passwd", f"{top}/absolute")
+    os.symlink("../../../../../../../../etc/passwd", f"{top}/relative")
+    os.symlink("/etc", f"{top}/directory")
+    os.symlink("/proc/self/root", f"{top}/magic")
+    os.symlink("loop", f"{top}/loop")
+    host.run("snapshot", "data", "--name", "links")
+    for ref in ("data", "data@{links}"):
+        for path in ("absolute", "relative", "directory/passwd", "magic/etc/passwd"):
+            done = cat(f"{ref}:{path}")
+            true(done.returncode != 0 and b"root:" not in done.stdout, f"{ref}:{path}")
+        for path in ("directory/passwd", "magic/etc"):
+            host.fails("denied", "ls", f"{ref}:{path}", says=("leads out",))
+        true(cat(f"{ref}:loop").returncode != 0, "a loop")
+        host.fails("invalid", "ls", f"{ref}:../etc")
+
+
+@test
+def what_is_no_file_is_refused():
+    top = host.path("data")
+    os.mkfifo(f"{top}/fifo")
+    host.run("snapshot", "data", "--name", "odd")
+    for ref in ("data", "data@{odd}"):
+        host.fails("unsupported", "cat", f"{ref}:fifo")
+        host.fails("invalid", "cat", f"{ref}:etc", says=("directory",))
+    host.fails("invalid", "cat", "data@{odd}", says=("names no file",))
+    host.fails("not-found", "cat", "data@{odd}:nope", says=("data@{odd}:nope",))
+    host.fails("not-found", "ls", "data@{odd}:etc/nope/there")
+    host.fails("not-found", "ls", "data@{none}:etc")
+    host.fails("not-found", "ls", "nothing:etc")
+    host.fails("invalid", "diff", "data:etc", says=("names a file",))
+
+
+@test
+def a_destroyed_snapshot_is_read_to_its_end():
+    data = os.urandom(32 * MIB)
+    with open(f"{host.path('data')}/long", "wb") as file:
+        file.write(data)
+    host.run("snapshot", "data", "--name", "doomed")
+    host.run("snapshot", "data")
+    reader = subprocess.Popen([COMMAND, "--root", host.root, "cat", "data@{doomed}:long"],
+                              stdout=subprocess.PIPE)
+    first = reader.stdout.read(4096)
+    os.unlink(f"{host.path('data')}/long")
+    host.run("snapshot", "data")
+    host.run("destroy", "data@{doomed}")
+    host.fails("not-found", "ls", "data@{doomed}")
+    rest = reader.stdout.read()
+    equal(reader.wait(), 0, "the reader")
+    true(first + rest == data, "it had all of it")
+    wait_until(lambda: not any("doomed" in s["ref"] for s in host.get("/v1/snapshots",
+                                                                         ref="data")["items"]),
+                   "it is gone")
+
+
+@test
+def a_closed_pipe_ends_it_quietly():
+    with open(f"{host.path('data')}/long", "wb") as file:
+        file.write(bytes(8 * MIB))
+    reader = subprocess.Popen([COMMAND, "--root", host.root, "cat", "data:long"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    reader.stdout.read(1)
+    reader.stdout.close()
+    equal(reader.stderr.read(), b"", "nothing is said")
+    reader.wait()
+
+
+@test
+def versions_are_told_apart():
+    host.run("create", "history")
+    path = f"{host.path('history')}/f"
+    ids = []
+
+    def take():
+        ids.append(json.loads(host.run("snapshot", "history", "--json"))[0]["id"])
+
+    take()
+    for text in ("one", "two"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        take()
+        take()
+    os.unlink(path)
+    take()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("two")
+    os.utime(path, ns=(0, 0))
+    take()
+    # The same size and time as before, and other contents: the time of change tells.
+    stat = os.stat(path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("owt")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    found = json.loads(host.run("versions", "history:f", "--json"))
+    equal([(v["oldest"] and v["oldest"]["id"], v["newest"] and v["newest"]["id"], v["snapshots"],
+            v["live"]) for v in found],
+          [(None, None, 0, True), (ids[6], ids[6], 1, False), (ids[3], ids[4], 2, False),
+           (ids[1], ids[2], 2, False)], "newest first")
+    equal(json.loads(host.run("versions", f"history@{{{ids[2]}}}:f", "--json")),
+          [found[3]], "back from a snapshot")
+    equal(len(host.run("versions", "history:f").splitlines()), 4, "lines")
+    host.fails("not-found", "versions", "history:nope")
+    host.fails("invalid", "versions", "history", says=("names no file",))
+
+
+@test
+def many_at_once():
+    def read():
+        for _ in range(5):
+            equal(cat("data@{big}:big").returncode, 0, "cat")
+
+    in_threads([read] * 6)
+
+
+if __name__ == "__main__":
+    main()
