@@ -438,7 +438,8 @@ void export_end(struct export *export, bool taken);
 /*
  * Every change that was made is one, by the name of its verb; and what the daemon does
  * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up",
- * "host-full", "host-free".
+ * "host-full", "host-free"; and that a branch cannot be snapshotted by itself, "not-saved",
+ * and can again, "saved-again".
  */
 struct events *engine_events(struct engine *engine);
 

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/events.h"
 #include "model/schedule.h"
 
 #define STACK (256 * 1024)
@@ -212,18 +213,26 @@ static void note_failure(struct snapshotter *snapshotter, struct entry *entry, c
 	(void)!getrandom(&chance, sizeof(chance), GRND_NONBLOCK);
 	schedule_failed(&entry->schedule, clock_monotonic(), chance);
 	if (!entry->failure)
+		events_add(engine_events(snapshotter->engine), "not-saved", ref, err->text);
+	if (!entry->failure)
 		log_warning("a branch can't be snapshotted by itself; it is tried again and again",
 			    "branch=%s error=\"%s\" hint=\"%s\"", ref, err->text, err->hint);
 	free(entry->failure);
 	entry->failure = xstrdup(err->text);
 }
 
-static void note_success(struct entry *entry, const struct saving *saving)
+static void note_success(struct snapshotter *snapshotter, struct entry *entry,
+			 const struct saving *saving)
 {
+	bool again;
+
 	schedule_ended(&entry->schedule, &entry->policy, clock_monotonic());
 	/* What was told meanwhile may be that it is back. */
 	entry->gone = saving->saved == SAVED_GONE && !entry->schedule.dirty;
-	if (entry->failure && !entry->gone)
+	again = entry->failure && !entry->gone;
+	if (again)
+		events_add(engine_events(snapshotter->engine), "saved-again", saving->ref, NULL);
+	if (again)
 		log_info("a branch is snapshotted by itself again", "branch=%s", saving->ref);
 	free(take_ptr(entry->failure));
 }
@@ -268,7 +277,7 @@ static void *take(void *arg)
 		if (r < 0)
 			note_failure(snapshotter, entry, saving.ref, &err);
 		else
-			note_success(entry, &saving);
+			note_success(snapshotter, entry, &saving);
 		wake(snapshotter);
 	}
 	return NULL;

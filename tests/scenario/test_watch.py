@@ -325,6 +325,12 @@ def events_that_do_not_fit_the_queue_lose_nothing():
     true(lines("events were lost") > lost, "the queue was full")
 
 
+def events_of(ref):
+    """The last one; the mounts of saved() drive out what is older."""
+    return [item["kind"] for item in host.items("/v1/events")
+            if item["object"] == ref and "saved" in item["kind"]][-1:]
+
+
 @test
 def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     host.create("nested")
@@ -334,6 +340,7 @@ def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     host.write("nested", "file", "one")
     wait_until(lambda: lines("can't be snapshotted") > failed, "it is logged")
     true("branch=nested/trunk" in host.tail() and "inner" in host.tail(), "it says what and where")
+    equal(events_of("nested/trunk"), ["not-saved"], "events")
     branch = host.get("/v1/branch", ref="nested")
     true(branch["head_changed_since"] and "inner" in branch["snapshot_failure"], f"{branch}")
     shown = host.run("show", "nested/trunk")
@@ -346,6 +353,7 @@ def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     saved("nested")
     equal((lines("can't be snapshotted") - failed, lines("snapshotted by itself again") - again),
           (1, 1), "what was logged")
+    equal(events_of("nested/trunk"), ["saved-again"], "events")
     wait_until(lambda: host.get("/v1/branch", ref="nested")["head_changed_since"] is None, "all is saved")
     equal(host.get("/v1/branch", ref="nested")["snapshot_failure"], None, "failure")
 

@@ -7,16 +7,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "engine/events.h"
 #include "sched/snapshotter.h"
 
 static struct fl_error err;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct policy policy;   /* under mutex */
-static unsigned changed;       /* under mutex: bits of branches that are to be told */
-static bool late;	       /* under mutex */
-static int failures;	       /* under mutex: of saves to come */
-static enum saved answer;      /* under mutex */
-static unsigned policies_read; /* under mutex */
+static struct policy policy;	   /* under mutex */
+static unsigned changed;	   /* under mutex: bits of branches that are to be told */
+static bool late;		   /* under mutex */
+static int failures;		   /* under mutex: of saves to come */
+static enum saved answer;	   /* under mutex */
+static int not_saved, saved_again; /* under mutex: events */
+static unsigned policies_read;	   /* under mutex */
 static sem_t saves, attempts;
 static enum reason reason;
 static int events = -1;
@@ -86,6 +88,19 @@ void engine_on_unsaved(struct engine *engine,
 	unsaved_arg = arg;
 }
 
+struct events *engine_events(struct engine *engine)
+{
+	return NULL;
+}
+
+void events_add(struct events *all, const char *kind, const char *object, const char *text)
+{
+	own_lock(guard, &mutex);
+
+	not_saved += strcmp(kind, "not-saved") == 0;
+	saved_again += strcmp(kind, "saved-again") == 0;
+}
+
 static struct unsaved unsaved(unsigned branch)
 {
 	struct uuid uuid = { .bytes = { (uint8_t)branch } };
@@ -110,7 +125,7 @@ static struct snapshotter *open_with(enum policy_when when)
 
 	policy = (struct policy){ .when = when, .every = CLOCK_SECOND / 100, .duty = 1000000 };
 	answer = SAVED_NEW;
-	failures = 0;
+	failures = not_saved = saved_again = 0;
 	policies_read = 0;
 	late = false;
 	sem_init(&saves, 0, 0);
@@ -181,6 +196,7 @@ static void a_failure_is_tried_again(void)
 	sem_wait(&saves);
 	check(count(&attempts) == 3);
 	close_it(snapshotter);
+	check(not_saved == 1 && saved_again == 1);
 }
 
 static void what_is_unsaved_is_told(void)
