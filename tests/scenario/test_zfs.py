@@ -132,7 +132,7 @@ def a_quota_stops_the_writers_of_all_branches_and_nothing_else():
     host.snapshot("data", name="full")
     host.branch("data/test")
     equal(write(f"{host.path('data/test')}/much", 32 * MIB), errno.EDQUOT, "errno in another branch")
-    host.fails("no-space", "import", "data/new", archive(2 * MIB), says=("volume 'data'", "24 MiB"),
+    host.fails("no-space", "import", "data/new", archive(2 * MIB), says=("volume 'data'", "24.0 MiB"),
                hint="flocker set data --quota")
     host.fails("invalid", "set", "data", "--quota", "16M", says="uses 24", hint="at least 25M")
     host.rollback("data", "data@{early}")
@@ -146,7 +146,7 @@ def an_import_counts_from_its_first_byte_and_not_when_it_failed():
     before = len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split())
     for _ in range(2):  # what failed does not count, or the second would not come as far
         error = host.fails("no-space", "import", "new", archive(12 * MIB), "--quota", "8M",
-                           says=("quota", "8 MiB"), hint="--quota")
+                           says=("quota", "8.0"), hint="--quota")
         equal(error["object"], "new", "object")
         true(host.items("/v1/operations")[0]["done_bytes"] > 4 * MIB, "it came close to the quota")
     equal(len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split()), before, "nothing is left")

@@ -35,9 +35,11 @@ struct zfs_pool {
 	pthread_rwlock_t shape;
 	pthread_mutex_t places, mutex;
 	struct index index;
-	struct figures figures; /* under the mutex */
-	int state;		/* the state dataset, in a mount that nobody sees; -1 */
-	char *root;		/* as given to expose(); NULL */
+	struct figures figures; /* under the mutex, as the next two */
+	int64_t asked_until;	/* usage() was called a moment ago: so long, and so often */
+	int asked;
+	int state;  /* the state dataset, in a mount that nobody sees; -1 */
+	char *root; /* as given to expose(); NULL */
 	bool read_only;
 };
 
