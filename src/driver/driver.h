@@ -305,9 +305,10 @@ struct driver {
 	/*
 	 * What differs between two snapshots (or trees in staging that
 	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  Where clones
-	 * share (DRIVER_CAN_SHARE) at the cost of what differs; a file that was
-	 * written to is then modified, also when the same was written.
-	 * Elsewhere by looking at all of both, and then also at heads: each file
+	 * share (DRIVER_CAN_SHARE) files have an identity: renames are told, and
+	 * a file that was written to may be modified also when the same was
+	 * written; on Btrfs at the cost of what differs, on ZFS by walking both
+	 * (compare.h).  Elsewhere by walking both, and then also heads: each file
 	 * is as it is when its turn comes.  They need not be related.  Stops at
 	 * the first negative answer of `each` and returns it.  FL_NOT_FOUND.
 	 */

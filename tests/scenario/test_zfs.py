@@ -41,7 +41,7 @@ def a_pool_needs_a_zfs_pool():
 def the_driver_is_listed():
     zfs_driver = {driver["name"]: driver for driver in host.json("pool", "drivers")}["zfs"]
     equal((zfs_driver["available"], zfs_driver["kinds"], zfs_driver["can"]),
-          (True, ["file", "dataset"], ["grow", "compress", "share"]), "zfs")
+          (True, ["file", "dataset"], ["grow", "compress", "share", "diff"]), "zfs")
 
 
 @test
@@ -68,7 +68,8 @@ def a_volume_lives_on_zfs():
     host.write("app", "file", "two")
     host.run("rollback", "app@{first}")
     equal(host.read("app", "file"), "one", "after the rollback")
-    host.fails("unsupported", "diff", "app@{first}")
+    equal(host.run("diff", "stash/1@app", "app@{first}"), "M file\n", "what the rollback changed")
+    equal(host.run("diff", "app@{first}", "--stat"), "no changes\n", "since then")
     host.run("branch", "app/side", "--from", "stash/1@app")
     equal(host.read("app/side", "file"), "two", "the stash as a branch")
     where = host.run("mount", "app@{first}").strip()

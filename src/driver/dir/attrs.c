@@ -107,6 +107,35 @@ int attrs_read(int fd, const struct stat *st, struct attrs *ret, struct fl_error
 	return 0;
 }
 
+/* One attribute, whose bytes begin at `at`; as long as it is. */
+static size_t length_at(const struct text *xattrs, size_t at)
+{
+	struct sizes sizes;
+
+	memcpy(&sizes, xattrs->bytes + at, sizeof(sizes));
+	return sizeof(sizes) + sizes.name + sizes.value;
+}
+
+static bool holds(const struct text *xattrs, const char *one, size_t length)
+{
+	for (size_t at = 0; at < xattrs->length; at += length_at(xattrs, at))
+		if (length_at(xattrs, at) == length && memcmp(xattrs->bytes + at, one, length) == 0)
+			return true;
+	return false;
+}
+
+bool attrs_same(const struct attrs *a, const struct attrs *b)
+{
+	const struct text *x = &a->xattrs, *y = &b->xattrs;
+
+	if (x->length != y->length)
+		return false;
+	for (size_t at = 0; at < x->length; at += length_at(x, at))
+		if (!holds(y, x->bytes + at, length_at(x, at)))
+			return false;
+	return true;
+}
+
 static int apply_owner(int fd, const struct attrs *attrs, struct fl_error *err)
 {
 	struct stat now;

@@ -26,5 +26,7 @@ void attrs_done(struct attrs *attrs);
 
 /* `fd` may be an O_PATH descriptor, as that of a symbolic link must be. */
 must_check int attrs_read(int fd, const struct stat *st, struct attrs *ret, struct fl_error *err);
+/* Are the extended attributes the same, in whatever order they were read? */
+bool attrs_same(const struct attrs *a, const struct attrs *b);
 /* FL_DENIED when only root could.  Nothing may change the file afterwards. */
 must_check int attrs_apply(int fd, const struct attrs *attrs, struct fl_error *err);

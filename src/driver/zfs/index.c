@@ -262,6 +262,8 @@ static void add_found(struct reading *reading, bool snapshots)
 		found->item.name = xstrdup(home ? strchr(found->name, '@') + 1 : found->name);
 		if (home)
 			found->item.origin = 0;
+		else if (found->item.tree.kind == TREE_SNAPSHOT)
+			found->item.read_only = true;
 		index_add(reading->index, &found->item);
 	}
 }

@@ -166,6 +166,10 @@ int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree
 int zfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 		      bool *ret, struct fl_error *err);
 
+/* diff.c */
+int zfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
+	     change_each *each, void *arg, struct fl_error *err);
+
 /* reap.c */
 /* Destroys what can be of what is hidden.  What cannot stays for the next time. */
 void reap(struct zfs_pool *pool);

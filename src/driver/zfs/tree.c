@@ -102,7 +102,7 @@ static int run_making(struct zfs_pool *pool, const struct making *making, const 
 		arguments[n++] = "-o";
 		arguments[n++] = "canmount=noauto";
 	}
-	if (making->read_only) {
+	if (making->read_only && pool->features.kernel) { /* else its mount is: see place.c */
 		arguments[n++] = "-o";
 		arguments[n++] = "readonly=on";
 	}

@@ -7,7 +7,7 @@ const struct driver zfs_driver = {
 	.kinds = 1 << POOL_FILE | 1 << POOL_DATASET,
 	.available = zfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_MUST_REVEAL,
+			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_MUST_REVEAL,
 
 	.create = zfs_create,
 	.open = zfs_open,
@@ -34,6 +34,7 @@ const struct driver zfs_driver = {
 	.tree_info = zfs_tree_info,
 	.tree_open = zfs_tree_open,
 	.changed_since = zfs_changed_since,
+	.diff = zfs_diff,
 	.list = zfs_list,
 
 	.facts_write = zfs_facts_write,
