@@ -109,6 +109,7 @@ enum driver_capability {
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
 	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
+	DRIVER_CAN_NOTE = 1 << 7,    /* snapshot_noted, note_write, note_each */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -276,6 +277,24 @@ struct driver {
 	 */
 	int (*snapshot)(struct pool *pool, const struct tree *source, const struct tree *target,
 			struct fl_error *err);
+
+	/*
+	 * The same (DRIVER_CAN_NOTE), and with it goes a *note*, a text of up to 64 KiB that the
+	 * engine wants to find again with this snapshot when everything else is lost.  Atomic:
+	 * there is no snapshot without its note.  NULL: none.
+	 */
+	int (*snapshot_noted)(struct pool *pool, const struct tree *source,
+			      const struct tree *target, const char *note, struct fl_error *err);
+	/* Replaces the note of a tree that snapshot() made.  Atomic; durable after sync().
+	 * FL_NOT_FOUND. */
+	int (*note_write)(struct pool *pool, const struct tree *tree, const char *note,
+			  struct fl_error *err);
+	/* Calls `each` for every tree with a note, in any order; stops at its first negative answer
+	 * and returns it. */
+	int (*note_each)(struct pool *pool,
+			 int (*each)(void *arg, const struct tree *tree, const char *note,
+				     struct fl_error *err),
+			 void *arg, struct fl_error *err);
 
 	/*
 	 * Removes a snapshot, a retired tree, a staging tree or (not in use by
