@@ -13,6 +13,7 @@ static void item_free(struct item *item)
 {
 	own_fdp(&item->mount);
 	free(item->name);
+	free(item->note);
 	free(item);
 }
 

@@ -27,6 +27,9 @@ struct item {
 	dev_t device;	     /* of its files, once it was mounted; 0 */
 	bool stuck;	     /* could not be destroyed a moment ago */
 	struct item *mirror; /* zfs-fuse: the clone through which a snapshot is read */
+	char *note;	     /* of the engine (carry.h); NULL: none */
+	uint64_t note_serial;
+	bool note_waiting; /* to be written to its properties */
 };
 
 struct index {
