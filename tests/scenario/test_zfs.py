@@ -101,6 +101,44 @@ def it_is_there_after_a_crash_and_without_a_catalogue():
     equal(host.read("app/side", "file"), "two", "branch")
 
 
+def carried():
+    """The properties of the pool's datasets and snapshots."""
+    return zfs("get", "-H", "-r", "-s", "local", "-o", "property,value", "all", "tank/ours")
+
+
+def all_that_is_known(volume):
+    """What people wrote and see of a volume: the answers of the API."""
+    return {"volumes": host.items("/v1/volumes"), "branches": host.items("/v1/branches", ref=volume),
+            "tags": host.items("/v1/tags", ref=volume), "stashes": host.items("/v1/stashes", ref=volume),
+            "log": host.log_of(volume), "side": host.log_of(f"{volume}/side")}
+
+
+@test
+def it_is_there_from_properties_alone():
+    host.run("set", "app", "--description", "tab\there, grüße", "owner=ops team, 100%")
+    host.run("set", "app@{first}", "--message", "line one\nline two\t= 1%", "ticket=ü-17")
+    host.tag("v1@app", target="app@{first}")
+    host.tag("gone@app", target="app@{first}")
+    host.run("untag", "gone@app")
+    host.write("app", "file", "three")
+    host.snapshot("app", name="third", message="third")
+    tap.wait_until(lambda: all(text in carried() for text in ("third", '"v1"', "gr%C3%BC%C3%9Fe", "%C3%BC-17")),
+                   "the properties follow", 30)
+    true('"gone"' not in carried(), "nor is a tag that was taken away")
+    before = all_that_is_known("app")
+    host.kill()
+    for file in os.listdir(f"{host.root}/lib"):
+        if file.startswith("catalog.db"):
+            os.unlink(f"{host.root}/lib/{file}")
+    tap.wait_until(lambda: subprocess.run(["/usr/sbin/zfs", "destroy", "tank/ours/state"], check=False,
+                                          capture_output=True).returncode == 0, "the state is gone", 20)
+    host.start()
+    host.run("pool", "recover")
+    equal(all_that_is_known("app"), before, "what is known")
+    equal(host.read("app", "file"), "three", "trunk")
+    equal(host.read("app/side", "file"), "two", "branch")
+
+
 @test
 def what_is_destroyed_leaves_nothing():
     host.run("destroy", "app")
