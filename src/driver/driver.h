@@ -279,7 +279,7 @@ struct driver {
 			struct fl_error *err);
 
 	/*
-	 * The same (DRIVER_CAN_NOTE), and with it goes a *note*, a text of up to 64 KiB that the
+	 * The same (DRIVER_CAN_NOTE), and with it goes a *note*, a text of up to 128 KiB that the
 	 * engine wants to find again with this snapshot when everything else is lost.  Atomic:
 	 * there is no snapshot without its note.  NULL: none.
 	 */
