@@ -591,6 +591,8 @@ int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
 	    catalog_write(engine->catalog, CATALOG_LAZY, take_former, engine, err) < 0)
 		return fl_failed(err);
 	engine->former = (struct uuid){ 0 };
+	recovery.notes_used = !recovery.backup_complete &&
+			      (driver_of(engine)->capabilities & DRIVER_CAN_NOTE);
 	if (count_all(engine, &recovery, err) < 0)
 		return fl_failed(err);
 	*ret = recovery;

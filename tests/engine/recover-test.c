@@ -199,7 +199,7 @@ static void the_pool_tells_the_rest(void)
 	recovery = recover();
 	check(!recovery.backup_complete && recovery.volumes == 3);
 	if (keeps_notes()) {
-		check(recovery.tags == 1 && recovery.stashes == 2);
+		check(recovery.tags == 1 && recovery.stashes == 2 && recovery.notes_used);
 		check_state(before, "after a recovery from notes");
 		fixture_end(&fixture);
 		return;

@@ -133,10 +133,28 @@ def it_is_there_from_properties_alone():
     tap.wait_until(lambda: subprocess.run(["/usr/sbin/zfs", "destroy", "tank/ours/state"], check=False,
                                           capture_output=True).returncode == 0, "the state is gone", 20)
     host.start()
-    host.run("pool", "recover")
+    recovery = host.json("pool", "recover")
+    equal((recovery["backup_used"], recovery["notes_used"]), (False, True), "where it was read")
     equal(all_that_is_known("app"), before, "what is known")
     equal(host.read("app", "file"), "three", "trunk")
     equal(host.read("app/side", "file"), "two", "branch")
+
+
+@test
+def one_dataset_takes_along_what_is_known():
+    snapshot = next(line.split("\t")[0] for line in
+                    zfs("get", "-H", "-r", "-o", "name,value", "flocker:note", "tank/ours").splitlines()
+                    if '"third"' in line)
+    for copy in ("tank/copy", "tank/ours/0a000000-0000-4000-8000-000000000001.0123456789abcdef"):
+        with subprocess.Popen(["/usr/sbin/zfs", "send", "-p", snapshot], stdout=subprocess.PIPE) as sent:
+            subprocess.run(["/usr/sbin/zfs", "receive", "-u", copy], stdin=sent.stdout, check=True,
+                           capture_output=True)
+        told = zfs("get", "-H", "-r", "-o", "property,value", "all", copy)
+        true('"third"' in told and '"app"' in told and "gr%C3%BC%C3%9Fe" in told, f"what came along: {told}")
+    before = all_that_is_known("app")
+    host.restart()
+    equal(all_that_is_known("app"), before, "what was received is not ours")
+    zfs("destroy", "-r", copy)
 
 
 @test
