@@ -218,7 +218,6 @@ int carry_read(struct zfs_pool *pool, struct fl_error *err)
 					  "all", pool->dataset, NULL };
 	own_text struct text text = { 0 };
 	own_free char *lines = NULL;
-	own_lock(guard, &pool->mutex);
 
 	if (zfs_run(PROGRAM_ZFS, arguments, OUTPUT_LIMIT, &text, err) < 0)
 		return fl_wrap(err, "reading what '%s' carries", pool->dataset);

@@ -37,7 +37,7 @@ struct facts_table {
 
 void facts_table_done(struct facts_table *table);
 
-/* Reads them all.  The index is read. */
+/* Reads them all.  The index is read, and nobody else has the pool yet. */
 must_check int carry_read(struct zfs_pool *pool, struct fl_error *err);
 /* Writes what waits; what fails goes on waiting, and is logged.  Was anything written? */
 bool carry_write(struct zfs_pool *pool);

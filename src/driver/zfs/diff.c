@@ -93,7 +93,8 @@ static int date(const char *const names[static 2], struct split *ret, struct fl_
 
 	if (zfs_run(PROGRAM_ZFS, arguments, 64 << 10, &text, err) < 0)
 		return fl_failed(err);
-	rest = lines = text_take(&text);
+	lines = text_take(&text);
+	rest = lines;
 	while (get_line_next(&rest, &line))
 		for (int i = 0; i < 2; i++) {
 			if (strcmp(line.name, names[i]) != 0)
