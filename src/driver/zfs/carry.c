@@ -390,6 +390,8 @@ bool carry_write(struct zfs_pool *pool)
 			errand_done(pool, errand);
 		log_warning("what is known of it is not in its properties", "dataset=%s error=%s",
 			    errand->name, err.text);
+		if (err.code == FL_UNREACHABLE)
+			break;
 	}
 	return any;
 }
