@@ -21,6 +21,16 @@ static int take_operation(const struct input *input, struct uuid *uuid, const st
 	return 0;
 }
 
+static int take_stream(const struct call *call, struct fl_error *err)
+{
+	if (http_take_stream(call->request->exchange))
+		return 0;
+	fl_fail(err, FL_BUSY, "imports and exports take all connections that they may");
+	return fl_hint(err,
+		       "wait until one has ended, or cancel one: flocker operations; the setting "
+		       "http.connections says how many there are");
+}
+
 /*
  * The daemon reads as root.  Whoever may talk to it is not therefore one who
  * may read every directory of the host, so only root can have one copied.
@@ -69,6 +79,8 @@ int post_imports(struct call *call, struct fl_error *err)
 	if (r == 0)
 		r = check_directory(call, err);
 	if (r == 0)
+		r = take_stream(call, err);
+	if (r == 0)
 		r = engine_import(call->engine, &options, &operation, err);
 	if (r < 0)
 		return r;
@@ -111,6 +123,8 @@ int get_export(struct call *call, struct fl_error *err)
 	if (!zstd && strcmp(compression, "none") != 0)
 		return fl_fail(err, FL_INVALID, "'compression' must be none or zstd, not '%.40s'",
 			       compression);
+	if (take_stream(call, err) < 0)
+		return fl_failed(err);
 	r = engine_export(call->engine, input->ref, zstd, id, &export, err);
 	if (r < 0)
 		return r;

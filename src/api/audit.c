@@ -4,9 +4,9 @@
  *
  * The object is what the request names in its query, else in its body: the
  * reference, the name or the path.  Of the rest only what says where something
- * comes from or goes to is noted, and what a setting or a quota becomes.
- * Descriptions, messages and metadata are the user's contents, and the value of
- * a setting may be a secret (struct config_row): they are not.
+ * comes from or goes to is noted, and what a setting or a quota becomes: no
+ * setting is a secret.  Descriptions, messages and metadata are the user's
+ * contents: they are not.
  */
 
 #include <inttypes.h>
@@ -16,7 +16,6 @@
 #include "api/encode.h"
 #include "api/routes.h"
 #include "base/log.h"
-#include "config/config.h"
 
 #define OBJECT_BYTES 4096 /* about; of many references, how many more there are is said */
 
@@ -65,21 +64,11 @@ static void add_refs(const struct ref_array *refs, struct text *out)
 	}
 }
 
-/* An unknown setting is refused, and its value then not noted. */
-static bool is_secret(const struct input *input, uint64_t bit)
-{
-	struct fl_error unused;
-	enum config_key key;
-
-	return bit == IN_VALUE && (!input->key || config_find(input->key, &key, &unused) < 0 ||
-				   config_rows[key].secret);
-}
-
 static void describe(const struct input *input, struct text *object, struct text *message)
 {
 	add_refs(&input->refs, object);
 	for (size_t i = 0; i < array_size(details); i++) {
-		if (!(input->given & details[i].bit) || is_secret(input, details[i].bit))
+		if (!(input->given & details[i].bit))
 			continue;
 		if (object->length == 0) {
 			add_detail(input, &details[i], object);
@@ -154,17 +143,6 @@ void audit_request(const struct api *api, const struct route *route,
 
 /* --- the log for those who ask ----------------------------------------------------- */
 
-static int decode_number(const char *text, uint64_t *ret, struct fl_error *err)
-{
-	size_t length = strlen(text);
-
-	if (length < 1 || length > 18 || strspn(text, "0123456789") != length || text[0] == '0')
-		return fl_fail(err, FL_INVALID,
-			       "'after' must be the number of a record, not '%.40s'", text);
-	*ret = strtoull(text, NULL, 10);
-	return 0;
-}
-
 int get_audit(struct call *call, struct fl_error *err)
 {
 	size_t limit = call->input->limit;
@@ -172,7 +150,7 @@ int get_audit(struct call *call, struct fl_error *err)
 	uint64_t after = 0;
 	char next[24];
 
-	if (call->input->after && decode_number(call->input->after, &after, err) < 0)
+	if (call->input->after && decode_number("a record", call->input->after, &after, err) < 0)
 		return fl_failed(err);
 	if (engine_audit_list(call->engine, after, limit, &list, err) < 0)
 		return fl_failed(err);

@@ -223,7 +223,7 @@ static int take_text(const struct field *field, const char *text, struct input *
 		     struct fl_error *err)
 {
 	void *place = (char *)input + field->offset;
-	uint64_t number = 0;
+	int64_t number;
 
 	switch (field->type) {
 	case TYPE_STRING:
@@ -232,11 +232,9 @@ static int take_text(const struct field *field, const char *text, struct input *
 	case TYPE_REF:
 		return take_ref(field, text, place, err);
 	case TYPE_NUMBER:
-		if (!text[0] || strlen(text) > 18 || text[strspn(text, "0123456789")])
+		if (!number_parse(text, &number))
 			return fail_type(field, err);
-		for (; *text; text++)
-			number = number * 10 + (uint64_t)(*text - '0');
-		*(uint64_t *)place = number;
+		*(uint64_t *)place = (uint64_t)number;
 		return 0;
 	case TYPE_FLAG:
 		*(bool *)place = strcmp(text, "true") == 0;
@@ -400,6 +398,17 @@ int input_decode(const struct http_request *request, const struct accepts *accep
 		return r;
 	*ret = input;
 	input = (struct input){ 0 };
+	return 0;
+}
+
+int decode_number(const char *what, const char *text, uint64_t *ret, struct fl_error *err)
+{
+	int64_t number;
+
+	if (!number_parse(text, &number) || text[0] == '0')
+		return fl_fail(err, FL_INVALID, "'after' must be the number of %s, not '%.40s'",
+			       what, text);
+	*ret = (uint64_t)number;
 	return 0;
 }
 

@@ -97,5 +97,9 @@ void input_done(struct input *input);
 must_check int input_decode(const struct http_request *request, const struct accepts *accepts,
 			    struct input *ret, struct fl_error *err);
 
+/* The cursor 'after' where it is a number; `what` it numbers is for the message. */
+must_check int decode_number(const char *what, const char *text, uint64_t *ret,
+			     struct fl_error *err);
+
 /* A snapshot's id: exactly 16 hexadecimal digits. */
 must_check int decode_id(const char *text, uint64_t *ret, struct fl_error *err);

@@ -259,14 +259,6 @@ void encode_pool(struct json *json, const char *key, const struct pool_report *p
 
 void encode_driver(struct json *json, const char *key, const struct driver_report *report)
 {
-	static const struct {
-		unsigned bit;
-		const char *name;
-	} capabilities[] = {
-		{ DRIVER_CAN_GROW, "grow" },   { DRIVER_CAN_COMPRESS, "compress" },
-		{ DRIVER_CAN_SHARE, "share" }, { DRIVER_CAN_LIMIT, "quota" },
-		{ DRIVER_CAN_DIFF, "diff" },
-	};
 	const struct driver *driver = report->driver;
 	const struct fl_error *trouble = &report->trouble;
 
@@ -278,10 +270,10 @@ void encode_driver(struct json *json, const char *key, const struct driver_repor
 		if (driver->kinds & 1U << kind)
 			json_put_string(json, NULL, pool_kind_names[kind]);
 	json_end(json);
-	json_put_array(json, "can");
-	for (size_t i = 0; i < array_size(capabilities); i++)
-		if (driver->capabilities & capabilities[i].bit)
-			json_put_string(json, NULL, capabilities[i].name);
+	json_put_object(json, "abilities");
+	for (enum ability ability = 0; ability < ABILITIES; ability++)
+		json_put_string(json, ability_names[ability],
+				support_names[driver_supports(driver, ability)]);
 	json_end(json);
 	json_put_bool(json, "available", trouble->code == FL_OK);
 	json_put_string(json, "reason", trouble->code == FL_OK ? NULL : trouble->text);
@@ -408,6 +400,17 @@ void encode_change(struct json *json, const char *key, const struct change *chan
 	json_end(json);
 	add_side(json, "before", &change->before);
 	add_side(json, "after", &change->after);
+	json_end(json);
+}
+
+void encode_event(struct json *json, const char *key, const struct event *event)
+{
+	json_put_object(json, key);
+	add_size(json, "number", event->number);
+	json_put_time(json, "time", event->time);
+	json_put_string(json, "kind", event->kind);
+	add_string(json, "object", event->object);
+	add_string(json, "message", event->text);
 	json_end(json);
 }
 

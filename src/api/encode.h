@@ -25,6 +25,7 @@ void encode_audit_record(struct json *json, const char *key, const struct audit_
 void encode_audit_report(struct json *json, const char *key, const struct audit_report *report);
 
 /* What every list answers: {"items":[...],"next":cursor}; `next` NULL: this is the last page. */
+void encode_event(struct json *json, const char *key, const struct event *event);
 void encode_file(struct json *json, const char *key, const struct file *file);
 void encode_file_version(struct json *json, const char *key, const struct file_version *version);
 void encode_change(struct json *json, const char *key, const struct change *change);

@@ -145,6 +145,10 @@ const struct route routes[] = {
 	  { .body = IN_ID, .required = IN_ID },
 	  "Cancel an operation", "operation cancel" },
 
+	{ "GET", "/v1/events", 200, get_events, { .query = IN_PAGE },
+	  "List what has happened, oldest first" },
+	{ "GET", "/v1/events/stream", 200, get_events_stream, {}, "Follow what happens" },
+
 	{ "GET", "/v1/audit", 200, get_audit, { .query = IN_PAGE },
 	  "List who changed what, newest first" },
 	{ "GET", "/v1/audit/verification", 200, get_audit_verification, {},

@@ -76,6 +76,8 @@ must_check int patch_branch(struct call *call, struct fl_error *err);
 must_check int delete_branch(struct call *call, struct fl_error *err);
 
 /* diff.c */
+must_check int get_events(struct call *call, struct fl_error *err);
+must_check int get_events_stream(struct call *call, struct fl_error *err);
 must_check int get_files(struct call *call, struct fl_error *err);
 must_check int get_file(struct call *call, struct fl_error *err);
 must_check int get_versions(struct call *call, struct fl_error *err);

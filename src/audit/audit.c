@@ -245,6 +245,11 @@ static bool is_in_place(int fd, int directory, const char *name)
 	       open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
+bool directory_is_in_place(const struct audit *audit)
+{
+	return is_in_place(audit->directory, audit->state, DIRECTORY);
+}
+
 /* `what` is not what it was. */
 static int note_replaced(struct audit *audit, const char *what, struct fl_error *err)
 {
@@ -296,7 +301,7 @@ static int prepare(struct audit *audit, struct fl_error *err)
 
 	if (audit->fd < 0)
 		return open_log(audit, err);
-	if (!is_in_place(audit->directory, audit->state, DIRECTORY))
+	if (!directory_is_in_place(audit))
 		return follow_directory(audit, err);
 	segment_name(audit->last, name);
 	if (!is_in_place(audit->fd, audit->directory, name))

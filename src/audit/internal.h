@@ -30,6 +30,9 @@ char *segment_name(unsigned segment, char name[static SEGMENT_NAME]);
 /* Opens the directory and finds the segments, unless that was done.  Under the mutex. */
 must_check int segments_find(struct audit *audit, struct fl_error *err);
 
+/* False: the directory that is open has been moved away or removed.  Under the mutex. */
+bool directory_is_in_place(const struct audit *audit);
+
 /* All bytes of a segment; replaces what `ret` holds. */
 must_check int segment_read(struct audit *audit, int directory, unsigned segment, struct text *ret,
 			    struct fl_error *err);

@@ -21,6 +21,7 @@ struct extent {
 	struct audit_mark head; /* number 0 with segments: not known */
 	uint64_t size;		/* of the last, as far as this process knows */
 	bool foreign;		/* the last is not as long as it left it */
+	bool moved;		/* the directory has not its place any more; it is still read */
 	uint64_t lost;		/* records that could not be written behind it */
 };
 
@@ -38,6 +39,7 @@ static int take_extent(struct audit *audit, struct extent *ret, struct fl_error 
 		.head = audit->head,
 		.size = UINT64_MAX,
 		.lost = audit->lost,
+		.moved = !directory_is_in_place(audit),
 	};
 	if (audit->fd < 0 || audit->torn)
 		return 0;
@@ -278,6 +280,8 @@ int audit_verify(struct audit *audit, const struct audit_mark *anchor, struct au
 		return fl_failed(err);
 	v.head = extent.head;
 	v.report.unrecorded = extent.lost;
+	if (extent.moved)
+		note_problem(&v, 1, "the directory of the log was moved away or removed");
 	for (unsigned i = oldest_kept(audit, extent.last); i <= extent.last; i++) {
 		int r = segment_read(audit, extent.directory, i, &text, err);
 

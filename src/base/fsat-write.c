@@ -133,6 +133,37 @@ int fsat_write(int dir, const char *path, const char *bytes, size_t length, mode
 	return durable ? sync_parent(dir, path, err) : 0;
 }
 
+/* linkat() takes an open file by its descriptor alone (AT_EMPTY_PATH) from root only. */
+#define FD_PATH 32
+
+static const char *fd_path(int fd, char path[static FD_PATH])
+{
+	snprintf(path, FD_PATH, "/proc/self/fd/%d", fd);
+	return path;
+}
+
+int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err)
+{
+	char path[FD_PATH];
+	own_fd int fd = -1;
+
+	if (fsat_open(dir, ".", O_WRONLY | O_TMPFILE, mode, &fd, err) < 0)
+		return fl_failed(err);
+	if (access(fd_path(fd, path), F_OK) < 0)
+		return fl_fail(err, FL_UNSUPPORTED, "/proc is missing");
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+int fsat_give_name(int fd, int dir, const char *name, struct fl_error *err)
+{
+	char path[FD_PATH];
+
+	if (linkat(AT_FDCWD, fd_path(fd, path), dir, name, AT_SYMLINK_FOLLOW) < 0)
+		return fl_fail_errno(err, "cannot make '%s'", name);
+	return 0;
+}
+
 int fsat_append(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 		struct fl_error *err)
 {

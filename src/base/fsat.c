@@ -5,7 +5,6 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 
 int fsat_open(int dir, const char *path, int flags, mode_t mode, int *ret_fd, struct fl_error *err)
@@ -30,6 +29,15 @@ int fsat_open_named(const char *path, int flags, int *ret_fd, struct fl_error *e
 		return fl_fail_errno(err, "cannot open '%s'", path);
 	*ret_fd = fd;
 	return 0;
+}
+
+void fsat_hold_standard(void)
+{
+	/* open() takes the lowest that is free, so each gets the one that is looked at. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			abort();
 }
 
 int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err)
@@ -350,11 +358,18 @@ int fsat_sync(int fd, struct fl_error *err)
 	return 0;
 }
 
-int fsat_lock(int fd, struct fl_error *err)
+/*
+ * The kernel tells each open file once of what could not be written.  Threads that
+ * sync at the same time all have to know, so each opens the directory for itself.
+ */
+int fsat_sync_all(int dir, struct fl_error *err)
 {
-	if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) == 0)
-		return 0;
-	if (errno == EWOULDBLOCK)
-		return fl_fail(err, FL_BUSY, "another process holds the lock");
-	return fl_fail_errno(err, "cannot lock a file");
+	own_fd int fd = -1;
+
+	if (fsat_open_dir(dir, ".", &fd, err) < 0)
+		return fl_failed(err);
+	if (syncfs(fd) < 0)
+		return fl_fail_errno(err,
+				     "cannot sync a file system: what was written may be lost");
+	return 0;
 }

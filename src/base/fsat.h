@@ -4,7 +4,7 @@
  * Files, relative to a directory descriptor.
  *
  * The only code in Flocker that opens, makes, renames and removes files
- * (fsat.c; fsat-write.c writes them).
+ * (fsat.c; fsat-write.c writes them, fsat-lock.c locks them).
  * Every path is relative to `dir` (AT_FDCWD for the daemon's own absolute
  * paths), every descriptor is close-on-exec, and the last component is never
  * followed when it is a symbolic link.  fsat_open_beneath() is for paths that
@@ -33,6 +33,12 @@ must_check int fsat_open(int dir, const char *path, int flags, mode_t mode, int 
  * as they are everywhere there.  Not for the daemon.
  */
 must_check int fsat_open_named(const char *path, int flags, int *ret_fd, struct fl_error *err);
+/*
+ * First of all in a program: descriptors 0 to 2 that are closed are given to
+ * /dev/null, so that no file or socket opened later becomes one of them and takes
+ * what is printed.  Reading the first and writing the others still fails (EBADF).
+ */
+void fsat_hold_standard(void);
 /* A directory, O_RDONLY | O_DIRECTORY. */
 must_check int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err);
 /* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath. */
@@ -94,13 +100,27 @@ must_check int fsat_read_fd(int fd, const char *path, size_t limit, struct text 
  */
 must_check int fsat_write(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 			  bool durable, struct fl_error *err);
+/*
+ * For a larger one: a new file in the directory `dir`, open for writing, that has
+ * no name and vanishes with its last descriptor, unless it is given one.
+ * FL_UNSUPPORTED where it cannot be.  The name is FL_EXISTS when it is taken.
+ */
+must_check int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err);
+must_check int fsat_give_name(int fd, int dir, const char *name, struct fl_error *err);
 /* Adds at the end of a file, which is made if it is missing.  Not synced. */
 must_check int fsat_append(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 			   struct fl_error *err);
 /* fsync; an error here means data may be lost. */
 must_check int fsat_sync(int fd, struct fl_error *err);
+/* syncfs of the file system that the directory `dir` is in; the same is true of its errors. */
+must_check int fsat_sync_all(int dir, struct fl_error *err);
 /* flock(LOCK_EX | LOCK_NB) on `fd`.  FL_BUSY when another process holds it. */
 must_check int fsat_lock(int fd, struct fl_error *err);
+/*
+ * Appends who holds the lock that `fd` did not get: "process 12 (flockerd --root /x)"; "another
+ * process" where the kernel does not tell (in another PID namespace, in a subvolume of Btrfs).
+ */
+void fsat_lock_holder(int fd, struct text *out);
 
 /*
  * What copying a tree takes (fsat-make.c): each makes one entry `name` of `dir`,

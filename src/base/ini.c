@@ -78,8 +78,7 @@ static int add_entry(struct ini *ini, const struct ini_entry *entry, struct fl_e
 	if (first)
 		return fl_fail(err, FL_INVALID, "line %zu: section [%s] began already in line %zu",
 			       entry->line, entry->section, first->line);
-	ini->items = xrealloc(ini->items, ini->count + 1, sizeof(*ini->items));
-	ini->items[ini->count++] = *entry;
+	*array_add(ini->items, ini->count) = *entry;
 	return 0;
 }
 

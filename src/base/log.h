@@ -4,8 +4,8 @@
  * Logging: one line per event on standard error, "LEVEL message key=value ...".
  * On a terminal or into a file the line begins with the time; under systemd
  * (JOURNAL_STREAM) with the syslog priority "<N>" instead.  Messages are lower
- * case without a full stop; facts follow as key=value.  The layer that decides
- * logs, once.  Never secrets, never contents.  Safe from any thread.
+ * case without a full stop; facts follow as key=value, texts in quotes.  The
+ * layer that decides logs, once.  Never secrets, never contents.  Safe from any thread.
  *
  *	log_info("pool opened", "driver=%s size=%" PRIu64, name, size);
  */

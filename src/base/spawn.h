@@ -46,8 +46,7 @@ must_check int spawn_run(const char *const argv[], int64_t timeout, struct spawn
 must_check int spawn_run_limited(const char *const argv[], int64_t timeout, size_t limit,
 				 struct spawn_result *ret, struct fl_error *err);
 
-/* --- the second form: a program that works on descriptors, and takes as long as it takes --------
- */
+/* --- the second form: a program that works on descriptors, for long ------------- */
 
 #define SPAWN_FDS 8
 

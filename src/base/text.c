@@ -117,6 +117,37 @@ void *xrealloc(void *p, size_t count, size_t size)
 	return q;
 }
 
+void *array_grow(void *items, size_t count, size_t size)
+{
+	if ((count & (count - 1)) == 0)
+		items = xrealloc(items, count ? count * 2 : 1, size);
+	memset((char *)items + count * size, 0, size);
+	return items;
+}
+
+bool number_parse(const char *text, int64_t *ret)
+{
+	size_t length = strlen(text);
+
+	if (length < 1 || length > 18 || strspn(text, "0123456789") != length)
+		return false;
+	*ret = strtoll(text, NULL, 10);
+	return true;
+}
+
+char *size_text(uint64_t bytes, char text[static SIZE_TEXT])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	/* 1023.95 would round to "1024.0". */
+	for (; value >= 1023.95 && unit + 1 < array_size(units); unit++)
+		value /= 1024;
+	snprintf(text, SIZE_TEXT, "%.*f %s", unit ? 1 : 0, value, units[unit]);
+	return text;
+}
+
 size_t word_find(const char *const *words, size_t count, const char *word)
 {
 	size_t i = 0;

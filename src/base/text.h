@@ -6,7 +6,9 @@
  * is the same path as a crash, which is tested.  Zero is the empty value.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/own.h"
 
@@ -42,8 +44,27 @@ char *xstrdup(const char *string);
 void *xcalloc(size_t count, size_t size) __attribute__((alloc_size(1, 2), malloc));
 void *xrealloc(void *p, size_t count, size_t size) must_check;
 
+/*
+ * One more at the end of a heap array that began as NULL and 0 and grows by this
+ * alone: its address, zeroed.  Such an array keeps no capacity: it is full
+ * whenever its count is a power of two, and then doubles.
+ */
+#define array_add(items, count) \
+	((items) = array_grow((items), (count), sizeof(*(items))), &(items)[(count)++])
+/* NULL is fine, where there is none. */
+#define array_sort(items, count, compare) \
+	((count) > 1 ? qsort((items), (count), sizeof(*(items)), (compare)) : (void)0)
+void *array_grow(void *items, size_t count, size_t size) must_check;
+
 /* Where `word` stands among `count` words, some of which may be NULL; `count`: nowhere. */
 size_t word_find(const char *const *words, size_t count, const char *word);
+
+/* Decimal digits, 1 to 18 of them; false: it is something else. */
+bool number_parse(const char *text, int64_t *ret);
+
+/* "512 B", "1.5 GiB". */
+#define SIZE_TEXT 32
+char *size_text(uint64_t bytes, char text[static SIZE_TEXT]);
 
 /* How many slips apart two short words are; SIZE_MAX when one is longer than WORD_TEXT - 1. */
 #define WORD_TEXT 64

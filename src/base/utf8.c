@@ -32,6 +32,16 @@ size_t utf8_length(const char *string)
 	return n;
 }
 
+bool utf8_is_valid(const char *string)
+{
+	for (size_t n; *string; string += n) {
+		n = utf8_length(string);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
 uint32_t utf8_code_point(const char *string, size_t length)
 {
 	const unsigned char *s = (const unsigned char *)string;

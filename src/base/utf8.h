@@ -10,6 +10,9 @@
  */
 size_t utf8_length(const char *string);
 
+/* Is all of it well-formed? */
+bool utf8_is_valid(const char *string);
+
 /* The character of a well-formed sequence of `length` bytes. */
 uint32_t utf8_code_point(const char *string, size_t length);
 

@@ -69,9 +69,14 @@ int uuid_parse(const char *text, struct uuid *ret, struct fl_error *err)
 	return 0;
 }
 
+int uuid_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct uuid));
+}
+
 bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
-	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+	return uuid_compare(a, b) == 0;
 }
 
 bool uuid_is_none(const struct uuid *uuid)

@@ -27,5 +27,7 @@ char *uuid_format(const struct uuid *uuid, char text[static UUID_TEXT]);
 /* Accepts exactly the 36-character form, either case.  FL_INVALID otherwise. */
 must_check int uuid_parse(const char *text, struct uuid *ret, struct fl_error *err);
 
+/* Some order, for qsort(3) and bsearch(3). */
+int uuid_compare(const void *a, const void *b);
 bool uuid_equal(const struct uuid *a, const struct uuid *b);
 bool uuid_is_none(const struct uuid *uuid);

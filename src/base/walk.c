@@ -154,6 +154,7 @@ static struct walk_node *add_node(struct crew *crew, struct walk_node *parent, c
 
 	strcpy(node->name, name);
 	node->parent = parent;
+	node->depth = parent ? parent->depth + 1 : 0;
 	node->pending = 1;
 	if (parent) {
 		own_lock(guard, &crew->mutex);
@@ -246,15 +247,25 @@ struct reading {
 	struct batch batch;
 };
 
+static int too_deep(struct fl_error *err)
+{
+	fl_fail(err, FL_UNSUPPORTED, "it lies more than %d directories deep", WALK_DEEPEST);
+	return fl_hint(err, "move it up, or remove it");
+}
+
 static int add_directory(struct reading *reading, const char *name, struct fl_error *err)
 {
 	const struct walk *walk = reading->crew->walk;
+	int rc = walk->found ? walk->found(walk->arg, reading->visit, name, err) : 0;
 
-	if (walk->found && walk->found(walk->arg, reading->visit, name, err) < 0) {
-		if (walk->live && walk_is_gone(err))
-			return 0;
+	if (rc < 0 && walk->live && walk_is_gone(err))
+		return 0;
+	if (rc == 0 && reading->visit->node->depth == WALK_DEEPEST)
+		rc = too_deep(err);
+	if (rc < 0)
 		return wrap_path(reading->visit->node, name, err);
-	}
+	if (rc > 0)
+		return 0;
 	push(reading->crew, add_node(reading->crew, reading->visit->node, name), NULL);
 	return 0;
 }

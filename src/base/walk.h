@@ -9,7 +9,8 @@
  * opened by their path below the root, through no symbolic link and over no
  * mount point, and not held open while they wait: neither depth nor breadth
  * costs descriptors, and a writer who swaps a directory for a link meanwhile
- * leads nowhere.
+ * leads nowhere.  The price is that opening one takes the longer the deeper it
+ * lies, so there is a depth where a walk gives up: FL_UNSUPPORTED.
  *
  * Callbacks run in several threads; for one directory enter comes before all
  * entries and leave after them.  The first that fails ends the walk.
@@ -21,10 +22,13 @@
 #include "base/own.h"
 #include "base/text.h"
 
+#define WALK_DEEPEST 2048 /* directories below each other; archives have the same limit */
+
 /* A directory under way.  `data` is the callbacks' own. */
 struct walk_node {
 	struct walk_node *parent; /* NULL: the root */
 	void *data;		  /* of enter, for leave */
+	unsigned depth;		  /* 0: the root */
 	bool entered;		  /* false in leave: it was gone before it could be opened */
 	unsigned pending;	  /* of the walk: what is left to do below it */
 	char name[];
@@ -44,7 +48,7 @@ struct walk {
 	bool live;  /* others change the tree meanwhile: what is gone when its turn comes is passed
 		       over */
 	int (*enter)(void *arg, const struct visit *visit, struct fl_error *err);
-	/* A directory was found in `visit`; it will be entered later. */
+	/* A directory was found in `visit`; it will be entered later, unless the answer is 1. */
 	int (*found)(void *arg, const struct visit *visit, const char *name, struct fl_error *err);
 	/* Anything else. */
 	int (*entry)(void *arg, const struct visit *visit, const char *name, struct fl_error *err);

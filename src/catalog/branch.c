@@ -198,41 +198,24 @@ static struct line read_line(struct query *q)
 	};
 }
 
-static int list_lines(struct tx *tx, enum sql sql, const struct uuid *of, struct line **ret,
-		      size_t *ret_count, struct fl_error *err)
+int tx_line_list(struct tx *tx, const struct uuid *branch, struct line **ret, size_t *ret_count,
+		 struct fl_error *err)
 {
 	own_query struct query q = {};
 	own_free struct line *lines = NULL;
-	size_t count = 0, capacity = 0;
+	size_t count = 0;
 	int r = 0;
 
-	if (query_begin(&q, tx, sql, err) < 0)
+	if (query_begin(&q, tx, SQL_LINE_LIST, err) < 0)
 		return fl_failed(err);
-	query_bind_uuid(&q, 1, of);
-	while (query_next(&q, &r, err)) {
-		if (count == capacity) {
-			capacity = capacity ? 2 * capacity : 8;
-			lines = xrealloc(lines, capacity, sizeof(*lines));
-		}
-		lines[count++] = read_line(&q);
-	}
+	query_bind_uuid(&q, 1, branch);
+	while (query_next(&q, &r, err))
+		*array_add(lines, count) = read_line(&q);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(lines);
 	*ret_count = count;
 	return 0;
-}
-
-int tx_line_list(struct tx *tx, const struct uuid *volume, struct line **ret, size_t *ret_count,
-		 struct fl_error *err)
-{
-	return list_lines(tx, SQL_LINE_LIST, volume, ret, ret_count, err);
-}
-
-int tx_line_list_branch(struct tx *tx, const struct uuid *branch, struct line **ret,
-			size_t *ret_count, struct fl_error *err)
-{
-	return list_lines(tx, SQL_LINE_LIST_BRANCH, branch, ret, ret_count, err);
 }
 
 int tx_line_at(struct tx *tx, const struct uuid *branch, int64_t time, struct line *ret,

@@ -90,8 +90,7 @@ typedef int (*catalog_fn)(struct tx *tx, void *arg, struct fl_error *err);
 must_check int catalog_write(struct catalog *catalog, enum durability durability, catalog_fn fn,
 			     void *arg, struct fl_error *err);
 
-/* --- settings: what the daemon remembers ("pool.uuid"; "generation" is the catalogue's own)
- * ------------------ */
+/* --- settings: what is remembered ("generation" is the catalogue's own) ---------- */
 
 must_check int tx_setting_get(struct tx *tx, const char *key, struct text *ret,
 			      struct fl_error *err);
@@ -178,12 +177,9 @@ must_check int tx_branch_count(struct tx *tx, const struct uuid *instance, uint6
 /* --- lines (model/lineage.h) ---------------------------------------------- */
 
 must_check int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err);
-/* All lines of all branches of a volume, destroyed branches included; `*ret` is heap. */
-must_check int tx_line_list(struct tx *tx, const struct uuid *volume, struct line **ret,
+/* Those of a branch, oldest first; `*ret` is heap. */
+must_check int tx_line_list(struct tx *tx, const struct uuid *branch, struct line **ret,
 			    size_t *ret_count, struct fl_error *err);
-/* Those of one branch, oldest first. */
-must_check int tx_line_list_branch(struct tx *tx, const struct uuid *branch, struct line **ret,
-				   size_t *ret_count, struct fl_error *err);
 /* The line of `branch` that `time` lies in: the one with the greatest start <= `time`. */
 must_check int tx_line_at(struct tx *tx, const struct uuid *branch, int64_t time, struct line *ret,
 			  struct fl_error *err);

@@ -91,11 +91,8 @@ static const char *const texts[SQL_COUNT] = {
 
 	[SQL_LINE_INSERT] = "INSERT INTO line (branch, start, parent_branch, parent_time) "
 			    "VALUES (?1, ?2, ?3, ?4)",
-	[SQL_LINE_LIST] = "SELECT l.branch, l.start, l.parent_branch, l.parent_time "
-			  "FROM branch b CROSS JOIN line l ON l.branch = b.uuid "
-			  "WHERE b.volume = ?1",
-	[SQL_LINE_LIST_BRANCH] = "SELECT branch, start, parent_branch, parent_time "
-				 "FROM line WHERE branch = ?1 ORDER BY start",
+	[SQL_LINE_LIST] = "SELECT branch, start, parent_branch, parent_time "
+			  "FROM line WHERE branch = ?1 ORDER BY start",
 	[SQL_LINE_AT] = "SELECT branch, start, parent_branch, parent_time "
 			"FROM line WHERE branch = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1",
 	[SQL_LINE_CHILDREN] =
@@ -266,9 +263,8 @@ int connection_fail(sqlite3 *db, int result, const char *doing, struct fl_error 
 
 	(void)fl_fail(err, code, "catalogue: %s: %s (%d)", doing, why, result);
 	if (code == FL_CORRUPT)
-		return fl_hint(err,
-			       "the catalogue is damaged, the data is not: stop the daemon and run "
-			       "`flocker pool recover`");
+		return fl_hint(err, "the catalogue is damaged, the data is not: run "
+				    "`flocker pool recover`");
 	if (code == FL_NO_SPACE)
 		return fl_hint(err, "make room on the file system that holds the state directory");
 	return -(int)code;

@@ -152,6 +152,19 @@ int replace_head(struct invocation *in, const char *path, struct body *body, str
 	return 0;
 }
 
+/* A name alone is a volume's; people mean a snapshot or a tag of the one that they roll back. */
+static int check_moment(const struct ref *branch, const struct ref *target, const char *to,
+			struct fl_error *err)
+{
+	if (ref_is_snapshot(target))
+		return 0;
+	fl_fail(err, FL_INVALID, "--to: '%s' is no snapshot, tag or stash", to);
+	if (target->kind != REF_VOLUME)
+		return fl_hint(err, "its newest snapshot: --to '%s@{latest}'", to);
+	return fl_hint(err, "a snapshot called so: --to '%s@{%s}'; a tag: --to %s@%s",
+		       branch->volume, to, to, branch->volume);
+}
+
 /* `BRANCH --to REF` or `REF@{POINT}`: what is rolled back, and to what. */
 static int take_target(struct invocation *in, struct text *branch, const char **ret_to,
 		       struct fl_error *err)
@@ -170,6 +183,8 @@ static int take_target(struct invocation *in, struct text *branch, const char **
 	if (to && ref.point != POINT_NONE)
 		return fl_fail(err, FL_INVALID, "both '%s' and --to say where to go back to",
 			       operand);
+	if (to && check_moment(&ref, &target, to, err) < 0)
+		return fl_failed(err);
 	if (!to && ref.point == POINT_NONE) {
 		fl_fail(err, FL_INVALID, "where should '%s' go back to?", operand);
 		return fl_hint(err,

@@ -1,11 +1,11 @@
 #include "cli/command.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "base/utf8.h"
+#include "cli/hint.h"
 
 /*
  * Options may stand anywhere, also before the command, and a command has one
@@ -110,66 +110,6 @@ static const char *skip_options(int argc, char **argv, int *at)
 	return NULL;
 }
 
-static size_t distance_to(const char *typed, const struct command *command)
-{
-	const char *second = strchr(command->name, ' ');
-	size_t whole = text_distance(typed, command->name);
-	size_t alone = second ? text_distance(typed, second + 1) : SIZE_MAX;
-
-	return alone < whole ? alone + 1 : whole;
-}
-
-/* The command nearest to what was typed, if no more than a third of that is different. */
-static const char *nearest_command(const char *typed)
-{
-	size_t best = strlen(typed) / 3 + 1;
-	const char *name = NULL;
-
-	for (const struct command *c = commands; c->name; c++) {
-		size_t distance = distance_to(typed, c);
-
-		if (distance < best && c->group) {
-			best = distance;
-			name = c->name;
-		}
-	}
-	return name;
-}
-
-/* What people know from elsewhere, and what it is here. */
-static const struct foreign {
-	const char *word, *here;
-} foreign[] = {
-	{ "checkout", "'flocker rollback' goes back; 'flocker mount' shows a snapshot" },
-	{ "clone", "'flocker branch' makes a branch, 'flocker create --from' a volume" },
-	{ "commit", "that is 'flocker snapshot' here" },
-	{ "delete", "that is 'flocker destroy' here" },
-	{ "mv", "that is 'flocker rename' here" },
-	{ "remove", "that is 'flocker destroy' here" },
-	{ "reset", "that is 'flocker rollback' here" },
-	{ "restore", "'flocker rollback' goes back to a snapshot; 'flocker stash restore' and "
-		     "'flocker trash restore' bring back what was put aside" },
-	{ "revert", "that is 'flocker rollback' here" },
-	{ "rm", "that is 'flocker destroy' here" },
-	{ "snapshots", "that is 'flocker log' here" },
-	{ "status", "that is 'flocker list', or 'flocker show' of one, here" },
-	{ "undo", "that is 'flocker rollback' here; of a rollback 'flocker stash restore'" },
-	{ "volumes", "that is 'flocker list' here" },
-};
-
-static int fail_unknown(const char *typed, struct fl_error *err)
-{
-	const char *near = nearest_command(typed);
-
-	fl_fail(err, FL_INVALID, "there is no command '%.60s'", typed);
-	for (size_t i = 0; i < array_size(foreign); i++)
-		if (strcmp(foreign[i].word, typed) == 0)
-			return fl_hint(err, "%s", foreign[i].here);
-	if (near)
-		return fl_hint(err, "did you mean 'flocker %s'?", near);
-	return fl_hint(err, "'flocker help' shows all commands");
-}
-
 static int fail_family(const char *word, struct fl_error *err)
 {
 	own_text struct text list = { 0 };
@@ -217,16 +157,6 @@ static int find_command(int argc, char **argv, struct invocation *in, size_t *re
 
 /* --- the second reading: everything ------------------------------------------ */
 
-static int hint_usage(const struct command *command, struct fl_error *err)
-{
-	own_text struct text synopsis = { 0 };
-
-	if (!command)
-		return fl_hint(err, "'flocker help' shows all commands");
-	command_synopsis(command, &synopsis);
-	return fl_hint(err, "usage: %s", text_get(&synopsis));
-}
-
 static int fail_option(const struct command *command, const struct spelling *s,
 		       struct fl_error *err)
 {
@@ -238,7 +168,7 @@ static int fail_option(const struct command *command, const struct spelling *s,
 	else
 		fl_fail(err, FL_INVALID, "there is no option %s%.*s", dashes, (int)s->length,
 			s->name);
-	return hint_usage(command, err);
+	return hint_option(command, s, err);
 }
 
 static int take_option(struct invocation *in, int argc, char **argv, int *at, struct fl_error *err)
@@ -287,7 +217,7 @@ static int check_operands(const struct invocation *in, struct fl_error *err)
 			in->operands[command->most]);
 	else
 		return 0;
-	return hint_usage(command, err);
+	return hint_operands(in, err);
 }
 
 static int read_words(struct invocation *in, int argc, char **argv, size_t skip,
@@ -314,17 +244,6 @@ static int read_words(struct invocation *in, int argc, char **argv, size_t skip,
 	return check_operands(in, err);
 }
 
-/* Whatever goes to the daemon goes as JSON, which cannot say anything else. */
-static bool is_utf8(const char *word)
-{
-	for (size_t n; *word; word += n) {
-		n = utf8_length(word);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
 int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error *err)
 {
 	size_t words;
@@ -334,8 +253,9 @@ int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error
 		.operands = xcalloc((size_t)argc + 1, sizeof(char *)),
 		.settings = xcalloc((size_t)argc + 1, sizeof(char *)),
 	};
+	/* Whatever goes to the daemon goes as JSON, which cannot say anything else. */
 	for (int i = 1; i < argc; i++)
-		if (!is_utf8(argv[i]))
+		if (!utf8_is_valid(argv[i]))
 			return fl_fail(err, FL_INVALID, "word %d of the command is not UTF-8", i);
 	/* How an error is shown must be known before anything can be wrong. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

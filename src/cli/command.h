@@ -45,6 +45,7 @@ enum option_id {
 	OPT_AS,
 	OPT_TABLE,
 	OPT_VERIFY,
+	OPT_FOLLOW,
 	OPT_DEVICES,
 	OPT_SETUID,
 	OPT_ZSTD,

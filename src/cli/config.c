@@ -47,10 +47,8 @@ int verb_config_list(struct invocation *in, struct fl_error *err)
 static int ask(struct invocation *in, const char *method, struct body *body, struct value **ret,
 	       struct fl_error *err)
 {
-	char *target = fl_target("/v1/setting", "key", in->operands[0], NULL);
-	int r = talk_send(in, method, target, body, err);
-
-	return r < 0 ? r : talk_receive(in, ret, err);
+	return talk_to(in, method, fl_target("/v1/setting", "key", in->operands[0], NULL), body,
+		       ret, err);
 }
 
 int verb_config_get(struct invocation *in, struct fl_error *err)

@@ -9,12 +9,11 @@ static const struct mark {
 	const char *kind;
 	char letter;
 	enum paint paint;
-	const char *plural; /* for counting: "3 added" */
 } marks[] = {
-	{ "added", '+', PAINT_TAG, "added" },
-	{ "removed", '-', PAINT_BAD, "removed" },
-	{ "modified", 'M', PAINT_ID, "modified" },
-	{ "renamed", 'R', PAINT_NAME, "renamed" },
+	{ "added", '+', PAINT_TAG },
+	{ "removed", '-', PAINT_BAD },
+	{ "modified", 'M', PAINT_ID },
+	{ "renamed", 'R', PAINT_NAME },
 };
 
 static const struct mark *mark_of(struct value *change)
@@ -71,7 +70,7 @@ static void print_counts(const size_t counts[static array_size(marks)])
 	for (size_t i = 0; i < array_size(marks); i++) {
 		if (counts[i] == 0)
 			continue;
-		printf("%s%zu %s", between, counts[i], marks[i].plural);
+		printf("%s%zu %s", between, counts[i], marks[i].kind);
 		between = ", ";
 	}
 	printf("%s\n", *between ? "" : "no changes");
@@ -109,9 +108,8 @@ int verb_diff(struct invocation *in, struct fl_error *err)
 		if (take_ref(in->operands[i], &ref, err) < 0)
 			return fl_failed(err);
 	}
-	if (talk_send(in, "GET", fl_target("/v1/diff", "ref", in->operands[0], "to", later, NULL),
-		      NULL, err) < 0 ||
-	    talk_receive(in, &list, err) < 0)
+	if (talk_to(in, "GET", fl_target("/v1/diff", "ref", in->operands[0], "to", later, NULL),
+		    NULL, &list, err) < 0)
 		return fl_failed(err);
 	items = value_get(list, "items");
 	if (!value_is(items, VALUE_ARRAY))

@@ -42,7 +42,7 @@ static void format_mode(struct value *file, char text[static 11])
 		int bit, at;
 		char with, without; /* the right to execute that stands there too */
 	} special[] = { { 04000, 3, 's', 'S' }, { 02000, 6, 's', 'S' }, { 01000, 9, 't', 'T' } };
-	int64_t mode = value_int(value_get(file, "mode"));
+	int64_t mode = field_int(file, "mode");
 
 	text[0] = letter_of(field(file, "type"));
 	for (int i = 0; i < 9; i++)
@@ -58,7 +58,7 @@ static void add_number(struct table *table, struct value *file, const char *key)
 {
 	char text[PRINT_TEXT];
 
-	snprintf(text, sizeof(text), "%" PRId64, value_int(value_get(file, key)));
+	snprintf(text, sizeof(text), "%" PRId64, field_int(file, key));
 	table_add(table, text);
 }
 
@@ -72,7 +72,7 @@ static void add_file(struct table *table, struct value *file)
 	table_add(table, text);
 	add_number(table, file, "uid");
 	add_number(table, file, "gid");
-	table_add(table, print_size((uint64_t)value_int(value_get(file, "size")), text));
+	table_add(table, print_size((uint64_t)field_int(file, "size"), text));
 	table_add(table, print_time(field_time(file, "modified"), text));
 	text_add_string(&name, *field(file, "name") ? field(file, "name") : ".");
 	if (*target)
@@ -159,7 +159,7 @@ static void add_version(struct table *table, struct value *version)
 	add_id(table, version, "oldest");
 	add_id(table, version, "newest");
 	add_number(table, version, "snapshots");
-	table_add(table, print_size((uint64_t)value_int(value_get(file, "size")), text));
+	table_add(table, print_size((uint64_t)field_int(file, "size"), text));
 	table_add(table, print_time(field_time(file, "modified"), text));
 	table_add(table, field_bool(version, "live") ? "live" : NULL);
 }

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/hint.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
 
@@ -131,8 +132,7 @@ int verb_help(struct invocation *in, struct fl_error *err)
 		help_family(in->operands[0]);
 		return 0;
 	}
-	fl_fail(err, FL_INVALID, "there is no command '%.60s'", text_get(&name));
-	return fl_hint(err, "'flocker help' shows all commands");
+	return fail_unknown(text_get(&name), err);
 }
 
 /* --- version --------------------------------------------------------------------- */
@@ -168,7 +168,7 @@ static void print_version_json(const struct value *daemon, const struct value *h
 	puts(body_finish(all));
 }
 
-static void print_health(struct value *health)
+static void print_health(const struct invocation *in, struct value *health)
 {
 	own_text struct text line = { 0 };
 
@@ -178,7 +178,7 @@ static void print_health(struct value *health)
 	add_clean(&line, field(health, "reason"));
 	if (*field(health, "hint")) {
 		text_add_string(&line, "\n  hint: ");
-		add_clean(&line, field(health, "hint"));
+		add_hint(&line, in, field(health, "hint"));
 	}
 	puts(text_get(&line));
 }
@@ -199,7 +199,7 @@ int verb_version(struct invocation *in, struct fl_error *err)
 	puts("flocker " FLOCKER_VERSION);
 	if (reached) {
 		print_daemon_version(daemon);
-		print_health(health);
+		print_health(in, health);
 	} else {
 		puts(err->text);
 	}

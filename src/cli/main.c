@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "base/fsat.h"
 #include "cli/command.h"
 #include "cli/print.h"
 #include "cli/report.h"
@@ -38,8 +39,10 @@ int main(int argc, char **argv)
 {
 	own_invocation struct invocation in = { 0 };
 	struct fl_error err = { 0 };
-	int r = command_parse(argc, argv, &in, &err);
+	int r;
 
+	fsat_hold_standard();
+	r = command_parse(argc, argv, &in, &err);
 	printing_init(!option_given(&in, OPT_NO_COLOR));
 	if (r == 0)
 		r = run(&in, &err);

@@ -192,11 +192,9 @@ static void offer_points(struct completion *c, size_t length)
 	struct fl_error unused;
 	char id[PRINT_TEXT];
 
-	if (!branch ||
-	    talk_send(&c->typed, "GET",
-		      fl_target("/v1/snapshots", "ref", branch, "limit", SNAPSHOTS, NULL), NULL,
-		      &unused) < 0 ||
-	    talk_receive(&c->typed, &page, &unused) < 0)
+	if (!branch || talk_to(&c->typed, "GET",
+			       fl_target("/v1/snapshots", "ref", branch, "limit", SNAPSHOTS, NULL),
+			       NULL, &page, &unused) < 0)
 		return;
 	items = value_get(page, "items");
 	if (value_first(items))
@@ -284,9 +282,8 @@ void names_setting_values(struct completion *c)
 	struct fl_error unused;
 
 	if (c->typed.operand_count == 0 ||
-	    talk_send(&c->typed, "GET", fl_target("/v1/setting", "key", c->typed.operands[0], NULL),
-		      NULL, &unused) < 0 ||
-	    talk_receive(&c->typed, &setting, &unused) < 0)
+	    talk_to(&c->typed, "GET", fl_target("/v1/setting", "key", c->typed.operands[0], NULL),
+		    NULL, &setting, &unused) < 0)
 		return;
 	choices = value_get(setting, "choices");
 	value_each(choices, choice)

@@ -110,8 +110,8 @@ int verb_operation_show(struct invocation *in, struct fl_error *err)
 	char id[UUID_TEXT];
 
 	if (find_id(in, id, err) < 0 ||
-	    talk_send(in, "GET", fl_target("/v1/operation", "id", id, NULL), NULL, err) < 0 ||
-	    talk_receive(in, &operation, err) < 0)
+	    talk_to(in, "GET", fl_target("/v1/operation", "id", id, NULL), NULL, &operation, err) <
+		    0)
 		return fl_failed(err);
 	if (option_given(in, OPT_JSON))
 		print_json(operation);

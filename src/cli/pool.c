@@ -1,6 +1,8 @@
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/hint.h"
 #include "cli/list.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
@@ -138,16 +140,17 @@ static void print_pool(struct value *pool)
 }
 
 /* The pool may be well while the daemon is not, and people look here. */
-static void print_trouble(struct value *health)
+static void print_trouble(const struct invocation *in, struct value *health)
 {
-	own_text struct text line = { 0 };
+	own_text struct text line = { 0 }, hint = { 0 };
 
 	if (strcmp(field(health, "status"), "degraded") != 0)
 		return;
 	text_add_format(&line, "degraded: %s", field(health, "reason"));
 	print_fact("daemon", text_get(&line));
-	if (*field(health, "hint"))
-		print_fact("hint", field(health, "hint"));
+	add_hint(&hint, in, field(health, "hint"));
+	if (hint.length > 0)
+		print_fact("hint", text_get(&hint));
 }
 
 static int answer_pool(struct invocation *in, const char *method, const char *path,
@@ -163,6 +166,20 @@ static int answer_pool(struct invocation *in, const char *method, const char *pa
 	else
 		print_pool(pool);
 	return 0;
+}
+
+/* To the daemon 0 says that none was given; whoever typed it meant something else. */
+static int put_pool_size(struct body *body, const char *text, struct fl_error *err)
+{
+	uint64_t size;
+
+	if (size_parse(text, &size, err) < 0)
+		return fl_failed(err);
+	if (size == 0) {
+		fl_fail(err, FL_INVALID, "a pool of no size");
+		return fl_hint(err, "leave --size out for half of what is free there");
+	}
+	return put_size(body, text, err);
 }
 
 int verb_pool_create(struct invocation *in, struct fl_error *err)
@@ -186,7 +203,7 @@ int verb_pool_create(struct invocation *in, struct fl_error *err)
 			       pool_kind_names[place->kind]);
 	if (put_place(body, in, place, err) < 0)
 		return fl_failed(err);
-	if (option_given(in, OPT_SIZE) && put_size(body, in->options[OPT_SIZE], err) < 0)
+	if (option_given(in, OPT_SIZE) && put_pool_size(body, in->options[OPT_SIZE], err) < 0)
 		return fl_failed(err);
 	return answer_pool(in, "POST", "/v1/pool", body, err);
 }
@@ -201,14 +218,23 @@ int verb_pool_show(struct invocation *in, struct fl_error *err)
 	r = talk(in, "GET", "/v1/health", NULL, NULL, &health, err);
 	if (r < 0)
 		return r;
-	print_trouble(health);
+	print_trouble(in, health);
 	return 0;
 }
 
 static const struct column driver_columns[] = {
-	{ "DRIVER", PAINT_NAME, false }, { "HERE", PAINT_NONE, false },
-	{ "PLACES", PAINT_NONE, false }, { "CAN", PAINT_NONE, false },
-	{ "NOTE", PAINT_DIM, false },	 { 0 },
+	{ "DRIVER", PAINT_NAME, false },
+	{ "HERE", PAINT_NONE, false },
+	{ "PLACES", PAINT_NONE, false },
+	/* in the order of enum ability */
+	{ "SNAPSHOT", PAINT_NONE, false },
+	{ "BROWSE", PAINT_NONE, false },
+	{ "DIFF", PAINT_NONE, false },
+	{ "QUOTA", PAINT_NONE, false },
+	{ "GROW", PAINT_NONE, false },
+	{ "COMPRESS", PAINT_NONE, false },
+	{ "NOTE", PAINT_DIM, false },
+	{ 0 },
 };
 
 static void add_words(struct table *table, struct value *words)
@@ -220,14 +246,18 @@ static void add_words(struct table *table, struct value *words)
 	table_add(table, text.length ? text_get(&text) : "-");
 }
 
+static_assert(array_size(driver_columns) == 3 + ABILITIES + 2, "a column for each ability");
+
 static void add_driver(struct table *table, struct value *driver)
 {
 	bool available = field_bool(driver, "available");
+	struct value *abilities = value_get(driver, "abilities");
 
 	table_add(table, field(driver, "name"));
 	table_add(table, available ? "yes" : "no");
 	add_words(table, value_get(driver, "kinds"));
-	add_words(table, value_get(driver, "can"));
+	for (enum ability ability = 0; ability < ABILITIES; ability++)
+		table_add(table, field(abilities, ability_names[ability]));
 	table_add(table, field(driver, available ? "description" : "reason"));
 }
 

@@ -29,19 +29,9 @@ void printing_init(bool colour_allowed)
 
 char *print_size(uint64_t bytes, char text[static PRINT_TEXT])
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	/* 1023.95 would round to "1024.0". */
-	while (value >= 1023.95 && unit + 1 < array_size(units)) {
-		value /= 1024;
-		unit++;
-	}
-	if (!printing.terminal)
-		snprintf(text, PRINT_TEXT, "%" PRIu64, bytes);
-	else
-		snprintf(text, PRINT_TEXT, "%.*f %s", unit ? 1 : 0, value, units[unit]);
+	if (printing.terminal)
+		return size_text(bytes, text);
+	snprintf(text, PRINT_TEXT, "%" PRIu64, bytes);
 	return text;
 }
 

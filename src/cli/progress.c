@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/own.h"
+#include "base/text.h"
 
 #define FIRST CLOCK_SECOND /* nothing is said of what is over before */
 #define EVERY (CLOCK_SECOND / 5)
@@ -17,16 +17,6 @@ void progress_begin(struct progress *progress, bool wanted, uint64_t total)
 		.total = total,
 		.began = clock_monotonic(),
 	};
-}
-
-static void show_size(double bytes)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	size_t unit = 0;
-
-	for (; bytes >= 1023.95 && unit + 1 < array_size(units); unit++)
-		bytes /= 1024;
-	fprintf(stderr, "%.*f %s", unit ? 1 : 0, bytes, units[unit]);
 }
 
 static void show_left(const struct progress *progress, uint64_t bytes, double rate)
@@ -42,6 +32,7 @@ static void show_left(const struct progress *progress, uint64_t bytes, double ra
 void progress_update(struct progress *progress, uint64_t bytes)
 {
 	int64_t now = clock_monotonic(), elapsed = now - progress->began;
+	char done[SIZE_TEXT], speed[SIZE_TEXT];
 	double rate;
 
 	if (!progress->wanted || elapsed < FIRST || now - progress->updated < EVERY)
@@ -49,11 +40,8 @@ void progress_update(struct progress *progress, uint64_t bytes)
 	progress->updated = now;
 	progress->shown = true;
 	rate = (double)bytes / ((double)elapsed / CLOCK_SECOND);
-	fputs("\r\033[K", stderr);
-	show_size((double)bytes);
-	fputs(", ", stderr);
-	show_size(rate);
-	fputs("/s", stderr);
+	fprintf(stderr, "\r\033[K%s, %s/s", size_text(bytes, done),
+		size_text((uint64_t)rate, speed));
 	if (progress->total > 0)
 		show_left(progress, bytes, rate);
 	fflush(stderr);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "cli/hint.h"
 #include "cli/print.h"
 
 /* The form of DESIGN section 11, as the daemon gives it. */
@@ -26,7 +27,7 @@ static void report_json(const struct invocation *in, const struct fl_error *err)
 	fflush(stdout);
 }
 
-static void report_text(const struct fl_error *err)
+static void report_text(const struct invocation *in, const struct fl_error *err)
 {
 	own_text struct text out = { 0 };
 
@@ -34,7 +35,7 @@ static void report_text(const struct fl_error *err)
 	add_clean(&out, err->text);
 	if (*err->hint) {
 		text_add_string(&out, "\n  hint: ");
-		add_clean(&out, err->hint);
+		add_hint(&out, in, err->hint);
 	}
 	fflush(stdout);
 	fprintf(stderr, "%s\n", text_get(&out));
@@ -46,5 +47,5 @@ void report_error(const struct invocation *in, const struct fl_error *err)
 	if (option_given(in, OPT_JSON) && !in->broken)
 		report_json(in, err);
 	else
-		report_text(err);
+		report_text(in, err);
 }

@@ -61,6 +61,22 @@ static void fact_size(const char *label, struct value *object, const char *key)
 	print_fact(label, field_size(object, key, text));
 }
 
+/* What it takes; for people also how much of its quota that is. */
+static void fact_used(struct value *volume)
+{
+	struct value *usage = value_get(volume, "usage");
+	int64_t quota = field_int(volume, "quota");
+	char text[PRINT_TEXT], line[PRINT_TEXT + 32];
+
+	if (!printing.terminal || quota <= 0 || !field_size(usage, "allocated", text)) {
+		fact_size("used", usage, "allocated");
+		return;
+	}
+	snprintf(line, sizeof(line), "%s (%.0f %% of the quota)", text,
+		 100.0 * (double)field_int(usage, "allocated") / (double)quota);
+	print_fact("used", line);
+}
+
 static void print_volume(struct value *volume)
 {
 	print_fact("volume", field(volume, "name"));
@@ -71,7 +87,7 @@ static void print_volume(struct value *volume)
 	fact_origin(volume);
 	print_fact("mount path", field(volume, "mount_path"));
 	fact_size("quota", volume, "quota");
-	fact_size("used", value_get(volume, "usage"), "allocated");
+	fact_used(volume);
 	fact_list("branches", volume, "branches");
 	fact_metadata(volume);
 	print_fact("uuid", field(volume, "uuid"));
@@ -174,13 +190,13 @@ int verb_show(struct invocation *in, struct fl_error *err)
 	struct kind kind;
 	int r = take_ref(in->operands[0], &ref, err);
 
-	if (r == 0 && ref.kind == REF_TAG)
-		r = show_tag(in, &ref, err);
-	if (r < 0 || (ref.kind == REF_TAG && option_given(in, OPT_JSON)))
+	if (r < 0)
 		return r;
 	kind = kind_of(&ref);
 	r = talk(in, "GET", kind.path, in->operands[0], NULL, &object, err);
-	if (r < 0)
+	if (r == 0 && ref.kind == REF_TAG)
+		r = show_tag(in, &ref, err);
+	if (r < 0 || (ref.kind == REF_TAG && option_given(in, OPT_JSON)))
 		return r;
 	if (option_given(in, OPT_JSON))
 		print_json(object);

@@ -58,6 +58,8 @@ static int take_stash(const char *text, struct ref *ret, struct fl_error *err)
 	if (r < 0 || ret->kind == REF_STASH)
 		return r;
 	fl_fail(err, FL_INVALID, "'%s' is not a stash", text);
+	if (text[strspn(text, "0123456789")] == '\0')
+		return fl_hint(err, "write stash/%s@VOLUME", text);
 	fl_hint(err, "write stash/N@VOLUME; 'flocker stash list %s' shows them", ret->volume);
 	return fl_object(err, "%s", text);
 }

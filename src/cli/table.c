@@ -30,7 +30,7 @@ const struct option global_options[] = {
 
 static const struct option pool_create_options[] = {
 	PLACE_OPTIONS,
-	{ OPT_SIZE, "size", 0, "SIZE", "of the file: 512M, 20G, 1T" },
+	{ OPT_SIZE, "size", 0, "SIZE", "of the file: 512M, 20G, 1T (half of what is free)" },
 	{ OPT_SPARSE, "sparse", 0, NULL, "do not reserve the file's space on the host" },
 	{ OPT_COMPRESS, "compress", 0, NULL, "let the file system compress" },
 	{ OPT_FORCE, "force", 0, NULL, "even if the device holds something, which is lost" },
@@ -123,6 +123,11 @@ static const struct option stash_restore_options[] = {
 
 static const struct option trash_restore_options[] = {
 	{ OPT_AS, "as", 0, "NAME", "under another name" },
+	{ 0 },
+};
+
+static const struct option events_options[] = {
+	{ OPT_FOLLOW, "follow", 'f', NULL, "print what happens from now on, as it does" },
 	{ 0 },
 };
 
@@ -278,6 +283,9 @@ const struct command commands[] = {
 	  "ID is as many of its first digits as tell it from the others.", NULL, 1, 1,
 	  verb_operation_cancel },
 
+	{ "events", GROUP_OTHER, "", "list what has happened since the daemon was started",
+	  "Oldest first: changes that were made, and what the daemon did by itself.",
+	  events_options, 0, 0, verb_events },
 	{ "audit", GROUP_OTHER, "", "list who changed what, newest first",
 	  "Every request that changes something is recorded, also where it was refused. With\n"
 	  "--verify the log is checked instead: each record holds the hash of the one before.",

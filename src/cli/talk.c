@@ -63,12 +63,18 @@ int talk_receive(struct invocation *in, struct value **ret, struct fl_error *err
 	return r < 0 ? r : parse_answer(&answer, ret, err);
 }
 
+int talk_to(struct invocation *in, const char *method, char *target, struct body *body,
+	    struct value **ret, struct fl_error *err)
+{
+	int r = talk_send(in, method, target, body, err);
+
+	return r < 0 ? r : talk_receive(in, ret, err);
+}
+
 int talk(struct invocation *in, const char *method, const char *path, const char *ref,
 	 struct body *body, struct value **ret, struct fl_error *err)
 {
-	int r = talk_send(in, method, fl_target(path, "ref", ref, NULL), body, err);
-
-	return r < 0 ? r : talk_receive(in, ret, err);
+	return talk_to(in, method, fl_target(path, "ref", ref, NULL), body, ret, err);
 }
 
 /* --- printing what came ------------------------------------------------------------ */

@@ -21,10 +21,14 @@
 must_check int talk(struct invocation *in, const char *method, const char *path, const char *ref,
 		    struct body *body, struct value **ret, struct fl_error *err);
 
+/* The same of fl_target()'s `target`: heap, and passes in; NULL (no memory) is refused. */
+must_check int talk_to(struct invocation *in, const char *method, char *target, struct body *body,
+		       struct value **ret, struct fl_error *err);
+
 /* Connects, unless that was done; in->client is there then. */
 must_check int talk_connect(struct invocation *in, struct fl_error *err);
 
-/* Its two halves.  `target` is heap and passes in; NULL (no memory) is refused. */
+/* The two halves of talk_to(). */
 must_check int talk_send(struct invocation *in, const char *method, char *target, struct body *body,
 			 struct fl_error *err);
 must_check int talk_receive(struct invocation *in, struct value **ret, struct fl_error *err);

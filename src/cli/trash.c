@@ -54,15 +54,31 @@ static int destroy_one(struct invocation *in, const char *text, bool first, stru
 	return 0;
 }
 
-int verb_destroy(struct invocation *in, struct fl_error *err)
+/* Nothing is destroyed when one of them is no reference, or of nothing that is there. */
+static int check_all(struct invocation *in, struct fl_error *err)
 {
-	/* Nothing is destroyed when one of them is not even a reference. */
 	for (size_t i = 0; i < in->operand_count; i++) {
 		own_ref struct ref ref = { 0 };
 
 		if (take_ref(in->operands[i], &ref, err) < 0)
 			return fl_failed(err);
 	}
+	for (size_t i = 0; in->operand_count > 1 && i < in->operand_count; i++) {
+		own_free struct value *present = NULL;
+		own_ref struct ref ref = { 0 };
+
+		if (take_ref(in->operands[i], &ref, err) < 0 ||
+		    talk(in, "GET", ref.kind == REF_TAG ? "/v1/snapshot" : path_of(&ref),
+			 in->operands[i], NULL, &present, err) < 0)
+			return fl_failed(err);
+	}
+	return 0;
+}
+
+int verb_destroy(struct invocation *in, struct fl_error *err)
+{
+	if (check_all(in, err) < 0)
+		return fl_failed(err);
 	for (size_t i = 0; i < in->operand_count; i++) {
 		if (destroy_one(in, in->operands[i], i == 0, err) == 0)
 			continue;

@@ -36,11 +36,13 @@ must_check int verb_rename(struct invocation *in, struct fl_error *err);
 must_check int verb_set(struct invocation *in, struct fl_error *err);
 must_check int verb_unset(struct invocation *in, struct fl_error *err);
 
-/* archive.c */
+/* import.c */
 must_check int verb_import(struct invocation *in, struct fl_error *err);
-must_check int verb_export(struct invocation *in, struct fl_error *err);
 /* create --from-directory */
 must_check int import_directory(struct invocation *in, struct fl_error *err);
+
+/* export.c */
+must_check int verb_export(struct invocation *in, struct fl_error *err);
 
 /* show.c */
 must_check int verb_show(struct invocation *in, struct fl_error *err);
@@ -49,6 +51,9 @@ must_check int verb_show(struct invocation *in, struct fl_error *err);
 must_check int verb_snapshot(struct invocation *in, struct fl_error *err);
 must_check int verb_diff(struct invocation *in, struct fl_error *err);
 must_check int verb_log(struct invocation *in, struct fl_error *err);
+
+/* events.c */
+must_check int verb_events(struct invocation *in, struct fl_error *err);
 
 /* files.c */
 must_check int verb_ls(struct invocation *in, struct fl_error *err);

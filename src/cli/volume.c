@@ -195,6 +195,17 @@ static const char *path_of(const struct ref *ref)
 	}
 }
 
+static int check_new_name(const struct invocation *in, struct fl_error *err)
+{
+	const char *name = in->operands[1];
+
+	if (!strpbrk(name, "/@"))
+		return name_check("new", name, err);
+	fl_fail(err, FL_INVALID, "'%.100s' is a reference, not a name", name);
+	return fl_hint(err, "the new name stands alone: flocker rename '%.100s' NAME",
+		       in->operands[0]);
+}
+
 int verb_rename(struct invocation *in, struct fl_error *err)
 {
 	own_free struct value *answer = NULL;
@@ -207,7 +218,7 @@ int verb_rename(struct invocation *in, struct fl_error *err)
 	if (!path_of(&ref))
 		return fl_fail(err, FL_INVALID, "a stash has a number, not a name: '%s'",
 			       in->operands[0]);
-	if (name_check("new", in->operands[1], err) < 0)
+	if (check_new_name(in, err) < 0)
 		return fl_failed(err);
 	body_string(body, "name", in->operands[1]);
 	r = talk(in, "PATCH", path_of(&ref), in->operands[0], body, &answer, err);

@@ -51,7 +51,6 @@ struct config_row {
 	const char *name; /* "trash.keep": the setting `keep` in section [trash] */
 	enum config_type type;
 	bool restart;		    /* a change counts from the next start on */
-	bool secret;		    /* its value is not recorded in the audit log */
 	const char *initial;	    /* the default; NULL: config_default() says it */
 	int64_t least, most;	    /* of durations and numbers */
 	const char *bounds;	    /* the same for people: "1 to 4096" */

@@ -1,3 +1,4 @@
+#include <stdint.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -99,13 +100,9 @@ static int check_duration(const struct config_row *row, const char *value, struc
 
 static int check_number(const struct config_row *row, const char *value, struct fl_error *err)
 {
-	size_t length = strlen(value);
-	long long number;
+	int64_t number;
 
-	if (length == 0 || length > 18 || strspn(value, "0123456789") != length)
-		return fail_value(row, value, err);
-	number = strtoll(value, NULL, 10);
-	if (number < row->least || number > row->most)
+	if (!number_parse(value, &number) || number < row->least || number > row->most)
 		return fail_value(row, value, err);
 	return 0;
 }
@@ -133,19 +130,30 @@ int config_check(const struct config_row *row, const char *value, struct fl_erro
 	return 0;
 }
 
-/* Always one: there is no harm in a hint that is far off, and mostly it is not. */
+/* The setting that was meant: half of its name is there, or the part behind its dot; or NULL. */
 static const char *nearest(const char *name)
 {
-	const char *best = config_rows[0].name;
+	const char *best = NULL;
+	size_t least = SIZE_MAX;
 
-	for (size_t i = 1; i < CONFIG_KEYS; i++)
-		if (text_distance(name, config_rows[i].name) < text_distance(name, best))
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		const char *key = strchr(config_rows[i].name, '.') + 1;
+		size_t whole = text_distance(name, config_rows[i].name);
+		size_t alone = text_distance(name, key);
+		bool near = whole <= strlen(config_rows[i].name) / 2 || alone <= strlen(key) / 3;
+		size_t distance = alone < whole ? alone : whole;
+
+		if (near && distance < least) {
+			least = distance;
 			best = config_rows[i].name;
+		}
+	}
 	return best;
 }
 
 int config_find(const char *name, enum config_key *ret, struct fl_error *err)
 {
+	const char *near = nearest(name);
 	char shown[NAME_SHOWN];
 
 	for (size_t i = 0; i < CONFIG_KEYS; i++)
@@ -154,13 +162,36 @@ int config_find(const char *name, enum config_key *ret, struct fl_error *err)
 			return 0;
 		}
 	fl_fail(err, FL_NOT_FOUND, "there is no setting '%s'", name_show(name, shown));
-	return fl_hint(err, "did you mean '%s'? 'flocker config list' and flocker.ini(5) show all",
-		       nearest(name));
+	if (near)
+		return fl_hint(err,
+			       "did you mean '%s'? 'flocker config list' and flocker.ini(5) "
+			       "show all",
+			       near);
+	return fl_hint(err, "'flocker config list' and flocker.ini(5) show all");
+}
+
+/* The setting whose section was meant; half of what was typed must be right. */
+static const char *nearest_section(const char *name)
+{
+	size_t least = strlen(name) / 2 + 1;
+	const char *best = NULL;
+
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		const char *row = config_rows[i].name;
+		own_free char *section = strndup(row, strcspn(row, "."));
+		size_t distance = section ? text_distance(name, section) : SIZE_MAX;
+
+		if (distance < least) {
+			least = distance;
+			best = row;
+		}
+	}
+	return best;
 }
 
 int config_find_section(const char *name, struct fl_error *err)
 {
-	const char *near = nearest(name);
+	const char *near = nearest_section(name);
 	char shown[NAME_SHOWN];
 	size_t length = strlen(name);
 
@@ -169,6 +200,8 @@ int config_find_section(const char *name, struct fl_error *err)
 		    config_rows[i].name[length] == '.')
 			return 0;
 	fl_fail(err, FL_NOT_FOUND, "there is no section [%s]", name_show(name, shown));
-	return fl_hint(err, "did you mean [%.*s]? flocker.ini(5) shows all",
-		       (int)strcspn(near, "."), near);
+	if (near)
+		return fl_hint(err, "did you mean [%.*s]? flocker.ini(5) shows all",
+			       (int)strcspn(near, "."), near);
+	return fl_hint(err, "flocker.ini(5) shows all");
 }

@@ -22,11 +22,7 @@ static void add(struct collection *collection, ino_t number)
 	own_lock(guard, &collection->mutex);
 	struct inodes *inodes = &collection->inodes;
 
-	if (inodes->count == inodes->room) {
-		inodes->room = inodes->room ? 2 * inodes->room : 64;
-		inodes->numbers = xrealloc(inodes->numbers, inodes->room, sizeof(*inodes->numbers));
-	}
-	inodes->numbers[inodes->count++] = number;
+	*array_add(inodes->numbers, inodes->count) = number;
 }
 
 static int enter(void *arg, const struct visit *visit, struct fl_error *err)
@@ -74,7 +70,7 @@ int inodes_collect(int root, struct inodes *ret, struct fl_error *err)
 		inodes_done(inodes);
 		return fl_failed(err);
 	}
-	qsort(inodes->numbers, inodes->count, sizeof(*inodes->numbers), compare);
+	array_sort(inodes->numbers, inodes->count, compare);
 	inodes->device = st.st_dev;
 	*ret = *inodes;
 	return 0;

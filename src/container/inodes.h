@@ -15,7 +15,7 @@
 struct inodes {
 	dev_t device;
 	ino_t *numbers; /* sorted */
-	size_t count, room;
+	size_t count;
 };
 
 void inodes_done(struct inodes *inodes);

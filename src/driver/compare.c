@@ -41,7 +41,7 @@ struct name {
 
 struct names {
 	struct name **items;
-	size_t count, room;
+	size_t count;
 };
 
 struct found {
@@ -56,7 +56,7 @@ struct work {
 	pthread_mutex_t mutex; /* for what follows */
 	struct names names[2];
 	struct found *found;
-	size_t count, room;
+	size_t count;
 };
 
 static void work_done(struct work *work)
@@ -96,11 +96,7 @@ static struct found *add(struct work *work, const struct change *change, char *p
 	own_lock(guard, &work->mutex);
 	struct found *found;
 
-	if (work->count == work->room) {
-		work->room = work->room ? 2 * work->room : 64;
-		work->found = xrealloc(work->found, work->room, sizeof(*work->found));
-	}
-	found = &work->found[work->count++];
+	found = array_add(work->found, work->count);
 	*found = (struct found){ .change = *change, .path = path, .from = from };
 	return found;
 }
@@ -153,11 +149,7 @@ static int keep(struct work *work, enum compare_side side, const struct visit *v
 	slash = strrchr(kept->path, '/');
 	kept->last = slash ? slash + 1 : kept->path;
 	own_lock(guard, &work->mutex);
-	if (names->count == names->room) {
-		names->room = names->room ? 2 * names->room : 64;
-		names->items = xrealloc(names->items, names->room, sizeof(struct name *));
-	}
-	names->items[names->count++] = kept;
+	*array_add(names->items, names->count) = kept;
 	return 0;
 }
 
@@ -347,9 +339,7 @@ typedef int meet(struct work *work, struct name *was, struct name *is, struct fl
 static void sort_names(struct work *work, order_of *order)
 {
 	for (int side = 0; side < 2; side++)
-		if (work->names[side].count > 1)
-			qsort(work->names[side].items, work->names[side].count,
-			      sizeof(struct name *), order);
+		array_sort(work->names[side].items, work->names[side].count, order);
 }
 
 /* A place is there once in each tree, so each name meets at most one. */
@@ -462,8 +452,7 @@ static void tell_links_once(struct work *work)
 	for (size_t i = 0; i < work->count; i++)
 		if (work->found[i].linked)
 			linked[count++] = &work->found[i];
-	if (count > 1)
-		qsort(linked, count, sizeof(*linked), by_linked_file);
+	array_sort(linked, count, by_linked_file);
 	for (size_t i = 1; i < count; i++)
 		if (compare_ids(&linked[i]->file, &linked[i - 1]->file) == 0)
 			linked[i]->change.what = 0;
@@ -471,8 +460,7 @@ static void tell_links_once(struct work *work)
 
 static int tell(struct work *work, change_each *each, void *arg, struct fl_error *err)
 {
-	if (work->count)
-		qsort(work->found, work->count, sizeof(*work->found), by_path);
+	array_sort(work->found, work->count, by_path);
 	for (size_t i = 0; i < work->count; i++) {
 		struct change *change = &work->found[i].change;
 
@@ -486,8 +474,8 @@ static int tell(struct work *work, change_each *each, void *arg, struct fl_error
 	return 0;
 }
 
-int compare_trees(const struct comparison *comparison, change_each *each, void *arg,
-		  struct fl_error *err)
+int compare_by_walking(const struct comparison *comparison, change_each *each, void *arg,
+		       struct fl_error *err)
 {
 	own(work_done) struct work work = { comparison, .mutex = PTHREAD_MUTEX_INITIALIZER };
 

@@ -38,5 +38,5 @@ struct comparison {
 };
 
 /* As diff() of driver.h. */
-must_check int compare_trees(const struct comparison *comparison, change_each *each, void *arg,
-			     struct fl_error *err);
+must_check int compare_by_walking(const struct comparison *comparison, change_each *each, void *arg,
+				  struct fl_error *err);

@@ -30,6 +30,19 @@ int layout_make(int root, struct fl_error *err)
 	return 0;
 }
 
+int layout_has(int root, const struct tree *tree, bool *ret, struct fl_error *err)
+{
+	char path[TREE_TEXT];
+	struct stat st;
+	int rc;
+
+	rc = fsat_stat(root, tree_format(tree, path), &st, err);
+	if (rc < 0 && rc != -FL_NOT_FOUND)
+		return rc;
+	*ret = rc == 0;
+	return 0;
+}
+
 int identity_write(int root, const struct pool_identity *identity, struct fl_error *err)
 {
 	own_text struct text text = { 0 };

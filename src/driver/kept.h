@@ -11,6 +11,7 @@
 
 /* Makes what is missing of the directories. */
 must_check int layout_make(int root, struct fl_error *err);
+must_check int layout_has(int root, const struct tree *tree, bool *ret, struct fl_error *err);
 must_check int identity_write(int root, const struct pool_identity *identity, struct fl_error *err);
 /* FL_INVALID when there is none; `path` is the pool's, for messages. */
 must_check int identity_read(int root, const char *path, struct pool_identity *ret,

@@ -13,12 +13,13 @@ struct text *map_get(const struct map *map, const char *key)
 struct text *map_get_or_add(struct map *map, const char *key)
 {
 	struct text *value = map_get(map, key);
+	struct item *item;
 
 	if (value)
 		return value;
-	map->items = xrealloc(map->items, map->count + 1, sizeof(*map->items));
-	map->items[map->count] = (struct item){ .key = xstrdup(key) };
-	return &map->items[map->count++].value;
+	item = array_add(map->items, map->count);
+	item->key = xstrdup(key);
+	return &item->value;
 }
 
 void map_set(struct map *map, const char *key, const void *bytes, size_t length)

@@ -422,7 +422,7 @@ static int mem_facts_write(struct pool *pool, const struct uuid *branch, const c
 	char key[UUID_TEXT];
 
 	if (strlen(facts) > FACTS_LIMIT)
-		return fl_fail(err, FL_INVALID, "facts of more than 1 MiB");
+		return fl_fail(err, FL_INVALID, "facts of more than 16 MiB");
 	return write_value(pool, &store_of(pool)->facts, uuid_format(branch, key), facts,
 			   strlen(facts), err);
 }

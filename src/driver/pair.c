@@ -166,7 +166,7 @@ static int same_attributes(const struct pair *pair, bool *ret, struct fl_error *
 	    attrs_read(fd_earlier, &pair->st[0], &earlier, err) < 0 ||
 	    attrs_read(fd_later, &pair->st[1], &later, err) < 0)
 		return fl_failed(err);
-	*ret = attrs_same(&earlier, &later);
+	*ret = xattrs_equal(&earlier.xattrs, &later.xattrs);
 	return 0;
 }
 

@@ -53,11 +53,7 @@ int store_add_tree(struct store *store, const struct tree *name, const struct tr
 	tree.version = source ? source->version : ++store->last_version;
 	if (source)
 		map_copy(&tree.files, &source->files);
-	if (store->tree_count == store->tree_room) {
-		store->tree_room = store->tree_room ? 2 * store->tree_room : 16;
-		store->trees = xrealloc(store->trees, store->tree_room, sizeof(tree));
-	}
-	store->trees[store->tree_count++] = tree;
+	*array_add(store->trees, store->tree_count) = tree;
 	return 0;
 }
 

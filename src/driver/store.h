@@ -28,7 +28,7 @@ struct store {
 	bool open;
 	uint64_t last_id, last_version;
 	struct mem_tree *trees;
-	size_t tree_count, tree_room;
+	size_t tree_count;
 	struct map facts;
 	struct map files;
 };

@@ -29,9 +29,7 @@ static int add_branch_name(void *arg, const struct branch_row *row, struct fl_er
 {
 	struct volume *volume = arg;
 
-	volume->branches = xrealloc(volume->branches, volume->branch_count + 1,
-				    sizeof(*volume->branches));
-	memcpy(volume->branches[volume->branch_count++], row->name, NAME_TEXT);
+	memcpy(array_add(volume->branches, volume->branch_count), row->name, NAME_TEXT);
 	return 0;
 }
 
@@ -118,8 +116,7 @@ static int add_tag_name(void *arg, const struct tag_row *row, struct fl_error *e
 {
 	struct snapshot *snapshot = arg;
 
-	snapshot->tags = xrealloc(snapshot->tags, snapshot->tag_count + 1, sizeof(*snapshot->tags));
-	memcpy(snapshot->tags[snapshot->tag_count++], row->name, NAME_TEXT);
+	memcpy(array_add(snapshot->tags, snapshot->tag_count), row->name, NAME_TEXT);
 	return 0;
 }
 

@@ -36,6 +36,8 @@ static void audit_due(struct engine *engine, int64_t delay)
 void engine_audit(struct engine *engine, const struct audit_entry *entry)
 {
 	audit_append(engine->audit, entry);
+	if (entry->outcome == FL_OK)
+		events_add(&engine->events, entry->verb, entry->object, entry->message);
 	audit_due(engine, SYNC_AFTER);
 }
 

@@ -107,14 +107,14 @@ static void take_back(struct engine *engine, const struct rows *rows, bool linke
 	struct fl_error err;
 
 	if (linked && unlink_branch(engine, birth->volume->name, birth->branch.name, &err) < 0)
-		log_warning("a link stays behind", "error=%s", err.text);
+		log_warning("a link stays behind", "error=\"%s\"", err.text);
 	if (linked && birth->new_volume)
 		unlink_volume(engine, birth->volume->name);
 	if (rows->has_first)
 		snapshot_abort(engine, &rows->first);
 	if (driver_of(engine)->tree_delete(engine->pool, &head, &err) < 0 ||
 	    driver_of(engine)->facts_delete(engine->pool, &birth->branch.uuid, &err) < 0)
-		log_warning("a half-made branch stays behind", "error=%s", err.text);
+		log_warning("a half-made branch stays behind", "error=\"%s\"", err.text);
 	if (birth->taken)
 		snapshot_abort(engine, birth->taken);
 }

@@ -72,7 +72,7 @@ void note_facts_unwritten(struct engine *engine, const struct fl_error *why)
 	own_lock(guard, &engine->care_mutex);
 
 	if (engine->facts_failures++ == 0)
-		log_warning("facts could not be written; they will be tried again", "error=%s",
+		log_warning("facts could not be written; they will be tried again", "error=\"%s\"",
 			    why->text);
 }
 
@@ -116,7 +116,7 @@ static int64_t care_for_durability(struct engine *engine)
 		return left < 0 ? PASS_IDLE : left;
 	if (driver_of(engine)->sync(engine->pool, &err) < 0 ||
 	    intents_forget(engine, &forgot, &err) < 0) {
-		log_warning("the pool could not be synced", "error=%s", err.text);
+		log_warning("the pool could not be synced", "error=\"%s\"", err.text);
 		return PASS_AFTER_ERROR;
 	}
 	/* The file system cleans up behind a deletion, and gives the space back with one more sync.
@@ -141,7 +141,7 @@ static int64_t care_for_deletions(struct engine *engine)
 
 	if (take_deletions(engine) && finish_deletions(engine, &err) < 0)
 		log_warning("what was deleted while it was read stays until the next start",
-			    "error=%s", err.text);
+			    "error=\"%s\"", err.text);
 	return PASS_IDLE;
 }
 
@@ -152,7 +152,7 @@ static int64_t care_for_retired(struct engine *engine)
 
 	if (retired_release(engine, &left, &err) == 0)
 		return left > 0 ? PASS_HELD : PASS_IDLE;
-	log_warning("a replaced head could not be let go", "error=%s", err.text);
+	log_warning("a replaced head could not be let go", "error=\"%s\"", err.text);
 	return PASS_AFTER_ERROR;
 }
 
@@ -163,7 +163,7 @@ static int64_t care_for_trash(struct engine *engine)
 
 	if (trash_expire(engine, &next, &err) == 0)
 		return next < PASS_IDLE ? next : PASS_IDLE;
-	log_warning("the trash could not be emptied", "error=%s", err.text);
+	log_warning("the trash could not be emptied", "error=\"%s\"", err.text);
 	return PASS_AFTER_ERROR;
 }
 
@@ -179,7 +179,7 @@ static int64_t care_for_reserve(struct engine *engine)
 
 	if (reserve_fill(engine, &err) == 0)
 		return PASS_IDLE;
-	log_warning("deletions have no reserve", "error=%s", err.text);
+	log_warning("deletions have no reserve", "error=\"%s\"", err.text);
 	return PASS_AFTER_ERROR;
 }
 
@@ -213,6 +213,7 @@ static void raise_alarm(struct engine *engine, const struct pool_stats *stats)
 		stats->host_free >> 20, engine->pool->spec.path);
 	fl_hint(&engine->alarm,
 		"free space on the host; the pool is writable again by itself then");
+	events_add(&engine->events, "host-full", engine->pool->spec.path, engine->alarm.text);
 	log_error("the host is full: the pool is read-only", "path=%s free=%" PRIu64,
 		  engine->pool->spec.path, stats->host_free);
 }
@@ -222,6 +223,7 @@ static void clear_alarm(struct engine *engine)
 	own_lock(guard, &engine->care_mutex);
 
 	engine->alarm = (struct fl_error){ 0 };
+	events_add(&engine->events, "host-free", engine->pool->spec.path, NULL);
 	log_info("the pool is writable again", "path=%s", engine->pool->spec.path);
 }
 
@@ -258,7 +260,7 @@ static int64_t care_for_host(struct engine *engine)
 		return PASS_IDLE;
 	if (driver_of(engine)->stats(engine->pool, &stats, &err) < 0 ||
 	    watch_host(engine, &stats, &err) < 0) {
-		log_error("the space below the pool can't be watched", "error=%s", err.text);
+		log_error("the space below the pool can't be watched", "error=\"%s\"", err.text);
 		return PASS_AFTER_ERROR;
 	}
 	return PASS_SPARSE;

@@ -10,9 +10,7 @@
 void intent_carried_out(struct engine *engine, const struct uuid *operation)
 {
 	pthread_mutex_lock(&engine->care_mutex);
-	engine->carried_out = xrealloc(engine->carried_out, engine->carried_out_count + 1,
-				       sizeof(*engine->carried_out));
-	engine->carried_out[engine->carried_out_count++] = *operation;
+	*array_add(engine->carried_out, engine->carried_out_count) = *operation;
 	pthread_mutex_unlock(&engine->care_mutex);
 	sync_soon(engine);
 }
@@ -115,8 +113,7 @@ static int collect_tree(void *arg, const struct tree *tree, const struct tree_in
 
 	if (tree->kind == TREE_STAGING || !uuid_equal(&tree->uuid, mine))
 		return 0;
-	deletion->trees = xrealloc(deletion->trees, deletion->count + 1, sizeof(*deletion->trees));
-	deletion->trees[deletion->count++] = *tree;
+	*array_add(deletion->trees, deletion->count) = *tree;
 	return 0;
 }
 

@@ -26,8 +26,7 @@ static int collect_branch(void *arg, const struct branch_row *row, struct fl_err
 {
 	struct doom *doom = arg;
 
-	doom->branches = xrealloc(doom->branches, doom->count + 1, sizeof(*doom->branches));
-	doom->branches[doom->count++] = *row;
+	*array_add(doom->branches, doom->count) = *row;
 	return 0;
 }
 
@@ -41,9 +40,8 @@ static int refuse_if_used(struct engine *engine, const struct doom *doom, const 
 	if (doom->volume &&
 	    linked_snapshots(engine, doom->target->volume.name, &trees, &count, err) < 0)
 		return fl_failed(err);
-	trees = xrealloc(trees, count + doom->count, sizeof(*trees));
 	for (size_t i = 0; i < doom->count; i++)
-		trees[count++] = tree_head(&doom->branches[i].uuid);
+		*array_add(trees, count) = tree_head(&doom->branches[i].uuid);
 	return refuse_if_held(engine, trees, count, name, err);
 }
 
@@ -148,7 +146,7 @@ static void retire_heads(struct engine *engine, const struct doom *doom)
 		    driver_of(engine)->head_retire(engine->pool, &branch->uuid, &branch->retired,
 						   &err) < 0)
 			log_warning("a destroyed branch keeps its head until the next start",
-				    "branch=%s error=%s", branch->name, err.text);
+				    "branch=%s error=\"%s\"", branch->name, err.text);
 		facts_refresh(engine, &branch->uuid);
 	}
 	if (doom->volume)
@@ -339,8 +337,7 @@ static int delete_row(struct tx *tx, void *arg, struct fl_error *err)
 	return tx_intent_insert(tx, &deletion->intent, err);
 }
 
-static int parse_snapshot_intent(const struct intent_row *intent, struct tree *ret,
-				 struct fl_error *err)
+int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret, struct fl_error *err)
 {
 	char branch[UUID_TEXT];
 
@@ -358,7 +355,7 @@ int delete_snapshot_finish(struct engine *engine, const struct intent_row *inten
 {
 	struct tree tree;
 
-	if (parse_snapshot_intent(intent, &tree, err) < 0)
+	if (delete_snapshot_parse(intent, &tree, err) < 0)
 		return fl_failed(err);
 	if (reading_defers(engine, &tree))
 		return 0;
@@ -384,7 +381,7 @@ static int delete_snapshot(struct engine *engine, const struct snapshot_row *row
 	/* It is gone for everyone; what the pool could not do now is done at the next start. */
 	if (delete_snapshot_finish(engine, &deletion.intent, &later) < 0)
 		log_warning("a destroyed snapshot stays in the pool until the next start",
-			    "error=%s", later.text);
+			    "error=\"%s\"", later.text);
 	return 0;
 }
 

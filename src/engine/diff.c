@@ -58,7 +58,7 @@ static void forget(struct engine *engine, const struct tree *staging)
 	struct fl_error err;
 
 	if (driver_of(engine)->tree_delete(engine->pool, staging, &err) < 0)
-		log_warning("a tree that was compared stays until the next start", "error=%s",
+		log_warning("a tree that was compared stays until the next start", "error=\"%s\"",
 			    err.text);
 }
 

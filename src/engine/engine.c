@@ -37,6 +37,7 @@ static void engine_free(struct engine *engine)
 	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
+	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
 	pthread_mutex_destroy(&engine->reserve_mutex);
 	pthread_mutex_destroy(&engine->care_mutex);
@@ -70,6 +71,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	lock_table_init(&engine->locks);
 	operation_table_init(&engine->operations);
+	events_init(&engine->events);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
 	if (open_directories(engine, err) < 0)
@@ -107,6 +109,11 @@ struct uuid engine_instance(const struct engine *engine)
 	return engine->instance;
 }
 
+struct events *engine_events(struct engine *engine)
+{
+	return &engine->events;
+}
+
 int gate_enter(struct engine *engine, struct engine **ret, struct fl_error *err)
 {
 	pthread_rwlock_rdlock(&engine->gate);
@@ -135,13 +142,24 @@ static int get_alarm(struct engine *engine, struct fl_error *err)
 	return fl_failed(err);
 }
 
+/* What became of its file while it is open shows when it is read. */
+static int check_catalog(struct engine *engine, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+	uint64_t branches;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	return tx_branch_count(tx, &engine->instance, &branches, err);
+}
+
 int engine_health(struct engine *engine, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 
 	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
-	if (get_alarm(engine, err) < 0)
+	if (get_alarm(engine, err) < 0 || check_catalog(engine, err) < 0)
 		return fl_failed(err);
 	return audit_trouble(engine->audit, err);
 }

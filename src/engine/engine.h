@@ -30,6 +30,7 @@
 #include "model/ref.h"
 
 struct engine;
+struct events;
 
 struct engine_options {
 	const char *state;	/* directory of catalog.db and pool.json; exists */
@@ -291,7 +292,7 @@ must_check int engine_mount(struct engine *engine, const struct ref *ref, char *
 /* FL_BUSY while processes use it, naming them. */
 must_check int engine_unmount(struct engine *engine, const struct ref *ref, struct fl_error *err);
 
-/* --- destroy and the trash (destroy.c, trash.c) --------------------------------- */
+/* --- destroy and the trash (destroy.c, trash.c, empty.c) ------------------------ */
 
 /*
  * A volume or a branch (but trunk) goes to the trash; a snapshot or a tag is
@@ -308,8 +309,7 @@ must_check int engine_trash_restore(struct engine *engine, const char *item, con
 must_check int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
 				  struct fl_error *err);
 
-/* --- operations: what takes long (operation.c)
- * ------------------------------------------------------ */
+/* --- operations: what takes long (operation.c) -------------------------------- */
 
 /*
  * Every import and export has a record from its beginning on: what it does, how
@@ -331,8 +331,7 @@ must_check int engine_operation(struct engine *engine, const struct uuid *id, st
 must_check int engine_operation_cancel(struct engine *engine, const struct uuid *id,
 				       struct fl_error *err);
 
-/* --- archives (import.c, export.c)
- * ------------------------------------------------------------------ */
+/* --- archives (import.c, export.c) -------------------------------------------- */
 
 struct import_options {
 	const struct ref *ref;	 /* VOLUME: a new volume; VOLUME/BRANCH: a new branch of one that is
@@ -380,8 +379,6 @@ must_check int engine_export(struct engine *engine, const struct ref *ref, bool 
 			     const struct uuid *operation, struct export **ret,
 			     struct fl_error *err);
 int export_fd(const struct export *export);
-/* The id of its operation. */
-const struct uuid *export_operation(const struct export *export);
 /*
  * Who cancels the operation calls cut(arg) too, at once if it was cancelled before:
  * to wake a reader that waits for something else than export_fd().  It must not
@@ -390,6 +387,14 @@ const struct uuid *export_operation(const struct export *export);
 void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
 must_check int export_finish(struct export *export, struct fl_error *err);
 void export_end(struct export *export, bool taken);
+
+/* --- events: what happens (events.c) ------------------------------------------------ */
+
+/*
+ * Every change that was made is one, by the name of its verb; and what the daemon does
+ * by itself: "trash-expired", "host-full", "host-free".
+ */
+struct events *engine_events(struct engine *engine);
 
 /* --- the audit log (audit.c): who changed what ------------------------------------- */
 

@@ -59,7 +59,7 @@ static void forget_staging(const struct export *export)
 	struct fl_error err;
 
 	if (driver_of(engine)->tree_delete(engine->pool, &staging, &err) < 0)
-		log_warning("a tree that was exported stays until the next start", "error=%s",
+		log_warning("a tree that was exported stays until the next start", "error=\"%s\"",
 			    err.text);
 	sync_soon(engine);
 }
@@ -126,8 +126,8 @@ int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 		wanted.id = *operation;
 	if (check_form(ref, FORM_ANY, "export", err) < 0)
 		return fl_failed(err);
-	if (!engine->tree_program)
-		return fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+	if (worker_check(engine, err) < 0)
+		return fl_failed(err);
 	if (take(engine, ref, export, &wanted, err) == 0 && pack(export, zstd, err) == 0) {
 		*ret = take_ptr(export);
 		return 0;
@@ -143,11 +143,6 @@ int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 int export_fd(const struct export *export)
 {
 	return export->fd;
-}
-
-const struct uuid *export_operation(const struct export *export)
-{
-	return operation_id(export->running);
 }
 
 void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg)

@@ -98,7 +98,7 @@ static int encode(struct engine *engine, struct tx *tx, const struct volume_row 
 	char instance[NAME_TEXT];
 	struct json json;
 
-	if (tx_line_list_branch(tx, &branch->uuid, &lines, &count, err) < 0)
+	if (tx_line_list(tx, &branch->uuid, &lines, &count, err) < 0)
 		return fl_failed(err);
 	answer_instance(engine, tx, &branch->instance, instance);
 	json_init(&json, out);

@@ -107,8 +107,7 @@ static int list_directory(int dir, struct file_list *list, struct fl_error *err)
 
 	if (fsat_each(dir, add_entry, &listing, err) < 0)
 		return fl_failed(err);
-	if (list->count > 1)
-		qsort(list->items, list->count, sizeof(*list->items), compare_names);
+	array_sort(list->items, list->count, compare_names);
 	return 0;
 }
 
@@ -295,9 +294,8 @@ static int add_moment(void *arg, const struct snapshot_row *row, struct fl_error
 {
 	struct search *search = arg;
 
-	search->moments = xrealloc(search->moments, search->count + 1, sizeof(*search->moments));
-	search->moments[search->count++] = (struct moment){ snapshot_tree(row), row->id,
-							    row->position.time };
+	*array_add(search->moments, search->count) = (struct moment){ snapshot_tree(row), row->id,
+								      row->position.time };
 	return 0;
 }
 

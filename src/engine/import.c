@@ -65,8 +65,8 @@ static int check_options(const struct import *import, struct fl_error *err)
 	if (options->directory && options->directory[0] != '/')
 		return fl_fail(err, FL_INVALID, "the path '%.200s' is not absolute",
 			       options->directory);
-	if (!import->engine->tree_program)
-		return fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+	if (worker_check(import->engine, err) < 0)
+		return fl_failed(err);
 	if (is_volume(import))
 		return check_create_options(&import->create, err);
 	return check_branch_options(import, err);
@@ -290,7 +290,8 @@ static void forget_staging(const struct import *import)
 
 	quota_abort(engine, &staging, &import->branch, is_volume(import));
 	if (driver_of(engine)->tree_delete(engine->pool, &staging, &err) < 0)
-		log_warning("a half-made tree stays until the next start", "error=%s", err.text);
+		log_warning("a half-made tree stays until the next start", "error=\"%s\"",
+			    err.text);
 	sync_soon(engine);
 }
 

@@ -4,7 +4,8 @@
  *
  * Each can be carried out again at no harm: the note goes only after the pool
  * has what it says.  One whose objects are gone or can't be read is reported
- * and kept; it harms one branch, and the others are to be served.
+ * and kept; it harms one branch, and the others are to be served.  So is a
+ * deletion that fails for any reason: it harms nobody.
  */
 
 #include <string.h>
@@ -50,8 +51,7 @@ static int collect(void *arg, const struct intent_row *row, struct fl_error *err
 
 	if (intents->deletions && !deletes(row))
 		return 0;
-	intents->rows = xrealloc(intents->rows, intents->count + 1, sizeof(*intents->rows));
-	copy = &intents->rows[intents->count++];
+	copy = array_add(intents->rows, intents->count);
 	*copy = *row;
 	copy->body = xstrdup(row->body);
 	return 0;
@@ -71,10 +71,10 @@ static int finish_or_keep(struct engine *engine, const struct intent_row *intent
 	int r = intent_finish(engine, intent, err);
 	char uuid[UUID_TEXT];
 
-	if (r != -FL_NOT_FOUND && r != -FL_CORRUPT)
+	if (r == 0 || (r != -FL_NOT_FOUND && r != -FL_CORRUPT && !deletes(intent)))
 		return r;
 	log_error("an interrupted operation can't be finished; it is tried again at the next start",
-		  "verb=%s operation=%s error=%s", intent->verb,
+		  "verb=%s operation=%s error=\"%s\"", intent->verb,
 		  uuid_format(&intent->operation, uuid), err->text);
 	return 0;
 }

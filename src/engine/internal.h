@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "catalog/catalog.h"
 #include "engine/engine.h"
+#include "engine/events.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
 #include "model/form.h"
@@ -42,6 +43,7 @@ struct engine {
 
 	struct lock_table locks;
 	struct operation_table operations;
+	struct events events;
 	char *tree_program; /* or NULL */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
@@ -268,9 +270,11 @@ void reading_end(struct engine *engine, const struct tree *tree);
 /* For deletions: is it being read?  Then it is deleted once it is not. */
 must_check bool reading_defers(struct engine *engine, const struct tree *tree);
 
-/* --- deletion: leaves the catalogue, with an intent, before it leaves the pool ------------------
- */
+/* --- deletion: leaves the catalogue, with an intent, before the pool ------------ */
 
+/* The tree that a "delete-snapshot" is about.  FL_CORRUPT. */
+must_check int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret,
+				     struct fl_error *err);
 /* Each carries out the intent of that name and forgets it; repeatable. */
 must_check int delete_snapshot_finish(struct engine *engine, const struct intent_row *intent,
 				      struct fl_error *err);
@@ -317,27 +321,27 @@ must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void
 /* Makes the space for that, if it is not there. */
 must_check int reserve_fill(struct engine *engine, struct fl_error *err);
 
-/* --- the audit log (audit.c)
- * ---------------------------------------------------------------------- */
+/* --- the audit log (audit.c) -------------------------------------------------- */
 
 /* Syncs it when that is due.  Outside the gate.  Nanoseconds until it is wanted again. */
 int64_t care_for_audit(struct engine *engine);
 /* Syncs it now.  By the caretaker's thread, or when that has ended. */
 must_check int audit_settle(struct engine *engine, struct fl_error *err);
 
-/* --- rollback's other half (retire.c)
- * ------------------------------------------------------------- */
+/* --- rollback's other half (retire.c) ----------------------------------------- */
 
 /* Lets go of every retired head that nobody holds.  `*ret_left`: how many are still held. */
 must_check int retired_release(struct engine *engine, size_t *ret_left, struct fl_error *err);
 
-/* --- opening (pool.c, reconcile.c, recover.c)
- * -------------------------------------------------------- */
+/* --- opening (pool.c, reconcile.c, missing.c, recover.c, takeover.c) ----------- */
 
-/* Gives a snapshot in the pool its row; `*ret_known` false: its branch has none, and nothing is
- * done. */
-must_check int adopt_snapshot(struct engine *engine, const struct tree *tree, bool *ret_known,
-			      struct fl_error *err);
+/* Drops the rows of snapshots, and makes the heads of branches of ours, that the pool lacks. */
+must_check int drop_missing(struct engine *engine, struct fl_error *err);
+must_check int replace_heads(struct engine *engine, struct fl_error *err);
+/* Gives volumes and branches of engine->former, if it is set, to this instance. */
+must_check int take_over_rows(struct engine *engine, struct fl_error *err);
+/* For qsort(3): by kind, then by branch or operation, then by time. */
+int compare_trees(const void *a, const void *b);
 /* Finishes intents, then makes catalogue and pool agree. */
 must_check int reconcile(struct engine *engine, struct fl_error *err);
 /* Fills an empty, open catalogue from the open pool. */
@@ -349,8 +353,7 @@ void engine_pool_close(struct engine *engine);
 /* RFC 3339 for messages, seconds only. */
 char *time_text(int64_t time, char text[static CLOCK_TEXT]);
 
-/* --- a new branch, with or without its volume (birth.c)
- * ---------------------------------------------- */
+/* --- a new branch, with or without its volume (birth.c) ----------------------- */
 
 struct birth {
 	const struct volume_row *volume;
@@ -385,18 +388,16 @@ struct branch_row birth_branch(struct engine *engine, const struct volume_row *v
  */
 void birth_from(struct birth *birth, const struct target *target, const struct snapshot_row *taken);
 
-/* --- quotas and usage (quota.c)
- * ------------------------------------------------------------------------- */
+/* --- quotas and usage (quota.c) ----------------------------------------------- */
 
-/* In a pool that does not count, account does nothing, limit is FL_UNSUPPORTED, usage not known. */
+/* In a pool that does not count, account does nothing, a quota is FL_UNSUPPORTED, usage not known.
+ */
 
 /* Before the head of a new branch is made: what is written to it counts for its volume. */
 must_check int quota_account(struct engine *engine, const struct branch_row *branch,
 			     struct fl_error *err);
-/* The pool keeps the volume to the quota in its row. */
-must_check int quota_limit(struct engine *engine, const struct volume_row *volume,
-			   struct fl_error *err);
-/* The same for a quota that is new: FL_INVALID when it is less than what is used. */
+/* The pool keeps the volume to the new quota in its row: FL_INVALID when that is less than what is
+ * used. */
 must_check int quota_change(struct engine *engine, const struct volume_row *volume,
 			    struct fl_error *err);
 /* After a failure: back to what it was; what fails is logged. */
@@ -424,8 +425,7 @@ bool quota_explain(struct engine *engine, const struct volume_row *volume,
 /* FL_INVALID: too small to be of use, or too large to be true. */
 must_check int quota_check_size(uint64_t quota, struct fl_error *err);
 
-/* --- checks of what users type (set.c)
- * ------------------------------------------------------------------ */
+/* --- checks of what users type (set.c) ---------------------------------------- */
 
 must_check int check_description(const char *description, struct fl_error *err);
 must_check int check_mount_path(const char *path, struct fl_error *err);

@@ -168,7 +168,8 @@ int unlink_snapshot(struct engine *engine, const char *volume, uint64_t id, stru
 		return fl_failed(err);
 	snprintf(path, sizeof(path), ".at/%s", volume);
 	if (fsat_rmdir(engine->root_fd, path, &others) < 0 && others.code != FL_BUSY)
-		log_warning("a directory of links stays", "path=%s error=%s", path, others.text);
+		log_warning("a directory of links stays", "path=%s error=\"%s\"", path,
+			    others.text);
 	return 0;
 }
 
@@ -203,8 +204,7 @@ static int add_linked(void *arg, const char *name, unsigned char type, uint64_t 
 
 	if (r < 0)
 		return r == -FL_NOT_FOUND ? 0 : r;
-	linked->trees = xrealloc(linked->trees, linked->count + 1, sizeof(*linked->trees));
-	linked->trees[linked->count++] = snapshot_tree(&row);
+	*array_add(linked->trees, linked->count) = snapshot_tree(&row);
 	return 0;
 }
 
@@ -281,7 +281,7 @@ static void remove_links(struct engine *engine, const char *path)
 	r = fsat_each(sweep.dir, remove_link, &sweep, &err);
 	own_fdp(&sweep.dir);
 	if (r < 0 || fsat_rmdir(engine->root_fd, path, &err) < 0)
-		log_warning("a directory of links stays", "path=%s error=%s", path, err.text);
+		log_warning("a directory of links stays", "path=%s error=\"%s\"", path, err.text);
 }
 
 void unlink_volume(struct engine *engine, const char *volume)
@@ -372,7 +372,7 @@ static void reveal_target(struct engine *engine, const char *target)
 	    snapname_parse(place + 8 + sizeof(branch), &tree.snapshot, &err) < 0)
 		return;
 	if (driver_of(engine)->reveal(engine->pool, &tree, &err) < 0 && err.code != FL_NOT_FOUND)
-		log_warning("cannot make a mounted snapshot visible", "error=%s", err.text);
+		log_warning("cannot make a mounted snapshot visible", "error=\"%s\"", err.text);
 }
 
 /* Of links into .heads only those that the catalogue wants stay; of others, those that lead
@@ -416,7 +416,7 @@ static int sweep_directory(void *arg, const char *name, unsigned char type, uint
 	r = fsat_each(sweep.dir, sweep_link, &sweep, err);
 	own_fdp(&sweep.dir);
 	if (r == 0 && fsat_rmdir(parent->dir, name, &kept) < 0)
-		log_debug("directory kept", "name=%s reason=%s", name, kept.text);
+		log_debug("directory kept", "name=%s reason=\"%s\"", name, kept.text);
 	return r;
 }
 

@@ -86,7 +86,7 @@ static int compare_wants(const void *a, const void *b)
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
-	return memcmp(&x->uuid, &y->uuid, sizeof(x->uuid));
+	return uuid_compare(&x->uuid, &y->uuid);
 }
 
 /* Sorts and joins equal ones; returns how many are left. */

@@ -43,8 +43,7 @@ static struct mark *add_mark(struct page *page, const struct position *position,
 {
 	struct mark *mark;
 
-	page->marks = xrealloc(page->marks, page->mark_count + 1, sizeof(*page->marks));
-	mark = &page->marks[page->mark_count++];
+	mark = array_add(page->marks, page->mark_count);
 	*mark = (struct mark){ .position = *position, .pins = pins };
 	return mark;
 }
@@ -127,9 +126,8 @@ static void apply_marks(const struct page *page, const struct position *position
 		snapshot->pins |= page->marks[i].pins;
 		if (page->marks[i].pins != PIN_TAG)
 			continue;
-		snapshot->tags = xrealloc(snapshot->tags, snapshot->tag_count + 1,
-					  sizeof(*snapshot->tags));
-		memcpy(snapshot->tags[snapshot->tag_count++], page->marks[i].tag, NAME_TEXT);
+		memcpy(array_add(snapshot->tags, snapshot->tag_count), page->marks[i].tag,
+		       NAME_TEXT);
 	}
 }
 
@@ -204,8 +202,7 @@ static int apply_all_marks(struct page *page, struct fl_error *err)
 	if (tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
 	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
 		return fl_failed(err);
-	if (page->mark_count > 1)
-		qsort(page->marks, page->mark_count, sizeof(*page->marks), compare_marks);
+	array_sort(page->marks, page->mark_count, compare_marks);
 	for (size_t i = 0; i < page->list.count; i++) {
 		struct snapshot *snapshot = &page->list.items[i];
 		struct position position = { snapshot->branch_uuid, snapshot->time };

@@ -39,8 +39,7 @@ static int add_tag(void *arg, const struct tag_row *row, struct fl_error *err)
 {
 	struct marks *marks = arg;
 
-	marks->tags = xrealloc(marks->tags, marks->tag_count + 1, sizeof(*marks->tags));
-	marks->tags[marks->tag_count++] = *row;
+	*array_add(marks->tags, marks->tag_count) = *row;
 	return 0;
 }
 
@@ -48,8 +47,7 @@ static int add_stash(void *arg, const struct stash_row *row, struct fl_error *er
 {
 	struct marks *marks = arg;
 
-	marks->stashes = xrealloc(marks->stashes, marks->stash_count + 1, sizeof(*marks->stashes));
-	marks->stashes[marks->stash_count++] = *row;
+	*array_add(marks->stashes, marks->stash_count) = *row;
 	return 0;
 }
 
@@ -187,18 +185,6 @@ void note_refresh(struct engine *engine, const struct position *position)
 		note_facts_unwritten(engine, &err);
 }
 
-/* --- the order of trees -------------------------------------------------------------------- */
-
-static int compare_trees(const struct tree *a, const struct tree *b)
-{
-	int order = memcmp(&a->uuid, &b->uuid, sizeof(a->uuid));
-
-	if (order == 0)
-		order = (a->snapshot.time > b->snapshot.time) -
-			(a->snapshot.time < b->snapshot.time);
-	return order;
-}
-
 /* --- comparing all --------------------------------------------------------------------------- */
 
 struct found {
@@ -231,11 +217,7 @@ static int collect_found(void *arg, const struct tree *tree, const char *note, s
 {
 	struct comparison *comparison = arg;
 
-	if ((comparison->count & (comparison->count - 1)) == 0)
-		comparison->found = xrealloc(comparison->found,
-					     comparison->count ? 2 * comparison->count : 1,
-					     sizeof(*comparison->found));
-	comparison->found[comparison->count++] = (struct found){ *tree, xstrdup(note) };
+	*array_add(comparison->found, comparison->count) = (struct found){ *tree, xstrdup(note) };
 	return 0;
 }
 
@@ -264,9 +246,7 @@ static int compare_row(void *arg, const struct snapshot_row *row, struct fl_erro
 	tells = encode(row, &comparison->marks, &text);
 	if (found ? strcmp(found->text, text_get(&text)) == 0 : !tells)
 		return 0;
-	comparison->differ = xrealloc(comparison->differ, comparison->differ_count + 1,
-				      sizeof(*comparison->differ));
-	comparison->differ[comparison->differ_count++] = row->position;
+	*array_add(comparison->differ, comparison->differ_count) = row->position;
 	return 0;
 }
 
@@ -296,8 +276,7 @@ int notes_refresh_all(struct engine *engine, struct fl_error *err)
 		return 0;
 	if (driver_of(engine)->note_each(engine->pool, collect_found, &comparison, err) < 0)
 		return fl_failed(err);
-	if (comparison.count > 1)
-		qsort(comparison.found, comparison.count, sizeof(*comparison.found), by_tree_found);
+	array_sort(comparison.found, comparison.count, by_tree_found);
 	if (compare_all(engine, &comparison, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < comparison.differ_count; i++)
@@ -440,10 +419,7 @@ static int collect_note(void *arg, const struct tree *tree, const char *text, st
 		return 0;
 	}
 	json_decref(root);
-	if ((list->count & (list->count - 1)) == 0)
-		list->items = xrealloc(list->items, list->count ? 2 * list->count : 1,
-				       sizeof(*list->items));
-	list->items[list->count++] = note;
+	*array_add(list->items, list->count) = note;
 	return 0;
 }
 
@@ -458,8 +434,7 @@ int notes_load(struct engine *engine, struct note_list *ret, struct fl_error *er
 		return 0;
 	if (driver_of(engine)->note_each(engine->pool, collect_note, ret, err) < 0)
 		return fl_failed(err);
-	if (ret->count > 1)
-		qsort(ret->items, ret->count, sizeof(*ret->items), by_tree);
+	array_sort(ret->items, ret->count, by_tree);
 	return 0;
 }
 

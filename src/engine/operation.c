@@ -62,7 +62,7 @@ void operations_recover(struct engine *engine)
 	struct fl_error err;
 
 	if (catalog_write(engine->catalog, CATALOG_LAZY, interrupt_rows, NULL, &err) < 0)
-		log_warning("operations that were cut off still count as running", "error=%s",
+		log_warning("operations that were cut off still count as running", "error=\"%s\"",
 			    err.text);
 }
 
@@ -250,7 +250,7 @@ void operation_end(struct running *running, const struct fl_error *failure, stru
 	bool recorded = record_end(engine, &row, &err) == 0;
 
 	if (!recorded)
-		log_warning("the end of an operation is not recorded yet", "id=%s error=%s",
+		log_warning("the end of an operation is not recorded yet", "id=%s error=\"%s\"",
 			    uuid_format(&row.id, id), err.text);
 	log_info("operation ended", "id=%s verb=%s object=%s state=%s bytes=%" PRIu64,
 		 uuid_format(&row.id, id), row.verb, row.object, operation_state_names[row.state],

@@ -66,6 +66,20 @@ static int decode_spec(const char *text, struct pool_spec *ret)
 	return r;
 }
 
+/* An example that works here: with root a file, without what any directory can do. */
+static int hint_create(const struct engine *engine, struct fl_error *err)
+{
+	struct pool_spec file = { .kind = POOL_FILE };
+	const struct driver *driver;
+	struct fl_error unused;
+
+	if (driver_find(driver_choose(&file), &driver, &unused) == 0 &&
+	    (!driver->available || driver->available(&unused) == 0))
+		return fl_hint(err, "make one: flocker pool create --file %s/pool.img --size 20G",
+			       engine->state);
+	return fl_hint(err, "make one: flocker pool create --directory %s/pool", engine->state);
+}
+
 static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_error *err)
 {
 	own_text struct text text = { 0 };
@@ -74,8 +88,7 @@ static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_err
 		if (err->code != FL_NOT_FOUND)
 			return fl_failed(err);
 		fl_fail(err, FL_NOT_FOUND, "there is no pool yet");
-		return fl_hint(err, "make one: flocker pool create --file %s/pool.img",
-			       engine->state);
+		return hint_create(engine, err);
 	}
 	if (decode_spec(text_get(&text), ret) == 0)
 		return 0;
@@ -263,15 +276,15 @@ void engine_pool_close(struct engine *engine)
 	struct fl_error err;
 
 	if (engine->catalog && intents_settle(engine, &err) < 0)
-		log_warning("what was deleted is deleted once more at the next start", "reason=%s",
-			    err.text);
+		log_warning("what was deleted is deleted once more at the next start",
+			    "reason=\"%s\"", err.text);
 	if (engine->catalog)
 		close_catalog(engine);
 	if (!engine->pool)
 		return;
 	if ((driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE) &&
 	    driver_of(engine)->conceal(engine->pool, engine->mount_root, &err) < 0)
-		log_info("branches stay visible", "reason=%s", err.text);
+		log_info("branches stay visible", "reason=\"%s\"", err.text);
 	driver_of(engine)->close(take_ptr(engine->pool));
 }
 
@@ -543,6 +556,7 @@ int engine_pool_adopt(struct engine *engine, const struct pool_spec *wanted, str
 		return fl_failed(err);
 	if (take_over(engine, &spec, ret, err) == 0)
 		return 0;
-	forget_pool(engine, err);
+	if (engine->pool) /* else nothing was opened, and what was wrong before still is */
+		forget_pool(engine, err);
 	return fl_wrap(err, "taking over the pool %s", spec.path);
 }

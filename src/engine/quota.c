@@ -16,22 +16,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "engine/internal.h"
 
 #define MEBIBYTE (UINT64_C(1) << 20)
-#define SIZE_TEXT 32
-
-static char *size_text(uint64_t bytes, char text[static SIZE_TEXT])
-{
-	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	double amount = (double)bytes;
-	size_t unit = 0;
-
-	for (; amount >= 1024 && unit + 1 < array_size(units); unit++)
-		amount /= 1024;
-	snprintf(text, SIZE_TEXT, "%.4g %s", amount, units[unit]);
-	return text;
-}
 
 static bool can_limit(struct engine *engine)
 {
@@ -54,7 +42,8 @@ int quota_account(struct engine *engine, const struct branch_row *branch, struct
 	return driver_of(engine)->account(engine->pool, &branch->uuid, &branch->volume, err);
 }
 
-int quota_limit(struct engine *engine, const struct volume_row *volume, struct fl_error *err)
+/* The pool keeps the volume to the quota in its row. */
+static int set_limit(struct engine *engine, const struct volume_row *volume, struct fl_error *err)
 {
 	if (can_limit(engine))
 		return driver_of(engine)->limit(engine->pool, &volume->uuid, volume->quota, err);
@@ -89,7 +78,7 @@ int quota_change(struct engine *engine, const struct volume_row *volume, struct 
 	if (volume->quota &&
 	    (quota_check_size(volume->quota, err) < 0 || refuse_below_use(engine, volume, err) < 0))
 		return fl_failed(err);
-	if (quota_limit(engine, volume, err) < 0)
+	if (set_limit(engine, volume, err) < 0)
 		return fl_object(err, "%s", volume->name);
 	sync_soon(engine);
 	return 0;
@@ -100,9 +89,9 @@ void quota_put_back(struct engine *engine, const struct volume_row *volume, uint
 	const struct volume_row row = { .uuid = volume->uuid, .quota = former };
 	struct fl_error err;
 
-	if (quota_limit(engine, &row, &err) < 0)
+	if (set_limit(engine, &row, &err) < 0)
 		log_error("a quota that was not to be changed is put back at the next start",
-			  "volume=%s error=%s", volume->name, err.text);
+			  "volume=%s error=\"%s\"", volume->name, err.text);
 }
 
 /* --- at start ----------------------------------------------------------------- */
@@ -129,9 +118,7 @@ static void restoring_done(struct restoring *restoring)
 
 static int add_name(struct restoring *restoring, enum account account, const struct uuid *uuid)
 {
-	restoring->names = xrealloc(restoring->names, restoring->count + 1,
-				    sizeof(*restoring->names));
-	restoring->names[restoring->count++] = (struct account_name){ account, *uuid };
+	*array_add(restoring->names, restoring->count) = (struct account_name){ account, *uuid };
 	return 0;
 }
 
@@ -164,8 +151,8 @@ static int restore_volume(void *arg, const struct volume_row *row, struct fl_err
 	struct restoring *restoring = arg;
 	const struct usage *usage = &restoring->usages[restoring->next++];
 
-	if (usage->limit != row->quota && quota_limit(restoring->engine, row, err) < 0)
-		log_error("a volume's quota has no effect", "volume=%s error=%s", row->name,
+	if (usage->limit != row->quota && set_limit(restoring->engine, row, err) < 0)
+		log_error("a volume's quota has no effect", "volume=%s error=\"%s\"", row->name,
 			  err->text);
 	return 0;
 }
@@ -200,7 +187,7 @@ int quota_restore_all(struct engine *engine, struct fl_error *err)
 	    walk(tx, restore_branch, restore_volume, &restoring, err) < 0)
 		return fl_failed(err);
 	if (restoring.why.code != FL_OK && !stats.read_only)
-		log_error("the space of some branches is not counted", "error=%s",
+		log_error("the space of some branches is not counted", "error=\"%s\"",
 			  restoring.why.text);
 	return 0;
 }
@@ -249,7 +236,7 @@ int quota_live(struct engine *engine, const struct branch_row *row, struct branc
 int quota_begin(struct engine *engine, const struct volume_row *volume, bool new_volume,
 		const struct branch_row *branch, struct fl_error *err)
 {
-	if (new_volume && volume->quota && quota_limit(engine, volume, err) < 0)
+	if (new_volume && volume->quota && set_limit(engine, volume, err) < 0)
 		return fl_failed(err);
 	return quota_account(engine, branch, err);
 }
@@ -263,7 +250,7 @@ void quota_abort(struct engine *engine, const struct tree *tree, const struct br
 	    driver_of(engine)->unaccount(engine->pool, tree, &branch->uuid,
 					 new_volume ? &branch->volume : NULL, &err) < 0)
 		log_warning("what could not be made counts until its space is free again",
-			    "error=%s", err.text);
+			    "error=\"%s\"", err.text);
 }
 
 bool quota_explain(struct engine *engine, const struct volume_row *volume,

@@ -13,8 +13,7 @@
  *
  * A branch that left snapshots or a head but no readable facts becomes the
  * trunk of a volume called recovered-<uuid>: nothing that the pool holds is
- * left out.  In a pool that was taken over, the branches and volumes of the
- * former instance become this one's, with the next epoch.
+ * left out.
  */
 
 #include <jansson.h>
@@ -80,9 +79,7 @@ static int collect_rollback(void *arg, const struct intent_row *intent, struct f
 
 	if (strcmp(intent->verb, "rollback") != 0)
 		return 0;
-	rollbacks->before = xrealloc(rollbacks->before, rollbacks->count + 1,
-				     sizeof(*rollbacks->before));
-	rollbacks->before[rollbacks->count++] = position_before_swap(intent);
+	*array_add(rollbacks->before, rollbacks->count) = position_before_swap(intent);
 	return 0;
 }
 
@@ -105,30 +102,32 @@ static bool is_under_way(const struct rollbacks *rollbacks, const struct line *l
 	return false;
 }
 
-/* A name that another volume has by now gets the UUID's beginning behind it. */
+/* A name that another one has by now gets the UUID's beginning behind it. */
+static void make_unique(char name[static NAME_TEXT], const struct uuid *uuid)
+{
+	char text[UUID_TEXT], unique[NAME_TEXT];
+
+	snprintf(unique, sizeof(unique), "%.54s-%.8s", name, uuid_format(uuid, text));
+	memcpy(name, unique, NAME_TEXT);
+}
+
 static int insert_volume(struct tx *tx, struct facts *facts, struct fl_error *err)
 {
-	char uuid[UUID_TEXT], name[NAME_TEXT];
 	int r = tx_volume_insert(tx, &facts->volume, err);
 
 	if (r != -FL_EXISTS)
 		return r;
-	snprintf(name, sizeof(name), "%.54s-%.8s", facts->volume.name,
-		 uuid_format(&facts->volume.uuid, uuid));
-	memcpy(facts->volume.name, name, NAME_TEXT);
+	make_unique(facts->volume.name, &facts->volume.uuid);
 	return tx_volume_insert(tx, &facts->volume, err);
 }
 
 static int insert_branch(struct tx *tx, struct facts *facts, struct fl_error *err)
 {
-	char uuid[UUID_TEXT], name[NAME_TEXT];
 	int r = tx_branch_insert(tx, &facts->branch, err);
 
 	if (r != -FL_EXISTS)
 		return r;
-	snprintf(name, sizeof(name), "%.54s-%.8s", facts->branch.name,
-		 uuid_format(&facts->branch.uuid, uuid));
-	memcpy(facts->branch.name, name, NAME_TEXT);
+	make_unique(facts->branch.name, &facts->branch.uuid);
 	return tx_branch_insert(tx, &facts->branch, err);
 }
 
@@ -199,7 +198,7 @@ static int find_facts(struct engine *engine, const struct uuid *branch, struct f
 
 	if (r != -FL_NOT_FOUND && r != -FL_CORRUPT)
 		return r;
-	log_warning("a branch has lost its facts", "reason=%s", err->text);
+	log_warning("a branch has lost its facts", "reason=\"%s\"", err->text);
 	invent_facts(engine, branch, ret);
 	return 0;
 }
@@ -223,9 +222,7 @@ static int hold_branch(void *arg, const struct uuid *branch, struct fl_error *er
 {
 	struct holdings *holdings = arg;
 
-	holdings->branches = xrealloc(holdings->branches, holdings->branch_count + 1,
-				      sizeof(*holdings->branches));
-	holdings->branches[holdings->branch_count++] = *branch;
+	*array_add(holdings->branches, holdings->branch_count) = *branch;
 	return 0;
 }
 
@@ -238,25 +235,8 @@ static int hold_tree(void *arg, const struct tree *tree, const struct tree_info 
 		return hold_branch(arg, &tree->uuid, err);
 	if (tree->kind != TREE_SNAPSHOT)
 		return 0;
-	holdings->snapshots = xrealloc(holdings->snapshots, holdings->snapshot_count + 1,
-				       sizeof(*holdings->snapshots));
-	holdings->snapshots[holdings->snapshot_count++] = *tree;
+	*array_add(holdings->snapshots, holdings->snapshot_count) = *tree;
 	return 0;
-}
-
-static int compare_uuids(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct uuid));
-}
-
-static int compare_snapshots(const void *a, const void *b)
-{
-	const struct tree *x = a, *y = b;
-	int order = compare_uuids(&x->uuid, &y->uuid);
-
-	if (order)
-		return order;
-	return x->snapshot.time < y->snapshot.time ? -1 : x->snapshot.time > y->snapshot.time;
 }
 
 static int load_holdings(struct engine *engine, struct holdings *ret, struct fl_error *err)
@@ -264,11 +244,8 @@ static int load_holdings(struct engine *engine, struct holdings *ret, struct fl_
 	if (driver_of(engine)->facts_list(engine->pool, hold_branch, ret, err) < 0 ||
 	    driver_of(engine)->list(engine->pool, hold_tree, ret, err) < 0)
 		return fl_failed(err);
-	if (ret->branch_count > 1)
-		qsort(ret->branches, ret->branch_count, sizeof(*ret->branches), compare_uuids);
-	if (ret->snapshot_count > 1)
-		qsort(ret->snapshots, ret->snapshot_count, sizeof(*ret->snapshots),
-		      compare_snapshots);
+	array_sort(ret->branches, ret->branch_count, uuid_compare);
+	array_sort(ret->snapshots, ret->snapshot_count, compare_trees);
 	return 0;
 }
 
@@ -450,84 +427,6 @@ static int insert_snapshots(struct engine *engine, const struct holdings *holdin
 		     : 0;
 }
 
-/* --- taking over -------------------------------------------------------------------------- */
-
-struct takeover {
-	struct engine *engine;
-	struct tx *tx;
-	struct volume_row *volumes;
-	size_t volume_count;
-	struct branch_row *branches;
-	size_t branch_count;
-};
-
-static int take_volume(void *arg, const struct volume_row *row, struct fl_error *err)
-{
-	struct takeover *takeover = arg;
-	struct volume_row *mine;
-
-	if (!uuid_equal(&row->owner, &takeover->engine->former))
-		return 0;
-	takeover->volumes = xrealloc(takeover->volumes, takeover->volume_count + 1,
-				     sizeof(*takeover->volumes));
-	mine = &takeover->volumes[takeover->volume_count++];
-	*mine = (struct volume_row){ 0 };
-	return tx_volume_get(takeover->tx, &row->uuid, mine, err);
-}
-
-static int take_branch(void *arg, const struct branch_row *row, struct fl_error *err)
-{
-	struct takeover *takeover = arg;
-
-	if (!uuid_equal(&row->instance, &takeover->engine->former))
-		return 0;
-	takeover->branches = xrealloc(takeover->branches, takeover->branch_count + 1,
-				      sizeof(*takeover->branches));
-	takeover->branches[takeover->branch_count++] = *row;
-	return 0;
-}
-
-static int find_former(struct takeover *takeover, struct fl_error *err)
-{
-	struct tx *tx = takeover->tx;
-
-	if (tx_volume_each(tx, "", SIZE_MAX, take_volume, takeover, err) < 0 ||
-	    tx_volume_each_destroyed(tx, take_volume, takeover, err) < 0 ||
-	    tx_branch_each(tx, NULL, false, take_branch, takeover, err) < 0)
-		return fl_failed(err);
-	return each_destroyed_branch(tx, take_branch, takeover, err);
-}
-
-static int write_takeover(struct takeover *takeover, struct fl_error *err)
-{
-	for (size_t i = 0; i < takeover->volume_count; i++) {
-		takeover->volumes[i].owner = takeover->engine->instance;
-		takeover->volumes[i].epoch++;
-		if (tx_volume_update(takeover->tx, &takeover->volumes[i], err) < 0)
-			return fl_failed(err);
-	}
-	for (size_t i = 0; i < takeover->branch_count; i++) {
-		takeover->branches[i].instance = takeover->engine->instance;
-		if (tx_branch_update(takeover->tx, &takeover->branches[i], err) < 0)
-			return fl_failed(err);
-	}
-	return 0;
-}
-
-static int take_former(struct tx *tx, void *arg, struct fl_error *err)
-{
-	struct takeover takeover = { .engine = arg, .tx = tx };
-	int r = find_former(&takeover, err);
-
-	if (r == 0)
-		r = write_takeover(&takeover, err);
-	for (size_t i = 0; i < takeover.volume_count; i++)
-		volume_row_done(&takeover.volumes[i]);
-	free(takeover.volumes);
-	free(takeover.branches);
-	return r;
-}
-
 /* --- the whole ------------------------------------------------------------------------------ */
 
 struct count {
@@ -587,13 +486,9 @@ int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
 	    recover_branches(engine, &holdings, err) < 0 ||
 	    insert_snapshots(engine, &holdings, !recovery.backup_complete, err) < 0)
 		return fl_failed(err);
-	if (!uuid_is_none(&engine->former) &&
-	    catalog_write(engine->catalog, CATALOG_LAZY, take_former, engine, err) < 0)
-		return fl_failed(err);
-	engine->former = (struct uuid){ 0 };
 	recovery.notes_used = !recovery.backup_complete &&
 			      (driver_of(engine)->capabilities & DRIVER_CAN_NOTE);
-	if (count_all(engine, &recovery, err) < 0)
+	if (take_over_rows(engine, err) < 0 || count_all(engine, &recovery, err) < 0)
 		return fl_failed(err);
 	*ret = recovery;
 	return 0;

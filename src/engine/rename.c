@@ -37,7 +37,7 @@ static int rename_volume(struct engine *engine, struct renaming *renaming, struc
 		struct fl_error undo;
 
 		if (links_rename_volume(engine, row->name, old, &undo) < 0)
-			log_warning("links keep the new name until the next start", "error=%s",
+			log_warning("links keep the new name until the next start", "error=\"%s\"",
 				    undo.text);
 		return fl_failed(err);
 	}
@@ -70,7 +70,7 @@ static int rename_branch(struct engine *engine, struct renaming *renaming, struc
 	/* The rename holds from here; a link that can't follow now follows at the next start. */
 	if ((row->mounted && link_branch(engine, volume->name, row, &warning) < 0) ||
 	    unlink_branch(engine, volume->name, old, &warning) < 0)
-		log_warning("a link keeps its old name", "error=%s", warning.text);
+		log_warning("a link keeps its old name", "error=\"%s\"", warning.text);
 	facts_refresh(engine, &row->uuid);
 	return 0;
 }

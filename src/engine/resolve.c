@@ -55,18 +55,15 @@ int head_position(struct tx *tx, const struct uuid *branch, struct position *ret
 static int load_past(struct tx *tx, struct position at, struct family *family, struct fl_error *err)
 {
 	while (!position_is_none(&at)) {
-		struct line *line;
-		int r;
+		struct line line;
+		int r = tx_line_at(tx, &at.branch, at.time, &line, err);
 
-		family->lines = xrealloc(family->lines, family->count + 1, sizeof(*family->lines));
-		line = &family->lines[family->count];
-		r = tx_line_at(tx, &at.branch, at.time, line, err);
 		if (r < 0)
 			return r == -FL_NOT_FOUND ? 0 : r;
-		family->count++;
-		if (line->parent.time >= at.time)
+		*array_add(family->lines, family->count) = line;
+		if (line.parent.time >= at.time)
 			return 0;
-		at = line->parent;
+		at = line.parent;
 	}
 	return 0;
 }
@@ -375,6 +372,17 @@ static int resolve_point(struct tx *tx, const struct ref *ref, struct target *ta
 
 /* --- names ------------------------------------------------------------------ */
 
+/* VOLUME@X, where X@VOLUME or VOLUME@{X} was meant. */
+static void hint_turned(struct tx *tx, const struct ref *ref, struct fl_error *err)
+{
+	struct volume_row meant;
+	struct fl_error unused;
+
+	if (tx_volume_find(tx, ref->tag, &meant, &unused) == 0)
+		fl_add_hint(err, "a snapshot of '%s' is written '%s@{%s}', a tag %s@%s", ref->tag,
+			    ref->tag, ref->volume, ref->volume, ref->tag);
+}
+
 static int find_volume(struct engine *engine, struct tx *tx, const struct ref *ref,
 		       struct volume_row *ret, struct fl_error *err)
 {
@@ -383,9 +391,11 @@ static int find_volume(struct engine *engine, struct tx *tx, const struct ref *r
 		return fl_hint(err, "this one is '%s'; leave the name away for its own branches",
 			       engine->name);
 	}
-	if (tx_volume_find(tx, ref->volume, ret, err) < 0)
-		return fl_hint(err, "flocker list shows the volumes");
-	return 0;
+	if (tx_volume_find(tx, ref->volume, ret, err) == 0)
+		return 0;
+	if (err->code == FL_NOT_FOUND && ref->tag[0])
+		hint_turned(tx, ref, err);
+	return fl_hint(err, "flocker list shows the volumes");
 }
 
 static int resolve_branch(struct tx *tx, const char *name, struct target *target,
@@ -485,6 +495,7 @@ struct ref ref_of_volume(const struct ref *ref)
 	struct ref volume = { .kind = REF_VOLUME };
 
 	memcpy(volume.volume, ref->volume, NAME_TEXT);
+	memcpy(volume.tag, ref->tag, NAME_TEXT); /* for the hint, if there is no such volume */
 	return volume;
 }
 

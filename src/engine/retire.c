@@ -30,8 +30,7 @@ static int collect(void *arg, const struct retired_row *row, struct fl_error *er
 {
 	struct release_list *list = arg;
 
-	list->rows = xrealloc(list->rows, list->count + 1, sizeof(*list->rows));
-	list->rows[list->count++] = *row;
+	*array_add(list->rows, list->count) = *row;
 	return 0;
 }
 

@@ -269,7 +269,7 @@ static void undo_failed(struct engine *engine, struct swap *swap, struct fl_erro
 
 	if (head_is_old(engine, swap, &old, &again) == 0 && undo(engine, swap, old, &again) == 0)
 		return;
-	log_error("a rollback that failed could not be undone", "volume=%s branch=%s error=%s",
+	log_error("a rollback that failed could not be undone", "volume=%s branch=%s error=\"%s\"",
 		  swap->volume.name, swap->branch.name, again.text);
 	fl_hint(err, "undoing it failed too (%.100s); restarting flockerd finishes or undoes it",
 		again.text);
@@ -318,7 +318,8 @@ static int answer(struct engine *engine, const struct swap *swap, struct rollbac
 	}
 	/* The rollback is done; that nobody can say who holds the old head does not undo it. */
 	if (find_holders(engine, &retired, 1, false, &rollback.holders, &unknown) < 0)
-		log_warning("the users of a replaced head can't be told", "error=%s", unknown.text);
+		log_warning("the users of a replaced head can't be told", "error=\"%s\"",
+			    unknown.text);
 	rollback.stash.held = rollback.holders.count > 0;
 	*ret = rollback;
 	return 0;

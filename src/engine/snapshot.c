@@ -52,7 +52,7 @@ void snapshot_abort(struct engine *engine, const struct snapshot_row *row)
 	char text[TREE_TEXT];
 
 	if (driver_of(engine)->tree_delete(engine->pool, &tree, &err) < 0)
-		log_warning("a snapshot that nobody asked for stays", "tree=%s error=%s",
+		log_warning("a snapshot that nobody asked for stays", "tree=%s error=\"%s\"",
 			    tree_format(&tree, text), err.text);
 }
 

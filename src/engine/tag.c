@@ -76,9 +76,8 @@ int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *t
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
-	struct ref trunk = { .kind = REF_VOLUME };
+	struct ref trunk = ref_of_volume(tag);
 
-	memcpy(trunk.volume, tag->volume, NAME_TEXT);
 	target = target ? target : &trunk;
 	if (check_form(tag, FORM_TAG, "tag", err) < 0 || name_check("tag", tag->tag, err) < 0 ||
 	    check_form(target, FORM_ANY, "tag", err) < 0)

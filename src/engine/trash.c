@@ -1,16 +1,14 @@
 /*
- * The trash: list, restore, empty.
- *
- * What is in it are rows with the time of their destruction.  Restoring moves
- * the head back first and then clears the row; a crash in between finds a row
- * that says "destroyed" and retires the head again.  Emptying deletes the rows,
- * with one intent for each branch, and then what the pool holds of it.
+ * What is in the trash are rows with the time of their destruction.  Restoring
+ * moves the head back first and then clears the row; a crash in between finds a
+ * row that says "destroyed" and retires the head again.
  */
 
 #include <string.h>
 
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/trash.h"
 
 struct trash_scan {
 	struct engine *engine;
@@ -58,7 +56,7 @@ static int compare_items(const void *a, const void *b)
 	return x->destroyed < y->destroyed ? 1 : x->destroyed > y->destroyed ? -1 : 0;
 }
 
-static int load_trash(struct engine *engine, struct trash_list *ret, struct fl_error *err)
+int trash_load(struct engine *engine, struct trash_list *ret, struct fl_error *err)
 {
 	struct trash_scan scan = {
 		.engine = engine,
@@ -74,8 +72,7 @@ static int load_trash(struct engine *engine, struct trash_list *ret, struct fl_e
 		trash_list_done(&scan.list);
 		return fl_failed(err);
 	}
-	if (scan.list.count > 1)
-		qsort(scan.list.items, scan.list.count, sizeof(*scan.list.items), compare_items);
+	array_sort(scan.list.items, scan.list.count, compare_items);
 	*ret = scan.list;
 	return 0;
 }
@@ -86,7 +83,7 @@ int engine_trash(struct engine *engine, struct trash_list *ret, struct fl_error 
 
 	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
-	return load_trash(engine, ret, err);
+	return trash_load(engine, ret, err);
 }
 
 static int fail_ambiguous(const struct trash_list *list, const char *item, struct fl_error *err)
@@ -104,8 +101,8 @@ static int fail_ambiguous(const struct trash_list *list, const char *item, struc
 	return fl_hint(err, "name one by its UUID");
 }
 
-static int find_item(const struct trash_list *list, const char *item, struct trash_item *ret,
-		     struct fl_error *err)
+int trash_find(const struct trash_list *list, const char *item, struct trash_item *ret,
+	       struct fl_error *err)
 {
 	char uuid[UUID_TEXT];
 	size_t found = 0;
@@ -130,16 +127,7 @@ static int find_item(const struct trash_list *list, const char *item, struct tra
 
 /* --- locked ------------------------------------------------------------------ */
 
-struct load {
-	struct volume_row volume;
-	struct branch_row *branches; /* of the item */
-	size_t count;
-	struct trash_item item;
-	bool whole; /* of a volume: also branches that were in the trash before it */
-	struct lock_set locks;
-};
-
-static void load_done(struct load *load)
+void load_done(struct load *load)
 {
 	lock_drop(&load->locks);
 	volume_row_done(&load->volume);
@@ -155,8 +143,7 @@ static int collect_branch(void *arg, const struct branch_row *row, struct fl_err
 		return 0;
 	if (!load->item.volume && !uuid_equal(&row->uuid, &load->item.uuid))
 		return 0;
-	load->branches = xrealloc(load->branches, load->count + 1, sizeof(*load->branches));
-	load->branches[load->count++] = *row;
+	*array_add(load->branches, load->count) = *row;
 	return 0;
 }
 
@@ -194,8 +181,8 @@ static bool is_still_there(const struct load *load)
 	       load->branches[0].destroyed == load->item.destroyed;
 }
 
-static int take_load(struct engine *engine, const struct trash_item *item, bool whole,
-		     struct load *ret, struct fl_error *err)
+int load_take(struct engine *engine, const struct trash_item *item, bool whole, struct load *ret,
+	      struct fl_error *err)
 {
 	own(load_done) struct load load = { .item = *item, .whole = whole };
 	struct lock_want want = { LOCK_VOLUME, true, { { 0 } } };
@@ -247,7 +234,7 @@ static void retire_again(struct engine *engine, const struct load *load)
 		if (driver_of(engine)->head_retire(engine->pool, &load->branches[i].uuid,
 						   &load->branches[i].retired, &err) < 0)
 			log_warning("a destroyed branch keeps its head until the next start",
-				    "error=%s", err.text);
+				    "error=\"%s\"", err.text);
 }
 
 static void mark_restored(struct load *load, const char *as)
@@ -298,7 +285,7 @@ static void link_restored(struct engine *engine, const struct load *load)
 
 		if (branch->mounted && link_branch(engine, load->volume.name, branch, &err) < 0)
 			log_warning("a restored branch is not visible until the next start",
-				    "branch=%s error=%s", branch->name, err.text);
+				    "branch=%s error=\"%s\"", branch->name, err.text);
 		facts_refresh(engine, &branch->uuid);
 	}
 }
@@ -329,9 +316,9 @@ static int pick_item(struct engine *engine, const char *item, struct trash_item 
 {
 	own(trash_list_done) struct trash_list list = { 0 };
 
-	if (load_trash(engine, &list, err) < 0)
+	if (trash_load(engine, &list, err) < 0)
 		return fl_failed(err);
-	return find_item(&list, item, ret, err);
+	return trash_find(&list, item, ret, err);
 }
 
 int engine_trash_restore(struct engine *engine, const char *item, const char *as,
@@ -349,7 +336,7 @@ int engine_trash_restore(struct engine *engine, const char *item, const char *as
 	names[0] = as ? as : found.ref;
 	if (found.volume)
 		lock_take_names(&engine->locks, names, 1, &locks);
-	if (take_load(engine, &found, false, &load, err) < 0 ||
+	if (load_take(engine, &found, false, &load, err) < 0 ||
 	    check_name_free(engine, &load, as, err) < 0 || restore_load(engine, &load, as, err) < 0)
 		return fl_failed(err);
 	*ret = found;
@@ -359,229 +346,5 @@ int engine_trash_restore(struct engine *engine, const char *item, const char *as
 		snprintf(ret->ref, sizeof(ret->ref), "%s/%s", load.volume.name,
 			 load.branches[0].name);
 	care_soon(engine);
-	return 0;
-}
-
-/* --- empty --------------------------------------------------------------------------- */
-
-struct emptying {
-	struct load *load;
-	struct intent_row *intents; /* for each branch, and for its retired heads */
-	size_t count;
-};
-
-static void emptying_done(struct emptying *emptying)
-{
-	for (size_t i = 0; i < emptying->count; i++)
-		intent_row_done(&emptying->intents[i]);
-	free(take_ptr(emptying->intents));
-	emptying->count = 0;
-}
-
-static struct intent_row *add_intent(struct emptying *emptying)
-{
-	struct intent_row *intent;
-
-	emptying->intents = xrealloc(emptying->intents, emptying->count + 1,
-				     sizeof(*emptying->intents));
-	intent = &emptying->intents[emptying->count++];
-	*intent = (struct intent_row){ 0 };
-	return intent;
-}
-
-/* Stashes of the branch go with it: their snapshots do. */
-struct stash_sweep {
-	struct tx *tx;
-	const struct uuid *branch;
-	uint32_t *numbers;
-	size_t count;
-};
-
-static int collect_stash(void *arg, const struct stash_row *row, struct fl_error *err)
-{
-	struct stash_sweep *sweep = arg;
-
-	if (!uuid_equal(&row->snapshot.branch, sweep->branch))
-		return 0;
-	sweep->numbers = xrealloc(sweep->numbers, sweep->count + 1, sizeof(*sweep->numbers));
-	sweep->numbers[sweep->count++] = row->number;
-	return 0;
-}
-
-static int delete_stashes(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
-{
-	struct stash_sweep sweep = { .tx = tx, .branch = &branch->uuid };
-	own_free uint32_t *numbers = NULL;
-	int r = tx_stash_each(tx, &branch->volume, collect_stash, &sweep, err);
-
-	numbers = sweep.numbers;
-	for (size_t i = 0; r == 0 && i < sweep.count; i++)
-		r = tx_stash_delete(tx, &branch->volume, numbers[i], err);
-	return r;
-}
-
-/* Replaced heads of the branch that somebody still held go with it. */
-struct retired_sweep {
-	const struct uuid *branch;
-	struct uuid *operations;
-	size_t count;
-};
-
-static int collect_retired(void *arg, const struct retired_row *row, struct fl_error *err)
-{
-	struct retired_sweep *sweep = arg;
-
-	if (!uuid_equal(&row->branch, sweep->branch))
-		return 0;
-	sweep->operations = xrealloc(sweep->operations, sweep->count + 1,
-				     sizeof(*sweep->operations));
-	sweep->operations[sweep->count++] = row->operation;
-	return 0;
-}
-
-static int delete_retired(struct emptying *emptying, struct tx *tx, const struct branch_row *branch,
-			  struct fl_error *err)
-{
-	struct retired_sweep sweep = { .branch = &branch->uuid };
-	own_free struct uuid *operations = NULL;
-	int r = tx_retired_each(tx, collect_retired, &sweep, err);
-
-	operations = sweep.operations;
-	for (size_t i = 0; r == 0 && i < sweep.count; i++) {
-		struct intent_row *intent = add_intent(emptying);
-
-		*intent = (struct intent_row){ .operation = operations[i],
-					       .verb = "delete-retired",
-					       .body = xstrdup("{}") };
-		r = tx_retired_delete(tx, &operations[i], err);
-		if (r == 0)
-			r = tx_intent_insert(tx, intent, err);
-	}
-	return r;
-}
-
-struct children {
-	struct position *parents;
-	size_t count;
-};
-
-static int collect_parent(void *arg, const struct line *line, struct fl_error *err)
-{
-	struct children *children = arg;
-
-	if (uuid_equal(&line->branch, &line->parent.branch))
-		return 0;
-	children->parents = xrealloc(children->parents, children->count + 1,
-				     sizeof(*children->parents));
-	children->parents[children->count++] = line->parent;
-	return 0;
-}
-
-/* What had begun from it in the trash begins from nothing. */
-static int forget_children(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
-{
-	const struct stretch all = { branch->uuid, 1, INT64_MAX };
-	const struct position none = { 0 };
-	struct children children = { 0 };
-	own_free struct position *parents = NULL;
-	int r = tx_line_children(tx, &all, collect_parent, &children, err);
-
-	parents = children.parents;
-	for (size_t i = 0; r == 0 && i < children.count; i++)
-		r = tx_line_repoint(tx, &parents[i], &none, err);
-	return r;
-}
-
-static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
-{
-	struct emptying *emptying = arg;
-	const struct load *load = emptying->load;
-
-	emptying_done(emptying); /* of an attempt before this one that found no space */
-	if (!load->item.volume && refuse_if_needed(tx, &load->branches[0], load->item.ref, err) < 0)
-		return fl_failed(err);
-	for (size_t i = 0; i < load->count; i++) {
-		const struct branch_row *branch = &load->branches[i];
-
-		if (delete_branch_intend(tx, branch, add_intent(emptying), err) < 0 ||
-		    delete_retired(emptying, tx, branch, err) < 0)
-			return fl_failed(err);
-		if (load->item.volume)
-			continue;
-		if (delete_stashes(tx, branch, err) < 0 || forget_children(tx, branch, err) < 0 ||
-		    tx_branch_delete(tx, &branch->uuid, err) < 0)
-			return fl_failed(err);
-	}
-	return load->item.volume ? tx_volume_delete(tx, &load->volume.uuid, err) : 0;
-}
-
-static int empty_item(struct engine *engine, const struct trash_item *item, struct fl_error *err)
-{
-	own(load_done) struct load load = { 0 };
-	own(emptying_done) struct emptying emptying = { .load = &load };
-
-	if (take_load(engine, item, true, &load, err) < 0 ||
-	    catalog_write_deletion(engine, delete_rows, &emptying, err) < 0)
-		return fl_wrap(err, "emptying '%s' from the trash", item->ref);
-	/* Gone for everyone; what the pool can't do now it does at the next start. */
-	for (size_t i = 0; i < emptying.count; i++) {
-		struct fl_error later;
-
-		if (intent_finish(engine, &emptying.intents[i], &later) < 0)
-			log_warning("what was emptied stays in the pool until the next start",
-				    "item=%s error=%s", item->ref, later.text);
-	}
-	return 0;
-}
-
-int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
-		       struct fl_error *err)
-{
-	own_gate struct engine *inside = NULL;
-	own(trash_list_done) struct trash_list list = { 0 };
-	struct trash_item found;
-	uint64_t count = 0;
-
-	if (gate_enter(engine, &inside, err) < 0 || load_trash(engine, &list, err) < 0)
-		return fl_failed(err);
-	if (item) {
-		if (find_item(&list, item, &found, err) < 0)
-			return fl_failed(err);
-		*ret_count = 1;
-		return empty_item(engine, &found, err);
-	}
-	for (size_t i = 0; i < list.count; i++) {
-		int r = empty_item(engine, &list.items[i], err);
-
-		/* Somebody has restored or emptied it meanwhile, or something began to need it. */
-		if (r < 0 && r != -FL_NOT_FOUND && r != -FL_BUSY)
-			return r;
-		count += r == 0;
-	}
-	*ret_count = count;
-	return 0;
-}
-
-/*
- * Age is counted on the clock that began with the engine and goes on as the
- * machine runs: a wall clock that jumps ahead empties nothing.
- */
-int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
-{
-	own(trash_list_done) struct trash_list list = { 0 };
-	int64_t now = engine->opened + (clock_boot() - engine->opened_boot);
-
-	*ret_next = CLOCK_DAY;
-	if (load_trash(engine, &list, err) < 0)
-		return fl_failed(err);
-	for (size_t i = 0; i < list.count; i++) {
-		int64_t left = list.items[i].expires - now;
-
-		if (left <= 0 && empty_item(engine, &list.items[i], err) < 0 &&
-		    err->code != FL_NOT_FOUND && err->code != FL_BUSY)
-			return fl_failed(err);
-		if (left > 0 && left < *ret_next)
-			*ret_next = left;
-	}
 	return 0;
 }

@@ -9,6 +9,14 @@
 #define ARGUMENTS 4
 #define LINE_LIMIT 4096 /* longer than any that the program writes */
 
+int worker_check(const struct engine *engine, struct fl_error *err)
+{
+	if (engine->tree_program)
+		return 0;
+	fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+	return fl_hint(err, "build and install all of Flocker, then restart flockerd");
+}
+
 int worker_start(struct engine *engine, struct running *running, const char *const arguments[],
 		 const struct spawn_fd *fds, size_t count, struct worker *ret, struct fl_error *err)
 {

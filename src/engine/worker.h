@@ -31,6 +31,8 @@ struct worker { /* stays where it is from worker_start() to worker_end() */
 	struct fl_error failure;
 };
 
+/* Is there such a program?  FL_UNSUPPORTED. */
+must_check int worker_check(const struct engine *engine, struct fl_error *err);
 /* `arguments`: of the program, after its name, ended by NULL; at most 4.  `fds`: but the report. */
 must_check int worker_start(struct engine *engine, struct running *running,
 			    const char *const arguments[], const struct spawn_fd *fds, size_t count,

@@ -317,6 +317,7 @@ int main(int argc, char **argv)
 	struct options options;
 	struct fl_error err;
 
+	fsat_hold_standard();
 	if (options_parse(argc, argv, &options, &err) < 0)
 		return report(&err);
 	if (options.help)

@@ -24,7 +24,8 @@ struct door {
 	int listen_fd, wake_fd;
 	unsigned limit;
 	bool (*take)(void *arg, int fd);
-	void *arg;
+	void (*full)(void *arg);
+	void *arg; /* of both */
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t room;
@@ -33,12 +34,27 @@ struct door {
 	bool short_of; /* its thread's alone: the last connection could not be accepted */
 };
 
-static bool wait_for_room(struct door *door)
+/* False: for a second there was none. */
+static bool has_room(struct door *door)
 {
+	struct timespec until;
 	own_lock(guard, &door->mutex);
 
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec++;
 	while (!door->stopping && door->taken >= door->limit)
-		pthread_cond_wait(&door->room, &door->mutex);
+		if (pthread_cond_clockwait(&door->room, &door->mutex, CLOCK_MONOTONIC, &until) ==
+		    ETIMEDOUT)
+			return false;
+	return true;
+}
+
+static bool wait_for_room(struct door *door)
+{
+	while (!has_room(door))
+		door->full(door->arg);
+	own_lock(guard, &door->mutex);
+
 	return !door->stopping;
 }
 
@@ -99,13 +115,15 @@ static int start(struct door *door, struct fl_error *err)
 	return errno ? fl_fail_errno(err, "starting a thread") : 0;
 }
 
-struct door *door_new(unsigned limit, bool (*take)(void *arg, int fd), void *arg)
+struct door *door_new(unsigned limit, bool (*take)(void *arg, int fd), void (*full)(void *arg),
+		      void *arg)
 {
 	struct door *door = xcalloc(1, sizeof(*door));
 
 	door->wake_fd = -1;
 	door->limit = limit;
 	door->take = take;
+	door->full = full;
 	door->arg = arg;
 	pthread_mutex_init(&door->mutex, NULL);
 	pthread_cond_init(&door->room, NULL);

@@ -15,9 +15,11 @@ struct door;
 
 /*
  * `take` gets each connection's descriptor, which it takes over, also when it
- * returns false: there is no connection then.
+ * returns false: there is no connection then.  `full` is called every second
+ * while all connections are taken.
  */
-struct door *door_new(unsigned limit, bool (*take)(void *arg, int fd), void *arg);
+struct door *door_new(unsigned limit, bool (*take)(void *arg, int fd), void (*full)(void *arg),
+		      void *arg);
 /* Starts the thread that calls it.  `listen_fd` is borrowed until door_stop(). */
 must_check int door_open(struct door *door, int listen_fd, struct fl_error *err);
 /* A connection that was taken is gone.  Any thread. */

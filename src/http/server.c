@@ -12,7 +12,8 @@
  * on them; in the library there is no other way to wake one.
  *
  * Connections are accepted by http/door.h and given to the library, which tells
- * when they are gone.
+ * when they are gone.  The library's clock is for idle ones; who sends, but is
+ * never done, is ended when others wait (http/clients.h).
  *
  * Streams: a body that arrives is written to a pipe that the handler reads, on
  * a thread of its own (http/upload.h); one that is sent is read from the
@@ -43,7 +44,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "http/clients.h"
 #include "http/door.h"
 #include "http/early.h"
 #include "http/upload.h"
@@ -57,11 +60,13 @@
 struct http_server {
 	struct MHD_Daemon *daemon;
 	struct door *door;
+	struct clients clients;
 	struct http_options options;
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
 	pthread_cond_t flowed;	/* the flow of an exchange is another; by the monotonic clock */
 	struct exchange *first; /* of the list; under mutex */
+	unsigned streams;	/* of them, what http_take_stream() gave out; under mutex */
 	bool stopping;		/* under mutex */
 };
 
@@ -71,10 +76,12 @@ struct exchange {
 	struct http_server *server;
 	struct exchange *next, *previous; /* under the server's mutex */
 	struct MHD_Connection *connection;
-	int fd;		/* of the connection */
+	struct client *client; /* whose connection it is */
+	int fd;		       /* of the connection */
 	enum flow flow; /* what a stop has to end; set by its thread, under the server's mutex */
 	bool answered;	/* by the handler's thread, to which it belongs until that is joined */
 	bool cut;	/* under the server's mutex: what flows out has to end */
+	bool streams;	/* the same: counts among the server's streams */
 	bool sent;	/* all of the answer was handed to the socket */
 	struct text body;
 	bool too_large;
@@ -106,15 +113,18 @@ static struct exchange *exchange_new(struct http_server *server, struct MHD_Conn
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *context =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct exchange *exchange;
 	own_lock(guard, &server->mutex);
 
-	if (server->stopping || !info)
+	if (server->stopping || !info || !context)
 		return NULL;
 	exchange = xcalloc(1, sizeof(*exchange));
 	exchange->server = server;
 	exchange->connection = connection;
 	exchange->fd = info->connect_fd;
+	exchange->client = context->socket_context;
 	exchange->next = server->first;
 	if (server->first)
 		server->first->previous = exchange;
@@ -133,6 +143,7 @@ static void exchange_unlink(struct exchange *exchange)
 		exchange->previous->next = exchange->next;
 	else
 		server->first = exchange->next;
+	server->streams -= exchange->streams;
 	if (!server->first)
 		pthread_cond_broadcast(&server->idle);
 }
@@ -194,6 +205,18 @@ void http_cut(struct exchange *exchange)
 	exchange->cut = true;
 	if (exchange->flow == FLOW_OUT)
 		end_flow(exchange);
+}
+
+bool http_take_stream(struct exchange *exchange)
+{
+	struct http_server *server = exchange->server;
+	own_lock(guard, &server->mutex);
+
+	if (server->streams + 1 >= server->options.connections)
+		return false;
+	server->streams++;
+	exchange->streams = true;
+	return true;
 }
 
 /*
@@ -404,6 +427,7 @@ static enum MHD_Result begin(struct exchange *exchange, struct http_request *req
 	request_fill(exchange, request);
 	if (!options->streams(options->arg, request))
 		return MHD_YES;
+	clients_served(&exchange->server->clients, exchange->client);
 	set_flow(exchange, FLOW_IN); /* before, as the handler may return at once */
 	if (upload_start(options, request, body_refused, &exchange->upload, &err) == 0)
 		return MHD_YES;
@@ -434,6 +458,7 @@ static enum MHD_Result answer(struct exchange *exchange, struct http_request *re
 		/* It had come all the same. */
 		return exchange->answered ? MHD_NO : send_response(exchange, streamed);
 	}
+	clients_served(&exchange->server->clients, exchange->client);
 	request_fill(exchange, request);
 	options->handle(options->arg, request, &response);
 	return send_response(exchange, &response);
@@ -467,6 +492,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
 		(void)answer_early(exchange);
 	exchange->sent = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
 	set_flow(exchange, FLOW_NONE);
+	clients_awaited(&exchange->server->clients, exchange->client);
 	exchange_free(exchange);
 	*state = NULL;
 }
@@ -484,10 +510,26 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *
 static void on_connection(void *arg, struct MHD_Connection *connection, void **state,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	const struct http_server *server = arg;
+	struct http_server *server = arg;
 
-	if (code == MHD_CONNECTION_NOTIFY_CLOSED)
-		door_leave(server->door);
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+		*state = clients_enter(&server->clients, info->connect_fd);
+		return;
+	}
+	/* The library closes the socket after this. */
+	clients_leave(&server->clients, *state);
+	door_leave(server->door);
+}
+
+/* Clients wait for a connection. */
+static void hurry(void *arg)
+{
+	struct http_server *server = arg;
+
+	clients_hurry(&server->clients, server->options.timeout_seconds * CLOCK_SECOND);
 }
 
 static bool take_connection(void *arg, int fd)
@@ -524,6 +566,7 @@ static int start(struct http_server *server, struct fl_error *err)
 static void server_free(struct http_server *server)
 {
 	door_free(server->door);
+	clients_done(&server->clients);
 	pthread_cond_destroy(&server->flowed);
 	pthread_cond_destroy(&server->idle);
 	pthread_mutex_destroy(&server->mutex);
@@ -539,12 +582,13 @@ int http_server_open(const struct http_options *options, struct http_server **re
 
 	server->options = *options;
 	pthread_mutex_init(&server->mutex, NULL);
+	clients_init(&server->clients);
 	pthread_cond_init(&server->idle, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&server->flowed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	server->door = door_new(options->connections, take_connection, server);
+	server->door = door_new(options->connections, take_connection, hurry, server);
 	r = start(server, err);
 	if (r < 0) {
 		server_free(server);

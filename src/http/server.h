@@ -97,13 +97,22 @@ void http_response_header(struct http_response *response, const char *name, cons
  */
 void http_cut(struct exchange *exchange);
 
+/*
+ * A stream may last for ever, and who wants to end one needs a connection too: of
+ * those that there are one is kept from streams.  Takes one of the others for as
+ * long as the exchange lasts; false when none is left.  For the handler of what
+ * will be a stream, before it begins anything; once.
+ */
+bool http_take_stream(struct exchange *exchange);
+
 struct http_server;
 
 struct http_options {
 	int listen_fd;	      /* taken over once the call succeeds */
 	unsigned connections; /* at most that many at a time; further ones wait in the backlog */
 	/*
-	 * A connection on which nothing moves for so long is closed; but while a body
+	 * A connection on which nothing moves for so long is closed, and when others
+	 * wait for one also that of who takes so long over a request; but while a body
 	 * is a stream its other side may pause as long as it likes.
 	 */
 	unsigned timeout_seconds;

@@ -35,12 +35,14 @@ struct changes {
 	struct node *nodes; /* all others */
 	void *slots;	    /* tsearch(3), by directory and name */
 	struct slot *spare; /* for looking up; of NAME_MAX */
+	size_t count, most; /* names */
 };
 
-struct changes *changes_new(void)
+struct changes *changes_new(size_t most)
 {
 	struct changes *changes = xcalloc(1, sizeof(*changes));
 
+	changes->most = most;
 	changes->spare = xcalloc(1, sizeof(*changes->spare) + NAME_MAX + 1);
 	return changes;
 }
@@ -106,6 +108,7 @@ static struct slot *get_slot(struct changes *changes, bool *ret_new)
 	*ret_new = !found;
 	if (found)
 		return *found;
+	changes->count++;
 	slot = xcalloc(1, size);
 	memcpy(slot, changes->spare, size);
 	if (!tsearch(slot, &changes->slots, compare_slots))
@@ -162,6 +165,10 @@ static int find_parent(struct changes *changes, const char *path, struct fl_erro
 	struct node *dir = &changes->root;
 	const char *at = path;
 
+	if (changes->count >= changes->most) {
+		fl_fail(err, FL_UNSUPPORTED, "more than %zu names differ", changes->most);
+		return fl_hint(err, "compare moments that lie closer together");
+	}
 	for (;;) {
 		struct label *label;
 
@@ -288,7 +295,7 @@ struct told {
 
 struct telling {
 	struct told *items;
-	size_t count, room;
+	size_t count;
 };
 
 static void telling_done(struct telling *telling)
@@ -325,24 +332,18 @@ static void tell(struct telling *telling, const struct change *change, const str
 {
 	struct told *told;
 
-	if (telling->count == telling->room) {
-		telling->room = telling->room ? 2 * telling->room : 64;
-		telling->items = xrealloc(telling->items, telling->room, sizeof(*telling->items));
-	}
-	told = &telling->items[telling->count++];
+	told = array_add(telling->items, telling->count);
 	told->path = path_of(slot, change->kind == CHANGE_REMOVED);
 	told->from = from ? path_of(from, true) : NULL;
 	told->change = (struct change){ change->kind, change->what, told->path, told->from };
 }
 
-/* A name that the node has lost and that no new one was matched with yet. */
-static struct label *lost_name(const struct node *node)
+/* From `label` on, a name that the node has lost and that no new one was matched with yet. */
+static struct label *lost_name(struct label *label)
 {
-	for (struct label *label = node->labels; label; label = label->next) {
-		if (label->before && !label->now && !label->told)
-			return label;
-	}
-	return NULL;
+	while (label && !(label->before && !label->now && !label->told))
+		label = label->next;
+	return label;
 }
 
 /* Was who had the slot before renamed? */
@@ -351,17 +352,21 @@ static bool moved_away(const struct slot *slot)
 	return slot->before && (slot->before->told || slot->before->now);
 }
 
-/* Names that are new.  They come before those that are gone: a lost name is told by its match. */
+/*
+ * Names that are new.  They come before those that are gone: a lost name is told by its match.
+ * A file may have 65,000 names: what was looked at once is not looked at again.
+ */
 static void tell_new(struct telling *telling, struct node *node)
 {
+	struct label *lost = node->labels;
+
 	for (struct label *label = node->labels; label; label = label->next) {
 		struct slot *from = label->before;
 
 		if (!label->now || label->now == label->before)
 			continue;
 		if (!from) {
-			struct label *lost = lost_name(node);
-
+			lost = lost_name(lost);
 			if (!lost)
 				continue;
 			lost->told = true;
@@ -423,8 +428,7 @@ int changes_tell(struct changes *changes, change_each *each, void *arg, struct f
 		tell_added(&telling, node);
 	for (struct node *node = changes->nodes; node; node = node->next)
 		tell_rest(&telling, node);
-	if (telling.count)
-		qsort(telling.items, telling.count, sizeof(*telling.items), compare_changes);
+	array_sort(telling.items, telling.count, compare_changes);
 	if (root.what && each(arg, &root, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < telling.count; i++) {

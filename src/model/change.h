@@ -77,7 +77,12 @@ typedef int change_each(void *arg, const struct change *change, struct fl_error 
 
 struct changes;
 
-struct changes *changes_new(void);
+/*
+ * For at most so many names, with those that are only passing; a command that
+ * speaks of further ones is refused: FL_UNSUPPORTED.
+ */
+#define CHANGES_MOST 3000000
+struct changes *changes_new(size_t most);
 void changes_free(struct changes *changes); /* NULL is fine */
 static inline void changes_freep(struct changes **changes)
 {

@@ -46,8 +46,7 @@ static int compare_lines(const void *a, const void *b)
 
 void lineage_sort(struct line *lines, size_t count)
 {
-	if (count > 1)
-		qsort(lines, count, sizeof(*lines), compare_lines);
+	array_sort(lines, count, compare_lines);
 }
 
 /* The last line at or before (branch, time), if it is one of the branch's. */

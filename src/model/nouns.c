@@ -45,18 +45,6 @@ void snapshot_done(struct snapshot *snapshot)
 	*snapshot = (struct snapshot){ 0 };
 }
 
-/*
- * Room for one more after `count` items, zeroed.  A list keeps no capacity: it
- * is full whenever its count is a power of two, and then doubles.
- */
-static void *grow(void *items, size_t count, size_t size)
-{
-	if ((count & (count - 1)) == 0)
-		items = xrealloc(items, count ? count * 2 : 1, size);
-	memset((char *)items + count * size, 0, size);
-	return items;
-}
-
 void file_done(struct file *file)
 {
 	free(file->name);
@@ -69,19 +57,18 @@ static void version_done(struct file_version *version)
 }
 
 /* NAME_add() and NAME_done() of one list; `item_done` releases what an item owns. */
-#define LIST(name, item, item_done)                                                \
-	struct item *name##_add(struct name *list)                                 \
-	{                                                                          \
-		list->items = grow(list->items, list->count, sizeof(struct item)); \
-		return &list->items[list->count++];                                \
-	}                                                                          \
-                                                                                   \
-	void name##_done(struct name *list)                                        \
-	{                                                                          \
-		for (size_t i = 0; i < list->count; i++)                           \
-			item_done(&list->items[i]);                                \
-		free(list->items);                                                 \
-		*list = (struct name){ 0 };                                        \
+#define LIST(name, item, item_done)                         \
+	struct item *name##_add(struct name *list)          \
+	{                                                   \
+		return array_add(list->items, list->count); \
+	}                                                   \
+                                                            \
+	void name##_done(struct name *list)                 \
+	{                                                   \
+		for (size_t i = 0; i < list->count; i++)    \
+			item_done(&list->items[i]);         \
+		free(list->items);                          \
+		*list = (struct name){ 0 };                 \
 	}
 
 #define OWNS_NOTHING(item) ((void)(item))
@@ -93,5 +80,6 @@ LIST(tag_list, tag, OWNS_NOTHING)
 LIST(stash_list, stash, OWNS_NOTHING)
 LIST(trash_list, trash_item, OWNS_NOTHING)
 LIST(operation_list, operation, OWNS_NOTHING)
+LIST(event_list, event, OWNS_NOTHING)
 LIST(file_list, file, file_done)
 LIST(file_version_list, file_version, version_done)

@@ -228,6 +228,22 @@ struct file_version_list {
 	size_t count;
 };
 
+/* Something that happened. */
+#define EVENT_TEXT 200
+struct event {
+	uint64_t number; /* from 1 in each run of the daemon */
+	int64_t time;
+	char kind[24];		/* a verb, or what the daemon did by itself */
+	char object[REF_SHORT]; /* cut where it is longer; "" = none */
+	char text[EVENT_TEXT];	/* the same; "" = none */
+};
+
+struct event_list {
+	struct event *items;
+	size_t count;
+};
+
+void event_list_done(struct event_list *list);
 void file_list_done(struct file_list *list);
 void file_version_list_done(struct file_version_list *list);
 void volume_list_done(struct volume_list *list);
@@ -249,5 +265,6 @@ struct tag *tag_list_add(struct tag_list *list);
 struct stash *stash_list_add(struct stash_list *list);
 struct trash_item *trash_list_add(struct trash_list *list);
 struct operation *operation_list_add(struct operation_list *list);
+struct event *event_list_add(struct event_list *list);
 struct file *file_list_add(struct file_list *list);
 struct file_version *file_version_list_add(struct file_version_list *list);

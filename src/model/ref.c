@@ -320,8 +320,10 @@ static int parse_braces(const char *text, struct ref *ref, const char **ret_end,
 	if (ref->kind == REF_TAG || ref->kind == REF_STASH)
 		return fl_fail(err, FL_INVALID, "a %s is one snapshot already and takes no @{...}",
 			       ref->kind == REF_TAG ? "tag" : "stash");
-	if (!close)
-		return fl_fail(err, FL_INVALID, "'@{' has no '}' after it");
+	if (!close) {
+		fl_fail(err, FL_INVALID, "'@{' has no '}' after it");
+		return fl_hint(err, "quote what has a space: 'mydata@{2h ago}'");
+	}
 	if (close[1] != '\0' && close[1] != ':')
 		return fl_fail(err, FL_INVALID, "after '}' only ':PATH' may follow");
 	word = copy_bytes(text, (size_t)(close - text));

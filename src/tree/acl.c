@@ -65,7 +65,7 @@ static bool has_attribute(const struct attrs *attrs, const char *name)
 	struct xattr x;
 	size_t at = 0;
 
-	while (attrs_next(&attrs->xattrs, &at, &x)) {
+	while (xattrs_next(&attrs->xattrs, &at, &x)) {
 		if (strcmp(x.name, name) == 0)
 			return true;
 	}
@@ -97,7 +97,7 @@ static int add_list(struct archive_entry *entry, int wanted, const char *name, s
 	count = (value.length - sizeof(header)) / sizeof(struct posix_acl_xattr_entry);
 	qsort(value.bytes + sizeof(header), count, sizeof(struct posix_acl_xattr_entry),
 	      compare_entries);
-	attrs_add(attrs, name, value.bytes, value.length);
+	xattrs_add(&attrs->xattrs, name, value.bytes, value.length);
 	return 0;
 }
 

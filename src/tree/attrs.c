@@ -13,59 +13,15 @@
  * the l*xattr calls do not follow it, so it cannot lead anywhere.
  */
 
-#define VALUE_LIMIT 65536 /* XATTR_SIZE_MAX and XATTR_LIST_MAX of the kernel */
-
-/* The namespaces that are the user's data.  Others (system.nfs4_acl, btrfs.*) belong to a file
- * system. */
-static const char *const kept[] = { "user.", "trusted.", "security.", "system.posix_acl_access",
-				    "system.posix_acl_default" };
-
-struct sizes {
-	uint32_t name; /* with its NUL */
-	uint32_t value;
-};
-
 void attrs_done(struct attrs *attrs)
 {
 	text_done(&attrs->xattrs);
 }
 
-void attrs_add(struct attrs *attrs, const char *name, const void *value, size_t size)
-{
-	struct sizes sizes = { .name = (uint32_t)strlen(name) + 1, .value = (uint32_t)size };
-
-	text_add(&attrs->xattrs, (const char *)&sizes, sizeof(sizes));
-	text_add(&attrs->xattrs, name, sizes.name);
-	text_add(&attrs->xattrs, value, size);
-}
-
-bool attrs_next(const struct text *xattrs, size_t *at, struct xattr *ret)
-{
-	struct sizes sizes;
-
-	if (*at >= xattrs->length)
-		return false;
-	memcpy(&sizes, xattrs->bytes + *at, sizeof(sizes));
-	ret->name = xattrs->bytes + *at + sizeof(sizes);
-	ret->value = ret->name + sizes.name;
-	ret->size = sizes.value;
-	*at += sizeof(sizes) + sizes.name + sizes.value;
-	return true;
-}
-
-static bool is_kept(const char *name)
-{
-	for (size_t i = 0; i < array_size(kept); i++) {
-		if (strncmp(name, kept[i], strlen(kept[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int read_value(const char *file, int fd, const char *name, struct attrs *attrs,
 		      struct fl_error *err)
 {
-	static char value[VALUE_LIMIT];
+	static char value[XATTRS_LIMIT];
 	ssize_t size = fd >= 0 ? fgetxattr(fd, name, value, sizeof(value))
 			       : lgetxattr(file, name, value, sizeof(value));
 
@@ -73,13 +29,13 @@ static int read_value(const char *file, int fd, const char *name, struct attrs *
 		return 0; /* taken away since it was listed */
 	if (size < 0)
 		return fl_fail_errno(err, "cannot read attribute '%s'", name);
-	attrs_add(attrs, name, value, (size_t)size);
+	xattrs_add(&attrs->xattrs, name, value, (size_t)size);
 	return 0;
 }
 
 static int read_values(const char *file, int fd, struct attrs *attrs, struct fl_error *err)
 {
-	static char list[VALUE_LIMIT];
+	static char list[XATTRS_LIMIT];
 	ssize_t length = fd >= 0 ? flistxattr(fd, list, sizeof(list))
 				 : llistxattr(file, list, sizeof(list));
 
@@ -88,7 +44,7 @@ static int read_values(const char *file, int fd, struct attrs *attrs, struct fl_
 	if (length < 0)
 		return fl_fail_errno(err, "cannot list attributes");
 	for (const char *name = list; name < list + length; name += strlen(name) + 1) {
-		if (is_kept(name) && read_value(file, fd, name, attrs, err) < 0)
+		if (xattrs_keep(name) && read_value(file, fd, name, attrs, err) < 0)
 			return fl_failed(err);
 	}
 	return 0;
@@ -166,7 +122,7 @@ int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs, st
 		return fl_fail_errno(err, "cannot set the mode");
 	if (attrs->xattrs.length > 0 && enter(dir, fd, err) < 0)
 		return fl_failed(err);
-	while (attrs_next(&attrs->xattrs, &at, &x)) {
+	while (xattrs_next(&attrs->xattrs, &at, &x)) {
 		if (apply_value(name, fd, &x, err) < 0)
 			return fl_failed(err);
 	}

@@ -183,7 +183,7 @@ static int copy_any(struct copy *copy, const struct walk_entry *entry, struct fl
 	struct place place;
 
 	if (!S_ISDIR(entry->st.st_mode))
-		first = links_meet(&copy->links, &entry->st, entry->path);
+		first = links_meet(&copy->links, entry, entry->path);
 	if (first)
 		return place_make_link(&copy->places, entry->path, first, err);
 	if (place_find(&copy->places, entry->path, &place, err) < 0)

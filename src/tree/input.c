@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tree/patience.h"
 
 /*
  * A tar archive ends with blocks of zeros, and a reader of libarchive's takes
@@ -42,9 +43,18 @@ static int damaged(struct archive *a, struct fl_error *err)
 	return fl_hint(err, "make it anew, or send it again, whole");
 }
 
-static int cut_off(struct fl_error *err)
+/* What has not even one header may be a file of another kind as well. */
+static int cut_off(const struct input *input, struct fl_error *err)
 {
-	fl_fail(err, FL_CORRUPT, "the archive is cut off");
+	if (input->given == 0) {
+		fl_fail(err, FL_CORRUPT, "the archive is empty, or cut off");
+		return fl_hint(err, "see why nothing was written to it, and send it again");
+	}
+	if (input->given < TAR_BLOCK)
+		fl_fail(err, FL_CORRUPT, "the archive is cut off, or is none: it has %zu bytes",
+			(size_t)input->given);
+	else
+		fl_fail(err, FL_CORRUPT, "the archive is cut off");
 	return fl_hint(err, "send it again, whole");
 }
 
@@ -93,6 +103,7 @@ static ssize_t pull(struct archive *tar, void *arg, const void **ret)
 	}
 	input->ended = n == 0;
 	note(input, buffer, (size_t)n);
+	patience_earn(input->given);
 	return n;
 }
 
@@ -114,7 +125,7 @@ static int open_bytes(struct input *input, int fd, struct fl_error *err)
 	case ARCHIVE_OK:
 		return 0;
 	case ARCHIVE_EOF: /* not a single byte */
-		return cut_off(err);
+		return cut_off(input, err);
 	default:
 		return damaged(a, err);
 	}
@@ -123,7 +134,7 @@ static int open_bytes(struct input *input, int fd, struct fl_error *err)
 static int fail(struct input *input, struct fl_error *err)
 {
 	if (!input->broken && input->ended)
-		return cut_off(err);
+		return cut_off(input, err);
 	if (!input->broken && archive_errno(input->tar) == WRONG_FORMAT &&
 	    archive_file_count(input->tar) == 0) {
 		fl_fail(err, FL_INVALID, "this is no tar archive");
@@ -168,7 +179,7 @@ static int finish(struct input *input, struct fl_error *err)
 	ssize_t n;
 
 	if (input->given < end + TAR_BLOCK)
-		return cut_off(err);
+		return cut_off(input, err);
 	while ((n = pull(input->tar, input, &rest)) > 0)
 		;
 	if (n < 0)

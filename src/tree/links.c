@@ -1,5 +1,6 @@
 #include "tree/links.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@ struct link {
 	char *path;
 	dev_t device;
 	ino_t inode;
+	int64_t born; /* nanoseconds; 0: not known */
 	nlink_t left; /* names that were not met yet */
 };
 
@@ -29,13 +31,17 @@ static size_t home(const struct links *links, dev_t device, ino_t inode)
 }
 
 /* The file's slot, or the free one where it belongs. */
-static size_t find(const struct links *links, dev_t device, ino_t inode)
+static size_t find(const struct links *links, const struct link *file)
 {
-	size_t i = home(links, device, inode);
+	size_t i = home(links, file->device, file->inode);
 
-	while (links->slots[i].path &&
-	       (links->slots[i].inode != inode || links->slots[i].device != device))
-		i = (i + 1) & (links->capacity - 1);
+	for (; links->slots[i].path; i = (i + 1) & (links->capacity - 1)) {
+		const struct link *link = &links->slots[i];
+
+		if (link->inode == file->inode && link->device == file->device &&
+		    link->born == file->born)
+			break;
+	}
 	return i;
 }
 
@@ -49,7 +55,7 @@ static void grow(struct links *links)
 		const struct link *link = &links->slots[i];
 
 		if (link->path)
-			bigger.slots[find(&bigger, link->device, link->inode)] = *link;
+			bigger.slots[find(&bigger, link)] = *link;
 	}
 	free(links->slots);
 	*links = bigger;
@@ -73,21 +79,36 @@ static void drop(struct links *links, size_t gap)
 	links->slots[gap] = (struct link){ 0 };
 }
 
-char *links_meet(struct links *links, const struct stat *file, const char *path)
+static int64_t born(const struct walk_entry *entry)
 {
+	int dir = entry->fd >= 0 ? entry->fd : entry->dir;
+	const char *name = entry->fd >= 0 ? "" : entry->name;
+	struct statx stat;
+
+	if (statx(dir, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BTIME, &stat) < 0 ||
+	    !(stat.stx_mask & STATX_BTIME))
+		return 0;
+	return stat.stx_btime.tv_sec * INT64_C(1000000000) + stat.stx_btime.tv_nsec;
+}
+
+char *links_meet(struct links *links, const struct walk_entry *entry, const char *path)
+{
+	struct link file = { .device = entry->st.st_dev, .inode = entry->st.st_ino };
 	struct link *link;
 	size_t slot;
 	char *first;
 
-	if (file->st_nlink < 2)
+	if (entry->st.st_nlink < 2)
 		return NULL;
 	if (links->count * 4 >= links->capacity * 3)
 		grow(links);
-	slot = find(links, file->st_dev, file->st_ino);
+	file.born = born(entry);
+	slot = find(links, &file);
 	link = &links->slots[slot];
 	if (!link->path) {
-		*link = (struct link){ xstrdup(path), file->st_dev, file->st_ino,
-				       file->st_nlink - 1 };
+		*link = file;
+		link->path = xstrdup(path);
+		link->left = entry->st.st_nlink - 1;
 		links->count++;
 		return NULL;
 	}

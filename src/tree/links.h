@@ -2,12 +2,14 @@
 
 /*
  * Which name a file with several names was met under first.  A file is known
- * by device and inode, and forgotten when all its names were met, so that the
- * table holds only what is still open.
+ * by device, inode and birth, and forgotten when all its names were met, so that
+ * the table holds only what is still open.  By its birth, because one that is
+ * removed after it was met gives its inode to the next that is made.
  */
 
 #include <stddef.h>
-#include <sys/stat.h>
+
+#include "tree/walk.h"
 
 struct link;
 
@@ -18,10 +20,9 @@ struct links {
 };
 
 void links_done(struct links *links);
-#define own_links own(links_done)
 
 /*
  * The path that the file was met under before, or NULL when `path` is the
  * first; that one is remembered.  Heap, the caller's.
  */
-char *links_meet(struct links *links, const struct stat *file, const char *path);
+char *links_meet(struct links *links, const struct walk_entry *entry, const char *path);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tree/patience.h"
 #include "tree/place.h"
 #include "tree/sandbox.h"
 #include "tree/verbs.h"
@@ -36,14 +37,15 @@ static const struct verb {
 	int highest; /* descriptor that it uses */
 	uint64_t memory;
 	const char *no_memory, *hint;
+	bool patient; /* however long it takes */
 } verbs[] = {
 	{ "pack", tree_pack, false, REPORT_FD, TREE_MEMORY, TOO_MANY,
-	  "pack the parts of it alone, with tar, where it is mounted" },
+	  "pack the parts of it alone, with tar, where it is mounted", true },
 	{ "unpack", tree_unpack, true, REPORT_FD, ARCHIVE_MEMORY,
 	  "the archive takes more than 256 MiB of memory to read",
-	  "make it with plainer settings of the compression, and without `--sparse`" },
+	  "make it with plainer settings of the compression, and without `--sparse`", false },
 	{ "copy", tree_copy, true, TREE_SOURCE_FD, TREE_MEMORY, TOO_MANY,
-	  "copy its directories one by one" },
+	  "copy its directories one by one", true },
 };
 
 static int usage(void)
@@ -86,6 +88,19 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
+static void lose_patience(void)
+{
+	struct fl_error late = { 0 };
+
+	(void)fl_fail(&late, FL_UNSUPPORTED,
+		      "the archive takes far more time to read than its "
+		      "size explains");
+	(void)fl_hint(&late, "it may have been made to do so; if not, make it with plainer "
+			     "settings of the compression, and without ACLs: `tar --no-acls`");
+	report_late(&late);
+	patience_begin();
+}
+
 static int run(const struct verb *verb, const struct options *options, struct report *report,
 	       struct fl_error *err)
 {
@@ -101,6 +116,8 @@ static int run(const struct verb *verb, const struct options *options, struct re
 	(void)fl_fail(&no_memory, FL_UNSUPPORTED, "%s", verb->no_memory);
 	(void)fl_hint(&no_memory, "%s", verb->hint);
 	report_memory(&no_memory);
+	if (!verb->patient)
+		lose_patience();
 	if (sandbox_enter(&sandbox, PLACE_ROOT_FD, err) < 0)
 		return fl_failed(err);
 	return verb->run(options, report, err);

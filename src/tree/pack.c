@@ -204,7 +204,7 @@ static int pack_any(struct pack *pack, const struct walk_entry *entry, struct fl
 		text_add(&pack->path, "/", 1);
 	pax.path = text_get(&pack->path);
 	if (!S_ISDIR(entry->st.st_mode))
-		first = links_meet(&pack->links, &entry->st, pax.path);
+		first = links_meet(&pack->links, entry, pax.path);
 	if (!first)
 		return pack_first(pack, entry, &pax, err);
 	text_clear(&attrs.xattrs); /* they came with the first name */

@@ -5,13 +5,16 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/utf8.h"
 #include "tree/acl.h"
 
 /*
- * Names and values are bytes.  `hdrcharset=BINARY` says so where a name is not
- * plain ASCII; readers that do not know it take the bytes all the same.  Holes
- * are GNU tar's sparse format 1.0: the map is text in front of the data, the
- * real name and size are records.
+ * Names and values are bytes.  `hdrcharset=BINARY` says so where a reader could make
+ * other bytes of a name: one that is no UTF-8, or that libarchive would compose (an
+ * accent of its own behind its letter).  Only there, for GNU tar does not know
+ * the record and warns, though it takes the bytes all the same.  Holes are GNU tar's
+ * sparse format 1.0: the map is text in front of the data, the real name and size are
+ * records.
  */
 
 struct header {
@@ -80,6 +83,43 @@ static bool put_name(char *field, size_t size, const char *name)
 
 	memcpy(field, name, length < size ? length : size);
 	return length <= size;
+}
+
+/*
+ * Is it the same to each reader?  The letters in which most names are written, all
+ * of them composed and none that joins what stands before it (Unicode's NFC_QC=Yes,
+ * ccc=0); what is left out here costs a warning, no more.
+ */
+static bool is_plain(uint32_t point)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{ 0x0, 0x2ff },	      /* Latin */
+		{ 0x388, 0x482 },     /* Greek, Cyrillic */
+		{ 0x3041, 0x3096 },   /* Hiragana */
+		{ 0x30a1, 0x30fa },   /* Katakana */
+		{ 0x4e00, 0x9fff },   /* Han */
+		{ 0xac00, 0xd7a3 },   /* Hangul */
+		{ 0x1f300, 0x1faff }, /* pictures */
+	};
+
+	for (size_t i = 0; i < array_size(ranges); i++)
+		if (point >= ranges[i].first && point <= ranges[i].last)
+			return true;
+	return false;
+}
+
+static bool has_plain_name(const char *name)
+{
+	size_t n;
+
+	for (; name && *name; name += n) {
+		n = utf8_length(name);
+		if (n == 0 || !is_plain(utf8_code_point(name, n)))
+			return false;
+	}
+	return true;
 }
 
 static bool is_ascii(const char *name)
@@ -160,7 +200,7 @@ static void fill_names(struct header *header, const struct pax_entry *entry, str
 {
 	bool fits = put_name(header->name, sizeof(header->name), entry->path);
 
-	if (!is_ascii(entry->path) || !is_ascii(entry->target))
+	if (!has_plain_name(entry->path) || !has_plain_name(entry->target))
 		add_record(records, "hdrcharset", "BINARY", 6);
 	if (entry->sparse)
 		add_sparse(records, entry);
@@ -214,7 +254,7 @@ int pax_header(const struct pax_entry *entry, struct text *ret, struct fl_error 
 
 	fill_names(&header, entry, &records);
 	fill_numbers(&header, entry, &records);
-	while (attrs_next(&entry->attrs->xattrs, &at, &x)) {
+	while (xattrs_next(&entry->attrs->xattrs, &at, &x)) {
 		if (add_attribute(&records, &x, err) < 0)
 			return fl_failed(err);
 	}

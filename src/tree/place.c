@@ -17,9 +17,6 @@
  * never one on the way to it.
  */
 
-/* What one call of the kernel takes, with room for one more component. */
-#define CHUNK (PATH_MAX - NAME_MAX - 2)
-
 void places_init(struct places *places)
 {
 	*places = (struct places){ .dir = -1 };
@@ -76,33 +73,6 @@ int place_normalize(const char *path, struct text *ret, struct fl_error *err)
 	return 0;
 }
 
-/* Opens the directory `path`, which may be longer than one call takes. */
-static int open_long(const char *path, int *ret_fd, struct fl_error *err)
-{
-	own_fd int dir = -1;
-	char part[PATH_MAX];
-
-	if (fsat_open_dir(PLACE_ROOT_FD, ".", &dir, err) < 0)
-		return fl_failed(err);
-	while (*path) {
-		size_t length = strlen(path);
-		int next;
-
-		if (length > CHUNK) {
-			for (length = CHUNK; path[length] != '/'; length--)
-				;
-		}
-		snprintf(part, sizeof(part), "%.*s", (int)length, path);
-		if (fsat_open_strict(dir, part, O_RDONLY | O_DIRECTORY, false, &next, err) < 0)
-			return fl_failed(err);
-		close(dir);
-		dir = next;
-		path += length + (path[length] == '/');
-	}
-	*ret_fd = take_fd(dir);
-	return 0;
-}
-
 static int make_missing(const char *path, int *ret_fd, struct fl_error *err)
 {
 	own_fd int dir = -1;
@@ -148,7 +118,7 @@ static int open_parent(struct places *places, const char *path, size_t length, b
 	int rc;
 
 	parent[length] = '\0';
-	rc = open_long(parent, &dir, err);
+	rc = fsat_open_far(PLACE_ROOT_FD, parent, &dir, err);
 	if (rc == -FL_NOT_FOUND && make)
 		rc = make_missing(parent, &dir, err);
 	if (rc < 0)
@@ -180,8 +150,9 @@ int place_find(struct places *places, const char *path, struct place *ret, struc
 	return find(places, path, true, ret, err);
 }
 
-int place_find_existing(struct places *places, const char *path, struct place *ret,
-			struct fl_error *err)
+/* The same, but nothing is made: FL_NOT_FOUND. */
+static int find_existing(struct places *places, const char *path, struct place *ret,
+			 struct fl_error *err)
 {
 	return find(places, path, false, ret, err);
 }
@@ -190,7 +161,7 @@ int place_open_dir(struct places *places, const char *path, int *ret_fd, struct 
 {
 	struct place place = { PLACE_ROOT_FD, "." };
 
-	if (*path && place_find_existing(places, path, &place, err) < 0)
+	if (*path && find_existing(places, path, &place, err) < 0)
 		return fl_failed(err);
 	return fsat_open_dir(place.dir, place.name, ret_fd, err);
 }
@@ -260,7 +231,7 @@ int place_make_node(const struct place *place, mode_t mode, dev_t device, struct
 static int find_target(struct places *places, const char *target, struct place *place,
 		       struct stat *st, struct fl_error *err)
 {
-	int rc = *target ? place_find_existing(places, target, place, err) : -FL_NOT_FOUND;
+	int rc = *target ? find_existing(places, target, place, err) : -FL_NOT_FOUND;
 
 	if (rc == 0 && fstatat(place->dir, place->name, st, AT_SYMLINK_NOFOLLOW) < 0) {
 		rc = fl_fail_errno(err, "cannot look at it");

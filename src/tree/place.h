@@ -30,7 +30,6 @@ struct place {
 
 void places_init(struct places *places);
 void places_done(struct places *places);
-#define own_places own(places_done)
 
 /*
  * A path as it stands in an archive without what means nothing ("./", "//", the
@@ -42,9 +41,6 @@ must_check int place_normalize(const char *path, struct text *ret, struct fl_err
 /* Directories on the way that are missing are made (0755).  `path` is not the root. */
 must_check int place_find(struct places *places, const char *path, struct place *ret,
 			  struct fl_error *err);
-/* The same, but nothing is made: FL_NOT_FOUND. */
-must_check int place_find_existing(struct places *places, const char *path, struct place *ret,
-				   struct fl_error *err);
 
 /* Opens the directory at `path` ("" is the root) to set its attributes. */
 must_check int place_open_dir(struct places *places, const char *path, int *ret_fd,

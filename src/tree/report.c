@@ -1,6 +1,7 @@
 #include "tree/report.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,9 +79,24 @@ static void at_exit(void)
 		say_last_words();
 }
 
+static struct text late_words; /* of a run that takes too long */
+
+/* In the middle of anything: a write and the end are all that may be done. */
+static void say_late_words(int signal)
+{
+	_exit(put(late_words.bytes, late_words.length) < 0 ? 1 : 0);
+}
+
+/* No other line than the one that follows. */
+static void withdraw_words(void)
+{
+	signal(SIGXCPU, SIG_IGN);
+	text_done(&last_words);
+}
+
 int report_done(const struct report *report)
 {
-	text_done(&last_words);
+	withdraw_words();
 	return put_counts("done", report) < 0 ? 1 : 0;
 }
 
@@ -111,7 +127,7 @@ int report_failed(const struct fl_error *err)
 	own_text struct text line = { 0 };
 
 	write_failure(&line, err);
-	text_done(&last_words);
+	withdraw_words();
 	return put(line.bytes, line.length) < 0 ? 1 : 0;
 }
 
@@ -121,4 +137,11 @@ void report_memory(const struct fl_error *err)
 	write_failure(&last_words, err);
 	text_no_memory = say_last_words;
 	atexit(at_exit);
+}
+
+void report_late(const struct fl_error *err)
+{
+	text_clear(&late_words);
+	write_failure(&late_words, err);
+	signal(SIGXCPU, say_late_words);
 }

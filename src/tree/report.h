@@ -35,3 +35,5 @@ int report_failed(const struct fl_error *err);
  * allocations end the program then, and so do some within libarchive.
  */
 void report_memory(const struct fl_error *err);
+/* Makes `err` the last line when the time that patience.h gives is up. */
+void report_late(const struct fl_error *err);

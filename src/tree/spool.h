@@ -16,7 +16,6 @@ struct spool {
 };
 
 void spool_done(struct spool *spool);
-#define own_spool own(spool_done)
 
 /* `dir` is any directory of the tree. */
 must_check int spool_add(struct spool *spool, int dir, const char *path, const struct attrs *attrs,

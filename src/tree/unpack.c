@@ -68,7 +68,7 @@ static int get_xattrs(struct archive_entry *entry, struct attrs *attrs, struct f
 			return fl_fail(err, FL_INVALID,
 				       "its attribute '%.100s' of %zu bytes cannot be stored",
 				       name ? name : "", size);
-		attrs_add(attrs, name, value, size);
+		xattrs_add(&attrs->xattrs, name, value, size);
 	}
 	return 0;
 }
@@ -96,7 +96,7 @@ static int check_rights(const struct unpack *u, const struct attrs *attrs, struc
 		return 0;
 	if (attrs->mode & (S_ISUID | S_ISGID))
 		what = attrs->mode & S_ISUID ? "set-uid" : "set-gid";
-	while (attrs_next(&attrs->xattrs, &at, &x)) {
+	while (xattrs_next(&attrs->xattrs, &at, &x)) {
 		if (strcmp(x.name, CAPABILITY) == 0)
 			what = "a program with capabilities";
 	}

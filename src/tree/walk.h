@@ -5,7 +5,8 @@
  * what is in it.  By descriptors, one for each level; symbolic links are never
  * followed and mount points never crossed, whatever somebody renames meanwhile.
  * What is mounted within the tree is left out and logged: a directory there
- * comes as it is but with nothing in it.
+ * comes as it is but with nothing in it.  An archive has an order; what needs
+ * none is walked by base/walk.h, with several threads.
  */
 
 #include <limits.h>

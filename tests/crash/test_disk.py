@@ -16,7 +16,6 @@ import here
 import cleanup
 import tap
 from disk import ALL, FLUSH, NOTHING, WRITE, ZERO, Disks
-from flocker import MIB
 from tap import equal, test, true
 
 BLOCK = 4096

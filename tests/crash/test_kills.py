@@ -15,7 +15,7 @@ import here
 import cleanup
 import tap
 from archives import archive, bring, contents, fetch
-from flocker import Failure, Gone, Host, LONG, MIB
+from flocker import Gone, Host, LONG, MIB
 from tap import equal, test, true
 
 KILLS = 1000 if LONG else 200

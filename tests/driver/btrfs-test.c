@@ -314,6 +314,64 @@ static void what_a_snapshot_would_leave_out_is_refused_and_named(void)
 	CHECK_LISTS(pool, NULL);
 }
 
+static int make_below(int dir, const char *name, bool subvolume)
+{
+	struct btrfs_ioctl_vol_args args = { 0 };
+
+	strcpy(args.name, name);
+	return subvolume ? ioctl(dir, BTRFS_IOC_SUBVOL_CREATE, &args) : mkdirat(dir, name, 0700);
+}
+
+/* Goes down by `levels`; each `keep`-th is open in `kept`. */
+static void go_below(int *dir, const char *name, bool subvolume, int levels, int keep, int *kept)
+{
+	for (int i = 0; i < levels; i++) {
+		int next;
+
+		check(make_below(*dir, name, subvolume) == 0);
+		next = openat(*dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		check(next >= 0);
+		close(*dir);
+		*dir = next;
+		if (kept && i % keep == 0)
+			kept[i / keep] = dup(next);
+	}
+}
+
+/*
+ * Whoever writes to a head can make subvolumes, any number below each other, in
+ * directories of any depth, and make them read-only.
+ */
+static void subvolumes_inside_are_deleted_wherever_they_are(void)
+{
+	enum { LEVELS = 3000, KEEP = 500 };
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new();
+	struct tree head = tree_head(&branch);
+	int kept[LEVELS / KEEP];
+	uint64_t flags = BTRFS_SUBVOL_RDONLY;
+	own_fd int top = -1, dir = -1;
+	char name[256];
+
+	memset(name, 'd', 255);
+	name[255] = '\0';
+	check_ok(call(pool, head_create, &branch, &err));
+	check_ok(call(pool, tree_open, &head, &top, &err));
+	check((dir = dup(top)) >= 0);
+	go_below(&dir, name, false, 40, 1, NULL); /* 10,000 bytes */
+	check(make_below(dir, "one", true) == 0 && make_below(dir, "two", true) == 0);
+	close(dir);
+	check((dir = dup(top)) >= 0);
+	go_below(&dir, "n", true, LEVELS, KEEP, kept);
+	for (size_t i = 0; i < array_size(kept); i++) {
+		check(ioctl(kept[i], BTRFS_IOC_SUBVOL_SETFLAGS, &flags) == 0);
+		close(kept[i]);
+	}
+	check_ok(call(pool, tree_delete, &head, &err));
+	CHECK_LISTS(pool, NULL);
+}
+
 static void a_stranger_in_the_pool_is_no_tree(void)
 {
 	struct fl_error err = { 0 };
@@ -371,6 +429,7 @@ int main(int argc, char **argv)
 				  CHECK(a_disk_that_is_too_small_is_refused),
 				  CHECK(a_directory_on_another_file_system_is_unsupported),
 				  CHECK(what_a_snapshot_would_leave_out_is_refused_and_named),
+				  CHECK(subvolumes_inside_are_deleted_wherever_they_are),
 				  CHECK(a_stranger_in_the_pool_is_no_tree),
 				  CHECK(facts_that_were_half_written_do_not_stay),
 				  CHECK_END,

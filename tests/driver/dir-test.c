@@ -16,6 +16,8 @@
 
 #include "base/fsat.h"
 #include "base/walk.h"
+#include "driver/dir/copy.h"
+#include "driver/dir/links.h"
 #include "driver/dir/pool.h"
 
 #define LONG_NAME 255
@@ -308,6 +310,18 @@ static void a_copy_shares_no_file_and_keeps_holes(void)
 	check(b.st_size == 128 << 20 && b.st_blocks * 512 < 1 << 20);
 }
 
+static void check_scratch_is_empty(struct pool *pool)
+{
+	struct fl_error err = { 0 };
+	own_fd int scratch = -1;
+	bool empty = false;
+
+	check_ok(fsat_open_dir(dir_pool(pool)->root, "scratch", &scratch, &err));
+	check_ok(fsat_unlink(scratch, "clock", &err));
+	check_ok(fsat_is_empty(scratch, &empty, &err));
+	check(empty);
+}
+
 /* --- sizes -------------------------------------------------------------------------- */
 
 static void go_down(int *dir, const char *name)
@@ -354,6 +368,34 @@ static void depth_costs_no_descriptors(void)
 	take(pool, &first);
 	check(check_same_tree(pool, &head, &first) == 1502);
 	check_ok(call(pool, tree_delete, &first, &err));
+}
+
+/* A loop of mkdir makes them faster than anybody finds the way to them, which grows with the depth.
+ */
+static void what_is_too_deep_is_refused_and_deleted(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = begin();
+	own_fd int dir = open_tree_of(pool, &head), top = open_tree_of(pool, &head);
+
+	put(dir, "file", "x", 0644);
+	take(pool, &first);
+	for (int depth = 0; depth < 20000; depth++) {
+		go_down(&dir, "d");
+		if (depth % 100 == 0)
+			put(dir, "file", "deep", 0400);
+		if (depth % 1000 == 0)
+			check(mkdirat(dir, "shut", 0500) == 0);
+	}
+	check(has_changed(pool, &first));
+	check_ok(call(pool, tree_delete, &first, &err));
+	check_code(FL_UNSUPPORTED, call(pool, snapshot, &head, &first, &err));
+	check(strstr(err.text, "deep") && err.hint[0]);
+	CHECK_LISTS(pool, &head);
+	check(unlinkat(top, "file", 0) == 0);
+	check_ok(call(pool, tree_delete, &head, &err));
+	CHECK_LISTS(pool, NULL);
+	check_scratch_is_empty(pool);
 }
 
 /* Several names of one file in several threads' hands at once. */
@@ -585,6 +627,74 @@ static void a_link_put_for_a_directory_leads_nowhere(void)
 	check(found == 0);
 }
 
+/* XFS shows names that are removed and made anew, while it is read, twice. */
+static void a_name_that_is_read_twice_is_copied_once(void)
+{
+	struct pool *pool = begin();
+	own_fd int dir = open_tree_of(pool, &head), from = -1, to = -1;
+	struct copy live = { .live = true };
+	struct fl_error err = { 0 };
+	struct stat a, b;
+
+	check(mkdirat(dir, "from", 0755) == 0 && mkdirat(dir, "to", 0755) == 0);
+	from = openat(dir, "from", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	to = openat(dir, "to", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	check(mkdirat(from, "dir", 0755) == 0 && mkdirat(to, "dir", 0755) == 0);
+	put(from, "file", "replaced since", 0644);
+	put(to, "file", "as it was", 0644);
+	put(from, "two names", "replaced since", 0644);
+	check(linkat(from, "two names", from, "the other", 0) == 0);
+	put(to, "two names", "as it was", 0644);
+	check(symlinkat("new", from, "link") == 0 && symlinkat("old", to, "link") == 0);
+	live.from = from;
+	live.to = to;
+	check_ok(copy_tree(&live, &err));
+	check_holds(pool, &head, "to/file", "as it was");
+	check_holds(pool, &head, "to/two names", "as it was");
+	check_holds(pool, &head, "to/the other", "replaced since");
+	check(fstatat(to, "two names", &a, 0) == 0 && fstatat(to, "the other", &b, 0) == 0);
+	check(a.st_ino != b.st_ino);
+	/* Where nobody else writes it is a mistake of ours. */
+	live.live = false;
+	check_code(FL_EXISTS, copy_tree(&live, &err));
+}
+
+static struct links_file identify(int dir, const char *name, struct stat *ret)
+{
+	own_fd int fd = openat(dir, name, O_PATH | O_CLOEXEC);
+
+	check(fd >= 0 && fstat(fd, ret) == 0);
+	return links_identify(fd, ret);
+}
+
+/* A file with two names that is removed after it was copied, and another one in its inode. */
+static void a_new_file_with_an_old_number_is_another_one(void)
+{
+	struct pool *pool = begin();
+	own_fd int dir = open_tree_of(pool, &head);
+	struct links links = LINKS_NONE;
+	struct links_file old, new;
+	const char *known, *again, *first_of_new;
+	struct stat was, is;
+	int tries = 0;
+
+	put(dir, "old", "old", 0644);
+	old = identify(dir, "old", &was);
+	known = links_meet(&links, &old, "old");
+	links_ready(&links, &old);
+	again = links_meet(&links, &old, "its other name");
+	do {
+		check(unlinkat(dir, tries ? "new" : "old", 0) == 0);
+		put(dir, "new", "new", 0644);
+		new = identify(dir, "new", &is);
+	} while (is.st_ino != was.st_ino && tries++ < 100);
+	first_of_new = links_meet(&links, &new, "new");
+	check(!known && again && strcmp(again, "old") == 0);
+	links_done(&links);
+	printf("# the number was%s given again\n", is.st_ino == was.st_ino ? "" : " not");
+	check(!first_of_new);
+}
+
 static void what_only_root_can_copy_is_named(void)
 {
 	struct fl_error err = { 0 };
@@ -612,15 +722,10 @@ static void what_was_half_made_is_swept(void)
 	struct fl_error err = { 0 };
 	struct pool *pool = begin();
 	int root = dir_pool(pool)->root;
-	bool empty = false;
-	own_fd int scratch = -1;
 
 	check_ok(fsat_mkdir_parents(root, "scratch/0123456789abcdef/files/sub", 0755, &err));
 	pool = reopened();
-	check_ok(fsat_open_dir(dir_pool(pool)->root, "scratch", &scratch, &err));
-	check_ok(fsat_unlink(scratch, "clock", &err));
-	check_ok(fsat_is_empty(scratch, &empty, &err));
-	check(empty);
+	check_scratch_is_empty(pool);
 	CHECK_LISTS(pool, &head);
 }
 
@@ -707,12 +812,15 @@ int main(int argc, char **argv)
 				  CHECK(a_copy_shares_no_file_and_keeps_holes),
 				  CHECK(paths_may_be_longer_than_the_kernel_takes),
 				  CHECK(depth_costs_no_descriptors),
+				  CHECK(what_is_too_deep_is_refused_and_deleted),
 				  CHECK(many_files_keep_their_links),
 				  CHECK(a_change_in_the_same_moment_is_seen),
 				  CHECK(a_store_through_a_mapping_is_seen),
 				  CHECK(every_kind_of_change_is_seen),
 				  CHECK(after_a_restart_of_the_machine_all_may_have_changed),
 				  CHECK(a_link_put_for_a_directory_leads_nowhere),
+				  CHECK(a_name_that_is_read_twice_is_copied_once),
+				  CHECK(a_new_file_with_an_old_number_is_another_one),
 				  CHECK(what_only_root_can_copy_is_named),
 				  CHECK(what_was_half_made_is_swept),
 				  CHECK(without_an_exchange_a_swap_is_two_renames),

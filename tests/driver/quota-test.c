@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "suite.h"
@@ -306,6 +308,28 @@ static void a_tree_is_as_large_as_its_files(void)
 	check(bytes == 8 * MEBIBYTE);
 }
 
+/* To take a subvolume out of the tree takes room in it. */
+static void a_full_tree_with_a_subvolume_inside_is_deleted(void)
+{
+	struct btrfs_ioctl_vol_args args = { .name = "inside" };
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct tree head = tree_head(&branch_a);
+	struct usage usage;
+	own_fd int dir = -1;
+
+	if (!pool || strcmp(bench_driver()->name, "btrfs") != 0)
+		return;
+	check_ok(call(pool, limit, &group, 8 * MEBIBYTE, &err));
+	check_ok(call(pool, tree_open, &head, &dir, &err));
+	check(ioctl(dir, BTRFS_IOC_SUBVOL_CREATE, &args) == 0);
+	check(fill(pool, &branch_a, "inside/file", 16 * MEBIBYTE) == EDQUOT);
+	check_ok(call(pool, tree_delete, &head, &err));
+	CHECK_LISTS(pool, NULL);
+	check_ok(call(pool, usage, ACCOUNT_GROUP, &group, &usage, &err));
+	check(usage.limit == 8 * MEBIBYTE);
+}
+
 int main(int argc, char **argv)
 {
 	return suite_main(argc, argv, DRIVER_CAN_LIMIT,
@@ -319,6 +343,7 @@ int main(int argc, char **argv)
 				  CHECK(groups_of_deleted_trees_are_removed),
 				  CHECK(many_are_asked_about_at_once),
 				  CHECK(a_tree_is_as_large_as_its_files),
+				  CHECK(a_full_tree_with_a_subvolume_inside_is_deleted),
 				  CHECK_END,
 			  });
 }

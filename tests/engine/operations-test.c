@@ -82,24 +82,38 @@ static void a_failure_is_recorded(void)
 	fixture_end(&fixture);
 }
 
-static void a_cancelled_one_kills_its_program_and_says_so(void)
+/* Its program would go on for long. */
+static void start_child(struct running *running, struct spawned *child)
 {
 	const char *const argv[] = { "/bin/sleep", "1000", NULL };
-	struct spawned child = SPAWNED_NONE;
+
+	*child = (struct spawned)SPAWNED_NONE;
+	check_ok(spawn_start(argv, NULL, 0, child, &err));
+	operation_child(running, child);
+}
+
+static void check_killed(struct running *running, struct spawned *child)
+{
+	int status = 0;
+
+	spawn_wait(child, &status);
+	operation_child(running, NULL);
+	spawned_done(child);
+	check(status == 128 + 9);
+}
+
+static void a_cancelled_one_kills_its_program_and_says_so(void)
+{
 	struct uuid id = uuid_new();
 	struct running *running;
-	int status = 0;
+	struct spawned child;
 
 	fixture_begin(&fixture);
 	running = begin(&id);
-	check_ok(spawn_start(argv, NULL, 0, &child, &err));
-	operation_child(running, &child);
+	start_child(running, &child);
 	check_ok(operation_check(running, &err));
 	check_ok(engine_operation_cancel(fixture.engine, &id, &err));
-	spawn_wait(&child, &status);
-	operation_child(running, NULL);
-	spawned_done(&child);
-	check(status == 128 + 9);
+	check_killed(running, &child);
 	check_code(FL_SYSTEM, operation_check(running, &err));
 	operation_end(running, &err, NULL);
 	check(look(&id).state == OPERATION_CANCELLED);
@@ -110,21 +124,15 @@ static void a_cancelled_one_kills_its_program_and_says_so(void)
 
 static void one_that_is_cancelled_first_starts_nothing(void)
 {
-	const char *const argv[] = { "/bin/sleep", "1000", NULL };
-	struct spawned child = SPAWNED_NONE;
 	struct uuid id = uuid_new();
 	struct running *running;
-	int status = 0;
+	struct spawned child;
 
 	fixture_begin(&fixture);
 	running = begin(&id);
 	check_ok(engine_operation_cancel(fixture.engine, &id, &err));
-	check_ok(spawn_start(argv, NULL, 0, &child, &err));
-	operation_child(running, &child);
-	spawn_wait(&child, &status);
-	operation_child(running, NULL);
-	spawned_done(&child);
-	check(status == 128 + 9);
+	start_child(running, &child);
+	check_killed(running, &child);
 	operation_end(running, &err, NULL);
 	fixture_end(&fixture);
 }

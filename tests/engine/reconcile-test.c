@@ -121,6 +121,44 @@ static void what_a_rollback_may_need_is_not_swept(void)
 	fixture_end(&fixture);
 }
 
+static int delete_nothing(struct pool *pool, const struct tree *tree, struct fl_error *failure)
+{
+	return fl_fail(failure, FL_NO_SPACE, "no room to delete anything");
+}
+
+/* What the pool can't delete is in nobody's way, and does not come back. */
+static void deletions_that_fail_stop_nobody(void)
+{
+	own_free char *before = NULL, *after = NULL;
+	struct uuid other = uuid_new();
+	struct tree_info info;
+	struct driver *driver;
+	struct tree doomed;
+
+	begin();
+	snap(&fixture, "data", "doomed", NULL);
+	snap(&fixture, "data", "tip", NULL);
+	doomed = tree_of(&fixture, "data@{doomed}");
+	staged[0] = staged[1] = tree_staging(&other);
+	driver = break_driver(&fixture);
+	driver->tree_delete = delete_nothing;
+	check_ok(destroy(fixture.engine, "data@{doomed}", &err));
+	before = describe(&fixture);
+	driver->list = list_staged;
+	check_ok(reconcile(fixture.engine, &err));
+	driver->list = fixture.whole->list;
+	after = describe(&fixture);
+	mend_driver(&fixture);
+	check_same_state(before, after, "while nothing can be deleted");
+	check(count_intents() == 1);
+	fixture_restart(&fixture);
+	check(count_intents() == 0);
+	check_code(
+		FL_NOT_FOUND,
+		driver_of(fixture.engine)->tree_info(fixture.engine->pool, &doomed, &info, &err));
+	fixture_end(&fixture);
+}
+
 static void a_lost_head_is_made_anew(void)
 {
 	static const char *const branches[] = { "data/test", "data/fresh", "empty" };
@@ -149,6 +187,7 @@ int main(int argc, char **argv)
 			  (struct check[]){
 				  CHECK(intents_that_fail_stop_nobody),
 				  CHECK(what_a_rollback_may_need_is_not_swept),
+				  CHECK(deletions_that_fail_stop_nobody),
 				  CHECK(a_lost_head_is_made_anew),
 				  CHECK_END,
 			  });

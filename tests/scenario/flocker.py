@@ -401,13 +401,25 @@ def differences(before, after):
     return "\n".join(lines)
 
 
+def same(before, after, what):
+    tap.true(before == after, f"{what}:\n" + differences(before, after))
+
+
 def unchanged(host, function):
     """Runs a function; nothing that the host holds is different after it."""
     before = host.state()
     result = function()
-    after = host.state()
-    tap.true(before == after, "something changed:\n" + differences(before, after))
+    same(before, host.state(), "something changed")
     return result
+
+
+def recoverable(state):
+    """What a recovery brings back: all but the numbers that only count, and why a nameless one was taken."""
+    def kept(value):
+        if isinstance(value, dict):
+            return {k: kept(v) for k, v in value.items() if k not in ("sequence", "reason", "held")}
+        return [kept(v) for v in value] if isinstance(value, list) else value
+    return {key: kept(value) for key, value in state.items()}
 
 
 cleanup.sweep()

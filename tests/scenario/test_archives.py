@@ -13,7 +13,6 @@ import uuid
 
 import tap
 from archives import staging
-from digest import digest
 from flocker import COMMAND, Connection, host_with_pool
 from tap import equal, test, true
 
@@ -125,6 +124,33 @@ def a_round_trip_keeps_everything():
 
 
 @test
+def common_names_are_nothing_that_tar_warns_of():
+    host.create("names")
+    trunk = os.fsencode(host.path("names"))
+    names = ["ünï", "Ж漢カ한😀", "z" * 120 + "é"]
+    for name in names:
+        open(os.path.join(trunk, name.encode()), "wb").close()
+    os.symlink("zïel", os.path.join(trunk, b"link"))
+
+    def told(archive):
+        host.run("export", "names", archive)
+        host.run("import", os.path.basename(archive).removesuffix(".tar"), archive)
+        done = subprocess.run(["tar", "--quoting-style=literal", "-tf", archive], capture_output=True, check=True)
+        return done.stdout.decode(errors="surrogateescape").splitlines(), done.stderr.decode()
+    listed, warned = told(f"{work}/named.tar")
+    equal((sorted(listed), warned), (sorted(["./", "./link"] + ["./" + n for n in names]), ""), "what tar says")
+    equal(host.digest("named"), host.digest("names"), "contents")
+    open(os.path.join(trunk, b"b\xff"), "wb").close()
+    open(os.path.join(trunk, b"e\xcc\x81"), "wb").close()
+    listed, warned = told(f"{work}/bytes.tar")
+    equal(warned.count("hdrcharset"), 2, f"names that another program could change: {warned}")
+    true("./b\udcff" in listed and "./e\u0301" in listed, f"names as they are: {listed}")
+    equal(host.digest("bytes"), host.digest("names"), "contents")
+    for volume in ("names", "named", "bytes"):
+        host.run("destroy", volume)
+
+
+@test
 def every_kind_of_reference_can_be_exported():
     host.tag("v1@data", target="data@{one}")
     host.create("rolled", **{"from": "v1@data"})
@@ -226,18 +252,35 @@ def a_stopped_export_leaves_no_file():
         client = flocker("export", "data@{one}", name, "--socket", relay.path, root=False)
         true(relay.stopped.wait(30), "it is in the middle")
         operation = running()[0]["id"]
-        true([n for n in os.listdir(work) if n.endswith(".part")], "a part is there")
         client.send_signal(number)
         equal(client.wait(30), -number, "it ended by the signal")
         until(lambda: not running(), "it ends")
         equal(state_of(operation), "cancelled", f"after {number}")
-        true(not os.path.exists(name), "no archive under the name")
-        if number != signal.SIGKILL:
-            equal([n for n in os.listdir(work) if n.endswith(".part")], [], "no part")
-        else:
-            for left in [n for n in os.listdir(work) if n.endswith(".part")]:
-                os.unlink(f"{work}/{left}")
+        equal([n for n in os.listdir(work) if "stopped" in n], [], "nothing of it")
         equal(staging(host), [], "staging")
+
+
+@test
+def where_a_file_has_to_have_a_name_the_part_has_one():
+    """Without /proc none can be given later."""
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", COMMAND)
+    relay = Relay("named")
+    client = subprocess.Popen([*hidden, "--socket", relay.path, "export", "data@{one}", f"{work}/named.tar"])
+    true(relay.stopped.wait(30), "it is in the middle")
+    names = [n for n in os.listdir(work) if n.startswith("named.tar")]
+    true(len(names) == 1 and names[0].endswith(".part"), names)
+    client.send_signal(signal.SIGINT)
+    equal(client.wait(30), -signal.SIGINT, "it ended by the signal")
+    # NFS takes no rename that replaces nothing.
+    nfs = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e", "inject=renameat2:error=EINVAL")
+    for before, option in ((), ()), ((), ("--force",)), (nfs, ()):
+        if not option and os.path.exists(f"{work}/named.tar"):
+            os.unlink(f"{work}/named.tar")
+        subprocess.run([*before, *hidden, "--root", host.root, "export", "data@{one}", f"{work}/named.tar", *option],
+                       check=True)
+        equal([n for n in os.listdir(work) if n.startswith("named.tar")], ["named.tar"], "the archive alone")
+    host.run("import", "named", f"{work}/named.tar")
+    equal(host.digest("named"), whole, "contents")
 
 
 @test

@@ -233,5 +233,28 @@ def a_snapshot_that_is_destroyed_while_it_is_exported():
     tap.wait_until(lambda: host.get("/v1/operation", id=export.id)["state"] == "done", "done")
 
 
+# --- who comes when all are busy ----------------------------------------------------------
+
+
+@test
+def archives_leave_a_connection_to_who_wants_to_cancel_them():
+    """One that pauses may do so for ever: with all connections in such hands nobody could end one."""
+    bring(host, "large", BIG)
+    host.run("config", "set", "http.connections", "3")
+    host.restart()
+    first = SlowImport(host, "first").begun()
+    second = SlowExport(host, "large")
+    refused("busy", lambda: SlowExport(host, "large"))
+    late = refused("busy", SlowImport(host, "late").answer)
+    true("http.connections" in late.hint and "operation" in late.hint, late.hint)
+    refused("not-found", lambda: host.get("/v1/volume", ref="late"))
+    host.post("/v1/operation/cancel", id=first.id)
+    refused("system", first.end)
+    bring(host, "third", archive({"file": b"x"}))
+    second.close()
+    host.run("config", "unset", "http.connections")
+    host.restart()
+
+
 if __name__ == "__main__":
     tap.main()

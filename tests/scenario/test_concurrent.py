@@ -5,7 +5,7 @@ import os
 import random
 
 import tap
-from flocker import BUILD, Failure, Host, MIB, differences
+from flocker import BUILD, Failure, Host, MIB, same
 from tap import equal, in_threads, test, true
 
 CLIENTS = 64
@@ -174,7 +174,7 @@ def all_of_it_is_there_after_a_restart():
     before = host.state()
     host.restart()
     after = host.state()
-    true(before == after, "something changed by a restart:\n" + differences(before, after))
+    same(before, after, "something changed by a restart")
 
 
 @test

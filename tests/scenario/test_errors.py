@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Bad input and trouble: each a clear error with its code and exit status, and nothing changed."""
 
-import json
 import os
 import shutil
 import socket
@@ -10,7 +9,7 @@ import subprocess
 
 import cleanup
 import tap
-from flocker import (CODES, COMMAND, DAEMON, Connection, Failure, Gone, Host, MIB, host_with_pool,
+from flocker import (CODES, COMMAND, DAEMON, Gone, Host, MIB, host_with_pool,
                      temporary, unchanged)
 from tap import equal, test, tests_for, true
 from versions import make_newer

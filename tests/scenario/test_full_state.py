@@ -9,7 +9,8 @@ import subprocess
 import cleanup
 import tap
 from archives import SlowExport, SlowImport, archive, bring, contents, fetch, staging
-from flocker import Failure, Gone, Host, MIB, fill
+from failing import FailingDisk
+from flocker import Failure, Gone, Host, fill
 from tap import equal, test, true
 
 SMALL = archive({"file": b"text" * 1000})
@@ -193,24 +194,15 @@ def settings_that_cannot_be_written():
 
 @test
 def archives_where_the_state_directory_becomes_read_only():
-    """Ext4 that met an error does so under the running daemon."""
     host = Host()
-    state, image = f"{host.root}/lib", f"{host.directory}/state.img"
-    os.makedirs(state)
-    with open(image, "wb") as file:
-        file.truncate(64 * MIB)
-    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-    subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, state], check=True)
-    os.chmod(state, 0o700)
-    device = os.path.basename(subprocess.run(["findmnt", "-no", "SOURCE", state], check=True,
-                                             capture_output=True, text=True).stdout.strip())
+    disk = FailingDisk(host, "lib")
     host.start()
     host.pool()
     host.create("data")
     host.write("data", "file", "x")
     cut = SlowImport(host, "cut").begun()
     export = SlowExport(host, "data")
-    pathlib.Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1", encoding="ascii")
+    disk.fail()
     not_acknowledged(lambda: (cut.send(SMALL), cut.end()))
     not_acknowledged(lambda: bring(host, "new", SMALL))
     not_acknowledged(lambda: host.delete("/v1/volume", "data"))
@@ -219,9 +211,7 @@ def archives_where_the_state_directory_becomes_read_only():
     except http.client.HTTPException:
         true(host.dead(), "it broke off although the daemon goes on")
     host.kill() if not host.dead() else None
-    subprocess.run(["umount", state], check=True)
-    subprocess.run(["fsck.ext4", "-fy", image], check=False, capture_output=True)
-    subprocess.run(["mount", "-o", "loop", image, state], check=True)
+    disk.mend()
     host.start()
     # What was whole in the pool and not acknowledged may be adopted.
     names = {v["name"] for v in host.items("/v1/volumes")}

@@ -10,7 +10,7 @@ import subprocess
 
 import tap
 from flocker import COMMAND, Failure, host_with_pool
-from tap import equal, test, tests_for, true
+from tap import equal, tests_for, true
 
 host = host_with_pool()
 AUDIT = pathlib.Path(f"{host.root}/lib/audit/000001.log")

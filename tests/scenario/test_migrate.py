@@ -9,7 +9,7 @@ import subprocess
 
 import cleanup
 import tap
-from flocker import DAEMON, Host, differences
+from flocker import DAEMON, Host, recoverable, same
 from tap import equal, test, true
 from versions import first_backup, make_first, with_version
 
@@ -35,19 +35,6 @@ def furnish():
     host.create("trashed", description="in the trash")
     host.snapshot("trashed", name="t")
     host.delete("/v1/volume", ref="trashed")
-
-
-def comparable(state):
-    """Without what a recovery does not bring: numbers that only count, why a nameless one was taken."""
-    def kept(value):
-        if isinstance(value, dict):
-            return {k: kept(v) for k, v in value.items() if k not in ("sequence", "reason", "held")}
-        return [kept(v) for v in value] if isinstance(value, list) else value
-    return {key: kept(value) for key, value in state.items()}
-
-
-def same(wanted, got, what):
-    true(wanted == got, f"{what}:\n" + differences(wanted, got))
 
 
 def old_again():
@@ -143,7 +130,7 @@ def a_backup_of_the_first_version_recovers():
     host.start()
     found = host.json("pool", "recover")
     true(found["backup_used"] and found["backup_complete"], f"the backup was used: {found}")
-    same(comparable(truth), comparable(host.state()), "all that it held")
+    same(recoverable(truth), recoverable(host.state()), "all that it held")
     host.stop()
 
 

@@ -186,7 +186,7 @@ def an_import_is_stopped_at_the_quota_of_its_new_volume():
         host.pool()
         source, tar = archive(host)
         for words in (("import", "data", tar), ("create", "data", "--from-directory", source)):
-            fails_to_import(host, *words, "--quota", "32M", says=("quota", "data", "32 MiB"), hint="--quota")
+            fails_to_import(host, *words, "--quota", "32M", says=("quota", "data", "32.0 MiB"), hint="--quota")
             host.fails("invalid", *words, "--quota", "1000", says=("1 MiB",))
             host.fails("invalid", *words, "--quota", "much", says=("much",))
             host.run(*words, "--quota", "64M")
@@ -205,15 +205,16 @@ def an_import_counts_for_the_quota_of_its_volume_from_its_first_byte():
         path = limited(host)
         _, tar = archive(host)
         equal(write(f"{path}/some", 16 * MIB), 0, "errno")
+        os.sync()  # what is written is counted when it is on the disk
         before = volume(host)["usage"]
         for _ in range(2):  # what failed does not count any more, or the second would say more
-            fails_to_import(host, "import", "data/new", tar, says=("volume 'data'", "32 MiB", "16.0"),
+            fails_to_import(host, "import", "data/new", tar, says=("volume 'data'", "32.0 MiB", "16.0"),
                             hint="flocker set data --quota")
             os.sync()
             equal(volume(host)["usage"], before, "usage after it failed")
         equal(write(f"{path}/more", 12 * MIB), 0, "errno of another branch")
         equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno at the quota")
-        fails_to_import(host, "import", "data/new", tar, says=("volume 'data'", "32 MiB"),
+        fails_to_import(host, "import", "data/new", tar, says=("volume 'data'", "32.0 MiB"),
                         hint="flocker set data --quota")  # not even an empty tree fits
         os.unlink(f"{path}/much")
         host.fails("invalid", "import", "data/new", tar, "--quota", "64M", says=("volumes", "data/new"))

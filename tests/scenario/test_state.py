@@ -6,7 +6,8 @@ import pathlib
 import subprocess
 
 import tap
-from flocker import Failure, Gone, Host, MIB
+from failing import FailingDisk
+from flocker import Failure, Gone, Host
 from tap import equal, test, true
 
 
@@ -74,22 +75,13 @@ def a_file_in_its_place():
 
 @test
 def a_disk_that_fails_below_it_ends_acknowledging():
-    """Ext4 that met an error goes read-only under the running daemon."""
     host = Host()
-    state, image = f"{host.root}/lib", f"{host.directory}/state.img"
-    os.makedirs(state)
-    with open(image, "wb") as file:
-        file.truncate(64 * MIB)
-    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-    mount("-o", "loop,errors=remount-ro", image, state)
-    os.chmod(state, 0o700)
+    disk = FailingDisk(host, "lib")
     host.start()
     host.pool()
     host.create("data")
     host.snapshot("data", name="acknowledged")
-    device = os.path.basename(subprocess.run(["findmnt", "-no", "SOURCE", state], check=True,
-                                             capture_output=True, text=True).stdout.strip())
-    pathlib.Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1", encoding="ascii")
+    disk.fail()
     try:
         host.snapshot("data", name="not-acknowledged")
         raise AssertionError("a snapshot was acknowledged that the catalogue could not keep")
@@ -97,9 +89,7 @@ def a_disk_that_fails_below_it_ends_acknowledging():
         pass
     host.kill() if not host.dead() else None
     refused(host, 1, "the state directory", "Read-only")
-    subprocess.run(["umount", state], check=True)
-    subprocess.run(["fsck.ext4", "-fy", image], check=False, capture_output=True)
-    mount("-o", "loop", image, state)
+    disk.mend()
     host.start()
     true("acknowledged" in [s["name"] for s in host.log_of("data")], "the acknowledged one is there")
     host.remove()

@@ -10,8 +10,7 @@ import subprocess
 import time
 
 import tap
-from digest import digest
-from flocker import MIB, Host, host_with_pool, temporary
+from flocker import MIB, Host, host_with_pool
 from tap import equal, test, true
 
 host = host_with_pool()
@@ -51,11 +50,6 @@ def wreck(ref):
     os.chmod(f"{top}/folder/b", 0o600)
     os.removexattr(f"{top}/folder/b", "user.colour")
     os.rename(f"{top}/sparse", f"{top}/renamed")
-
-
-def reopened(ref):
-    """The log of a branch with what thinks of it as one thing: (name, reason) newest first."""
-    return [(s["name"], s["reason"]) for s in host.log_of(ref)]
 
 
 # --- the pool ----------------------------------------------------------------

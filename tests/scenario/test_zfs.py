@@ -40,8 +40,8 @@ def a_pool_needs_a_zfs_pool():
 @test
 def the_driver_is_listed():
     zfs_driver = {driver["name"]: driver for driver in host.json("pool", "drivers")}["zfs"]
-    equal((zfs_driver["available"], zfs_driver["kinds"], zfs_driver["can"]),
-          (True, ["file", "dataset"], ["grow", "compress", "share", "diff"]), "zfs")
+    equal((zfs_driver["available"], zfs_driver["kinds"], zfs_driver["abilities"]["snapshot"],
+           zfs_driver["abilities"]["diff"]), (True, ["file", "dataset"], "native", "emulated"), "zfs")
 
 
 @test

@@ -113,11 +113,18 @@ static int describe_stash(void *arg, const struct stash_row *row, struct fl_erro
 
 static int describe_branch(void *arg, const struct branch_row *row, struct fl_error *e)
 {
+	own_free struct line *lines = NULL;
 	char uuid[UUID_TEXT];
+	size_t count;
 
 	text_add_format(described, " branch %s %s %d %llu %lld\n", uuid_format(&row->uuid, uuid),
 			row->name, row->mounted, (unsigned long long)row->last_sequence,
 			(long long)row->last_time);
+	if (tx_line_list(describing, &row->uuid, &lines, &count, e) < 0)
+		return fl_failed(e);
+	for (size_t i = 0; i < count; i++)
+		text_add_format(described, "  line %lld %lld\n", (long long)lines[i].start,
+				(long long)lines[i].parent.time);
 	return 0;
 }
 
@@ -139,33 +146,16 @@ static int describe_intent(void *arg, const struct intent_row *row, struct fl_er
 	return 0;
 }
 
-static int by_start(const void *a, const void *b)
-{
-	const struct line *x = a, *y = b;
-	int order = memcmp(x->branch.bytes, y->branch.bytes, sizeof(x->branch.bytes));
-
-	return order ? order : (x->start > y->start) - (x->start < y->start);
-}
-
 static int describe_volume(void *arg, const struct volume_row *row, struct fl_error *e)
 {
-	own_free struct line *lines = NULL;
-	size_t count = 0;
-
 	text_add_format(described, "volume %s '%s' %u\n", row->name,
 			row->description ? row->description : "", row->last_stash);
 	metadata_encode(&row->metadata, described);
 	if (tx_branch_each(describing, &row->uuid, false, describe_branch, NULL, e) < 0 ||
 	    tx_branch_each(describing, &row->uuid, true, describe_branch, NULL, e) < 0 ||
 	    tx_tag_each(describing, &row->uuid, NULL, describe_tag, NULL, e) < 0 ||
-	    tx_stash_each(describing, &row->uuid, describe_stash, NULL, e) < 0 ||
-	    tx_line_list(describing, &row->uuid, &lines, &count, e) < 0)
-		return -(int)e->code;
-	if (count)
-		qsort(lines, count, sizeof(*lines), by_start);
-	for (size_t i = 0; i < count; i++)
-		text_add_format(described, " line %lld %lld\n", (long long)lines[i].start,
-				(long long)lines[i].parent.time);
+	    tx_stash_each(describing, &row->uuid, describe_stash, NULL, e) < 0)
+		return fl_failed(e);
 	return 0;
 }
 
@@ -352,8 +342,7 @@ static void write_last(struct catalog *catalog)
 	check_ok(catalog_write(catalog, CATALOG_DURABLE, do_something, &setting, &err));
 }
 
-/* --- the tests ----------------------------------------------------------------------------------
- */
+/* --- the tests ---------------------------------------------------------------- */
 
 static void a_backup_brings_everything_back(void)
 {

@@ -152,12 +152,12 @@ static void lines(struct tx *tx)
 	check_ok(tx_line_insert(tx, &line, &err));
 	check_code(FL_EXISTS, tx_line_insert(tx, &line, &err));
 	check_ok(tx_line_repoint(tx, &parent, &before, &err));
-	check_ok(tx_line_list(tx, &fixture_volume, &list, &count, &err));
+	check_ok(tx_line_list(tx, &fixture_trunk, &list, &count, &err));
 	check(count == 2 && list[0].start == 1 && position_is_none(&list[0].parent));
 	check(list[1].start == 40 && position_equal(&list[1].parent, &before));
 	check_ok(tx_line_repoint(tx, &before, &none, &err));
 	free(take_ptr(list));
-	check_ok(tx_line_list(tx, &fixture_volume, &list, &count, &err));
+	check_ok(tx_line_list(tx, &fixture_trunk, &list, &count, &err));
 	check(count == 2 && position_is_none(&list[1].parent));
 	line.branch = uuid_new();
 	check_code(FL_NOT_FOUND, tx_line_insert(tx, &line, &err));

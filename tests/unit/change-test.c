@@ -27,14 +27,14 @@ static void check_told(struct changes *changes, const char *wanted)
 
 static void nothing_is_nothing(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 
 	check_told(changes, "");
 }
 
 static void passing_names_are_not_told(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 
 	check_ok(changes_make(changes, "o257-7-0", &err));
 	check_ok(changes_rename(changes, "o257-7-0", "a", &err));
@@ -48,7 +48,7 @@ static void passing_names_are_not_told(void)
 
 static void a_link_and_a_removal_are_a_rename(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 
 	check_ok(changes_link(changes, "new", "old", &err));
 	check_ok(changes_remove(changes, "old", &err));
@@ -59,7 +59,7 @@ static void a_link_and_a_removal_are_a_rename(void)
 
 static void what_lies_in_a_renamed_directory_has_not_moved(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 
 	check_ok(changes_touch(changes, "dir/file", CHANGE_CONTENTS, &err));
 	check_ok(changes_rename(changes, "dir", "there", &err));
@@ -73,7 +73,7 @@ static void what_lies_in_a_renamed_directory_has_not_moved(void)
 
 static void another_file_in_its_place(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 
 	check_ok(changes_remove(changes, "saved", &err));
 	check_ok(changes_make(changes, "saved", &err));
@@ -93,7 +93,7 @@ static void another_file_in_its_place(void)
 
 static void the_tree_itself_is_told_of(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 
 	check_ok(changes_touch(changes, "", CHANGE_ATTRIBUTES, &err));
 	check_told(changes, "modified  2\n");
@@ -101,7 +101,7 @@ static void the_tree_itself_is_told_of(void)
 
 static void what_does_not_fit_is_refused(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 	char name[NAME_MAX + 2];
 
 	memset(name, 'n', sizeof(name) - 1);
@@ -120,6 +120,40 @@ static void what_does_not_fit_is_refused(void)
 	check_code(FL_CORRUPT, changes_rename(changes, "dir", "dir/in", &err));
 }
 
+static int count_renames(void *arg, const struct change *change, struct fl_error *unused)
+{
+	*(size_t *)arg += change->kind == CHANGE_RENAMED;
+	return 0;
+}
+
+/* Looking at all of them for each of them takes minutes. */
+static void a_file_with_many_names_takes_no_time(void)
+{
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
+	size_t renames = 0;
+	char name[32];
+
+	for (int i = 0; i < 400000; i++) {
+		snprintf(name, sizeof(name), "name%d", i);
+		check_ok(changes_link(changes, name, "old", &err));
+	}
+	check_ok(changes_remove(changes, "old", &err));
+	check_ok(changes_tell(changes, count_renames, &renames, &err));
+	check(renames == 1);
+}
+
+static void more_names_than_there_may_be_are_refused(void)
+{
+	own_changes struct changes *changes = changes_new(3);
+
+	check_ok(changes_make(changes, "one", &err));
+	check_ok(changes_make(changes, "two", &err));
+	check_ok(changes_rename(changes, "two", "three", &err));
+	check_code(FL_UNSUPPORTED, changes_make(changes, "four", &err));
+	check(strstr(err.text, "3 names") && err.hint[0]);
+	check_code(FL_UNSUPPORTED, changes_touch(changes, "dir/in/it", CHANGE_CONTENTS, &err));
+}
+
 static int stop(void *arg, const struct change *change, struct fl_error *e)
 {
 	return fl_fail(e, FL_BUSY, "enough");
@@ -127,7 +161,7 @@ static int stop(void *arg, const struct change *change, struct fl_error *e)
 
 static void telling_stops_when_it_is_told_to(void)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 
 	check_ok(changes_make(changes, "new", &err));
 	check_code(FL_BUSY, changes_tell(changes, stop, NULL, &err));
@@ -144,6 +178,8 @@ int main(int argc, char **argv)
 				  CHECK(another_file_in_its_place),
 				  CHECK(the_tree_itself_is_told_of),
 				  CHECK(what_does_not_fit_is_refused),
+				  CHECK(a_file_with_many_names_takes_no_time),
+				  CHECK(more_names_than_there_may_be_are_refused),
 				  CHECK(telling_stops_when_it_is_told_to),
 				  CHECK_END,
 			  });

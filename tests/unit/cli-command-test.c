@@ -4,6 +4,7 @@
 
 #include "base/fsat.h"
 #include "base/text.h"
+#include "cli/hint.h"
 #include "tests/check.h"
 
 static struct fl_error err;
@@ -104,6 +105,16 @@ static void what_is_wrong_is_said(void)
 	refused("snapshto a", "no command 'snapshto'", "did you mean 'flocker snapshot'?");
 	refused("stash lsit v", "no command 'stash lsit'", "did you mean 'flocker stash list'?");
 	refused("xyzzy", "no command 'xyzzy'", "'flocker help'");
+	refused("umount a", "no command 'umount'", "'flocker unmount'");
+	refused("stash pop", "no command 'stash pop'", "'flocker stash restore'");
+	refused("create a --form b", "no option --form", "did you mean --from?");
+	refused("create a --desc b", "no option --desc", "did you mean --description?");
+	refused("--verison", "no option --verison", "did you mean --version?");
+	refused("-V", "no option -V", "did you mean --version?");
+	refused("log a@{2h ago}", "no use for 'ago}'", "quote what has a space: 'a@{2h ago}'");
+	refused("log a@{b} c}", "no use for 'c}'", "usage: flocker log");
+	refused("rollback a b", "no use for 'b'", "flocker rollback 'a@{b}'");
+	refused("rollback a b@a", "no use for 'b@a'", "flocker rollback a --to 'b@a'");
 	refused("qqq", "no command 'qqq'", "'flocker help'");
 	refused("a-word-that-is-longer-than-any-that-could-be-a-slip-of-the-finger-here",
 		"no command", "'flocker help'");
@@ -162,6 +173,31 @@ static void the_table_is_sound(void)
 	}
 }
 
+static void check_hint(const char *line, const char *hint, const char *shown)
+{
+	own_invocation struct invocation in = { 0 };
+	own_text struct text out = { 0 };
+	int r = parse(line, &in);
+
+	check(r == 0 || r == -FL_INVALID);
+	add_hint(&out, &in, hint);
+	check_string(shown, text_get(&out));
+}
+
+static void a_hint_leads_to_the_same_daemon(void)
+{
+	check_hint("list --root /x", "flocker list shows them; 'flocker pool show' too",
+		   "flocker --root /x list shows them; 'flocker --root /x pool show' too");
+	check_hint("list --socket /a_b", "take one: flocker snapshot a",
+		   "take one: flocker --socket '/a b' snapshot a");
+	check_hint("list --root /x", "start it: flockerd --root /x; flocker help; flocker(1)",
+		   "start it: flockerd --root /x; flocker help; flocker(1)");
+	check_hint("list --root /x", "usage: flocker list", "usage: flocker list");
+	check_hint("--root /x", "that is 'flocker list' here", "that is 'flocker list' here");
+	check_hint("list", "flocker list shows them", "flocker list shows them");
+	check_hint("list --root /x", "flocker ", "flocker ");
+}
+
 static void synopses_fit_into_a_hint(void)
 {
 	for (const struct command *c = commands; c->name; c++) {
@@ -211,6 +247,7 @@ int main(int argc, char **argv)
 				  CHECK(json_is_known_even_when_the_rest_is_wrong),
 				  CHECK(help_is_given_without_operands),
 				  CHECK(the_table_is_sound),
+				  CHECK(a_hint_leads_to_the_same_daemon),
 				  CHECK(synopses_fit_into_a_hint),
 				  CHECK(the_manual_page_has_every_exit_status),
 				  CHECK_END,

@@ -40,6 +40,14 @@ static void the_nearest_name_is_told(void)
 	check(key == CONFIG_HTTP_TIMEOUT);
 	check_code(FL_NOT_FOUND, config_find("http.timout", &key, &err));
 	check(strstr(err.hint, "'http.timeout'"));
+	check_code(FL_NOT_FOUND, config_find("keep", &key, &err));
+	check(strstr(err.hint, "'trash.keep'"));
+	check_code(FL_NOT_FOUND, config_find("nonsense", &key, &err));
+	check(!strstr(err.hint, "did you mean"));
+	check_code(FL_NOT_FOUND, config_find_section("trsh", &err));
+	check(strstr(err.hint, "[trash]"));
+	check_code(FL_NOT_FOUND, config_find_section("nonsense", &err));
+	check(!strstr(err.hint, "did you mean"));
 }
 
 static void bounds_are_kept(void)

@@ -322,6 +322,75 @@ static void a_client_too_many_waits(void)
 	connections = 8;
 }
 
+/* Sends a byte ten times a second, until its connection ends. */
+static void *drip(void *arg)
+{
+	const char *begin = arg;
+	own_fd int fd = dial();
+	struct pollfd end = { .fd = fd, .events = POLLIN };
+
+	send_string(fd, begin);
+	sem_post(&entered);
+	while (poll(&end, 1, 100) == 0 && send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+		;
+	return NULL;
+}
+
+/* Who sends now and then is never idle. */
+static void a_client_that_is_never_done_makes_room_for_others(void)
+{
+	static char head[] = "GET /a HTTP/1.1\r\nHost: x\r\nX-Long: ",
+		    body[] = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n";
+	char *const begins[] = { head, body };
+
+	connections = 1;
+	timeout_seconds = 1;
+	sem_init(&entered, 0, 0);
+	open_server();
+	for (size_t i = 0; i < array_size(begins); i++) {
+		own_fd int waiting = -1;
+		pthread_t thread;
+
+		check(pthread_create(&thread, NULL, drip, begins[i]) == 0);
+		sem_wait(&entered);
+		waiting = dial();
+		send_string(waiting, "GET /other HTTP/1.1\r\nHost: x\r\n\r\n");
+		check(receive(waiting, "GET /other 0 fine"));
+		pthread_join(thread, NULL);
+	}
+	http_server_close(server);
+	connections = 8;
+	timeout_seconds = 10;
+}
+
+/* But not who makes an archive. */
+static void a_stream_is_not_hurried(void)
+{
+	struct pollfd answer = { .events = POLLIN };
+	own_fd int waiting = -1;
+	int fd;
+
+	connections = 1;
+	timeout_seconds = 1;
+	sem_init(&entered, 0, 0);
+	sem_init(&ended, 0, 0);
+	open_server();
+	fd = dial();
+	send_string(fd, "POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfirst");
+	sem_wait(&entered);
+	waiting = dial();
+	send_string(waiting, "GET /other HTTP/1.1\r\nHost: x\r\n\r\n");
+	answer.fd = waiting;
+	check(poll(&answer, 1, 2500) == 0);
+	send_string(fd, "rest.");
+	check(receive(fd, "<10 whole>"));
+	close(fd);
+	check(receive(waiting, "GET /other 0 fine"));
+	http_server_close(server);
+	connections = 8;
+	timeout_seconds = 10;
+}
+
 #define CLIENTS 16
 #define REQUESTS 50
 
@@ -732,6 +801,8 @@ int main(int argc, char **argv)
 				  CHECK(bad_queries_are_marked),
 				  CHECK(closing_waits_for_the_running_request),
 				  CHECK(a_client_too_many_waits),
+				  CHECK(a_client_that_is_never_done_makes_room_for_others),
+				  CHECK(a_stream_is_not_hurried),
 				  CHECK(every_client_gets_its_turn),
 				  CHECK(a_client_waits_for_a_descriptor_too),
 				  CHECK(closing_does_not_wait_for_clients_that_wait),

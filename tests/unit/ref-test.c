@@ -124,6 +124,7 @@ static void every_form_is_understood(void)
 	"or 6 to 16 hexadecimal digits of its id"
 #define TIME_HINT "write it as 2026-11-20, 2026-11-20T10:00:00Z or 2026-11-20T10:00:00+01:00"
 #define DURATION_HINT "write it as 30s, 10m, 2h, 1d, 1w or a sum like 1h30m"
+#define QUOTE_HINT "quote what has a space: 'mydata@{2h ago}'"
 #define PATH_HINT "a path begins at the root of the branch or snapshot and goes down only"
 
 /* The message is "'TEXT' is not a reference: REASON", but for a lone name. */
@@ -161,9 +162,9 @@ static const struct {
 	{ "v1@a@{latest}", "a tag is one snapshot already and takes no @{...}", REF_HINT },
 	{ "stash/1@a@{-1}", "a stash is one snapshot already and takes no @{...}", REF_HINT },
 	{ "@{latest}", "the volume name is empty", NAME_HINT },
-	{ "a@{", "'@{' has no '}' after it", REF_HINT },
-	{ "a@{latest", "'@{' has no '}' after it", REF_HINT },
-	{ "a@{2h:etc", "'@{' has no '}' after it", REF_HINT },
+	{ "a@{", "'@{' has no '}' after it", QUOTE_HINT },
+	{ "a@{latest", "'@{' has no '}' after it", QUOTE_HINT },
+	{ "a@{2h:etc", "'@{' has no '}' after it", QUOTE_HINT },
 	{ "a@{}", "nothing stands between '@{' and '}'", POINT_HINT },
 	{ "a@{latest}x", "after '}' only ':PATH' may follow", REF_HINT },
 	{ "a@{latest}/etc", "after '}' only ':PATH' may follow", REF_HINT },

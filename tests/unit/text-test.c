@@ -120,6 +120,40 @@ static void allocations_are_zeroed_and_grow(void)
 	free(xcalloc(0, 1));
 }
 
+/* Also one that has become shorter in between. */
+static void an_array_grows_by_one(void)
+{
+	own_free int *numbers = NULL;
+	size_t count = 0;
+
+	for (int round = 0; round < 50; round++) {
+		for (int i = 0; i < 2 * round; i++) {
+			int *added = array_add(numbers, count);
+
+			check(added == &numbers[count - 1] && *added == 0);
+			*added = (int)count;
+		}
+		for (size_t i = 0; i < count; i++)
+			check(numbers[i] == (int)i + 1);
+		count -= (size_t)round;
+	}
+	check(count == 49 * 50 / 2);
+}
+
+static void a_number_has_digits_alone(void)
+{
+	static const char *const wrong[] = { "",    "-1", "+1",
+					     " 1",  "1 ", "0x1",
+					     "1.0", "1k", "1000000000000000000" };
+	int64_t number = -1;
+
+	for (size_t i = 0; i < array_size(wrong); i++)
+		check(!number_parse(wrong[i], &number) && number == -1);
+	check(number_parse("0", &number) && number == 0);
+	check(number_parse("007", &number) && number == 7);
+	check(number_parse("999999999999999999", &number) && number == 999999999999999999);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -132,6 +166,8 @@ int main(int argc, char **argv)
 				  CHECK(reserved_room_does_not_move),
 				  CHECK(it_grows_like_a_plain_array),
 				  CHECK(allocations_are_zeroed_and_grow),
+				  CHECK(an_array_grows_by_one),
+				  CHECK(a_number_has_digits_alone),
 				  CHECK_END,
 			  });
 }

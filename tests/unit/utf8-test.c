@@ -69,12 +69,19 @@ static void what_steers_a_terminal_is_not_plain(void)
 		check(!utf8_is_plain(other[i], utf8_length(other[i])));
 }
 
+static void a_string_is_valid_as_a_whole(void)
+{
+	check(utf8_is_valid("") && utf8_is_valid("plain") && utf8_is_valid("\xc3\xbcn\xc3\xaf"));
+	check(!utf8_is_valid("\xff") && !utf8_is_valid("n\xc3") && !utf8_is_valid("\xc3\xbc\xbc"));
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
 			  (struct check[]){
 				  CHECK(every_code_point_has_its_length),
 				  CHECK(what_is_not_utf8_has_none),
+				  CHECK(a_string_is_valid_as_a_whole),
 				  CHECK(what_steers_a_terminal_is_not_plain),
 				  CHECK_END,
 			  });

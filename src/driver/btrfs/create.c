@@ -146,10 +146,10 @@ static int fill(struct creation *creation, const struct pool_identity *identity,
 	if (rc < 0)
 		return rc;
 	rc = identity_write(root, identity, err);
+	if (rc == 0)
+		rc = fsat_sync_all(root, err);
 	if (rc < 0)
 		return rc;
-	if (syncfs(root) < 0)
-		return fl_fail_errno(err, "cannot sync the new pool");
 	creation->committed = true;
 	return 0;
 }
@@ -282,15 +282,20 @@ static int create_in_directory(struct creation *creation, const struct pool_iden
 	return rc;
 }
 
+static int btrfs_usable(struct fl_error *err)
+{
+	if (mount_check_type("btrfs", err) == 0)
+		return 0;
+	if (err->code == FL_UNSUPPORTED)
+		return fl_hint(err, "load the module 'btrfs', or use a kernel that has it");
+	return fl_hint(err, "run flockerd as root, which may mount; without: --directory PATH");
+}
+
 int btrfs_available(struct fl_error *err)
 {
 	const char *program;
 
-	if (mount_check_type("btrfs", err) == 0)
-		return find_mkfs(&program, err);
-	if (err->code == FL_UNSUPPORTED)
-		return fl_hint(err, "load the module 'btrfs', or use a kernel that has it");
-	return fl_hint(err, "run flockerd as root: it has to mount");
+	return btrfs_usable(err) < 0 ? fl_failed(err) : find_mkfs(&program, err);
 }
 
 int btrfs_create(const struct pool_spec *spec, const struct pool_identity *identity,
@@ -299,9 +304,9 @@ int btrfs_create(const struct pool_spec *spec, const struct pool_identity *ident
 	own(creation_end) struct creation creation = { .spec = spec, .medium = MEDIUM_NONE };
 	int rc;
 
-	rc = mount_check_type("btrfs", err);
+	rc = btrfs_usable(err);
 	if (rc < 0)
-		return fl_hint(err, "load the module 'btrfs', or use a kernel that has it");
+		return rc;
 	switch (spec->kind) {
 	case POOL_FILE:
 		return create_in_file(&creation, identity, err);

@@ -235,7 +235,7 @@ static int tell(void *arg, const struct change *found, struct fl_error *err)
 int btrfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
 	       change_each *each, void *arg, struct fl_error *err)
 {
-	own_changes struct changes *changes = changes_new();
+	own_changes struct changes *changes = changes_new(CHANGES_MOST);
 	struct btrfs_ioctl_get_subvol_info_args info;
 	struct look look = { .each = each, .arg = arg };
 	own_fd int from = -1;

@@ -7,6 +7,7 @@
 
 #include "base/fsat.h"
 #include "driver/btrfs/ioctl.h"
+#include "driver/kept.h"
 
 /*
  * Heads.
@@ -166,15 +167,15 @@ int btrfs_head_swap(struct pool *pool, const struct uuid *branch, const struct t
 	char path[TREE_TEXT];
 	int rc;
 
-	rc = tree_exists(p, &retired, &done, err);
+	rc = layout_has(p->root, &retired, &done, err);
 	if (rc < 0 || done)
 		return rc;
-	rc = tree_exists(p, &head, &have_head, err);
+	rc = layout_has(p->root, &head, &have_head, err);
 	if (rc < 0)
 		return rc;
 	if (!have_head)
 		return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(&head, path));
-	rc = tree_exists(p, &staging, &have_staging, err);
+	rc = layout_has(p->root, &staging, &have_staging, err);
 	if (rc == 0 && have_staging)
 		rc = is_exchanged(p, &head, &staging, &exchanged, err);
 	if (rc == 0 && !exchanged)
@@ -198,7 +199,7 @@ static int move_once(struct btrfs_pool *pool, const struct tree *from, const str
 	rc = move_new(pool, from, to, err);
 	if (rc != -FL_NOT_FOUND)
 		return rc;
-	rc = tree_exists(pool, to, &done, err);
+	rc = layout_has(pool->root, to, &done, err);
 	if (rc < 0 || done)
 		return rc;
 	return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(from, path));

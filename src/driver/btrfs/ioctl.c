@@ -29,33 +29,33 @@ static int name_copy(char *to, size_t size, const char *name, struct fl_error *e
 	return 0;
 }
 
-/* The kernel's form of "in this group": a header and one number. */
-struct membership {
-	struct btrfs_qgroup_inherit header;
-	uint64_t group;
+/* The kernel's form of "in this group": a header, with room for the one number that ends it. */
+union membership {
+	struct btrfs_qgroup_inherit inherit;
+	uint8_t room[sizeof(struct btrfs_qgroup_inherit) + sizeof(uint64_t)];
 };
 
 /* What is made is called `name` and belongs to `group` (0: to none); `membership` is used by
  * `args`. */
-static int fill_args(struct btrfs_ioctl_vol_args_v2 *args, struct membership *membership,
+static int fill_args(struct btrfs_ioctl_vol_args_v2 *args, union membership *membership,
 		     const char *name, uint64_t group, struct fl_error *err)
 {
 	if (name_copy(args->name, sizeof(args->name), name, err) < 0)
 		return fl_failed(err);
 	if (group == 0)
 		return 0;
-	membership->header.num_qgroups = 1;
-	membership->group = group;
+	membership->inherit.num_qgroups = 1;
+	membership->inherit.qgroups[0] = group;
 	args->flags |= BTRFS_SUBVOL_QGROUP_INHERIT;
 	args->size = sizeof(*membership);
-	args->qgroup_inherit = &membership->header;
+	args->qgroup_inherit = &membership->inherit;
 	return 0;
 }
 
 int subvol_create(int dir, const char *name, uint64_t group, struct fl_error *err)
 {
 	struct btrfs_ioctl_vol_args_v2 args = { 0 };
-	struct membership membership = { 0 };
+	union membership membership = { .room = { 0 } };
 
 	if (fill_args(&args, &membership, name, group, err) < 0)
 		return fl_failed(err);
@@ -68,7 +68,7 @@ static int snapshot(int source, int dir, const char *name, uint64_t flags, uint6
 		    struct fl_error *err)
 {
 	struct btrfs_ioctl_vol_args_v2 args = { .fd = source, .flags = flags };
-	struct membership membership = { 0 };
+	union membership membership = { .room = { 0 } };
 
 	if (fill_args(&args, &membership, name, group, err) < 0)
 		return fl_failed(err);
@@ -230,45 +230,6 @@ int subvol_reference_path(int fd, const struct subvol_reference *reference,
 	return 0;
 }
 
-/*
- * The kernel refuses to delete a subvolume that has others inside.  They are
- * found by their references and deleted by their ids, the innermost first: no
- * path of the user's is walked.
- */
-static int delete_inside(int dir, uint64_t id, struct fl_error *err)
-{
-	struct btrfs_ioctl_vol_args_v2 args = { .flags = BTRFS_SUBVOL_SPEC_BY_ID };
-	struct subvol_reference inner;
-
-	for (;;) {
-		int rc = subvol_first_inside(dir, id, &inner, err);
-
-		if (rc < 0 || inner.child == 0)
-			return rc;
-		rc = delete_inside(dir, inner.child, err);
-		if (rc < 0)
-			return rc;
-		args.subvolid = inner.child;
-		if (ioctl(dir, BTRFS_IOC_SNAP_DESTROY_V2, &args) < 0)
-			return fl_fail_errno(err, "cannot delete subvolume '%s'", inner.name);
-	}
-}
-
-static int empty_of_subvolumes(int dir, const char *name, struct fl_error *err)
-{
-	struct btrfs_ioctl_get_subvol_info_args info;
-	own_fd int fd = -1;
-	int rc;
-
-	rc = fsat_open_dir(dir, name, &fd, err);
-	if (rc < 0)
-		return rc;
-	rc = subvol_info(fd, &info, err);
-	if (rc < 0)
-		return rc;
-	return delete_inside(dir, info.treeid, err);
-}
-
 int subvol_delete(int dir, const char *name, struct fl_error *err)
 {
 	struct btrfs_ioctl_vol_args_v2 args = { 0 };
@@ -279,12 +240,5 @@ int subvol_delete(int dir, const char *name, struct fl_error *err)
 		return rc;
 	if (ioctl(dir, BTRFS_IOC_SNAP_DESTROY_V2, &args) == 0 || errno == ENOENT)
 		return 0;
-	if (errno == ENOTEMPTY) {
-		rc = empty_of_subvolumes(dir, name, err);
-		if (rc < 0)
-			return rc;
-		if (ioctl(dir, BTRFS_IOC_SNAP_DESTROY_V2, &args) == 0)
-			return 0;
-	}
 	return fl_fail_errno(err, "cannot delete subvolume '%s'", name);
 }

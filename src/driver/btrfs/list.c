@@ -33,7 +33,7 @@ struct directory {
 struct listing {
 	struct btrfs_pool *pool;
 	struct directory *directories; /* sorted by inode */
-	size_t count, room;
+	size_t count;
 	uint64_t subvolume; /* of the ROOT_ITEM seen last */
 	struct tree_info info;
 	int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
@@ -48,12 +48,7 @@ static void listing_done(struct listing *listing)
 
 static void add_directory(struct listing *listing, const struct directory *directory)
 {
-	if (listing->count == listing->room) {
-		listing->room = listing->room ? 2 * listing->room : 64;
-		listing->directories = xrealloc(listing->directories, listing->room,
-						sizeof(*listing->directories));
-	}
-	listing->directories[listing->count++] = *directory;
+	*array_add(listing->directories, listing->count) = *directory;
 }
 
 static int add_snaps(void *arg, const char *name, unsigned char type, uint64_t inode,
@@ -101,8 +96,7 @@ static int read_directories(struct listing *listing, struct fl_error *err)
 	if (rc == 0)
 		rc = fsat_each(snaps, add_snaps, listing, err);
 	if (rc == 0)
-		qsort(listing->directories, listing->count, sizeof(*listing->directories),
-		      compare_directories);
+		array_sort(listing->directories, listing->count, compare_directories);
 	return rc;
 }
 

@@ -120,11 +120,13 @@ int btrfs_sync(struct pool *pool, struct fl_error *err)
 	int root = btrfs_pool(pool)->root;
 
 	/*
-	 * syncfs() tells of data that could not be written.  The ioctl has little
+	 * The first tells of data that could not be written.  The ioctl has little
 	 * left to do, but only it wakes the file system's cleaner, without which
 	 * the space of deleted trees comes back a minute later.
 	 */
-	if (syncfs(root) < 0 || ioctl(root, BTRFS_IOC_SYNC) < 0)
+	if (fsat_sync_all(root, err) < 0)
+		return fl_failed(err);
+	if (ioctl(root, BTRFS_IOC_SYNC) < 0)
 		return fl_fail_errno(err, "cannot sync the pool: what was written may be lost");
 	return 0;
 }

@@ -10,8 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "driver/btrfs/medium.h"
 #include "driver/driver.h"
+#include "driver/medium.h"
 
 #define OCCUPIED_KEPT 64
 
@@ -52,6 +52,14 @@ void btrfs_close(struct pool *pool);
 int btrfs_identify(struct pool *pool, const struct pool_identity *identity, struct fl_error *err);
 int btrfs_sync(struct pool *pool, struct fl_error *err);
 
+/* mount.c */
+/* Mounts it where nobody sees it; `ret_mount` (O_PATH) is the directory of the layout. */
+must_check int medium_mount(const struct pool_spec *spec, const struct medium *medium,
+			    int *ret_mount, struct fl_error *err);
+/* A mount only to look: nothing on the medium is changed. */
+must_check int medium_mount_to_look(const struct pool_spec *spec, const struct medium *medium,
+				    int *ret_mount, struct fl_error *err);
+
 /* stop.c */
 int btrfs_set_read_only(struct pool *pool, bool read_only, struct fl_error *err);
 /* Takes back what a process that ended while the pool was stopped left. */
@@ -66,6 +74,10 @@ int btrfs_expose(struct pool *pool, const char *root, struct fl_error *err);
 int btrfs_conceal(struct pool *pool, const char *root, struct fl_error *err);
 void btrfs_locate(struct pool *pool, const struct tree *tree, struct text *out);
 
+/* inside.c: deletes the subvolume `name` of `dir`, with all that lie in it.  Missing is success. */
+must_check int inside_delete(struct btrfs_pool *pool, int dir, const char *name,
+			     struct fl_error *err);
+
 /* tree.c */
 int btrfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error *err);
 int btrfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *ret,
@@ -74,8 +86,6 @@ int btrfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, str
 /* The directory that holds the tree, made when `make`, and the tree's name in it. */
 must_check int tree_place(struct btrfs_pool *pool, const struct tree *tree, bool make, int *ret_dir,
 			  char name[static SNAPNAME_TEXT], struct fl_error *err);
-must_check int tree_exists(struct btrfs_pool *pool, const struct tree *tree, bool *ret,
-			   struct fl_error *err);
 /* Copies the snapshot `from` to the new writable tree `to`, which counts for `branch`. */
 must_check int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tree *to,
 			  const struct uuid *branch, struct fl_error *err);
@@ -126,10 +136,11 @@ must_check int quota_enable(int root, struct fl_error *err);
 /* Finds the groups, and removes those of trees that are gone. */
 must_check int quota_open(struct btrfs_pool *pool, struct fl_error *err);
 /*
- * Calls `fn` while no group has a limit, and sets the limits again.  Where that
- * fails, and where a crash comes between, the engine sets them at the next start.
+ * Calls `fn` while no group has a limit (`subvolume`: none of those that it
+ * counts for; 0: of all), and sets the limits again.  Where that fails, and where
+ * a crash comes between, the engine sets them at the next start.
  */
-must_check int quota_without_limits(struct btrfs_pool *pool,
+must_check int quota_without_limits(struct btrfs_pool *pool, uint64_t subvolume,
 				    int (*fn)(struct btrfs_pool *pool, void *arg,
 					      struct fl_error *err),
 				    void *arg, struct fl_error *err);

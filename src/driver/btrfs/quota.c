@@ -13,7 +13,7 @@
  * BRANCH and GROUP are the last 48 bits of the UUIDs, which are random: there
  * is no table to keep.  A head, or what is to become one, is put into 1/BRANCH
  * by the call that makes it, so no byte is ever written outside.  Snapshots are in no group: they
- *allocate only their root, and taking one must not fail for want of quota.
+ * allocate only their root, and taking one must not fail for want of quota.
  *
  * A subvolume's group outlives it while snapshots hold what it wrote.  Once
  * empty it is of no use, and would harm: after a mount the kernel may give the
@@ -141,8 +141,7 @@ static int note_group(void *arg, const struct btrfs_ioctl_search_header *header,
 
 	if (header->type == BTRFS_QGROUP_INFO_KEY && header->len >= sizeof(info)) {
 		memcpy(&info, item, sizeof(info));
-		groups->items = xrealloc(groups->items, groups->count + 1, sizeof(*groups->items));
-		groups->items[groups->count++] = (struct group){
+		*array_add(groups->items, groups->count) = (struct group){
 			.number = header->offset,
 			.bytes = le64toh(info.rfer),
 		};
@@ -315,7 +314,62 @@ int btrfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, str
 	return set_limit(p, number, bytes, err);
 }
 
-int quota_without_limits(struct btrfs_pool *pool,
+static int note_above(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+		      struct fl_error *err)
+{
+	struct groups *above = arg;
+
+	if (header->offset <= header->objectid) /* one that is in it */
+		return 0;
+	above->items = xrealloc(above->items, above->count + 1, sizeof(*above->items));
+	above->items[above->count++] = (struct group){ .number = header->offset };
+	return 0;
+}
+
+/* The groups that a group is in, and those that they are in. */
+static int read_above(struct btrfs_pool *pool, uint64_t number, struct groups *ret,
+		      struct fl_error *err)
+{
+	struct root_range range = {
+		.tree = QGROUP_TREE,
+		.first_type = BTRFS_QGROUP_RELATION_KEY,
+		.last_type = BTRFS_QGROUP_RELATION_KEY,
+		.buffer = 4096,
+	};
+
+	for (size_t i = 0;; i++) {
+		range.first = range.last = number;
+		if (root_search(pool->root, &range, note_above, ret, err) < 0)
+			return fl_failed(err);
+		if (i == ret->count)
+			return 0;
+		number = ret->items[i].number;
+	}
+}
+
+static bool is_among(const struct groups *groups, uint64_t number)
+{
+	for (size_t i = 0; i < groups->count; i++)
+		if (groups->items[i].number == number)
+			return true;
+	return false;
+}
+
+/* Forgets the limits of all groups but those that `subvolume` is in. */
+static int choose_limits(struct btrfs_pool *pool, uint64_t subvolume, struct groups *groups,
+			 struct fl_error *err)
+{
+	own(groups_done) struct groups above = { 0 };
+
+	if (read_above(pool, subvolume, &above, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < groups->count; i++)
+		if (!is_among(&above, groups->items[i].number))
+			groups->items[i].limit = 0;
+	return 0;
+}
+
+int quota_without_limits(struct btrfs_pool *pool, uint64_t subvolume,
 			 int (*fn)(struct btrfs_pool *pool, void *arg, struct fl_error *err),
 			 void *arg, struct fl_error *err)
 {
@@ -324,6 +378,10 @@ int quota_without_limits(struct btrfs_pool *pool,
 	int rc;
 
 	rc = read_groups(pool, &groups, err);
+	if (rc == 0 && subvolume)
+		rc = choose_limits(pool, subvolume, &groups, err);
+	if (rc < 0)
+		return fl_failed(err);
 	for (size_t i = 0; rc == 0 && i < groups.count; i++)
 		if (groups.items[i].limit)
 			rc = set_limit(pool, groups.items[i].number, 0, err);

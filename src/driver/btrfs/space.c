@@ -83,21 +83,6 @@ static void describe_health(struct btrfs_pool *pool, const struct devices *devic
 		snprintf(text, size, "ok");
 }
 
-static int host_space(struct btrfs_pool *pool, struct pool_stats *stats, struct fl_error *err)
-{
-	struct statvfs host;
-	struct stat st;
-	uint64_t blocks;
-
-	if (fstatvfs(pool->medium.lock, &host) < 0 || fstat(pool->medium.lock, &st) < 0)
-		return fl_fail_errno(err, "cannot look at '%s'", pool->medium.path);
-	stats->host_free = (uint64_t)host.f_bavail * host.f_frsize;
-	blocks = (uint64_t)st.st_blocks * 512;
-	if (pool->pool.spec.sparse && (uint64_t)st.st_size > blocks)
-		stats->host_needed = (uint64_t)st.st_size - blocks;
-	return 0;
-}
-
 /* What a stop has taken away for its own purpose is free. */
 static void count_balloon(const struct btrfs_pool *pool, struct pool_stats *stats)
 {
@@ -131,7 +116,7 @@ int btrfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 	count_balloon(p, &stats);
 	rc = devices_get(p->root, &devices, err);
 	if (rc == 0 && pool->spec.kind == POOL_FILE)
-		rc = host_space(p, &stats, err);
+		rc = medium_stats(&pool->spec, &p->medium, &stats, err);
 	if (rc < 0)
 		return rc;
 	describe_health(p, &devices, stats.read_only, stats.health, sizeof(stats.health));

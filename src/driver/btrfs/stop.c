@@ -80,7 +80,7 @@ static int flag_trees(struct btrfs_pool *pool, bool read_only, struct fl_error *
 
 	if (rc == 0 || err->sys != EDQUOT)
 		return rc;
-	return quota_without_limits(pool, flag_within_limits, &read_only, err);
+	return quota_without_limits(pool, 0, flag_within_limits, &read_only, err);
 }
 
 /* Reserves what is free, in pieces that get smaller as it runs out. */

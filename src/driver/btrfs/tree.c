@@ -44,19 +44,6 @@ int btrfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, str
 	return rc;
 }
 
-int tree_exists(struct btrfs_pool *pool, const struct tree *tree, bool *ret, struct fl_error *err)
-{
-	char path[TREE_TEXT];
-	struct stat st;
-	int rc;
-
-	rc = fsat_stat(pool->root, tree_format(tree, path), &st, err);
-	if (rc < 0 && rc != -FL_NOT_FOUND)
-		return rc;
-	*ret = rc == 0;
-	return 0;
-}
-
 /*
  * Btrfs gives the number of a deleted subvolume again when it was the greatest
  * one at the last mount; its UUID it never gives again.  So the id is taken from
@@ -111,7 +98,7 @@ int btrfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_erro
 		return 0;
 	if (rc < 0)
 		return rc;
-	rc = subvol_delete(dir, name, err);
+	rc = inside_delete(btrfs_pool(pool), dir, name, err);
 	if (rc < 0)
 		return fl_wrap(err, "deleting %s", tree_format(tree, path));
 	return 0;

@@ -1,7 +1,6 @@
 #include "driver/dir/attrs.h"
 
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -13,17 +12,8 @@
  * link's target included.
  */
 
-#define LIMIT 65536 /* XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel */
-#define USUAL 1024  /* what most files need, on a stack that may be small */
+#define USUAL 1024 /* what most files need, on a stack that may be small */
 #define PROC_PATH 32
-
-static const char *const kept[] = { "user.", "trusted.", "security.", "system.posix_acl_access",
-				    "system.posix_acl_default" };
-
-struct sizes {
-	uint32_t name; /* with its NUL */
-	uint32_t value;
-};
 
 void attrs_done(struct attrs *attrs)
 {
@@ -43,12 +33,7 @@ static bool has_path_only(const struct stat *st)
 
 static bool is_kept(const char *name)
 {
-	if (strcmp(name, "security.selinux") == 0 && geteuid() != 0)
-		return false;
-	for (size_t i = 0; i < array_size(kept); i++)
-		if (strncmp(name, kept[i], strlen(kept[i])) == 0)
-			return true;
-	return false;
+	return xattrs_keep(name) && (strcmp(name, "security.selinux") != 0 || geteuid() == 0);
 }
 
 static ssize_t get_value(int fd, const char *path, const char *name, char *value, size_t size)
@@ -62,20 +47,16 @@ static int read_value(int fd, const char *path, const char *name, struct text *x
 	char usual[USUAL];
 	own_free char *large = NULL;
 	ssize_t size = get_value(fd, path, name, usual, sizeof(usual));
-	struct sizes sizes = { .name = (uint32_t)strlen(name) + 1 };
 
 	if (size < 0 && errno == ERANGE) {
-		large = xcalloc(1, LIMIT);
-		size = get_value(fd, path, name, large, LIMIT);
+		large = xcalloc(1, XATTRS_LIMIT);
+		size = get_value(fd, path, name, large, XATTRS_LIMIT);
 	}
 	if (size < 0 && errno == ENODATA)
 		return 0; /* taken away since it was listed */
 	if (size < 0)
 		return fl_fail_errno(err, "cannot read attribute '%.100s'", name);
-	sizes.value = (uint32_t)size;
-	text_add(xattrs, (const char *)&sizes, sizeof(sizes));
-	text_add(xattrs, name, sizes.name);
-	text_add(xattrs, large ? large : usual, sizes.value);
+	xattrs_add(xattrs, name, large ? large : usual, (size_t)size);
 	return 0;
 }
 
@@ -94,8 +75,8 @@ int attrs_read(int fd, const struct stat *st, struct attrs *ret, struct fl_error
 	ssize_t length = list_names(fd, path, usual, sizeof(usual));
 
 	if (length < 0 && errno == ERANGE) {
-		list = large = xcalloc(1, LIMIT);
-		length = list_names(fd, path, large, LIMIT);
+		list = large = xcalloc(1, XATTRS_LIMIT);
+		length = list_names(fd, path, large, XATTRS_LIMIT);
 	}
 	if (length < 0 && errno != EOPNOTSUPP)
 		return fl_fail_errno(err, "cannot list attributes");
@@ -105,35 +86,6 @@ int attrs_read(int fd, const struct stat *st, struct attrs *ret, struct fl_error
 	*ret = attrs;
 	attrs.xattrs = (struct text){ 0 };
 	return 0;
-}
-
-/* One attribute, whose bytes begin at `at`; as long as it is. */
-static size_t length_at(const struct text *xattrs, size_t at)
-{
-	struct sizes sizes;
-
-	memcpy(&sizes, xattrs->bytes + at, sizeof(sizes));
-	return sizeof(sizes) + sizes.name + sizes.value;
-}
-
-static bool holds(const struct text *xattrs, const char *one, size_t length)
-{
-	for (size_t at = 0; at < xattrs->length; at += length_at(xattrs, at))
-		if (length_at(xattrs, at) == length && memcmp(xattrs->bytes + at, one, length) == 0)
-			return true;
-	return false;
-}
-
-bool attrs_same(const struct attrs *a, const struct attrs *b)
-{
-	const struct text *x = &a->xattrs, *y = &b->xattrs;
-
-	if (x->length != y->length)
-		return false;
-	for (size_t at = 0; at < x->length; at += length_at(x, at))
-		if (!holds(y, x->bytes + at, length_at(x, at)))
-			return false;
-	return true;
 }
 
 static int apply_owner(int fd, const struct attrs *attrs, struct fl_error *err)
@@ -156,20 +108,15 @@ static int apply_owner(int fd, const struct attrs *attrs, struct fl_error *err)
 
 static int apply_values(int fd, const char *path, const struct text *xattrs, struct fl_error *err)
 {
-	struct sizes sizes;
+	struct xattr x;
+	size_t at = 0;
 
-	for (size_t at = 0; at < xattrs->length; at += sizes.name + sizes.value) {
-		const char *name, *value;
-		int rc;
+	while (xattrs_next(xattrs, &at, &x)) {
+		int rc = path ? setxattr(path, x.name, x.value, x.size, 0)
+			      : fsetxattr(fd, x.name, x.value, x.size, 0);
 
-		memcpy(&sizes, xattrs->bytes + at, sizeof(sizes));
-		at += sizeof(sizes);
-		name = xattrs->bytes + at;
-		value = name + sizes.name;
-		rc = path ? setxattr(path, name, value, sizes.value, 0)
-			  : fsetxattr(fd, name, value, sizes.value, 0);
 		if (rc < 0)
-			return fl_fail_errno(err, "cannot copy its attribute '%.100s'", name);
+			return fl_fail_errno(err, "cannot copy its attribute '%.100s'", x.name);
 	}
 	return 0;
 }

@@ -99,14 +99,16 @@ int contents_copy(int from, int to, off_t size, bool share, struct fl_error *err
 int contents_probe(int dir, bool *ret, struct fl_error *err)
 {
 	static const char block[4096] = "flocker";
-	own_fd int from = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	own_fd int to = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	own_fd int from = -1, to = -1;
 
 	*ret = false;
-	if (from < 0 || to < 0) /* a file system without such files has no FICLONE either */
-		return errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EROFS
+	/* A file system without such files has no FICLONE either. */
+	if (fsat_open(dir, ".", O_TMPFILE | O_RDWR, 0600, &from, err) < 0 ||
+	    fsat_open(dir, ".", O_TMPFILE | O_RDWR, 0600, &to, err) < 0)
+		return err->sys == EOPNOTSUPP || err->sys == EISDIR || err->sys == ENOENT ||
+				       err->sys == EROFS
 			       ? 0
-			       : fl_fail_errno(err, "cannot make a file in the pool");
+			       : fl_wrap(err, "trying whether files can share blocks");
 	if (write(from, block, sizeof(block)) != (ssize_t)sizeof(block))
 		return errno == ENOSPC || errno == EDQUOT
 			       ? 0

@@ -168,6 +168,15 @@ static int open_entry(const struct visit *visit, const char *name, int *ret_fd,
 	return 0;
 }
 
+/*
+ * Some file systems show a name that is removed and made anew, while its
+ * directory is read, once more: it is in the copy already.
+ */
+static bool is_met_again(const struct copying *copying, const struct fl_error *err)
+{
+	return copying->copy->live && err->code == FL_EXISTS;
+}
+
 static int copy_new(const struct copying *copying, const struct visit *visit, const char *name,
 		    int fd, struct stat *st, struct fl_error *err)
 {
@@ -193,7 +202,7 @@ static int link_to(const struct copying *copying, const char *first, const struc
 static int copy_linked(struct copying *copying, const struct visit *visit, const char *name, int fd,
 		       struct stat *st, struct fl_error *err)
 {
-	const struct stat file = *st;
+	const struct links_file file = links_identify(fd, st);
 	own_text struct text path = { 0 };
 	const char *first;
 
@@ -202,7 +211,10 @@ static int copy_linked(struct copying *copying, const struct visit *visit, const
 	if (first)
 		return link_to(copying, first, visit, name, err);
 	if (copy_new(copying, visit, name, fd, st, err) < 0) {
-		links_fail(&copying->links);
+		if (is_met_again(copying, err))
+			links_forget(&copying->links, &file);
+		else
+			links_fail(&copying->links);
 		return fl_failed(err);
 	}
 	links_ready(&copying->links, &file);
@@ -246,7 +258,12 @@ static int entry(void *arg, const struct visit *visit, const char *name, struct 
 		if (rc == 1)
 			note_gone(arg);
 	}
-	return rc < 0 ? fl_failed(err) : 0;
+	if (rc == 0 || rc == 1)
+		return 0;
+	if (!is_met_again(arg, err))
+		return fl_failed(err);
+	note_gone(arg);
+	return 0;
 }
 
 /* --- directories ---------------------------------------------------------------------------- */
@@ -259,7 +276,12 @@ static int found(void *arg, const struct visit *visit, const char *name, struct 
 		return fl_failed(err);
 	if (!S_ISDIR(st.st_mode))
 		return fl_fail(err, FL_INVALID, "it was replaced meanwhile");
-	return fsat_make_dir(visit->twin, name, 0700, err);
+	if (fsat_make_dir(visit->twin, name, 0700, err) == 0)
+		return 0;
+	if (!is_met_again(arg, err))
+		return fl_failed(err);
+	note_gone(arg);
+	return 1;
 }
 
 static int enter(void *arg, const struct visit *visit, struct fl_error *err)

@@ -47,10 +47,10 @@ static int check_empty(const struct creation *creation, struct fl_error *err)
 static int fill(struct creation *creation, const struct pool_identity *identity,
 		struct fl_error *err)
 {
-	if (layout_make(creation->dir, err) < 0 || identity_write(creation->dir, identity, err) < 0)
+	if (layout_make(creation->dir, err) < 0 ||
+	    identity_write(creation->dir, identity, err) < 0 ||
+	    fsat_sync_all(creation->dir, err) < 0)
 		return fl_failed(err);
-	if (syncfs(creation->dir) < 0)
-		return fl_fail_errno(err, "cannot sync the new pool");
 	creation->committed = true;
 	return 0;
 }

@@ -18,5 +18,5 @@ int dir_diff(struct pool *pool, const struct tree *earlier, const struct tree *l
 		return fl_failed(err);
 	comparison.trees[COMPARE_EARLIER] = from;
 	comparison.trees[COMPARE_LATER] = to;
-	return compare_trees(&comparison, each, arg, err);
+	return compare_by_walking(&comparison, each, arg, err);
 }

@@ -2,6 +2,7 @@
 
 #include "base/fsat.h"
 #include "driver/dir/pool.h"
+#include "driver/kept.h"
 
 /*
  * Heads.
@@ -28,29 +29,29 @@
  * good by the next open(), for the clone's record has the head's UUID too.
  */
 
+static int make_empty(struct dir_pool *pool, const struct tree *tree, struct fl_error *err)
+{
+	own_scratch struct scratch scratch = { .pool = pool };
+	const struct record record = record_new();
+
+	if (scratch_make(pool, &scratch, err) < 0 || scratch_record(&scratch, &record, err) < 0)
+		return fl_failed(err);
+	return scratch_place(&scratch, tree, false, err);
+}
+
 int dir_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
 		       struct fl_error *err)
 {
-	struct dir_pool *p = dir_pool(pool);
-	own_scratch struct scratch scratch = { .pool = p };
 	const struct tree staging = tree_staging(operation);
-	const struct record record = record_new();
 
-	if (scratch_make(p, &scratch, err) < 0 || scratch_record(&scratch, &record, err) < 0)
-		return fl_failed(err);
-	return scratch_place(&scratch, &staging, false, err);
+	return make_empty(dir_pool(pool), &staging, err);
 }
 
 int dir_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err)
 {
-	struct dir_pool *p = dir_pool(pool);
-	own_scratch struct scratch scratch = { .pool = p };
 	const struct tree head = tree_head(branch);
-	const struct record record = record_new();
 
-	if (scratch_make(p, &scratch, err) < 0 || scratch_record(&scratch, &record, err) < 0)
-		return fl_failed(err);
-	return scratch_place(&scratch, &head, false, err);
+	return make_empty(dir_pool(pool), &head, err);
 }
 
 int dir_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,
@@ -71,10 +72,10 @@ struct swap {
 
 static int look(struct swap *swap, struct fl_error *err)
 {
-	if (dir_exists(swap->pool, &swap->head, &swap->have_head, err) < 0 ||
-	    dir_exists(swap->pool, &swap->staging, &swap->have_staging, err) < 0)
+	if (layout_has(swap->pool->root, &swap->head, &swap->have_head, err) < 0 ||
+	    layout_has(swap->pool->root, &swap->staging, &swap->have_staging, err) < 0)
 		return fl_failed(err);
-	return dir_exists(swap->pool, &swap->retired, &swap->have_retired, err);
+	return layout_has(swap->pool->root, &swap->retired, &swap->have_retired, err);
 }
 
 static int is_clone(struct swap *swap, const struct tree *tree, bool *ret, struct fl_error *err)
@@ -201,7 +202,7 @@ static int move_once(struct dir_pool *pool, const struct tree *from, const struc
 	rc = dir_move(pool, from, to, err);
 	if (rc != -FL_NOT_FOUND)
 		return rc;
-	rc = dir_exists(pool, to, &done, err);
+	rc = layout_has(pool->root, to, &done, err);
 	if (rc < 0 || done)
 		return rc;
 	return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(from, path));

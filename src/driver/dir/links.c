@@ -1,15 +1,27 @@
 #include "driver/dir/links.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct link {
 	struct link *next;
 	dev_t device;
 	ino_t inode;
+	int type;
+	unsigned length;
+	unsigned char *handle;
 	bool ready;
 	char *path;
 };
+
+static void link_free(struct link *link)
+{
+	free(link->handle);
+	free(link->path);
+	free(link);
+}
 
 void links_done(struct links *links)
 {
@@ -18,8 +30,7 @@ void links_done(struct links *links)
 			struct link *link = links->slots[i];
 
 			links->slots[i] = link->next;
-			free(link->path);
-			free(link);
+			link_free(link);
 		}
 	free(links->slots);
 	pthread_cond_destroy(&links->changed);
@@ -53,46 +64,99 @@ static void grow(struct links *links)
 	links->capacity = bigger.capacity;
 }
 
-static struct link *find(const struct links *links, const struct stat *file)
+struct links_file links_identify(int fd, const struct stat *st)
 {
-	struct link *link = links->capacity ? *slot_of(links, file->st_dev, file->st_ino) : NULL;
+	struct links_file file = { .device = st->st_dev, .inode = st->st_ino };
+	union {
+		struct file_handle handle;
+		char room[sizeof(struct file_handle) + LINKS_HANDLE];
+	} got = { .handle.handle_bytes = LINKS_HANDLE };
+	int mount;
 
-	while (link && (link->device != file->st_dev || link->inode != file->st_ino))
-		link = link->next;
-	return link;
+	if (name_to_handle_at(fd, "", &got.handle, &mount, AT_EMPTY_PATH) < 0 ||
+	    got.handle.handle_bytes > LINKS_HANDLE)
+		return file;
+	file.type = got.handle.handle_type;
+	file.length = got.handle.handle_bytes;
+	memcpy(file.handle, got.handle.f_handle, file.length);
+	return file;
 }
 
-static void add(struct links *links, const struct stat *file, const char *path)
+static bool is_of(const struct link *link, const struct links_file *file)
+{
+	return link->device == file->device && link->inode == file->inode &&
+	       link->type == file->type && link->length == file->length &&
+	       (file->length == 0 || memcmp(link->handle, file->handle, file->length) == 0);
+}
+
+/* Where the pointer to it is, or the end of its slot's chain; there are slots. */
+static struct link **find(const struct links *links, const struct links_file *file)
+{
+	struct link **at = slot_of(links, file->device, file->inode);
+
+	while (*at && !is_of(*at, file))
+		at = &(*at)->next;
+	return at;
+}
+
+static void add(struct links *links, const struct links_file *file, const char *path)
 {
 	struct link *link = xcalloc(1, sizeof(*link));
-	struct link **slot;
+	struct link **slot = slot_of(links, file->device, file->inode);
 
-	if (links->count++ >= links->capacity)
-		grow(links);
-	slot = slot_of(links, file->st_dev, file->st_ino);
-	*link = (struct link){ *slot, file->st_dev, file->st_ino, false, xstrdup(path) };
-	*slot = link;
-}
-
-const char *links_meet(struct links *links, const struct stat *file, const char *path)
-{
-	own_lock(guard, &links->mutex);
-	const struct link *link = find(links, file);
-
-	if (!link) {
-		add(links, file, path);
-		return NULL;
+	*link = (struct link){ .next = *slot,
+			       .device = file->device,
+			       .inode = file->inode,
+			       .type = file->type,
+			       .length = file->length,
+			       .path = xstrdup(path) };
+	if (file->length > 0) {
+		link->handle = xcalloc(1, file->length);
+		memcpy(link->handle, file->handle, file->length);
 	}
-	while (!link->ready && !links->failed)
-		pthread_cond_wait(&links->changed, &links->mutex);
-	return link->ready ? link->path : NULL;
+	*slot = link;
+	links->count++;
 }
 
-void links_ready(struct links *links, const struct stat *file)
+const char *links_meet(struct links *links, const struct links_file *file, const char *path)
 {
 	own_lock(guard, &links->mutex);
 
-	find(links, file)->ready = true;
+	while (!links->failed) {
+		const struct link *link;
+
+		if (links->count >= links->capacity)
+			grow(links);
+		link = *find(links, file);
+		if (!link) {
+			add(links, file, path);
+			return NULL;
+		}
+		if (link->ready)
+			return link->path;
+		pthread_cond_wait(&links->changed, &links->mutex);
+	}
+	return NULL;
+}
+
+void links_ready(struct links *links, const struct links_file *file)
+{
+	own_lock(guard, &links->mutex);
+
+	(*find(links, file))->ready = true;
+	pthread_cond_broadcast(&links->changed);
+}
+
+void links_forget(struct links *links, const struct links_file *file)
+{
+	own_lock(guard, &links->mutex);
+	struct link **at = find(links, file), *link = *at;
+
+	if (!link)
+		return;
+	*at = link->next;
+	link_free(link);
+	links->count--;
 	pthread_cond_broadcast(&links->changed);
 }
 

@@ -15,6 +15,7 @@
 #include "driver/dir/contents.h"
 #include "driver/dir/dir.h"
 #include "driver/kept.h"
+#include "driver/medium.h"
 
 #define XFS_MAGIC 0x58465342
 #define BCACHEFS_MAGIC 0xca451a4e
@@ -34,12 +35,8 @@ int dir_take(const char *path, int *ret_fd, struct fl_error *err)
 		return fl_fail_errno(err, "cannot look at '%s'", path);
 	if (!S_ISDIR(st.st_mode))
 		return fl_fail(err, FL_INVALID, "'%s' is no directory", path);
-	if (fsat_lock(fd, err) < 0) {
-		if (err->code != FL_BUSY)
-			return fl_failed(err);
-		fl_fail(err, FL_BUSY, "pool '%s' is in use by another process", path);
-		return fl_hint(err, "is another flockerd running on it?");
-	}
+	if (medium_lock(fd, path, err) < 0)
+		return fl_failed(err);
 	*ret_fd = take_fd(fd);
 	return 0;
 }
@@ -212,9 +209,7 @@ int dir_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 
 int dir_sync(struct pool *pool, struct fl_error *err)
 {
-	if (syncfs(dir_pool(pool)->root) < 0)
-		return fl_fail_errno(err, "cannot sync the pool: what was written may be lost");
-	return 0;
+	return fsat_sync_all(dir_pool(pool)->root, err);
 }
 
 int dir_set_read_only(struct pool *pool, bool read_only, struct fl_error *err)

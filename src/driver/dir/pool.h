@@ -60,8 +60,6 @@ int dir_list(struct pool *pool,
 	     int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 			 struct fl_error *err),
 	     void *arg, struct fl_error *err);
-must_check int dir_exists(struct dir_pool *pool, const struct tree *tree, bool *ret,
-			  struct fl_error *err);
 /* FL_NOT_FOUND when there is no such tree. */
 must_check int dir_record(struct dir_pool *pool, const struct tree *tree, struct record *ret,
 			  struct fl_error *err);

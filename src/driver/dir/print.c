@@ -175,6 +175,17 @@ static int enter(void *arg, const struct visit *visit, struct fl_error *err)
 	return add(arg, &at, visit->node->name, err);
 }
 
+/* No snapshot of such a tree can be taken, nor can it be told whether it has changed. */
+static int found(void *arg, const struct visit *visit, const char *name, struct fl_error *err)
+{
+	struct print *print = arg;
+
+	if (visit->node->depth < WALK_DEEPEST)
+		return 0;
+	print->unsure = true;
+	return 1;
+}
+
 static int entry(void *arg, const struct visit *visit, const char *name, struct fl_error *err)
 {
 	struct look at = { visit->dir, name };
@@ -199,6 +210,7 @@ int print_tree(struct print *print, int root, struct fl_error *err)
 		.twin = -1,
 		.live = true,
 		.enter = enter,
+		.found = found,
 		.entry = entry,
 		.leave = leave,
 		.arg = print,

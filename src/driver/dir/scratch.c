@@ -14,16 +14,47 @@
  * A tree is removed as it is made: out of sight.  Its name goes by one rename,
  * then its files, by several threads.  Directories that their owner may not
  * search or write are opened up first; root needs nothing of the kind.
+ *
+ * Whoever writes to a tree can make directories below each other by the
+ * million, and the way to each is the longer the deeper it lies.  So what lies
+ * deep is moved up, to be removed by the next walk.
  */
 
+#define DEEP 64
+
 /* --- removing ------------------------------------------------------------- */
+
+struct removal {
+	int root;
+	atomic_bool again; /* something was moved up */
+};
+
+static void name_it(char path[static SCRATCH_TEXT])
+{
+	struct uuid uuid = uuid_new();
+	uint64_t number;
+
+	memcpy(&number, uuid.bytes + 8, sizeof(number));
+	snprintf(path, SCRATCH_TEXT, "scratch/%016" PRIx64, number);
+}
 
 static int remove_found(void *arg, const struct visit *visit, const char *name,
 			struct fl_error *err)
 {
-	if (geteuid() == 0)
+	struct removal *removal = arg;
+	struct fl_error ignored;
+	char up[SCRATCH_TEXT];
+
+	if (geteuid() != 0 && fsat_allow_entry(visit->dir, name, err) < 0)
+		return fl_failed(err);
+	if (visit->node->depth < DEEP)
 		return 0;
-	return fsat_allow_entry(visit->dir, name, err);
+	name_it(up);
+	/* What cannot be moved, as a mount point, is tried where it is, and says why. */
+	if (fsat_rename(visit->dir, name, removal->root, strchr(up, '/') + 1, &ignored) < 0)
+		return 0;
+	removal->again = true;
+	return 1;
 }
 
 static int remove_entry(void *arg, const struct visit *visit, const char *name,
@@ -34,12 +65,12 @@ static int remove_entry(void *arg, const struct visit *visit, const char *name,
 
 static int remove_directory(void *arg, struct walk_node *node, struct fl_error *err)
 {
-	const int *root = arg;
+	const struct removal *removal = arg;
 	own_fd int parent = -1;
 
 	if (!err || !node->parent) /* the root of the walk is its caller's */
 		return 0;
-	if (walk_open(*root, node->parent, &parent, err) < 0)
+	if (walk_open(removal->root, node->parent, &parent, err) < 0)
 		return fl_failed(err);
 	return fsat_rmdir(parent, node->name, err);
 }
@@ -47,29 +78,24 @@ static int remove_directory(void *arg, struct walk_node *node, struct fl_error *
 static int remove_all(struct dir_pool *pool, const char *path, struct fl_error *err)
 {
 	own_fd int root = -1;
+	struct removal removal;
 	struct walk walk = {
 		.twin = -1,
 		.found = remove_found,
 		.entry = remove_entry,
 		.leave = remove_directory,
-		.arg = &root,
+		.arg = &removal,
 	};
 
 	if (fsat_open_dir(pool->root, path, &root, err) < 0)
 		return fl_failed(err);
-	walk.root = root;
-	if (walk_tree(&walk, err) < 0)
-		return fl_failed(err);
+	walk.root = removal.root = root;
+	do {
+		removal.again = false;
+		if (walk_tree(&walk, err) < 0)
+			return fl_failed(err);
+	} while (removal.again);
 	return fsat_rmdir(pool->root, path, err);
-}
-
-static void name_it(char path[static SCRATCH_TEXT])
-{
-	struct uuid uuid = uuid_new();
-	uint64_t number;
-
-	memcpy(&number, uuid.bytes + 8, sizeof(number));
-	snprintf(path, SCRATCH_TEXT, "scratch/%016" PRIx64, number);
 }
 
 int scratch_bury(struct dir_pool *pool, const struct tree *tree, struct fl_error *err)

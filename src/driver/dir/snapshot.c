@@ -5,6 +5,7 @@
 #include "base/fsat.h"
 #include "driver/dir/copy.h"
 #include "driver/dir/pool.h"
+#include "driver/kept.h"
 
 /*
  * Snapshots, clones, and what they tell about changes.
@@ -19,7 +20,7 @@ static int check_free(struct dir_pool *pool, const struct tree *tree, struct fl_
 	char path[TREE_TEXT];
 	bool there;
 
-	if (dir_exists(pool, tree, &there, err) < 0)
+	if (layout_has(pool->root, tree, &there, err) < 0)
 		return fl_failed(err);
 	return there ? fl_fail(err, FL_EXISTS, "the pool has %s", tree_format(tree, path)) : 0;
 }

@@ -2,25 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/fsat.h"
 #include "driver/dir/pool.h"
+#include "driver/kept.h"
 
 /* Trees by their names: they are the directories that tree_format() names. */
-
-int dir_exists(struct dir_pool *pool, const struct tree *tree, bool *ret, struct fl_error *err)
-{
-	char path[TREE_TEXT];
-	struct stat st;
-	int rc;
-
-	rc = fsat_stat(pool->root, tree_format(tree, path), &st, err);
-	if (rc < 0 && rc != -FL_NOT_FOUND)
-		return rc;
-	*ret = rc == 0;
-	return 0;
-}
 
 int dir_record(struct dir_pool *pool, const struct tree *tree, struct record *ret,
 	       struct fl_error *err)
@@ -36,7 +23,7 @@ int dir_record(struct dir_pool *pool, const struct tree *tree, struct record *re
 	if (record_read(dir, ret, err) == 0)
 		return 0;
 	/* Deleted between the two steps? */
-	if (dir_exists(pool, tree, &there, err) == 0 && !there)
+	if (layout_has(pool->root, tree, &there, err) == 0 && !there)
 		return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", path);
 	return fl_wrap(err, "%s", path);
 }
@@ -96,14 +83,6 @@ static void listing_done(struct listing *listing)
 	free(listing->trees);
 }
 
-static void add(struct listing *listing, const struct tree *tree)
-{
-	if (listing->count % 64 == 0)
-		listing->trees = xrealloc(listing->trees, listing->count + 64,
-					  sizeof(*listing->trees));
-	listing->trees[listing->count++] = *tree;
-}
-
 static int add_plain(void *arg, const char *name, unsigned char type, uint64_t inode,
 		     struct fl_error *err)
 {
@@ -112,7 +91,7 @@ static int add_plain(void *arg, const char *name, unsigned char type, uint64_t i
 	struct fl_error ignored;
 
 	if (uuid_parse(name, &tree.uuid, &ignored) == 0)
-		add(listing, &tree);
+		*array_add(listing->trees, listing->count) = tree;
 	return 0;
 }
 
@@ -124,7 +103,7 @@ static int add_snapshot(void *arg, const char *name, unsigned char type, uint64_
 	struct fl_error ignored;
 
 	if (snapname_parse(name, &tree.snapshot, &ignored) == 0)
-		add(listing, &tree);
+		*array_add(listing->trees, listing->count) = tree;
 	return 0;
 }
 

@@ -37,9 +37,8 @@ static struct facts_entry *get_entry(struct facts_table *table, const struct uui
 
 	if (entry)
 		return entry;
-	table->entries = xrealloc(table->entries, table->count + 1, sizeof(*table->entries));
-	entry = &table->entries[table->count++];
-	*entry = (struct facts_entry){ .branch = *branch };
+	entry = array_add(table->entries, table->count);
+	entry->branch = *branch;
 	return entry;
 }
 
@@ -48,9 +47,7 @@ static void add_carrier(struct facts_entry *entry, uint64_t id)
 	for (size_t i = 0; i < entry->carrier_count; i++)
 		if (entry->carriers[i] == id)
 			return;
-	entry->carriers = xrealloc(entry->carriers, entry->carrier_count + 1,
-				   sizeof(*entry->carriers));
-	entry->carriers[entry->carrier_count++] = id;
+	*array_add(entry->carriers, entry->carrier_count) = id;
 }
 
 static char *facts_base(const struct uuid *branch, char base[static PROPERTY_NAME])
@@ -186,11 +183,8 @@ static void add_property(struct reading *reading, const struct get_line *line)
 {
 	if (strcmp(line->source, "local") != 0 || strncmp(line->property, "flocker:", 8) != 0)
 		return;
-	if ((reading->count & (reading->count - 1)) == 0)
-		reading->properties = xrealloc(reading->properties,
-					       reading->count ? 2 * reading->count : 1,
-					       sizeof(*reading->properties));
-	reading->properties[reading->count++] = (struct property){ line->property, line->value };
+	*array_add(reading->properties, reading->count) = (struct property){ line->property,
+									     line->value };
 }
 
 static void take_lines(struct zfs_pool *pool, char *rest)
@@ -252,8 +246,7 @@ static void errands_done(struct errands *errands)
 
 static void add_errand(struct errands *errands, const struct errand *errand)
 {
-	errands->items = xrealloc(errands->items, errands->count + 1, sizeof(*errands->items));
-	errands->items[errands->count++] = *errand;
+	*array_add(errands->items, errands->count) = *errand;
 }
 
 /* The dataset that is to carry a branch's facts; NULL when there is none. */

@@ -234,5 +234,5 @@ int zfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *l
 	comparison.arg = &split;
 	if (has_identities(&split, from) && has_identities(&split, to))
 		comparison.identify = identify;
-	return compare_trees(&comparison, each, arg, err);
+	return compare_by_walking(&comparison, each, arg, err);
 }

@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#include "driver/btrfs/medium.h"
+#include "driver/medium.h"
 #include "driver/zfs/carry.h"
 #include "driver/zfs/index.h"
 #include "driver/zfs/run.h"

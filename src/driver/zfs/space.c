@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "driver/zfs/pool.h"
 
@@ -61,21 +60,6 @@ static int read_health(struct zfs_pool *pool, struct pool_stats *stats, struct f
 	return 0;
 }
 
-static int host_space(struct zfs_pool *pool, struct pool_stats *stats, struct fl_error *err)
-{
-	struct statvfs host;
-	struct stat st;
-	uint64_t blocks;
-
-	if (fstatvfs(pool->medium.lock, &host) < 0 || fstat(pool->medium.lock, &st) < 0)
-		return fl_fail_errno(err, "cannot look at '%s'", pool->medium.path);
-	stats->host_free = (uint64_t)host.f_bavail * host.f_frsize;
-	blocks = (uint64_t)st.st_blocks * 512;
-	if (pool->pool.spec.sparse && (uint64_t)st.st_size > blocks)
-		stats->host_needed = (uint64_t)st.st_size - blocks;
-	return 0;
-}
-
 /* A pool in a file is imported anew: a server that was restarted does not know of it. */
 static int find_state(struct zfs_pool *pool, struct fl_error *err)
 {
@@ -114,7 +98,7 @@ int zfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 	if (revive(p, err) < 0 || read_numbers(p, &stats, err) < 0 ||
 	    read_health(p, &stats, err) < 0)
 		return fl_failed(err);
-	if (pool->spec.kind == POOL_FILE && host_space(p, &stats, err) < 0)
+	if (pool->spec.kind == POOL_FILE && medium_stats(&pool->spec, &p->medium, &stats, err) < 0)
 		return fl_failed(err);
 	*ret = stats;
 	return 0;

@@ -7,7 +7,8 @@ const struct driver zfs_driver = {
 	.kinds = 1 << POOL_FILE | 1 << POOL_DATASET,
 	.available = zfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_CAN_NOTE | DRIVER_MUST_REVEAL,
+			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_CAN_NOTE | DRIVER_MUST_REVEAL |
+			DRIVER_MUST_WALK,
 
 	.create = zfs_create,
 	.open = zfs_open,

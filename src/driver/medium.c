@@ -1,4 +1,4 @@
-#include "driver/btrfs/medium.h"
+#include "driver/medium.h"
 
 #include <blkid/blkid.h>
 #include <fcntl.h>
@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fsat.h"
 #include "base/loop.h"
-#include "base/mount.h"
 
 /*
  * The lock is an flock() on the thing itself: the kernel drops it when the
@@ -80,13 +80,15 @@ static int check_kind(const struct pool_spec *spec, struct fl_error *err)
 		       pool_kind_names[spec->kind]);
 }
 
-static int take_lock(int fd, const char *path, struct fl_error *err)
+int medium_lock(int fd, const char *path, struct fl_error *err)
 {
+	own_text struct text holder = { 0 };
 	int rc = fsat_lock(fd, err);
 
 	if (rc != -FL_BUSY)
 		return rc;
-	fl_fail(err, FL_BUSY, "pool '%s' is in use by another process", path);
+	fsat_lock_holder(fd, &holder);
+	fl_fail(err, FL_BUSY, "pool '%s' is in use by %s", path, text_get(&holder));
 	return fl_hint(err, "is another flockerd running on it?");
 }
 
@@ -98,7 +100,7 @@ static int medium_fill(const struct pool_spec *spec, int *fd, const char *path, 
 	rc = check_type(spec, *fd, err);
 	if (rc < 0)
 		return rc;
-	rc = take_lock(*fd, path, err);
+	rc = medium_lock(*fd, path, err);
 	if (rc < 0)
 		return rc;
 	*ret = (struct medium)MEDIUM_NONE;
@@ -134,8 +136,8 @@ static int make_new(const struct pool_spec *spec, int *ret_fd, struct fl_error *
 	if (spec->kind == POOL_FILE)
 		return fsat_open(AT_FDCWD, spec->path, O_RDWR | O_CREAT | O_EXCL, 0600, ret_fd,
 				 err);
-	if (mkdir(spec->path, 0711) < 0)
-		return fl_fail_errno(err, "cannot make directory '%s'", spec->path);
+	if (fsat_make_dir(AT_FDCWD, spec->path, 0711, err) < 0)
+		return fl_failed(err);
 	return fsat_open_dir(AT_FDCWD, spec->path, ret_fd, err);
 }
 
@@ -277,72 +279,18 @@ int medium_label(const struct medium *medium, const char *fact, char text[static
 	return 0;
 }
 
-/*
- * Options beside "subvolid=5", which is the whole file system whatever its
- * default subvolume is.  Discarding would give the blocks of a preallocated file
- * back to the file system below, where others could take them: it is for sparse
- * files only.  On devices the kernel decides.
- */
-static size_t options_of(const struct pool_spec *spec, struct mount_option options[static 2])
+int medium_stats(const struct pool_spec *spec, const struct medium *medium,
+		 struct pool_stats *stats, struct fl_error *err)
 {
-	size_t count = 0;
+	struct statvfs host;
+	struct stat st;
+	uint64_t blocks;
 
-	if (spec->kind == POOL_FILE && spec->sparse)
-		options[count++] = (struct mount_option){ "discard", "async" };
-	else if (spec->kind == POOL_FILE)
-		options[count++] = (struct mount_option){ "nodiscard", NULL };
-	if (spec->compress)
-		options[count++] = (struct mount_option){ "compress", "zstd" };
-	return count;
-}
-
-/*
- * When an earlier process left something visible, the file system is mounted
- * already, with the options of then, and perhaps read-only: the kernel refuses
- * a mount that differs in that.  So it is joined as it is, and then changed.
- */
-static int mount_file_system(const struct pool_spec *spec, const char *source, int *ret_mount,
-			     struct fl_error *err)
-{
-	struct mount_option options[4] = { { "subvolid", "5" } };
-	size_t count = 1 + options_of(spec, options + 1);
-	own_fd int mount = -1;
-	int rc;
-
-	rc = mount_detached("btrfs", source, options, count, &mount, err);
-	if (rc == -FL_BUSY) {
-		options[count] = (struct mount_option){ "ro", NULL };
-		rc = mount_detached("btrfs", source, options, count + 1, &mount, err);
-	}
-	if (rc < 0)
-		return rc;
-	options[0] = (struct mount_option){ "rw", NULL };
-	rc = mount_reconfigure(mount, options, count, err);
-	if (rc < 0)
-		return rc;
-	*ret_mount = take_fd(mount);
+	if (fstatvfs(medium->lock, &host) < 0 || fstat(medium->lock, &st) < 0)
+		return fl_fail_errno(err, "cannot look at '%s'", medium->path);
+	stats->host_free = (uint64_t)host.f_bavail * host.f_frsize;
+	blocks = (uint64_t)st.st_blocks * 512;
+	if (spec->sparse && (uint64_t)st.st_size > blocks)
+		stats->host_needed = (uint64_t)st.st_size - blocks;
 	return 0;
-}
-
-int medium_mount(const struct pool_spec *spec, const struct medium *medium, int *ret_mount,
-		 struct fl_error *err)
-{
-	if (spec->kind == POOL_DIRECTORY)
-		return mount_clone_detached(medium->lock, ret_mount, err);
-	return mount_file_system(spec, medium->source, ret_mount, err);
-}
-
-int medium_mount_to_look(const struct pool_spec *spec, const struct medium *medium, int *ret_mount,
-			 struct fl_error *err)
-{
-	static const struct mount_option options[] = {
-		{ "subvolid", "5" },
-		{ "ro", NULL },
-		{ "rescue", "nologreplay" },
-	};
-
-	if (spec->kind == POOL_DIRECTORY)
-		return mount_clone_detached(medium->lock, ret_mount, err);
-	return mount_detached("btrfs", medium->source, options, array_size(options), ret_mount,
-			      err);
 }

@@ -3,7 +3,7 @@
 /*
  * What a pool lies on: an image file behind a loop device, a block device, or a
  * directory of a Btrfs that others use too.  Holding a medium is having the
- * pool for this process alone.
+ * pool for this process alone.  Used by btrfs, and by zfs for pools in files.
  */
 
 #include <stdbool.h>
@@ -55,9 +55,8 @@ must_check int medium_contents(const struct medium *medium, char text[static MED
 must_check int medium_label(const struct medium *medium, const char *fact,
 			    char text[static MEDIUM_LABEL], struct fl_error *err);
 
-/* Mounts it where nobody sees it; `ret_mount` (O_PATH) is the directory of the layout. */
-must_check int medium_mount(const struct pool_spec *spec, const struct medium *medium,
-			    int *ret_mount, struct fl_error *err);
-/* A mount only to look: nothing on the medium is changed. */
-must_check int medium_mount_to_look(const struct pool_spec *spec, const struct medium *medium,
-				    int *ret_mount, struct fl_error *err);
+/* The fields about the file system below a POOL_FILE. */
+must_check int medium_stats(const struct pool_spec *spec, const struct medium *medium,
+			    struct pool_stats *stats, struct fl_error *err);
+/* For drivers that have another medium: takes the lock on what a pool lies on.  FL_BUSY. */
+must_check int medium_lock(int fd, const char *path, struct fl_error *err);

@@ -1,0 +1,227 @@
+/*
+ * Emptying the trash: deletes the rows of an item, with one intent for each
+ * branch, and then what the pool holds of it.
+ */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "engine/internal.h"
+#include "engine/trash.h"
+
+struct emptying {
+	struct load *load;
+	struct intent_row *intents; /* for each branch, and for its retired heads */
+	size_t count;
+};
+
+static void emptying_done(struct emptying *emptying)
+{
+	for (size_t i = 0; i < emptying->count; i++)
+		intent_row_done(&emptying->intents[i]);
+	free(take_ptr(emptying->intents));
+	emptying->count = 0;
+}
+
+/* Stashes of the branch go with it: their snapshots do. */
+struct stash_sweep {
+	struct tx *tx;
+	const struct uuid *branch;
+	uint32_t *numbers;
+	size_t count;
+};
+
+static int collect_stash(void *arg, const struct stash_row *row, struct fl_error *err)
+{
+	struct stash_sweep *sweep = arg;
+
+	if (!uuid_equal(&row->snapshot.branch, sweep->branch))
+		return 0;
+	*array_add(sweep->numbers, sweep->count) = row->number;
+	return 0;
+}
+
+static int delete_stashes(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
+{
+	struct stash_sweep sweep = { .tx = tx, .branch = &branch->uuid };
+	own_free uint32_t *numbers = NULL;
+	int r = tx_stash_each(tx, &branch->volume, collect_stash, &sweep, err);
+
+	numbers = sweep.numbers;
+	for (size_t i = 0; r == 0 && i < sweep.count; i++)
+		r = tx_stash_delete(tx, &branch->volume, numbers[i], err);
+	return r;
+}
+
+/* Replaced heads of the branch that somebody still held go with it. */
+struct retired_sweep {
+	const struct uuid *branch;
+	struct uuid *operations;
+	size_t count;
+};
+
+static int collect_retired(void *arg, const struct retired_row *row, struct fl_error *err)
+{
+	struct retired_sweep *sweep = arg;
+
+	if (!uuid_equal(&row->branch, sweep->branch))
+		return 0;
+	*array_add(sweep->operations, sweep->count) = row->operation;
+	return 0;
+}
+
+static int delete_retired(struct emptying *emptying, struct tx *tx, const struct branch_row *branch,
+			  struct fl_error *err)
+{
+	struct retired_sweep sweep = { .branch = &branch->uuid };
+	own_free struct uuid *operations = NULL;
+	int r = tx_retired_each(tx, collect_retired, &sweep, err);
+
+	operations = sweep.operations;
+	for (size_t i = 0; r == 0 && i < sweep.count; i++) {
+		struct intent_row *intent = array_add(emptying->intents, emptying->count);
+
+		*intent = (struct intent_row){ .operation = operations[i],
+					       .verb = "delete-retired",
+					       .body = xstrdup("{}") };
+		r = tx_retired_delete(tx, &operations[i], err);
+		if (r == 0)
+			r = tx_intent_insert(tx, intent, err);
+	}
+	return r;
+}
+
+struct children {
+	struct position *parents;
+	size_t count;
+};
+
+static int collect_parent(void *arg, const struct line *line, struct fl_error *err)
+{
+	struct children *children = arg;
+
+	if (uuid_equal(&line->branch, &line->parent.branch))
+		return 0;
+	*array_add(children->parents, children->count) = line->parent;
+	return 0;
+}
+
+/* What had begun from it in the trash begins from nothing. */
+static int forget_children(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
+{
+	const struct stretch all = { branch->uuid, 1, INT64_MAX };
+	const struct position none = { 0 };
+	struct children children = { 0 };
+	own_free struct position *parents = NULL;
+	int r = tx_line_children(tx, &all, collect_parent, &children, err);
+
+	parents = children.parents;
+	for (size_t i = 0; r == 0 && i < children.count; i++)
+		r = tx_line_repoint(tx, &parents[i], &none, err);
+	return r;
+}
+
+static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct emptying *emptying = arg;
+	const struct load *load = emptying->load;
+
+	emptying_done(emptying); /* of an attempt before this one that found no space */
+	if (!load->item.volume && refuse_if_needed(tx, &load->branches[0], load->item.ref, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < load->count; i++) {
+		const struct branch_row *branch = &load->branches[i];
+
+		if (delete_branch_intend(tx, branch, array_add(emptying->intents, emptying->count),
+					 err) < 0 ||
+		    delete_retired(emptying, tx, branch, err) < 0)
+			return fl_failed(err);
+		if (load->item.volume)
+			continue;
+		if (delete_stashes(tx, branch, err) < 0 || forget_children(tx, branch, err) < 0 ||
+		    tx_branch_delete(tx, &branch->uuid, err) < 0)
+			return fl_failed(err);
+	}
+	return load->item.volume ? tx_volume_delete(tx, &load->volume.uuid, err) : 0;
+}
+
+static int empty_item(struct engine *engine, const struct trash_item *item, struct fl_error *err)
+{
+	own(load_done) struct load load = { 0 };
+	own(emptying_done) struct emptying emptying = { .load = &load };
+
+	if (load_take(engine, item, true, &load, err) < 0 ||
+	    catalog_write_deletion(engine, delete_rows, &emptying, err) < 0)
+		return fl_wrap(err, "emptying '%s' from the trash", item->ref);
+	/* Gone for everyone; what the pool can't do now it does at the next start. */
+	for (size_t i = 0; i < emptying.count; i++) {
+		struct fl_error later;
+
+		if (intent_finish(engine, &emptying.intents[i], &later) < 0)
+			log_warning("what was emptied stays in the pool until the next start",
+				    "item=%s error=\"%s\"", item->ref, later.text);
+	}
+	return 0;
+}
+
+int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
+		       struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own(trash_list_done) struct trash_list list = { 0 };
+	struct trash_item found;
+	uint64_t count = 0;
+
+	if (gate_enter(engine, &inside, err) < 0 || trash_load(engine, &list, err) < 0)
+		return fl_failed(err);
+	if (item) {
+		if (trash_find(&list, item, &found, err) < 0)
+			return fl_failed(err);
+		*ret_count = 1;
+		return empty_item(engine, &found, err);
+	}
+	for (size_t i = 0; i < list.count; i++) {
+		int r = empty_item(engine, &list.items[i], err);
+
+		/* Somebody has restored or emptied it meanwhile, or something began to need it. */
+		if (r < 0 && r != -FL_NOT_FOUND && r != -FL_BUSY)
+			return r;
+		count += r == 0;
+	}
+	*ret_count = count;
+	return 0;
+}
+
+/* Somebody has restored or emptied it meanwhile, or something began to need it: then it stays. */
+static int expire_item(struct engine *engine, const struct trash_item *item, struct fl_error *err)
+{
+	int r = empty_item(engine, item, err);
+
+	if (r < 0)
+		return r == -FL_NOT_FOUND || r == -FL_BUSY ? 0 : r;
+	events_add(&engine->events, "trash-expired", item->ref, NULL);
+	return 0;
+}
+
+/*
+ * Age is counted on the clock that began with the engine and goes on as the
+ * machine runs: a wall clock that jumps ahead empties nothing.
+ */
+int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
+{
+	own(trash_list_done) struct trash_list list = { 0 };
+	int64_t now = engine->opened + (clock_boot() - engine->opened_boot);
+
+	*ret_next = CLOCK_DAY;
+	if (trash_load(engine, &list, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < list.count; i++) {
+		int64_t left = list.items[i].expires - now;
+
+		if (left <= 0 && expire_item(engine, &list.items[i], err) < 0)
+			return fl_failed(err);
+		if (left > 0 && left < *ret_next)
+			*ret_next = left;
+	}
+	return 0;
+}
