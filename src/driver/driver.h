@@ -369,7 +369,8 @@ struct driver {
 	int (*limit)(struct pool *pool, const struct uuid *group, uint64_t bytes,
 		     struct fl_error *err);
 
-	/* In constant time.  What is still in the writing processes' caches is not in it. */
+	/* Without looking at files.  What is still in the writing processes' caches is not in it.
+	 */
 	int (*usage)(struct pool *pool, enum account account, const struct uuid *uuid,
 		     struct usage *ret, struct fl_error *err);
 
@@ -377,8 +378,9 @@ struct driver {
 	int (*usages)(struct pool *pool, const struct account_name *names, size_t count,
 		      struct usage *ret, struct fl_error *err);
 
-	/* The bytes that the files of one tree take, shared or not.  Reads all of its metadata,
-	 * unless it has not changed since it was asked about last. */
+	/* The bytes that the files of one tree take, shared or not; with their metadata where the
+	 * file system counts both together.  May read all of its metadata, unless it has not
+	 * changed since it was asked about last. */
 	int (*occupied)(struct pool *pool, const struct tree *tree, uint64_t *ret,
 			struct fl_error *err);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """An instance on ZFS, from its making to its recovery; beside a ZFS of its own (tests/with-zfs-fuse)."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -40,8 +41,9 @@ def a_pool_needs_a_zfs_pool():
 @test
 def the_driver_is_listed():
     zfs_driver = {driver["name"]: driver for driver in host.json("pool", "drivers")}["zfs"]
-    equal((zfs_driver["available"], zfs_driver["kinds"], zfs_driver["abilities"]["snapshot"],
-           zfs_driver["abilities"]["diff"]), (True, ["file", "dataset"], "native", "emulated"), "zfs")
+    equal((zfs_driver["available"], zfs_driver["kinds"],
+           [zfs_driver["abilities"][ability] for ability in ("snapshot", "quota", "grow", "compress")]),
+          (True, ["file", "dataset"], ["native"] * 4), "zfs")
 
 
 @test
@@ -55,7 +57,7 @@ def what_is_of_others_is_refused():
 def a_dataset_becomes_a_pool():
     pool = host.json("pool", "create", "--zfs", "tank/ours")
     equal((pool["driver"], pool["kind"], pool["path"], pool["health"]), ("zfs", "dataset", "tank/ours", "ok"), "pool")
-    equal((pool["share"], pool["quota"]), (True, False), "what it can")
+    equal((pool["share"], pool["quota"]), (True, True), "what it can")
     true(pool["size"] > 100 * MIB, f"size: {pool}")
     host.fails("unsupported", "pool", "grow", "1G", says="tank")
 
@@ -99,6 +101,83 @@ def it_is_there_after_a_crash_and_without_a_catalogue():
     host.run("pool", "recover")
     equal(host.read("app", "file"), "one", "trunk")
     equal(host.read("app/side", "file"), "two", "branch")
+
+
+def write(path, size):
+    """Writes `size` new bytes and syncs them; the errno that ended it, or 0."""
+    try:
+        with open(path, "wb", buffering=0) as file:
+            for _ in range(size // MIB):
+                file.write(os.urandom(MIB))
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno
+    return 0
+
+
+def archive(size):
+    path = f"{host.directory}/archive.tar"
+    with open(f"{host.directory}/member", "wb") as file:
+        file.write(os.urandom(size))
+    subprocess.run(["tar", "-C", host.directory, "-cf", path, "member"], check=True)
+    return path
+
+
+@test
+def a_quota_stops_the_writers_of_all_branches_and_nothing_else():
+    host.create("data", quota=24 * MIB)
+    host.write("data", "precious", "here since the beginning")
+    equal(write(f"{host.path('data')}/some", 8 * MIB), 0, "errno within the quota")
+    host.snapshot("data", name="early")
+    equal(write(f"{host.path('data')}/much", 32 * MIB), errno.EDQUOT, "errno beyond it")
+    host.snapshot("data", name="full")
+    host.branch("data/test")
+    equal(write(f"{host.path('data/test')}/much", 32 * MIB), errno.EDQUOT, "errno in another branch")
+    host.fails("no-space", "import", "data/new", archive(2 * MIB), says=("volume 'data'", "24 MiB"),
+               hint="flocker set data --quota")
+    host.fails("invalid", "set", "data", "--quota", "16M", says="uses 24", hint="at least 25M")
+    host.rollback("data", "data@{early}")
+    equal(host.read("data", "precious"), "here since the beginning", "contents")
+    host.run("set", "data", "--quota", "64M")
+    equal(write(f"{host.path('data')}/more", 16 * MIB), 0, "errno with more quota")
+
+
+@test
+def an_import_counts_from_its_first_byte_and_not_when_it_failed():
+    before = len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split())
+    for _ in range(2):  # what failed does not count, or the second would not come as far
+        error = host.fails("no-space", "import", "new", archive(12 * MIB), "--quota", "8M",
+                           says=("quota", "8 MiB"), hint="--quota")
+        equal(error["object"], "new", "object")
+        true(host.items("/v1/operations")[0]["done_bytes"] > 4 * MIB, "it came close to the quota")
+    equal(len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split()), before, "nothing is left")
+    host.run("import", "new", archive(12 * MIB), "--quota", "16M")
+    usage = host.get("/v1/volume", ref="new")["usage"]["allocated"]
+    true(12 * MIB <= usage < 13 * MIB, f"usage: {usage}")
+    equal(host.get("/v1/branch", ref="new")["usage"]["live"] // MIB, 12, "live")
+
+
+@test
+def quotas_outlive_a_restart():
+    host.restart()
+    equal({v["name"]: v["quota"] for v in host.items("/v1/volumes")},
+          {"app": None, "data": 64 * MIB, "new": 16 * MIB}, "quotas")
+    equal(write(f"{host.path('new')}/much", 16 * MIB), errno.EDQUOT, "errno")
+    host.run("unset", "new", "--quota")
+    equal(write(f"{host.path('new')}/much", 16 * MIB), 0, "errno without quota")
+    host.run("destroy", "new")
+    host.run("destroy", "data")
+
+
+@test
+def a_pool_that_is_not_imported_is_named_with_what_to_do():
+    host.stop()
+    subprocess.run(["/usr/sbin/zpool", "export", "tank"], check=True)
+    host.start()
+    host.fails("not-found", "list", says="the ZFS pool 'tank' is not imported", hint="zpool import tank")
+    subprocess.run(["/usr/sbin/zpool", "import", "-d", host.directory, "tank"], check=True)
+    host.restart()
+    equal(host.read("app", "file"), "one", "trunk")
 
 
 def carried():
@@ -164,6 +243,24 @@ def what_is_destroyed_leaves_nothing():
     tap.wait_until(lambda: len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split()) == 2,
                    "only the pool and its state are left", 60)
     equal(zfs("list", "-H", "-o", "name", "tank/theirs").strip(), "tank/theirs", "of others")
+
+
+@test
+def a_pool_whose_file_is_gone_is_missed_and_found_again():
+    with Host() as other:
+        image = f"{other.directory}/pool.img"
+        other.json("pool", "create", "--zfs-file", image, "--size", "128M")
+        other.create("data", quota=16 * MIB)
+        other.write("data", "file", "one")
+        other.stop()
+        os.rename(image, f"{image}.away")
+        other.start()
+        other.fails("not-found", "list", says=image)
+        true(not os.path.exists(image), "nothing is made in its place")
+        os.rename(f"{image}.away", image)
+        other.restart()
+        equal(other.read("data", "file"), "one", "contents")
+        equal(other.get("/v1/volume", ref="data")["quota"], 16 * MIB, "quota")
 
 
 if __name__ == "__main__":

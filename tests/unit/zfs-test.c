@@ -196,6 +196,82 @@ static void what_only_looks_like_ours_is_not(void)
 			     "snaps/" BRANCH "/" SNAPNAME, "local")) == 0);
 }
 
+#define VOLUME "0e000000-0000-4000-8000-000000000005"
+#define GROUP "tank/f/v.0000000000000005"
+#define COUNTED GROUP "/" BRANCH ".0000000000000001"
+#define ACCOUNT(name, value, source) name "\tflocker:account\t" value "\t" source "\n"
+
+static void an_account_is_read_as_it_was_written(void)
+{
+	static const char *const good[] = { "groups/" VOLUME, "branches/" BRANCH };
+	static const char *const bad[] = { "",
+					   "groups",
+					   "groups/",
+					   "group/" VOLUME,
+					   "branches/" BRANCH "/",
+					   "branches/0A000000-0000-4000-8000-000000000001",
+					   "branches/" BRANCH "\n" };
+	struct account_name account;
+	char again[ACCOUNT_TEXT];
+
+	for (size_t i = 0; i < array_size(good); i++) {
+		check(account_parse(good[i], &account));
+		check_string(good[i], account_format(&account, again));
+	}
+	for (size_t i = 0; i < array_size(bad); i++)
+		check(!account_parse(bad[i], &account));
+}
+
+/* The group and the head in it, with these sources of what they say; the group that the branch
+ * counts in then, 0: none. */
+static uint64_t group_found(const char *group, const char *of_group, const char *of_head)
+{
+	char text[4096];
+	struct fl_error err = { 0 };
+	struct index index;
+	struct uuid branch;
+	uint64_t id;
+
+	check_ok(uuid_parse(BRANCH, &branch, &err));
+	snprintf(text, sizeof(text),
+		 "%s\ttype\tfilesystem\t-\n%s\tflocker:account\tgroups/" VOLUME "\t%s\n%s" COUNTED
+		 "\tflocker:account\tbranches/" BRANCH "\t%s\n",
+		 group, group, of_group,
+		 LINES(COUNTED, "filesystem", "5", "-", "heads/" BRANCH, "local"), of_head);
+	index = read_text(text);
+	id = index.count == 1 ? accounts_group_of(&index.accounts, &branch) : UINT64_MAX;
+	index_done(&index);
+	return id;
+}
+
+static void what_counts_is_in_the_dataset_of_its_group(void)
+{
+	check(group_found(GROUP, "local", "local") == 5);
+	/* others' properties say nothing; and in what is no group nothing is ours */
+	check(group_found(GROUP, "local", "received") == 0);
+	check(group_found(GROUP, "local", "inherited from " GROUP) == 0);
+	check(group_found(GROUP, "received", "local") == UINT64_MAX);
+	check(group_found(GROUP, "inherited from tank/f", "local") == UINT64_MAX);
+	check(group_found("tank/f/v.0000000000000007", "local", "local") == UINT64_MAX);
+	check(group_found("tank/f/x/v.0000000000000005", "local", "local") == UINT64_MAX);
+	check(group_found(GROUP "@v.0000000000000005", "local", "local") == UINT64_MAX);
+}
+
+/* With the longest dataset that a pool may be given. */
+static void the_longest_names_have_room(void)
+{
+	char group[GROUP_TEXT], head[COMPONENT_TEXT], snapshot[COMPONENT_TEXT];
+	struct label label;
+	size_t length;
+
+	check(label_parse("heads/" BRANCH, &label));
+	length = strlen(component_format(&label.tree, INT64_MAX, head)) +
+		 strlen(group_format(INT64_MAX, group));
+	check(label_parse("snaps/" BRANCH "/" SNAPNAME, &label));
+	length += strlen(component_format(&label.tree, INT64_MAX, snapshot));
+	check(DATASET_LENGTH + strlen("/flocker") + strlen("///@") + length < ZFS_NAME);
+}
+
 static void values_with_tabs_and_newlines_do_not_disturb(void)
 {
 	char text[4096], endless[1001];
@@ -477,6 +553,9 @@ int main(int argc, char **argv)
 				  CHECK(any_bytes_survive_a_property),
 				  CHECK(what_is_ours_is_found),
 				  CHECK(what_only_looks_like_ours_is_not),
+				  CHECK(an_account_is_read_as_it_was_written),
+				  CHECK(what_counts_is_in_the_dataset_of_its_group),
+				  CHECK(the_longest_names_have_room),
 				  CHECK(values_with_tabs_and_newlines_do_not_disturb),
 				  CHECK(a_swap_is_completed_from_what_the_clone_says),
 				  CHECK(a_deferred_snapshot_is_hidden),

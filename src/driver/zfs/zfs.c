@@ -7,8 +7,8 @@ const struct driver zfs_driver = {
 	.kinds = 1 << POOL_FILE | 1 << POOL_DATASET,
 	.available = zfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_CAN_NOTE | DRIVER_MUST_REVEAL |
-			DRIVER_MUST_WALK,
+			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_CAN_LIMIT | DRIVER_CAN_NOTE |
+			DRIVER_MUST_REVEAL | DRIVER_MUST_WALK,
 
 	.create = zfs_create,
 	.open = zfs_open,
@@ -40,6 +40,13 @@ const struct driver zfs_driver = {
 	.changed_since = zfs_changed_since,
 	.diff = zfs_diff,
 	.list = zfs_list,
+
+	.account = zfs_account,
+	.unaccount = zfs_unaccount,
+	.limit = zfs_limit,
+	.usage = zfs_usage,
+	.usages = zfs_usages,
+	.occupied = zfs_occupied,
 
 	.facts_write = zfs_facts_write,
 	.facts_read = zfs_facts_read,
