@@ -81,6 +81,7 @@ static int take_final(struct engine *engine, struct release *release, const stru
 	final->storage = (struct snapname){ before.storage.instance, before.storage.time + 1 };
 	final->position = (struct position){ branch.uuid, final->storage.time };
 	final->id = snapname_id(&final->storage);
+	final->late = before.late;
 	final->sequence = branch.last_sequence + 1;
 	final->reason = REASON_ROLLBACK;
 	snprintf(final->host, sizeof(final->host), "%s", engine->host);

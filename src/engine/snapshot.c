@@ -35,6 +35,7 @@ static void fill_row(struct engine *engine, const struct branch_row *branch,
 				      .reason = options->reason };
 	row->storage = (struct snapname){ engine->instance, next_time(branch) };
 	row->position = (struct position){ branch->uuid, row->storage.time };
+	row->late = retention_late(engine, row->storage.time);
 	row->id = snapname_id(&row->storage);
 	snprintf(row->host, sizeof(row->host), "%s", engine->host);
 	if (options->name)
@@ -70,6 +71,7 @@ int snapshot_take(struct engine *engine, const struct branch_row *branch,
 			snapshot_abort(engine, &row);
 		return fl_wrap(err, "taking a snapshot of branch '%s'", branch->name);
 	}
+	thin_soon(engine, false);
 	*ret = row;
 	row = (struct snapshot_row){ 0 };
 	return 0;
