@@ -412,6 +412,7 @@ void encode_recovery(struct json *json, const char *key, const struct recovery *
 	add_size(json, "stashes", recovery->stashes);
 	json_put_bool(json, "backup_used", recovery->backup_used);
 	json_put_bool(json, "backup_complete", recovery->backup_complete);
+	json_put_bool(json, "notes_used", recovery->notes_used);
 	json_end(json);
 }
 

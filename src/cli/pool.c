@@ -291,7 +291,10 @@ static void print_recovery(struct value *recovery)
 		snprintf(number, sizeof(number), "%lld", (long long)field_int(recovery, counts[i]));
 		print_fact(counts[i], number);
 	}
-	if (!field_bool(recovery, "backup_used"))
+	if (!field_bool(recovery, "backup_complete") && field_bool(recovery, "notes_used"))
+		print_fact("backup", "not whole: tags, stashes and metadata were read from notes "
+				     "beside the snapshots");
+	else if (!field_bool(recovery, "backup_used"))
 		print_fact("backup", "none in the pool: tags, stashes and metadata are not known");
 	else if (!field_bool(recovery, "backup_complete"))
 		print_fact("backup", "damaged at its end: the last changes to tags, stashes and "

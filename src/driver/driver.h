@@ -109,8 +109,9 @@ enum driver_capability {
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
 	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
-	DRIVER_CAN_WATCH = 1 << 7,   /* watch_root, watch_handle, watch_heads, motion */
+	DRIVER_CAN_NOTE = 1 << 7,    /* snapshot_noted, note_write, note_each */
 	DRIVER_MUST_WALK = 1 << 8,   /* diff looks at all of both trees, whatever differs */
+	DRIVER_CAN_WATCH = 1 << 9,   /* watch_root, watch_handle, watch_heads, motion */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -309,6 +310,24 @@ struct driver {
 			struct fl_error *err);
 
 	/*
+	 * The same (DRIVER_CAN_NOTE), and with it goes a *note*, a text of up to 128 KiB that the
+	 * engine wants to find again with this snapshot when everything else is lost.  Atomic:
+	 * there is no snapshot without its note.  NULL: none.
+	 */
+	int (*snapshot_noted)(struct pool *pool, const struct tree *source,
+			      const struct tree *target, const char *note, struct fl_error *err);
+	/* Replaces the note of a tree that snapshot() made.  Atomic; durable after sync().
+	 * FL_NOT_FOUND. */
+	int (*note_write)(struct pool *pool, const struct tree *tree, const char *note,
+			  struct fl_error *err);
+	/* Calls `each` for every tree with a note, in any order; stops at its first negative answer
+	 * and returns it. */
+	int (*note_each)(struct pool *pool,
+			 int (*each)(void *arg, const struct tree *tree, const char *note,
+				     struct fl_error *err),
+			 void *arg, struct fl_error *err);
+
+	/*
 	 * Removes a snapshot, a retired tree, a staging tree or (not in use by
 	 * the engine any more) a head.  Durable after sync().  Missing is
 	 * success.  Space comes back later.
@@ -337,10 +356,11 @@ struct driver {
 	 * What differs between two snapshots (or trees in staging that
 	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  At the cost of
 	 * what differs; a file that was written to is then modified, also when
-	 * the same was written.  With DRIVER_MUST_WALK by looking at all of both.
-	 * Where clones do not share (DRIVER_CAN_SHARE) heads are compared too: each
-	 * file is as it is when its turn comes.  They need not be related.  Stops
-	 * at the first negative answer of `each` and returns it.  FL_NOT_FOUND.
+	 * the same was written.  With DRIVER_MUST_WALK by looking at all of both
+	 * (compare.h).  Where clones share (DRIVER_CAN_SHARE) files have an identity,
+	 * and renames are told; elsewhere heads are compared too: each file is as it
+	 * is when its turn comes.  They need not be related.  Stops at the first
+	 * negative answer of `each` and returns it.  FL_NOT_FOUND.
 	 */
 	int (*diff)(struct pool *pool, const struct tree *earlier, const struct tree *later,
 		    change_each *each, void *arg, struct fl_error *err);

@@ -84,6 +84,7 @@ struct recovery {
 	uint64_t volumes, branches, snapshots, tags, stashes;
 	bool backup_used;     /* false: no backup in the pool, so no tags, stashes, metadata */
 	bool backup_complete; /* false: its end was damaged */
+	bool notes_used;      /* what it lacks of them was read from notes beside the snapshots */
 };
 
 /* The one after the first `*at`, which moves on; false at the end.

@@ -256,7 +256,8 @@ must_check int facts_save(struct engine *engine, struct tx *tx, const struct vol
  * pool) is logged and made good by engine_care().
  */
 void facts_refresh(struct engine *engine, const struct uuid *branch);
-/* Compares all facts with the catalogue and writes those that differ. */
+/* Compares all facts, and the notes of snapshots (note.h), with the catalogue and writes those that
+ * differ. */
 must_check int facts_refresh_all(struct engine *engine, struct fl_error *err);
 
 struct facts {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/note.h"
 
 #define SNAPSHOT_THREADS 64
 #define SNAPSHOT_STACK (128 * 1024)
@@ -61,11 +62,10 @@ int snapshot_take(struct engine *engine, const struct branch_row *branch,
 		  struct fl_error *err)
 {
 	own_snapshot_row struct snapshot_row row = { 0 };
-	struct tree head = tree_head(&branch->uuid), target;
+	const struct tree head = tree_head(&branch->uuid);
 
 	fill_row(engine, branch, options, &row);
-	target = snapshot_tree(&row);
-	if (driver_of(engine)->snapshot(engine->pool, &head, &target, err) < 0) {
+	if (note_snapshot(engine, &head, &row, err) < 0) {
 		/* An error after the fact must not leave one that the next start would adopt. */
 		if (err->code != FL_EXISTS)
 			snapshot_abort(engine, &row);

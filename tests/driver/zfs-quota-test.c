@@ -177,11 +177,16 @@ static void many_are_asked_about_by_one_program(void)
 						  i % 2 ? branch : group };
 	check_ok(call(pool, sync, &err));
 	stand_in("get", script);
+	check_ok(call(pool, usage, ACCOUNT_GROUP, &group, usages, &err));
+	check(stat(path, &st) == 0 && st.st_size == 1);
+	check_ok(call(pool, usage, ACCOUNT_BRANCH, &other, usages,
+		      &err)); /* which none is asked about */
+	check(!usages[0].known && stat(path, &st) == 0 && st.st_size == 1);
 	check_ok(call(pool, usages, names, array_size(names), usages, &err));
 	zfs_use(NULL, 0);
 	for (size_t i = 0; i < array_size(names); i++)
 		check(usages[i].known && usages[i].bytes > 0);
-	check(stat(path, &st) == 0 && st.st_size == 1);
+	check(stat(path, &st) == 0 && st.st_size == 2);
 }
 
 /* Its dataset goes with its last branch, but not its limit. */

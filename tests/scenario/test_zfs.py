@@ -70,7 +70,8 @@ def a_volume_lives_on_zfs():
     host.write("app", "file", "two")
     host.run("rollback", "app@{first}")
     equal(host.read("app", "file"), "one", "after the rollback")
-    host.fails("unsupported", "diff", "app@{first}")
+    equal(host.run("diff", "stash/1@app", "app@{first}"), "M file\n", "what the rollback changed")
+    equal(host.run("diff", "app@{first}", "--stat"), "no changes\n", "since then")
     host.run("branch", "app/side", "--from", "stash/1@app")
     equal(host.read("app/side", "file"), "two", "the stash as a branch")
     where = host.run("mount", "app@{first}").strip()
@@ -132,7 +133,7 @@ def a_quota_stops_the_writers_of_all_branches_and_nothing_else():
     host.snapshot("data", name="full")
     host.branch("data/test")
     equal(write(f"{host.path('data/test')}/much", 32 * MIB), errno.EDQUOT, "errno in another branch")
-    host.fails("no-space", "import", "data/new", archive(2 * MIB), says=("volume 'data'", "24 MiB"),
+    host.fails("no-space", "import", "data/new", archive(2 * MIB), says=("volume 'data'", "24.0 MiB"),
                hint="flocker set data --quota")
     host.fails("invalid", "set", "data", "--quota", "16M", says="uses 24", hint="at least 25M")
     host.rollback("data", "data@{early}")
@@ -146,7 +147,7 @@ def an_import_counts_from_its_first_byte_and_not_when_it_failed():
     before = len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split())
     for _ in range(2):  # what failed does not count, or the second would not come as far
         error = host.fails("no-space", "import", "new", archive(12 * MIB), "--quota", "8M",
-                           says=("quota", "8 MiB"), hint="--quota")
+                           says=("quota", "8.0"), hint="--quota")
         equal(error["object"], "new", "object")
         true(host.items("/v1/operations")[0]["done_bytes"] > 4 * MIB, "it came close to the quota")
     equal(len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split()), before, "nothing is left")
@@ -177,6 +178,62 @@ def a_pool_that_is_not_imported_is_named_with_what_to_do():
     subprocess.run(["/usr/sbin/zpool", "import", "-d", host.directory, "tank"], check=True)
     host.restart()
     equal(host.read("app", "file"), "one", "trunk")
+
+
+def carried():
+    """The properties of the pool's datasets and snapshots."""
+    return zfs("get", "-H", "-r", "-s", "local", "-o", "property,value", "all", "tank/ours")
+
+
+def all_that_is_known(volume):
+    """What people wrote and see of a volume: the answers of the API."""
+    return {"volumes": host.items("/v1/volumes"), "branches": host.items("/v1/branches", ref=volume),
+            "tags": host.items("/v1/tags", ref=volume), "stashes": host.items("/v1/stashes", ref=volume),
+            "log": host.log_of(volume), "side": host.log_of(f"{volume}/side")}
+
+
+@test
+def it_is_there_from_properties_alone():
+    host.run("set", "app", "--description", "tab\there, grüße", "owner=ops team, 100%")
+    host.run("set", "app@{first}", "--message", "line one\nline two\t= 1%", "ticket=ü-17")
+    host.tag("v1@app", target="app@{first}")
+    host.tag("gone@app", target="app@{first}")
+    host.run("untag", "gone@app")
+    host.write("app", "file", "three")
+    host.snapshot("app", name="third", message="third")
+    tap.wait_until(lambda: all(text in carried() for text in ("third", '"v1"', "gr%C3%BC%C3%9Fe", "%C3%BC-17")),
+                   "the properties follow", 30)
+    true('"gone"' not in carried(), "nor is a tag that was taken away")
+    before = all_that_is_known("app")
+    host.kill()
+    for file in os.listdir(f"{host.root}/lib"):
+        if file.startswith("catalog.db"):
+            os.unlink(f"{host.root}/lib/{file}")
+    tap.wait_until(lambda: subprocess.run(["/usr/sbin/zfs", "destroy", "tank/ours/state"], check=False,
+                                          capture_output=True).returncode == 0, "the state is gone", 20)
+    host.start()
+    recovery = host.json("pool", "recover")
+    equal((recovery["backup_used"], recovery["notes_used"]), (False, True), "where it was read")
+    equal(all_that_is_known("app"), before, "what is known")
+    equal(host.read("app", "file"), "three", "trunk")
+    equal(host.read("app/side", "file"), "two", "branch")
+
+
+@test
+def one_dataset_takes_along_what_is_known():
+    snapshot = next(line.split("\t")[0] for line in
+                    zfs("get", "-H", "-r", "-o", "name,value", "flocker:note", "tank/ours").splitlines()
+                    if '"third"' in line)
+    for copy in ("tank/copy", "tank/ours/0a000000-0000-4000-8000-000000000001.0123456789abcdef"):
+        with subprocess.Popen(["/usr/sbin/zfs", "send", "-p", snapshot], stdout=subprocess.PIPE) as sent:
+            subprocess.run(["/usr/sbin/zfs", "receive", "-u", copy], stdin=sent.stdout, check=True,
+                           capture_output=True)
+        told = zfs("get", "-H", "-r", "-o", "property,value", "all", copy)
+        true('"third"' in told and '"app"' in told and "gr%C3%BC%C3%9Fe" in told, f"what came along: {told}")
+    before = all_that_is_known("app")
+    host.restart()
+    equal(all_that_is_known("app"), before, "what was received is not ours")
+    zfs("destroy", "-r", copy)
 
 
 @test

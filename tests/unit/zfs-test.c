@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "driver/zfs/index.h"
+#include "driver/zfs/pieces.h"
 #include "driver/zfs/run.h"
 
 #define BRANCH "0a000000-0000-4000-8000-000000000001"
@@ -454,6 +455,92 @@ static void arguments_and_locale_arrive_as_they_are(void)
 	check(same);
 }
 
+/* --- texts in several properties ------------------------------------------------------------ */
+
+/* Cuts "NAME=VALUE" where it is. */
+static struct property cut(char *text)
+{
+	char *equals = strchr(text, '=');
+
+	*equals = '\0';
+	return (struct property){ text, equals + 1 };
+}
+
+static void a_text_is_joined_from_its_pieces(void)
+{
+	static const size_t lengths[] = { 0, 1, PIECE - 2, PIECE, 2 * PIECE, 5 * PIECE + 17 };
+
+	for (size_t i = 0; i < array_size(lengths); i++) {
+		own_pieces struct pieces pieces = { 0 };
+		own_text struct text again = { 0 };
+		own_free char *text = xcalloc(lengths[i] + 1, 1);
+		struct property properties[PIECES];
+		uint64_t serial = 0;
+
+		for (size_t j = 0; j < lengths[i]; j++)
+			text[j] = (char)(1 + j * 7 % 255);
+		check(pieces_make("flocker:note", 41 + i, text, &pieces));
+		check(pieces.count == 1 || lengths[i] > PIECE / 3);
+		for (size_t j = 0; j < pieces.count; j++) {
+			check(strlen(pieces.properties[j]) < 8192);
+			check(!strpbrk(pieces.properties[j], "\t\n"));
+			properties[pieces.count - 1 - j] = cut(pieces.properties[j]);
+		}
+		check(pieces_join("flocker:note", properties, pieces.count, &serial, &again));
+		check(serial == 41 + i && strcmp(text, text_get(&again)) == 0);
+		check(!pieces_join("flocker:not", properties, pieces.count, &serial, &again));
+		/* The last one of them is missing. */
+		check(pieces.count == 1 || !pieces_join("flocker:note", properties + 1,
+							pieces.count - 1, &serial, &again));
+	}
+}
+
+static void a_text_that_is_too_long_has_no_pieces(void)
+{
+	static char text[PIECES * PIECE + 1];
+	own_pieces struct pieces pieces = { 0 };
+
+	memset(text, 'x', sizeof(text) - 1);
+	check(!pieces_make("flocker:note", 1, text, &pieces) && pieces.count == 0);
+	text[PIECES * (PIECE - 2)] = '\0';
+	check(pieces_make("flocker:note", 1, text, &pieces) && pieces.count == PIECES);
+}
+
+static void values_that_nobody_wrote_are_no_text(void)
+{
+	static const char *const values[] = {
+		"",	   "1",	      "1.1",	 "1.1text",   ".1:text",   "1.:text",
+		"x.1:y",   "1.0:x",   "1.99:x",	 "1.2:first", "1.1:a%0",   "1.1:a%zz",
+		"1.1:%41", "1.1:%00", "1.1:%0a", "1.1:\xc3",  "1.1:\ttab", "-1.1:x",
+	};
+	own_text struct text text = { 0 };
+	uint64_t serial;
+
+	for (size_t i = 0; i < array_size(values); i++) {
+		const struct property property = { "b", values[i] };
+
+		check(!pieces_join("b", &property, 1, &serial, &text) && text.length == 0);
+	}
+}
+
+/* A piece is of the text that the first one says, or none. */
+static void pieces_of_two_texts_are_not_joined(void)
+{
+	const struct property good[] = { { "b.1.1", "3:end" }, { "b", "3.2:begin, " } };
+	const struct property older[] = { { "b.1.1", "1:end" }, { "b", "3.2:begin, " } };
+	const struct property next[] = { { "b.0.1", "4:new" },
+					 { "b", "3.2:begin, " },
+					 { "b.1.1", "3:end" } };
+	own_text struct text text = { 0 };
+	uint64_t serial;
+
+	check(!pieces_join("b", older, 2, &serial, &text));
+	check(pieces_join("b", good, 2, &serial, &text));
+	check_string("begin, end", text_get(&text));
+	check(pieces_join("b", next, 3, &serial, &text) && serial == 3);
+	check_string("begin, end", text_get(&text));
+}
+
 int main(int argc, char **argv)
 {
 	atexit(clean_up);
@@ -478,6 +565,10 @@ int main(int argc, char **argv)
 				  CHECK(a_program_that_never_stops_printing_is_bounded),
 				  CHECK(what_a_program_says_becomes_a_code),
 				  CHECK(arguments_and_locale_arrive_as_they_are),
+				  CHECK(a_text_is_joined_from_its_pieces),
+				  CHECK(a_text_that_is_too_long_has_no_pieces),
+				  CHECK(values_that_nobody_wrote_are_no_text),
+				  CHECK(pieces_of_two_texts_are_not_joined),
 				  CHECK_END,
 			  });
 }

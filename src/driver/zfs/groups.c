@@ -131,7 +131,7 @@ static void retire_group(struct zfs_pool *pool, uint64_t id)
 	if (rc == 0)
 		rc = zfs_do(&err, "destroy", name);
 	if (rc < 0 && rc != -FL_NOT_FOUND)
-		log_warning("what counted a volume that is gone stays", "error=%s", err.text);
+		log_warning("what counted a volume that is gone stays", "error=\"%s\"", err.text);
 	own_lock(guard, &pool->mutex);
 	if (rc == 0 && limit > 0)
 		accounts_suspend_group(&pool->index.accounts, id, limit);

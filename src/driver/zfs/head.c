@@ -90,7 +90,7 @@ static int get_base(struct zfs_pool *pool, const struct tree *from, struct item 
 	if (!item->read_only)
 		return fl_fail(err, FL_INVALID, "'%s' is no snapshot", item->name);
 	label.tree = item->tree;
-	return snapshot_make(pool, item, &label, ret, err);
+	return snapshot_make(pool, item, &label, NULL, ret, err);
 }
 
 int zfs_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,

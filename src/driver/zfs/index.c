@@ -13,6 +13,7 @@ static void item_free(struct item *item)
 {
 	own_fdp(&item->mount);
 	free(item->name);
+	free(item->note);
 	free(item);
 }
 
@@ -336,6 +337,8 @@ static void add_found(struct reading *reading, bool snapshots)
 		found->item.name = xstrdup(home ? strchr(found->name, '@') + 1 : found->name);
 		if (home)
 			found->item.origin = found->item.group = 0;
+		else if (found->item.tree.kind == TREE_SNAPSHOT)
+			found->item.read_only = true;
 		index_add(reading->index, &found->item);
 	}
 }

@@ -32,6 +32,9 @@ struct item {
 	bool stuck;	     /* could not be destroyed a moment ago */
 	bool told;	     /* and the log says why */
 	struct item *mirror; /* zfs-fuse: the clone through which a snapshot is read */
+	char *note;	     /* of the engine (carry.h); NULL: none */
+	uint64_t note_serial;
+	bool note_waiting; /* to be written to its properties */
 };
 
 struct index {

@@ -153,7 +153,8 @@ void quotas_follow(struct zfs_pool *pool)
 	next = 0;
 	while ((group = find_exceeded(pool, &next, &wanted)))
 		if (set_limit(pool, group, wanted, &err) < 0)
-			log_warning("a quota is larger than it should be", "error=%s", err.text);
+			log_warning("a quota is larger than it should be", "error=\"%s\"",
+				    err.text);
 }
 
 int quota_lend(struct zfs_pool *pool, uint64_t group, uint64_t *ret_limit, struct fl_error *err)
@@ -180,7 +181,7 @@ void quota_take_back(struct zfs_pool *pool, uint64_t group, uint64_t limit)
 	struct fl_error err;
 
 	if (set_limit(pool, group, limit, &err) < 0)
-		log_warning("a quota is larger than it should be", "error=%s", err.text);
+		log_warning("a quota is larger than it should be", "error=\"%s\"", err.text);
 }
 
 int zfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err)

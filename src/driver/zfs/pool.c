@@ -177,6 +177,7 @@ static struct zfs_pool *pool_new(const struct pool_spec *spec)
 	pthread_mutexattr_init(&recursive);
 	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&pool->places, &recursive);
+	pthread_mutex_init(&pool->carrying, NULL);
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_rwlock_init(&pool->shape, NULL);
 	pthread_mutexattr_destroy(&recursive);
@@ -196,7 +197,8 @@ int zfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *e
 	if (zfs_probe(&pool->features, err) < 0 || find_pool(pool, err) < 0 ||
 	    identity_read(pool, err) < 0 || set_place(pool, err) < 0 ||
 	    zfs_set_read_only(&pool->pool, false, err) < 0 || make_state(pool, err) < 0 ||
-	    read_index(pool, err) < 0 || limits_read(pool, err) < 0 || settle(pool, NULL, err) < 0)
+	    read_index(pool, err) < 0 || carry_read(pool, err) < 0 || limits_read(pool, err) < 0 ||
+	    settle(pool, NULL, err) < 0)
 		return fl_failed(err);
 	reap(pool);
 	remove_empty_groups(pool);
@@ -214,6 +216,7 @@ void zfs_close(struct pool *pool)
 		return;
 	place_await_closings(p);
 	index_done(&p->index);
+	facts_table_done(&p->facts);
 	figures_forget(p);
 	own_fdp(&p->state);
 	if (pool->spec.kind == POOL_FILE && p->zpool[0] && !p->root)
@@ -224,6 +227,7 @@ void zfs_close(struct pool *pool)
 	pthread_rwlock_destroy(&p->shape);
 	pthread_mutex_destroy(&p->mutex);
 	pthread_mutex_destroy(&p->places);
+	pthread_mutex_destroy(&p->carrying);
 	free(p->root);
 	free(p);
 }
@@ -276,6 +280,9 @@ int zfs_sync(struct pool *pool, struct fl_error *err)
 		return fl_failed(err);
 	if (syncfs(state) < 0)
 		return fl_fail_errno(err, "cannot sync the pool: what was written may be lost");
+	/* Setting a property waits for the end of a group, too. */
+	if (!p->read_only && carry_write(p))
+		return 0;
 	if (p->features.kernel)
 		return zpool_do(err, "sync", p->zpool);
 	/*

@@ -3,11 +3,12 @@
 /*
  * An open ZFS pool and the entries of the driver's table, by the file that has them.
  *
- * Three locks, taken in this order:
+ * Four locks, taken in this order:
  *	shape	whoever uses names of datasets in ZFS holds it for reading; for writing
  *		only what moves snapshots from one dataset to another (reap.c)
+ *	carrying	who writes what datasets carry (carry.h)
  *	places	the mounts: item.mount, item.device, item.mirror, and `root`
- *	mutex	the index
+ *	mutex	the index, the facts
  * An item belongs to whoever works on its tree, by the contract; the index may be
  * looked through by anybody under the mutex.
  */
@@ -15,6 +16,7 @@
 #include <pthread.h>
 
 #include "driver/medium.h"
+#include "driver/zfs/carry.h"
 #include "driver/zfs/index.h"
 #include "driver/zfs/run.h"
 
@@ -33,11 +35,14 @@ struct zfs_pool {
 	char zpool[ZFS_NAME];	/* "flocker" */
 	char dataset[ZFS_NAME]; /* "flocker/flocker" */
 	pthread_rwlock_t shape;
-	pthread_mutex_t places, mutex;
+	pthread_mutex_t carrying, places, mutex;
 	struct index index;
-	struct figures figures; /* under the mutex */
-	int state;		/* the state dataset, in a mount that nobody sees; -1 */
-	char *root;		/* as given to expose(); NULL */
+	struct facts_table facts; /* under the mutex, as the next three */
+	struct figures figures;	  /* of every branch and group */
+	int64_t asked_until;	  /* usage() was called a moment ago: so long, and so often */
+	int asked;
+	int state;  /* the state dataset, in a mount that nobody sees; -1 */
+	char *root; /* as given to expose(); NULL */
 	bool read_only;
 };
 
@@ -147,12 +152,13 @@ struct making {
 	const struct item *from;    /* NULL: empty */
 	const struct uuid *account; /* the branch that it counts for; NULL: none */
 	bool read_only;
+	const char *note; /* to be carried by it; or NULL */
 };
 must_check int dataset_make(struct zfs_pool *pool, const struct making *making, struct item **ret,
 			    struct fl_error *err);
-/* A snapshot of the dataset. */
+/* A snapshot of the dataset, with a note or NULL. */
 must_check int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
-			     struct item **ret, struct fl_error *err);
+			     const char *note, struct item **ret, struct fl_error *err);
 /* The item is `tree` from now on, NULL: none any more.  Durable. */
 must_check int item_relabel(struct zfs_pool *pool, struct item *item, const struct tree *tree,
 			    struct fl_error *err);
@@ -177,9 +183,14 @@ must_check int settle(struct zfs_pool *pool, const struct uuid *branch, struct f
 /* snapshot.c */
 int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
 		 struct fl_error *err);
+int zfs_snapshot_noted(struct pool *pool, const struct tree *source, const struct tree *target,
+		       const char *note, struct fl_error *err);
 int zfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 		      bool *ret, struct fl_error *err);
 
+/* diff.c */
+int zfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
+	     change_each *each, void *arg, struct fl_error *err);
 /* users.c */
 /* st_dev without asking whoever serves the file; 0. */
 dev_t device_from_memory(int dir, const char *path);

@@ -205,8 +205,9 @@ static void destroy_hidden(struct zfs_pool *pool)
 			continue;
 		item->stuck = true;
 		if (!item->told)
-			log_warning("what was deleted stays for now", "dataset=%s error=%s hint=%s",
-				    name, err.text, err.hint);
+			log_warning("what was deleted stays for now",
+				    "dataset=%s error=\"%s\" hint=\"%s\"", name, err.text,
+				    err.hint);
 		item->told = true;
 	}
 }

@@ -100,10 +100,20 @@ static int run_and_confirm(const struct item *item, const struct label *label,
 
 /* --- making ------------------------------------------------------------------------------ */
 
-static int run_making(struct zfs_pool *pool, const struct making *making, const struct item *made,
-		      struct fl_error *err)
+/* As options for the call that makes it. */
+static size_t add_carried(const struct birth *birth, const char **arguments, size_t n)
 {
-	const char *arguments[16];
+	for (size_t i = 0; i < birth->pieces.count; i++) {
+		arguments[n++] = "-o";
+		arguments[n++] = birth->pieces.properties[i];
+	}
+	return n;
+}
+
+static int run_making(struct zfs_pool *pool, const struct making *making, const struct item *made,
+		      const struct birth *birth, struct fl_error *err)
+{
+	const char *arguments[16 + 2 * PIECES];
 	char property[LABEL_TEXT + 16], from[ZFS_NAME], account[ACCOUNT_ARGUMENT];
 	size_t n = 0;
 
@@ -120,10 +130,11 @@ static int run_making(struct zfs_pool *pool, const struct making *making, const 
 		arguments[n++] = "-o";
 		arguments[n++] = "canmount=noauto";
 	}
-	if (making->read_only) {
+	if (making->read_only && pool->features.kernel) { /* else its mount is: see place.c */
 		arguments[n++] = "-o";
 		arguments[n++] = "readonly=on";
 	}
+	n = add_carried(birth, arguments, n);
 	if (making->from)
 		arguments[n++] = item_name(making->from, from);
 	arguments[n++] = made->name;
@@ -153,6 +164,7 @@ static int make(struct zfs_pool *pool, const struct making *making, struct item 
 		.created = creation_now(),
 		.read_only = making->read_only,
 	};
+	own_birth struct birth birth = { 0 };
 	char name[ZFS_NAME];
 	struct fl_error ignored;
 	struct item *item;
@@ -162,10 +174,12 @@ static int make(struct zfs_pool *pool, const struct making *making, struct item 
 	made.name = dataset_name(pool, &made, name);
 	if (making->from)
 		place_await_quiet(pool);
-	if (run_making(pool, making, &made, err) < 0)
+	carry_begin(pool, &making->label, making->note, &birth);
+	if (run_making(pool, making, &made, &birth, err) < 0)
 		return fl_failed(err);
 	made.name = xstrdup(name);
 	item = add_item(pool, &made);
+	carry_end(pool, item, &birth);
 	if (making->from && !pool->features.kernel && hide_mount(pool, item, err) < 0) {
 		(void)!item_destroy(pool, item, &ignored);
 		return fl_failed(err);
@@ -183,9 +197,25 @@ int dataset_make(struct zfs_pool *pool, const struct making *making, struct item
 	return make(pool, making, ret, err);
 }
 
-int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
-		  struct item **ret, struct fl_error *err)
+static int run_snapshot(const struct item *made, const struct label *label,
+			const struct birth *birth, struct fl_error *err)
 {
+	const char *arguments[8 + 2 * PIECES] = { "snapshot", "-o" };
+	char name[ZFS_NAME], property[LABEL_TEXT + 16];
+	size_t n = 2;
+
+	property_of(label, property);
+	arguments[n++] = property;
+	n = add_carried(birth, arguments, n);
+	arguments[n++] = item_name(made, name);
+	arguments[n] = NULL;
+	return run_and_confirm(made, label, arguments, err);
+}
+
+int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
+		  const char *note, struct item **ret, struct fl_error *err)
+{
+	own_birth struct birth birth = { 0 };
 	struct item made = {
 		.id = zfs_new_id(),
 		.hidden = label->hidden,
@@ -193,16 +223,15 @@ int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct labe
 		.home = dataset,
 		.created = creation_now(),
 	};
-	char component[COMPONENT_TEXT], name[ZFS_NAME], property[LABEL_TEXT + 16];
+	char component[COMPONENT_TEXT];
 
 	made.name = component_format(&made.tree, made.id, component);
-	item_name(&made, name);
-	property_of(label, property);
-	if (run_and_confirm(&made, label,
-			    (const char *[]){ "snapshot", "-o", property, name, NULL }, err) < 0)
+	carry_begin(pool, label, note, &birth);
+	if (run_snapshot(&made, label, &birth, err) < 0)
 		return fl_failed(err);
 	made.name = xstrdup(component);
 	*ret = add_item(pool, &made);
+	carry_end(pool, *ret, &birth);
 	return 0;
 }
 
@@ -245,6 +274,7 @@ static void forget(struct zfs_pool *pool, struct item *item)
 	const struct uuid branch = item->account;
 	bool counted = item->counted;
 
+	carry_gone(pool, item->id);
 	index_remove(&pool->index, item);
 	if (counted && !is_counted(&pool->index, &branch))
 		accounts_set(&pool->index.accounts, &branch, 0);

@@ -8,15 +8,19 @@
 /*
  * What is used, by branch and by group.
  *
- * One run of `zfs` tells of all at once, and its answer is good for a tenth of a second, unless
- * we change something meanwhile or sync: so a list costs one run, whatever is in it.  ZFS
- * itself counts what is on the disk, which is some seconds behind what is written.
+ * Who asks about one is answered by a run of `zfs` for the datasets of that one.  Who asks about
+ * several, or again within a tenth of a second, as lists do, by one run for all, whose
+ * answer is good for so long, unless we change something meanwhile or sync: so a list costs a few
+ * runs, whatever is in it.  ZFS itself counts what is on the disk, which is some seconds
+ * behind what is written.
  *
  * A group has `used` of its dataset.  A branch has the sum of its own datasets, with
  * their snapshots.
  */
 
 #define FRESH (CLOCK_SECOND / 10)
+#define SINGLES 3 /* runs before it is a list */
+#define MOST 20
 #define OUTPUT_LIMIT (64ul << 20)
 
 struct figure {
@@ -82,22 +86,17 @@ static void note(struct lines *lines, const struct get_line *line)
 		last->quota = value;
 }
 
-/* Two levels deep are groups and heads, and not the snapshots of either. */
-static int read_lines(const struct zfs_pool *pool, struct lines *ret, struct fl_error *err)
+static int run_get(const char *const arguments[], struct lines *ret, struct fl_error *err)
 {
-	const char *const arguments[] = {
-		"get",	      "-H",	     "-p", "-d", "2", "-o", "name,property,value,source",
-		"used,quota", pool->dataset, NULL,
-	};
 	own_text struct text text = { 0 };
 	own_free char *all = NULL;
 	struct get_line line;
 	char *rest;
 
 	if (zfs_run(PROGRAM_ZFS, arguments, OUTPUT_LIMIT, &text, err) < 0)
-		return fl_wrap(err, "asking what is used in '%s'", pool->dataset);
+		return fl_wrap(err, "asking what is used");
 	if (text.length >= OUTPUT_LIMIT)
-		return fl_fail(err, FL_INVALID, "'%s' holds too much", pool->dataset);
+		return fl_fail(err, FL_INVALID, "there is too much to tell what is used");
 	all = text_take(&text);
 	rest = all;
 	while (get_line_next(&rest, &line))
@@ -105,6 +104,17 @@ static int read_lines(const struct zfs_pool *pool, struct lines *ret, struct fl_
 	if (ret->count > 0)
 		qsort(ret->items, ret->count, sizeof(*ret->items), compare_lines);
 	return 0;
+}
+
+/* Two levels deep are groups and heads, and not the snapshots of either. */
+static int read_lines(const struct zfs_pool *pool, struct lines *ret, struct fl_error *err)
+{
+	const char *const arguments[] = {
+		"get",	      "-H",	     "-p", "-d", "2", "-o", "name,property,value,source",
+		"used,quota", pool->dataset, NULL,
+	};
+
+	return run_get(arguments, ret, err);
 }
 
 /* --- figures -------------------------------------------------------------------------------- */
@@ -216,13 +226,116 @@ int zfs_usages(struct pool *pool, const struct account_name *names, size_t count
 	return 0;
 }
 
+/* --- one ------------------------------------------------------------------------------------- */
+
+/* The datasets that count for one name.  Copied, as others may destroy them meanwhile. */
+struct datasets {
+	char *names[MOST];
+	size_t count;
+	uint64_t wanted;
+	bool known, too_many;
+};
+
+static void datasets_done(struct datasets *datasets)
+{
+	for (size_t i = 0; i < datasets->count; i++)
+		free(datasets->names[i]);
+}
+
+static void add_dataset(struct datasets *datasets, const char *name)
+{
+	if (datasets->count == MOST)
+		datasets->too_many = true;
+	else
+		datasets->names[datasets->count++] = xstrdup(name);
+}
+
+static void find_group_dataset(struct zfs_pool *pool, const struct uuid *uuid,
+			       struct datasets *datasets)
+{
+	own_lock(guard, &pool->mutex);
+	const struct group *group = accounts_find_group(&pool->index.accounts, group_id(uuid));
+	char name[ZFS_NAME];
+
+	if (!group)
+		return;
+	datasets->known = true;
+	datasets->wanted = group->wanted;
+	if (group->state != GROUP_GONE)
+		add_dataset(datasets, group_name(pool, group->id, name));
+}
+
+static void find_branch_datasets(struct zfs_pool *pool, const struct uuid *uuid,
+				 struct datasets *datasets)
+{
+	own_lock(guard, &pool->mutex);
+	const struct index *index = &pool->index;
+
+	datasets->known = accounts_group_of(&index->accounts, uuid) != 0;
+	for (size_t i = 0; i < index->count && datasets->known; i++)
+		if (index->items[i]->counted && uuid_equal(&index->items[i]->account, uuid))
+			add_dataset(datasets, index->items[i]->name);
+}
+
+static int read_datasets(const struct datasets *datasets, enum account account, struct usage *ret,
+			 struct fl_error *err)
+{
+	const char *arguments[MOST + 8] = {
+		"get", "-H", "-p", "-o", "name,property,value,source", "used,quota"
+	};
+	struct usage usage = { .known = datasets->known, .limit = datasets->wanted };
+	own(lines_done) struct lines lines = { 0 };
+
+	for (size_t i = 0; i < datasets->count; i++)
+		arguments[6 + i] = datasets->names[i];
+	if (datasets->count > 0 && run_get(arguments, &lines, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < lines.count; i++) {
+		usage.bytes += lines.items[i].used;
+		if (account == ACCOUNT_GROUP && !datasets->wanted)
+			usage.limit = lines.items[i].quota;
+	}
+	*ret = usage;
+	return 0;
+}
+
+/* Whoever asks again and again is making a list. */
+static bool is_list(struct zfs_pool *pool)
+{
+	own_lock(guard, &pool->mutex);
+	const int64_t now = clock_monotonic();
+
+	if (now >= pool->asked_until)
+		pool->asked = 0;
+	pool->asked_until = now + FRESH;
+	return pool->asked++ >= SINGLES;
+}
+
 int zfs_usage(struct pool *pool, enum account account, const struct uuid *uuid, struct usage *ret,
 	      struct fl_error *err)
 {
 	const struct account_name name = { account, *uuid };
+	struct zfs_pool *p = zfs_pool(pool);
+	own(datasets_done) struct datasets datasets = { 0 };
+	struct fl_error gone;
 
+	if (find_kept(p, &name, 1, ret))
+		return 0;
+	{
+		own_shape(shape, read_shape(p));
+
+		if (account == ACCOUNT_GROUP)
+			find_group_dataset(p, uuid, &datasets);
+		else
+			find_branch_datasets(p, uuid, &datasets);
+		if (!datasets.too_many && !is_list(p) &&
+		    read_datasets(&datasets, account, ret, &gone) == 0)
+			return 0;
+	}
 	return zfs_usages(pool, &name, 1, ret, err);
 }
+
+/* --- a tree ----------------------------------------------------------------------------------- */
 
 /* What the tree refers to on the disk, after compression, and its metadata. */
 int zfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err)

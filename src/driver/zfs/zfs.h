@@ -31,6 +31,9 @@
  * destroys it.  A snapshot that is deleted while clones need it is left to
  * `zfs destroy -d`, which destroys it with the last of them.
  *
+ * What the engine knows of branches and snapshots is carried in properties of theirs, too:
+ * carry.h.
+ *
  * What exists is read once, when the pool is opened, and then known.
  */
 
