@@ -24,6 +24,32 @@ void policy_report_done(struct policy_report *report)
 	*report = (struct policy_report){ 0 };
 }
 
+static bool snapshots_are_copies(struct engine *engine)
+{
+	struct pool_stats stats;
+	struct fl_error unknown;
+
+	if (driver_of(engine)->capabilities & DRIVER_CAN_SHARE)
+		return false;
+	return driver_of(engine)->stats(engine->pool, &stats, &unknown) < 0 || !stats.share;
+}
+
+/*
+ * What counts where a branch says nothing.  `instance`: what the configuration says.
+ * Where each snapshot is a copy of everything, one after each change would soon
+ * fill the disk, so there none is taken by itself unless somebody wants it.
+ */
+static void read_common(struct engine *engine, const struct metadata *instance,
+			struct metadata *ret)
+{
+	const char *key = policy_rows[POLICY_SNAPSHOT].name;
+	struct fl_error impossible;
+
+	metadata_copy(instance, ret);
+	if (!metadata_get(instance, key) && snapshots_are_copies(engine))
+		(void)!metadata_set(ret, key, "manual", &impossible);
+}
+
 static void complain(struct engine *engine, const struct uuid *branch, const struct fl_error *why)
 {
 	own_lock(guard, &engine->care_mutex);
@@ -39,10 +65,11 @@ static void complain(struct engine *engine, const struct uuid *branch, const str
 int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch, struct policy *ret,
 	      struct fl_error *err)
 {
-	own_metadata struct metadata own = { 0 }, common = { 0 };
+	own_metadata struct metadata own = { 0 }, instance = { 0 }, common = { 0 };
 	struct fl_error why;
 
-	config_policy(engine->config, &common);
+	config_policy(engine->config, &instance);
+	read_common(engine, &instance, &common);
 	if (tx_branch_policy_get(tx, branch, &own, err) < 0)
 		return fl_failed(err);
 	if (policy_read(&own, &common, ret, &why) == 0)
@@ -88,25 +115,29 @@ void engine_policies_changed(struct engine *engine)
 
 /* --- show and set --------------------------------------------------------------------- */
 
-static void fill_report(const struct target *target, const struct metadata *own,
-			const struct metadata *common, struct policy_report *ret)
+static void fill_report(struct engine *engine, const struct target *target,
+			const struct metadata *own, const struct metadata *instance,
+			struct policy_report *ret)
 {
+	own_metadata struct metadata common = { 0 };
+
+	read_common(engine, instance, &common);
 	*ret = (struct policy_report){ 0 };
 	snprintf(ret->ref, sizeof(ret->ref), "%s/%s", target->volume.name, target->branch.name);
 	for (size_t i = 0; i < POLICY_KEYS; i++) {
 		const char *name = policy_rows[i].name;
 
-		ret->settings[i].value = xstrdup(policy_text((enum policy_key)i, own, common));
-		ret->settings[i].source = metadata_get(own, name)      ? POLICY_OF_BRANCH
-					  : metadata_get(common, name) ? POLICY_OF_INSTANCE
-								       : POLICY_DEFAULT;
+		ret->settings[i].value = xstrdup(policy_text((enum policy_key)i, own, &common));
+		ret->settings[i].source = metadata_get(own, name)	 ? POLICY_OF_BRANCH
+					  : metadata_get(instance, name) ? POLICY_OF_INSTANCE
+									 : POLICY_DEFAULT;
 	}
 }
 
 int engine_policy_show(struct engine *engine, const struct ref *ref, struct policy_report *ret,
 		       struct fl_error *err)
 {
-	own_metadata struct metadata own = { 0 }, common = { 0 };
+	own_metadata struct metadata own = { 0 }, instance = { 0 };
 	own_gate struct engine *inside = NULL;
 	own_target struct target target = { 0 };
 	own_tx struct tx *tx = NULL;
@@ -116,8 +147,8 @@ int engine_policy_show(struct engine *engine, const struct ref *ref, struct poli
 	    resolve(engine, tx, ref, &target, err) < 0 ||
 	    tx_branch_policy_get(tx, &target.branch.uuid, &own, err) < 0)
 		return fl_failed(err);
-	config_policy(engine->config, &common);
-	fill_report(&target, &own, &common, ret);
+	config_policy(engine->config, &instance);
+	fill_report(engine, &target, &own, &instance, ret);
 	return 0;
 }
 
@@ -162,7 +193,7 @@ static int load_own(struct engine *engine, const struct uuid *branch, struct met
 int engine_policy_set(struct engine *engine, const struct ref *ref, const struct metadata *changes,
 		      struct policy_report *ret, struct fl_error *err)
 {
-	own_metadata struct metadata own = { 0 }, common = { 0 };
+	own_metadata struct metadata own = { 0 }, instance = { 0 }, common = { 0 };
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
 	struct setting setting = { .own = &own };
@@ -173,12 +204,13 @@ int engine_policy_set(struct engine *engine, const struct ref *ref, const struct
 	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	setting.branch = &claim.targets[0].branch.uuid;
-	config_policy(engine->config, &common);
+	config_policy(engine->config, &instance);
+	read_common(engine, &instance, &common);
 	if (load_own(engine, setting.branch, &own, err) < 0 || change(&own, changes, err) < 0 ||
 	    policy_read(&own, &common, &policy, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_policy, &setting, err) < 0)
 		return fl_failed(err);
 	engine_policies_changed(engine);
-	fill_report(&claim.targets[0], &own, &common, ret);
+	fill_report(engine, &claim.targets[0], &own, &instance, ret);
 	return 0;
 }

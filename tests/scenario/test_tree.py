@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import random
+import shutil
 import socket
 import stat
 import struct

@@ -407,6 +407,29 @@ def a_pool_in_a_directory_of_btrfs_is_watched_too():
 
 
 @test
+def where_each_is_a_copy_none_is_taken_unasked():
+    with Host(watches=True) as other:
+        other.post("/v1/pool", kind="directory", path=f"{other.file_system('ext4', 320 * MIB)}/pool")
+        other.create("data")
+        other.create("wanted")
+
+        def rule(ref):
+            found = {rule["key"]: rule for rule in other.json("policy", "show", ref)["settings"]}["snapshot"]
+            return found["value"], found["source"]
+
+        equal(rule("data"), ("manual", "default"), "by default")
+        other.run("policy", "set", "wanted", "snapshot=change")
+        equal(rule("wanted"), ("change", "branch"), "for one branch")
+        for name in ("data", "wanted"):
+            other.write(name, "file", "one")
+        saved("wanted", other)
+        equal(count("data", other), 0, "snapshots of the other")
+        other.run("config", "set", "policy.snapshot", "change")
+        equal(rule("data"), ("change", "instance"), "for all")
+        saved("data", other)
+
+
+@test
 def without_events_it_is_found_by_looking():
     with Host(watches=True) as other:
         place = f"{other.file_system('xfs', 320 * MIB)}/pool"
