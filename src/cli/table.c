@@ -116,6 +116,11 @@ static const struct option rollback_options[] = {
 	{ 0 },
 };
 
+static const struct option restore_options[] = {
+	{ OPT_TO, "to", 0, "PATH", "put it there instead, from the root of the branch" },
+	{ 0 },
+};
+
 static const struct option stash_restore_options[] = {
 	{ OPT_AS, "as", 0, "NAME", "make a new branch of it; the present one stays" },
 	{ 0 },
@@ -243,6 +248,10 @@ const struct command commands[] = {
 	  "mydata@{before-upgrade}. REF --to REF goes to any snapshot, tag or stash of the\n"
 	  "volume. What the branch was is stashed first, so nothing is lost.",
 	  rollback_options, 1, 1, verb_rollback },
+	{ "restore", GROUP_BACK, "REF:PATH", "put back one file or directory",
+	  "As it was in a snapshot, tag or stash: into the live contents of its branch, in the\n"
+	  "place of what is there now. What the branch was is stashed first.",
+	  restore_options, 1, 1, verb_restore },
 	{ "stash list", GROUP_BACK, "VOLUME", "list what rollbacks put aside", NULL, NULL, 1, 1,
 	  verb_stash_list },
 	{ "stash show", GROUP_BACK, "stash/N@VOLUME", "show one of them", NULL, NULL, 1, 1,
@@ -275,8 +284,8 @@ const struct command commands[] = {
 	  2, 2, verb_config_set },
 	{ "config unset", GROUP_CONFIG, "SETTING", "give a setting its default again", NULL, NULL,
 	  1, 1, verb_config_unset },
-	{ "operations", GROUP_OTHER, "", "list imports and exports, running and ended", NULL, NULL,
-	  0, 0, verb_operations },
+	{ "operations", GROUP_OTHER, "", "list imports, exports and restores", NULL, NULL, 0, 0,
+	  verb_operations },
 	{ "operation show", GROUP_OTHER, "ID", "show one of them", NULL, NULL, 1, 1,
 	  verb_operation_show },
 	{ "operation cancel", GROUP_OTHER, "ID", "make one stop",

@@ -14,13 +14,14 @@
 
 static const struct {
 	const char *verb;
-	bool deletes; /* needs the intent and the pool alone, no other row */
+	bool deletes; /* and needs the intent and the pool alone, no other row */
 	int (*finish)(struct engine *engine, const struct intent_row *intent, struct fl_error *err);
 } finishers[] = {
 	{ "rollback", false, rollback_finish },
 	{ "delete-snapshot", true, delete_snapshot_finish },
 	{ "delete-branch", true, delete_branch_finish },
 	{ "delete-retired", true, delete_retired_finish },
+	{ "restore", true, restore_finish },
 };
 
 struct intents {
