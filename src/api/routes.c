@@ -56,7 +56,7 @@ const struct route routes[] = {
 	  "Make a volume or a branch of an archive", "import", true },
 	{ "GET", "/v1/export", 200, get_export,
 	  { .query = IN_REF | IN_COMPRESSION | IN_OPERATION, .required = IN_REF,
-	    .forms = FORM_ANY },
+	    .forms = FORM_ANY | FORM_PATH },
 	  "Read contents as an archive" },
 
 	{ "GET", "/v1/branches", 200, get_branches, { .query = IN_REF, .forms = FORM_VOLUME },

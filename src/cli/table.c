@@ -95,6 +95,11 @@ static const struct option snapshot_options[] = {
 	{ 0 },
 };
 
+static const struct option cp_options[] = {
+	{ OPT_FORCE, "force", 0, NULL, "replace DEST if it is there" },
+	{ 0 },
+};
+
 static const struct option log_options[] = {
 	{ OPT_COUNT, "count", 'n', "COUNT", "at most so many, the newest" },
 	{ 0 },
@@ -186,7 +191,7 @@ const struct command commands[] = {
 	  "volume, or VOLUME/BRANCH. Prints where the contents are. What is refused or broken\n"
 	  "off leaves nothing.",
 	  import_options, 2, 2, verb_import },
-	{ "export", GROUP_VOLUME, "REF ARCHIVE", "write contents into an archive",
+	{ "export", GROUP_VOLUME, "REF[:PATH] ARCHIVE", "write contents into an archive",
 	  "REF is a snapshot, tag or stash, or a branch as it is now. ARCHIVE is a file, which\n"
 	  "appears when it is whole, or '-' for standard output.",
 	  export_options, 2, 2, verb_export },
@@ -226,6 +231,8 @@ const struct command commands[] = {
 	  NULL, 1, 1, verb_ls },
 	{ "cat", GROUP_PAST, "REF:PATH...", "print files, of any moment",
 	  "To standard output, byte by byte.", NULL, 1, ANY_NUMBER, verb_cat },
+	{ "cp", GROUP_PAST, "REF:PATH DEST", "copy a file of any moment to the host",
+	  "DEST is a name, a directory, or '-' for standard output.", cp_options, 2, 2, verb_cp },
 	{ "versions", GROUP_PAST, "REF:PATH", "list the contents that a file had",
 	  "Newest first: each with the snapshots, from the first to the last, that hold it.", NULL,
 	  1, 1, verb_versions },

@@ -58,6 +58,7 @@ must_check int verb_events(struct invocation *in, struct fl_error *err);
 /* files.c */
 must_check int verb_ls(struct invocation *in, struct fl_error *err);
 must_check int verb_cat(struct invocation *in, struct fl_error *err);
+must_check int verb_cp(struct invocation *in, struct fl_error *err);
 must_check int verb_versions(struct invocation *in, struct fl_error *err);
 
 /* branch.c */

@@ -394,7 +394,8 @@ struct export;
 
 /*
  * An archive of a branch's live contents at one instant, or of a snapshot, tag
- * or stash, to be read from export_fd().  Nothing is locked meanwhile.
+ * or stash, to be read from export_fd(); with REF:PATH of that directory alone,
+ * as if it were the root.  Nothing is locked meanwhile.
  *
  * At its end the reader calls export_finish(), whose failure means that the
  * archive is not whole; and then, or at any time before to stop it, export_end(),
