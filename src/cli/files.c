@@ -197,7 +197,7 @@ static void name_place(const char *dest, const struct ref *ref, struct text *ret
 	own_fd int dir = -1;
 
 	text_add_string(ret, dest);
-	if (fsat_open_named(dest, O_RDONLY | O_DIRECTORY, &dir, &ignored) == 0)
+	if (fsat_open_named(dest, O_PATH | O_DIRECTORY, &dir, &ignored) == 0)
 		text_add_format(ret, "/%s", slash ? slash + 1 : ref->path);
 }
 

@@ -236,6 +236,10 @@ const struct command commands[] = {
 	{ "versions", GROUP_PAST, "REF:PATH", "list the contents that a file had",
 	  "Newest first: each with the snapshots, from the first to the last, that hold it.", NULL,
 	  1, 1, verb_versions },
+	{ "run", GROUP_PAST, "REF -- COMMAND...", "run a command between two snapshots",
+	  "In the branch's directory, as the user who calls. Prints what it changed to standard\n"
+	  "error, and ends as the command does.",
+	  NULL, 2, ANY_NUMBER, verb_run },
 	{ "tag", GROUP_PAST, "TAG@VOLUME [REF]", "name a moment for good",
 	  "REF is what gets the tag; without it the live contents of trunk, of which a\n"
 	  "snapshot is taken.",

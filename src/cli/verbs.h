@@ -69,6 +69,9 @@ must_check int verb_rollback(struct invocation *in, struct fl_error *err);
 /* restore.c */
 must_check int verb_restore(struct invocation *in, struct fl_error *err);
 
+/* run.c */
+must_check int verb_run(struct invocation *in, struct fl_error *err);
+
 /* tag.c */
 must_check int verb_tag(struct invocation *in, struct fl_error *err);
 must_check int verb_untag(struct invocation *in, struct fl_error *err);

@@ -7,7 +7,7 @@ import os
 import subprocess
 
 from digest import digest
-from flocker import COMMAND, MIB, host_with_pool, temporary
+from flocker import COMMAND, MIB, STRANGER, as_stranger, host_with_pool, temporary
 from tap import equal, in_threads, main, test, true, wait_until
 
 host = host_with_pool()
@@ -208,10 +208,14 @@ def a_file_is_copied_out():
     host.fails("not-found", "cp", "data@{one}:etc/hosts", f"{place}/no/such")
     equal(os.listdir(place), ["secret"], "nothing else is there")
     # As the user who calls, who may write there alone.
-    done = subprocess.run([COMMAND, "--root", host.root, "cp", "data@{one}:etc/hosts", place],
-                          user=65534, group=65534, extra_groups=[], capture_output=True, timeout=60)
-    true(done.returncode != 0, "another user writes nothing there")
+    done = as_stranger(host, "cp", "data@{one}:etc/hosts", place)
+    equal(done.returncode, 10, done.stderr)
     equal(os.listdir(place), ["secret"], "nor was it root who did")
+    os.chown(place, STRANGER, STRANGER)
+    os.unlink(f"{place}/secret")
+    done = as_stranger(host, "cp", "data@{secret}:secret", place)
+    info = os.stat(f"{place}/secret")
+    equal((done.returncode, info.st_uid, info.st_mode & 0o7777), (0, STRANGER, 0o751), "the user's own")
 
 
 @test
