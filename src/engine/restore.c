@@ -19,7 +19,9 @@
  * nobody who renames directories meanwhile takes it along.
  *
  * Users write to the head: each path in it is resolved anew, beneath its root and
- * through no symbolic link and no mount.
+ * through no symbolic link and no mount.  The private directory, which is open to
+ * nobody else, is held open: what is put in place is what was copied, whatever
+ * somebody calls by its name meanwhile.
  */
 
 #include <fcntl.h>
@@ -47,6 +49,7 @@ struct restore {
 	struct place from, to;
 	uint64_t head; /* id of the tree that is copied into */
 	int root;      /* and its root directory */
+	int private_fd;
 	bool reading;
 	char private[PRIVATE_TEXT];
 	struct snapshot_row taken;
@@ -64,6 +67,7 @@ static void restore_end(struct restore *restore)
 	snapshot_row_done(&restore->source);
 	snapshot_row_done(&restore->taken);
 	own_fdp(&restore->root);
+	own_fdp(&restore->private_fd);
 	free(restore->from.parent);
 	free(restore->to.parent);
 }
@@ -166,7 +170,7 @@ static void name_private(const struct uuid *operation, char name[static PRIVATE_
 	snprintf(name, PRIVATE_TEXT, PRIVATE "%s", uuid_format(operation, uuid));
 }
 
-static int make_private(struct restore *restore, int *ret, struct fl_error *err)
+static int make_private(struct restore *restore, struct fl_error *err)
 {
 	const struct uuid *operation = operation_id(restore->running);
 	char branch[UUID_TEXT];
@@ -179,7 +183,7 @@ static int make_private(struct restore *restore, int *ret, struct fl_error *err)
 		    0 ||
 	    fsat_make_dir(restore->root, restore->private, 0700, err) < 0)
 		return fl_failed(err);
-	return fsat_open_far(restore->root, restore->private, ret, err);
+	return fsat_open_far(restore->root, restore->private, &restore->private_fd, err);
 }
 
 static void remove_private(const struct restore *restore)
@@ -267,13 +271,14 @@ static int begin(struct restore *restore, struct fl_error *err)
 	return 0;
 }
 
-static int run_worker(const struct restore *restore, int source, int private, struct fl_error *err)
+static int run_worker(const struct restore *restore, int source, struct fl_error *err)
 {
 	const char *const arguments[] = { "copy", "--entry", restore->from.name, NULL };
 	struct worker worker;
 
 	if (worker_start(restore->engine, restore->running, arguments,
-			 (struct spawn_fd[]){ { private, WORKER_TREE }, { source, WORKER_SOURCE } },
+			 (struct spawn_fd[]){ { restore->private_fd, WORKER_TREE },
+					      { source, WORKER_SOURCE } },
 			 2, &worker, err) < 0)
 		return fl_failed(err);
 	worker_follow(&worker);
@@ -284,14 +289,13 @@ static int copy(struct restore *restore, struct fl_error *err)
 {
 	struct tree source = snapshot_tree(&restore->source);
 	struct engine *engine = restore->engine;
-	own_fd int private = -1;
 	own_fd int root = -1;
 	own_fd int from = -1;
 
 	if (driver_of(engine)->tree_open(engine->pool, &source, &root, err) < 0 ||
-	    find_source(restore, root, &from, err) < 0 || make_private(restore, &private, err) < 0)
+	    find_source(restore, root, &from, err) < 0 || make_private(restore, err) < 0)
 		return fl_failed(err);
-	if (run_worker(restore, from, private, err) < 0)
+	if (run_worker(restore, from, err) < 0)
 		return fl_failed(err);
 	return driver_of(engine)->sync(engine->pool, err);
 }
@@ -389,11 +393,10 @@ static int exchange(const struct restore *restore, int private, int parent, stru
 static int put_in_place(const struct restore *restore, int parent, const struct stat *there,
 			struct fl_error *err)
 {
-	own_fd int private = -1;
+	int private = restore->private_fd;
 	struct stat st;
 
-	if (fsat_open_far(restore->root, restore->private, &private, err) < 0 ||
-	    fsat_stat(private, restore->from.name, &st, err) < 0)
+	if (fsat_stat(private, restore->from.name, &st, err) < 0)
 		return fl_failed(err);
 	if (!restore->replaces)
 		return appear(restore, private, st.st_mode, parent, err);
@@ -516,7 +519,9 @@ static int check(const struct restore_options *options, struct fl_error *err)
 int engine_restore(struct engine *engine, const struct restore_options *options,
 		   struct restoration *ret, struct fl_error *err)
 {
-	struct restore restore = { .engine = engine, .options = options, .root = -1 };
+	struct restore restore = {
+		.engine = engine, .options = options, .root = -1, .private_fd = -1
+	};
 	int r;
 
 	if (check(options, err) < 0 || worker_check(engine, err) < 0)

@@ -207,6 +207,27 @@ def it_is_cancelled():
 
 
 @test
+def deletions_meanwhile():
+    top = host.path("long")
+    with open(f"{top}/big", "wb") as file:
+        file.write(os.urandom(8 * MIB))
+    host.run("snapshot", "long", "--name", "read")
+    os.unlink(f"{top}/big")
+    reader = subprocess.Popen([COMMAND, "--root", host.root, "cat", "long@{read}:big"], stdout=subprocess.PIPE)
+    reader.stdout.read(1)
+    host.run("snapshot", "long")
+    command = begin_restore("long")
+    wait_until(lambda: leftovers("long"), "it copies")
+    host.run("destroy", "long@{read}")
+    reader.stdout.read()
+    equal(reader.wait(), 0, "the reader")
+    said = command.stderr.read()
+    equal((command.wait(), leftovers("long")), (0, []), said)
+    equal(len(os.listdir(f"{top}/many")), 20000, "as it was")
+    host.run("stash", "drop", stashes("long")[0]["ref"])
+
+
+@test
 def a_rollback_meanwhile():
     command = begin_restore("long")
     wait_until(lambda: leftovers("long"), "it copies")
