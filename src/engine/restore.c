@@ -29,33 +29,8 @@
 
 #include "base/fsat.h"
 #include "engine/internal.h"
+#include "engine/restore.h"
 #include "engine/worker.h"
-
-#define PRIVATE ".flocker-restore-" /* and the operation */
-#define PRIVATE_TEXT (sizeof(PRIVATE) + UUID_TEXT)
-
-struct place {
-	char *parent; /* heap; "" is the root */
-	const char *name;
-};
-
-struct restore {
-	struct engine *engine;
-	const struct restore_options *options;
-	struct running *running;
-	struct volume_row volume;
-	struct branch_row branch;
-	struct snapshot_row source;
-	struct place from, to;
-	uint64_t head; /* id of the tree that is copied into */
-	int root;      /* and its root directory */
-	int private_fd;
-	bool reading;
-	char private[PRIVATE_TEXT];
-	struct snapshot_row taken;
-	struct stash_row stash;
-	bool replaces;
-};
 
 static void restore_end(struct restore *restore)
 {
@@ -90,7 +65,7 @@ static struct place split(const char *path)
 	return (struct place){ text_take(&parent), slash ? slash + 1 : path };
 }
 
-static const char *path_to(const struct restore *restore)
+const char *restore_path(const struct restore *restore)
 {
 	return restore->options->to ? restore->options->to : restore->options->ref->path;
 }
@@ -135,10 +110,10 @@ static int find_source(const struct restore *restore, int root, int *ret, struct
 	return 0;
 }
 
-/* What stands where it is to be, if anything does. */
-static int find_target(struct restore *restore, int *ret, struct stat *ret_st, struct fl_error *err)
+int restore_find_target(struct restore *restore, int *ret, struct stat *ret_st,
+			struct fl_error *err)
 {
-	const char *path = path_to(restore);
+	const char *path = restore_path(restore);
 	own_fd int parent = -1;
 	int r = open_parent(restore->root, &restore->to, path, &parent, err);
 
@@ -170,6 +145,16 @@ static void name_private(const struct uuid *operation, char name[static PRIVATE_
 	snprintf(name, PRIVATE_TEXT, PRIVATE "%s", uuid_format(operation, uuid));
 }
 
+static int root_time(const struct restore *restore, struct timespec *ret, struct fl_error *err)
+{
+	struct stat st;
+
+	if (fstat(restore->root, &st) < 0)
+		return fl_fail_errno(err, "cannot look at the root of the branch");
+	*ret = st.st_mtim;
+	return 0;
+}
+
 static int make_private(struct restore *restore, struct fl_error *err)
 {
 	const struct uuid *operation = operation_id(restore->running);
@@ -181,16 +166,33 @@ static int make_private(struct restore *restore, struct fl_error *err)
 	name_private(operation, restore->private);
 	if (catalog_write(restore->engine->catalog, CATALOG_DURABLE, insert_intent, &intent, err) <
 		    0 ||
-	    fsat_make_dir(restore->root, restore->private, 0700, err) < 0)
+	    root_time(restore, &restore->root_before, err) < 0 ||
+	    fsat_make_dir(restore->root, restore->private, 0700, err) < 0 ||
+	    root_time(restore, &restore->root_with, err) < 0)
 		return fl_failed(err);
 	return fsat_open_far(restore->root, restore->private, &restore->private_fd, err);
+}
+
+/* That the directory came and went is no change of the root, if there was no other. */
+static int remove_unseen(const struct restore *restore, struct fl_error *err)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, restore->root_before };
+	struct timespec now = { 0 };
+
+	if (root_time(restore, &now, err) < 0 ||
+	    fsat_remove_tree(restore->root, restore->private, err) < 0)
+		return fl_failed(err);
+	if (now.tv_sec == restore->root_with.tv_sec && now.tv_nsec == restore->root_with.tv_nsec &&
+	    futimens(restore->root, times) < 0)
+		return fl_fail_errno(err, "cannot put back the time of the root");
+	return 0;
 }
 
 static void remove_private(const struct restore *restore)
 {
 	struct fl_error err;
 
-	if (fsat_remove_tree(restore->root, restore->private, &err) < 0)
+	if (remove_unseen(restore, &err) < 0)
 		log_warning("what a restore left is removed at the next start",
 			    "volume=%s branch=%s name=%s error=\"%s\"", restore->volume.name,
 			    restore->branch.name, restore->private, err.text);
@@ -216,7 +218,8 @@ static int look(struct restore *restore, struct fl_error *err)
 	if (driver->tree_open(pool, &source, &root, err) < 0 ||
 	    driver->tree_open(pool, &head, &restore->root, err) < 0 ||
 	    driver->tree_info(pool, &head, &info, err) < 0 ||
-	    find_source(restore, root, &from, err) < 0 || find_target(restore, &to, &st, err) < 0)
+	    find_source(restore, root, &from, err) < 0 ||
+	    restore_find_target(restore, &to, &st, err) < 0)
 		return fl_failed(err);
 	restore->head = info.id;
 	return 0;
@@ -243,8 +246,8 @@ static void name_object(const struct restore *restore, char *ret, size_t room)
 	own_text struct text object = { 0 };
 
 	text_add_format(&object, "%s/%s", restore->volume.name, restore->branch.name);
-	if (object.length + strlen(path_to(restore)) + 2 <= room)
-		text_add_format(&object, ":%s", path_to(restore));
+	if (object.length + strlen(restore_path(restore)) + 2 <= room)
+		text_add_format(&object, ":%s", restore_path(restore));
 	snprintf(ret, room, "%s", text_get(&object));
 }
 
@@ -300,152 +303,6 @@ static int copy(struct restore *restore, struct fl_error *err)
 	return driver_of(engine)->sync(engine->pool, err);
 }
 
-/* --- 2: the stash ------------------------------------------------------------------------ */
-
-static int write_stash(struct tx *tx, void *arg, struct fl_error *err)
-{
-	struct restore *restore = arg;
-
-	if (tx_snapshot_insert(tx, &restore->taken, err) < 0)
-		return fl_failed(err);
-	return stash_add(tx, &restore->taken, &restore->source, &restore->stash, err);
-}
-
-static int put_aside(struct restore *restore, struct fl_error *err)
-{
-	const struct snapshot_options options = { .reason = REASON_ROLLBACK };
-	struct engine *engine = restore->engine;
-
-	if (snapshot_take(engine, &restore->branch, &options, &restore->taken, err) < 0)
-		return fl_failed(err);
-	restore->stash = (struct stash_row){ .volume = restore->volume.uuid };
-	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_stash, restore, err) == 0)
-		return 0;
-	snapshot_abort(engine, &restore->taken);
-	return fl_failed(err);
-}
-
-struct attempt {
-	const struct restore *restore;
-	bool kept; /* somebody saw the snapshot meanwhile and tagged it, or branched from it */
-};
-
-static int delete_stash(struct tx *tx, void *arg, struct fl_error *err)
-{
-	struct attempt *attempt = arg;
-	const struct stash_row *stash = &attempt->restore->stash;
-	unsigned pins;
-
-	if ((tx_stash_delete(tx, &stash->volume, stash->number, err) < 0 &&
-	     err->code != FL_NOT_FOUND) ||
-	    tx_snapshot_pins(tx, &stash->snapshot, &pins, err) < 0)
-		return fl_failed(err);
-	attempt->kept = (pins & ~(unsigned)PIN_TIP) != 0;
-	return attempt->kept ? 0 : tx_snapshot_delete(tx, &stash->snapshot, err);
-}
-
-/* Nothing was put in place after all.  The caller's error stays. */
-static void forget_stash(const struct restore *restore)
-{
-	struct attempt attempt = { .restore = restore };
-	struct fl_error err;
-
-	if (catalog_write_deletion(restore->engine, delete_stash, &attempt, &err) < 0)
-		log_warning("a stash stays of a restore that failed",
-			    "volume=%s stash=%u error=\"%s\"", restore->volume.name,
-			    restore->stash.number, err.text);
-	else if (!attempt.kept)
-		snapshot_abort(restore->engine, &restore->taken);
-}
-
-/* --- 3: the exchange ------------------------------------------------------------------------ */
-
-static bool is_missing_here(const struct fl_error *err)
-{
-	return err->sys == EINVAL || err->sys == ENOSYS;
-}
-
-/* Where nothing is.  Some file systems cannot rename so: a link or a directory replaces no file. */
-static int appear(const struct restore *restore, int private, mode_t mode, int parent,
-		  struct fl_error *err)
-{
-	const char *from = restore->from.name, *to = restore->to.name;
-
-	int r = fsat_rename_new(private, from, parent, to, err);
-
-	if (r == 0 || !is_missing_here(err))
-		return r;
-	return S_ISDIR(mode) ? fsat_rename(private, from, parent, to, err)
-			     : fsat_link(private, from, parent, to, err);
-}
-
-static int exchange(const struct restore *restore, int private, int parent, struct fl_error *err)
-{
-	int r = fsat_exchange(private, restore->from.name, parent, restore->to.name, err);
-
-	if (r == 0 || !is_missing_here(err))
-		return r;
-	fl_fail(err, FL_UNSUPPORTED, "the pool's file system cannot exchange '%.200s' in one step",
-		path_to(restore));
-	return fl_hint(err, "rename what is there, and restore again");
-}
-
-static int put_in_place(const struct restore *restore, int parent, const struct stat *there,
-			struct fl_error *err)
-{
-	int private = restore->private_fd;
-	struct stat st;
-
-	if (fsat_stat(private, restore->from.name, &st, err) < 0)
-		return fl_failed(err);
-	if (!restore->replaces)
-		return appear(restore, private, st.st_mode, parent, err);
-	if (!S_ISDIR(st.st_mode) && !S_ISDIR(there->st_mode))
-		return fsat_rename(private, restore->from.name, parent, restore->to.name, err);
-	return exchange(restore, private, parent, err);
-}
-
-/* A rollback meanwhile has made another tree the head, and what was copied lies in the old one. */
-static int check_head(const struct restore *restore, const struct target *target,
-		      struct fl_error *err)
-{
-	struct tree head = tree_head(&restore->branch.uuid);
-	struct tree_info info;
-
-	if (driver_of(restore->engine)->tree_info(restore->engine->pool, &head, &info, err) < 0)
-		return fl_failed(err);
-	if (uuid_equal(&target->branch.uuid, &restore->branch.uuid) && info.id == restore->head)
-		return 0;
-	fl_fail(err, FL_BUSY, "the branch '%s' was rolled back or replaced meanwhile",
-		restore->branch.name);
-	return fl_hint(err, "restore it again, if it is still wanted");
-}
-
-static int settle(struct restore *restore, struct fl_error *err)
-{
-	own_claim struct claim claim = { 0 };
-	struct ref branch = { .kind = REF_BRANCH };
-	own_fd int parent = -1;
-	struct stat there;
-
-	memcpy(branch.volume, restore->volume.name, NAME_TEXT);
-	memcpy(branch.branch, restore->branch.name, NAME_TEXT);
-	if (claim_take(restore->engine, &branch, 1, CLAIM_HEAD, &claim, err) < 0 ||
-	    check_head(restore, &claim.targets[0], err) < 0)
-		return fl_failed(err);
-	restore->branch = claim.targets[0].branch; /* with the latest of its snapshots */
-	if (find_target(restore, &parent, &there, err) < 0 ||
-	    operation_check(restore->running, err) < 0 || put_aside(restore, err) < 0)
-		return fl_failed(err);
-	if (put_in_place(restore, parent, &there, err) < 0) {
-		forget_stash(restore);
-		return fl_failed(err);
-	}
-	if (driver_of(restore->engine)->sync(restore->engine->pool, err) < 0)
-		return fl_wrap(err, "it is in its place, but writing that to the disk");
-	return 0;
-}
-
 /* --- the verb ------------------------------------------------------------------------------ */
 
 static int answer(const struct restore *restore, struct restoration *ret, struct fl_error *err)
@@ -463,7 +320,7 @@ static int answer(const struct restore *restore, struct restoration *ret, struct
 		restoration_done(&restoration);
 		return fl_failed(err);
 	}
-	restoration.path = xstrdup(path_to(restore));
+	restoration.path = xstrdup(restore_path(restore));
 	*ret = restoration;
 	return 0;
 }
@@ -488,7 +345,7 @@ static int run(struct restore *restore, struct restoration *ret, struct fl_error
 		return fl_failed(err);
 	r = copy(restore, err);
 	if (r == 0)
-		r = settle(restore, err);
+		r = restore_settle(restore, err);
 	if (r < 0) {
 		(void)explain(restore, err);
 		fl_add_wrap(err, "restoring '%s'", operation_object(restore->running));
@@ -527,7 +384,7 @@ int engine_restore(struct engine *engine, const struct restore_options *options,
 	if (check(options, err) < 0 || worker_check(engine, err) < 0)
 		return fl_failed(err);
 	restore.from = split(options->ref->path);
-	restore.to = split(path_to(&restore));
+	restore.to = split(restore_path(&restore));
 	r = run(&restore, ret, err);
 	restore_end(&restore);
 	return r;

@@ -148,6 +148,13 @@ def what_cannot_be():
     fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "../hosts")
     fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "/")
     fails("not-found", "restore", "nothing@{one}:etc/hosts")
+    subprocess.run(["chattr", "+i", f"{top}/etc"], check=True)
+    try:
+        taken = len(host.log_of("data"))
+        fails("denied", "restore", "data@{one}:etc/hosts")
+        equal(len(host.log_of("data")), taken, "snapshots")
+    finally:
+        subprocess.run(["chattr", "-i", f"{top}/etc"], check=True)
     equal((digest(top), len(stashes("data"))), (before, count), "nothing changed")
     true(not os.path.exists("/tmp/hosts"), "nothing outside")
 
