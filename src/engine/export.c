@@ -96,16 +96,16 @@ static int open_directory(const struct export *export, const struct ref *ref, in
 {
 	struct tree staging = tree_staging(operation_id(export->running));
 	struct engine *engine = export->engine;
+	const char *path = ref->path && ref->path[0] ? ref->path : ".";
 	own_fd int tree = -1;
 	int r;
 
 	if (driver_of(engine)->tree_open(engine->pool, &staging, &tree, err) < 0)
 		return fl_failed(err);
-	r = fsat_open_beneath(tree, ref->path && ref->path[0] ? ref->path : ".",
-			      O_RDONLY | O_DIRECTORY, ret, err);
+	r = fsat_open_beneath(tree, path, O_RDONLY | O_DIRECTORY, ret, err);
 	if (r == 0 || err->sys != ENOTDIR)
 		return r;
-	fl_fail(err, FL_INVALID, "'%.200s' is no directory", ref->path);
+	fl_fail(err, FL_INVALID, "'%.200s' is no directory", path);
 	return fl_hint(err, "one file is copied by `flocker cp`, or printed by `flocker cat`");
 }
 

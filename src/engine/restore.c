@@ -91,7 +91,7 @@ static int find_source(const struct restore *restore, int root, int *ret, struct
 {
 	const char *path = restore->options->ref->path;
 	own_fd int parent = -1;
-	struct stat st;
+	struct stat st = { 0 };
 	int r = open_parent(root, &restore->from, path, &parent, err);
 
 	if (r == 0)
