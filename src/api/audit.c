@@ -4,9 +4,9 @@
  *
  * The object is what the request names in its query, else in its body: the
  * reference, the name or the path.  Of the rest only what says where something
- * comes from or goes to is noted, and what a setting or a quota becomes: no
- * setting is a secret.  Descriptions, messages and metadata are the user's
- * contents: they are not.
+ * comes from or goes to is noted, and what a setting, a policy or a quota
+ * becomes: no setting is a secret.  Descriptions, messages and metadata are the
+ * user's contents: they are not.
  */
 
 #include <inttypes.h>
@@ -77,6 +77,9 @@ static void describe(const struct input *input, struct text *object, struct text
 		text_add_format(message, "%s%s ", message->length ? ", " : "", details[i].name);
 		add_detail(input, &details[i], message);
 	}
+	for (size_t i = 0; i < input->policy.count; i++)
+		text_add_format(message, "%s%s=%s", message->length ? ", " : "",
+				input->policy.pairs[i].key, input->policy.pairs[i].value);
 	if (input->given & IN_QUOTA)
 		text_add_format(message, "%squota %" PRIu64, message->length ? ", " : "",
 				input->quota);

@@ -61,6 +61,8 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(setuid, TYPE_FLAG),
 	FIELD(directory, TYPE_STRING),
 	FIELD(quota, TYPE_NUMBER),
+	FIELD(why, TYPE_FLAG),
+	FIELD(policy, TYPE_METADATA),
 };
 
 static const char *const type_names[] = {
@@ -96,6 +98,7 @@ void input_done(struct input *input)
 	free(input->refs.items);
 	free(input->unset.items);
 	metadata_done(&input->metadata);
+	metadata_done(&input->policy);
 	json_decref(input->document);
 	*input = (struct input){ 0 };
 }

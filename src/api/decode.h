@@ -47,7 +47,9 @@
 #define IN_SETUID (UINT64_C(1) << 28)
 #define IN_DIRECTORY (UINT64_C(1) << 29)
 #define IN_QUOTA (UINT64_C(1) << 30)
-#define INPUT_COUNT 31
+#define IN_WHY (UINT64_C(1) << 31)
+#define IN_POLICY (UINT64_C(1) << 32)
+#define INPUT_COUNT 33
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -77,11 +79,11 @@ struct input {
 	struct ref_array refs;
 	const char *name, *description, *mount_path, *message;
 	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
-	struct metadata metadata;
+	struct metadata metadata, policy;
 	struct string_array unset;
 	const char *operation, *compression, *directory;
 	uint64_t size, limit, quota;
-	bool sparse, compress, force, devices, setuid;
+	bool sparse, compress, force, devices, setuid, why;
 };
 
 void input_done(struct input *input);

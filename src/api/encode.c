@@ -1,5 +1,6 @@
 #include "api/encode.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,12 +40,17 @@ static void add_amount(struct json *json, const char *key, const struct amount *
 		json_put_null(json, key);
 }
 
-static void add_metadata(struct json *json, const struct metadata *metadata)
+static void add_pairs(struct json *json, const char *key, const struct metadata *metadata)
 {
-	json_put_object(json, "metadata");
+	json_put_object(json, key);
 	for (size_t i = 0; i < metadata->count; i++)
 		json_put_string(json, metadata->pairs[i].key, metadata->pairs[i].value);
 	json_end(json);
+}
+
+static void add_metadata(struct json *json, const struct metadata *metadata)
+{
+	add_pairs(json, "metadata", metadata);
 }
 
 static void add_origin(struct json *json, const struct origin *origin)
@@ -129,7 +135,7 @@ void encode_branch(struct json *json, const char *key, const struct branch *bran
 	add_amount(json, "history", &branch->history);
 	json_end(json);
 	json_put_time(json, "created", branch->created);
-	json_put_null(json, "policy");
+	add_pairs(json, "policy", &branch->policy);
 	json_end(json);
 }
 
@@ -140,6 +146,30 @@ static void add_snapshot_ref(struct json *json, const struct snapshot *snapshot)
 	snprintf(ref, sizeof(ref), "%s/%s@{%s}", snapshot->volume, snapshot->branch,
 		 snapid_format(snapshot->id, id));
 	json_put_string(json, "ref", ref);
+}
+
+/* Infinite: of what is as young as can be. */
+static void add_score(struct json *json, double score)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.6g", score);
+	if (isfinite(score))
+		json_put_raw(json, "score", text);
+	else
+		json_put_null(json, "score");
+}
+
+static void add_why(struct json *json, const struct snapshot *snapshot)
+{
+	if (snapshot->stay == STAY_UNKNOWN) {
+		json_put_null(json, "why");
+		return;
+	}
+	json_put_object(json, "why");
+	json_put_string(json, "stay", stay_names[snapshot->stay]);
+	add_score(json, snapshot->score);
+	json_end(json);
 }
 
 void encode_snapshot(struct json *json, const char *key, const struct snapshot *snapshot)
@@ -162,6 +192,7 @@ void encode_snapshot(struct json *json, const char *key, const struct snapshot *
 	add_pins(json, snapshot->pins);
 	json_put_null(json, "size_of_change");
 	json_put_bool(json, "began", snapshot->began);
+	add_why(json, snapshot);
 	json_end(json);
 }
 
@@ -194,6 +225,35 @@ void encode_stash(struct json *json, const char *key, const struct stash *stash)
 	add_id(json, "target", stash->target);
 	json_put_time(json, "created", stash->created);
 	json_put_bool(json, "held", stash->held);
+	json_end(json);
+}
+
+void encode_policy(struct json *json, const char *key, const struct policy_report *report)
+{
+	json_put_object(json, key);
+	json_put_string(json, "ref", report->ref);
+	json_put_array(json, "settings");
+	for (size_t i = 0; i < POLICY_KEYS; i++) {
+		json_put_object(json, NULL);
+		json_put_string(json, "key", policy_rows[i].name);
+		json_put_string(json, "value", report->settings[i].value);
+		json_put_string(json, "source", policy_source_names[report->settings[i].source]);
+		json_put_string(json, "description", policy_rows[i].description);
+		json_put_string(json, "takes", policy_rows[i].takes);
+		json_end(json);
+	}
+	json_end(json);
+	json_end(json);
+}
+
+void encode_thinned(struct json *json, const char *key, const struct thinned *thinned)
+{
+	json_put_object(json, key);
+	json_put_string(json, "ref", thinned->ref);
+	add_id(json, "id", thinned->id);
+	json_put_time(json, "time", thinned->time);
+	add_score(json, thinned->score);
+	json_put_bool(json, "held", thinned->held);
 	json_end(json);
 }
 
@@ -269,14 +329,6 @@ void encode_pool(struct json *json, const char *key, const struct pool_report *p
 
 void encode_driver(struct json *json, const char *key, const struct driver_report *report)
 {
-	static const struct {
-		unsigned bit;
-		const char *name;
-	} capabilities[] = {
-		{ DRIVER_CAN_GROW, "grow" },   { DRIVER_CAN_COMPRESS, "compress" },
-		{ DRIVER_CAN_SHARE, "share" }, { DRIVER_CAN_LIMIT, "quota" },
-		{ DRIVER_CAN_DIFF, "diff" },
-	};
 	const struct driver *driver = report->driver;
 	const struct fl_error *trouble = &report->trouble;
 
@@ -288,10 +340,10 @@ void encode_driver(struct json *json, const char *key, const struct driver_repor
 		if (driver->kinds & 1U << kind)
 			json_put_string(json, NULL, pool_kind_names[kind]);
 	json_end(json);
-	json_put_array(json, "can");
-	for (size_t i = 0; i < array_size(capabilities); i++)
-		if (driver->capabilities & capabilities[i].bit)
-			json_put_string(json, NULL, capabilities[i].name);
+	json_put_object(json, "abilities");
+	for (enum ability ability = 0; ability < ABILITIES; ability++)
+		json_put_string(json, ability_names[ability],
+				support_names[driver_supports(driver, ability)]);
 	json_end(json);
 	json_put_bool(json, "available", trouble->code == FL_OK);
 	json_put_string(json, "reason", trouble->code == FL_OK ? NULL : trouble->text);
@@ -366,6 +418,7 @@ void encode_recovery(struct json *json, const char *key, const struct recovery *
 	add_size(json, "stashes", recovery->stashes);
 	json_put_bool(json, "backup_used", recovery->backup_used);
 	json_put_bool(json, "backup_complete", recovery->backup_complete);
+	json_put_bool(json, "notes_used", recovery->notes_used);
 	json_end(json);
 }
 

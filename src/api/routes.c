@@ -73,7 +73,7 @@ const struct route routes[] = {
 	  "Move a branch to the trash", "destroy" },
 
 	{ "GET", "/v1/snapshots", 200, get_snapshots,
-	  { .query = IN_REF | IN_PAGE, .required = IN_REF, .forms = FORM_ANY },
+	  { .query = IN_REF | IN_PAGE | IN_WHY, .required = IN_REF, .forms = FORM_ANY },
 	  "List what a reference came from, newest first" },
 	{ "POST", "/v1/snapshots", 201, post_snapshots,
 	  { .body = IN_REFS | IN_NAME | IN_MESSAGE | IN_METADATA, .required = IN_REFS },
@@ -89,6 +89,19 @@ const struct route routes[] = {
 	{ "GET", "/v1/diff", 200, get_diff,
 	  { .query = IN_REF | IN_TO, .required = IN_REF, .forms = FORM_ANY },
 	  "List what differs between two moments" },
+
+	{ "GET", "/v1/policy", 200, get_policy, BY_REF(FORM_VOLUME | FORM_BRANCH),
+	  "Show the policy of a branch" },
+	{ "PATCH", "/v1/policy", 200, patch_policy,
+	  { .query = IN_REF, .body = IN_POLICY, .required = IN_REF | IN_POLICY,
+	    .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Change the policy of a branch", "policy set" },
+	{ "GET", "/v1/thinning", 200, get_thinning,
+	  { .query = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
+	  "List the snapshots that are to go" },
+	{ "POST", "/v1/thinning", 200, post_thinning,
+	  { .body = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Delete the snapshots that are to go", "thin" },
 
 	{ "GET", "/v1/files", 200, get_files, BY_REF(FORM_ANY | FORM_PATH), "List files" },
 	{ "GET", "/v1/file", 200, get_file, BY_REF(FORM_ANY | FORM_PATH), "Read a file" },

@@ -91,6 +91,12 @@ must_check int get_snapshot(struct call *call, struct fl_error *err);
 must_check int patch_snapshot(struct call *call, struct fl_error *err);
 must_check int delete_snapshot(struct call *call, struct fl_error *err);
 
+/* thinning.c */
+must_check int get_policy(struct call *call, struct fl_error *err);
+must_check int patch_policy(struct call *call, struct fl_error *err);
+must_check int get_thinning(struct call *call, struct fl_error *err);
+must_check int post_thinning(struct call *call, struct fl_error *err);
+
 /* tags.c */
 must_check int get_tags(struct call *call, struct fl_error *err);
 must_check int post_tags(struct call *call, struct fl_error *err);

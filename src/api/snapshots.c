@@ -12,6 +12,8 @@ int get_snapshots(struct call *call, struct fl_error *err)
 
 	if (r == 0)
 		r = engine_log(call->engine, call->input->ref, after, limit + 1, &list, err);
+	if (r == 0 && call->input->why)
+		r = engine_explain(call->engine, &list, err);
 	if (r < 0)
 		return r;
 	encode_list_begin(call->json);

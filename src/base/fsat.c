@@ -5,7 +5,6 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 
 int fsat_open(int dir, const char *path, int flags, mode_t mode, int *ret_fd, struct fl_error *err)
@@ -373,13 +372,4 @@ int fsat_sync_all(int dir, struct fl_error *err)
 		return fl_fail_errno(err,
 				     "cannot sync a file system: what was written may be lost");
 	return 0;
-}
-
-int fsat_lock(int fd, struct fl_error *err)
-{
-	if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) == 0)
-		return 0;
-	if (errno == EWOULDBLOCK)
-		return fl_fail(err, FL_BUSY, "another process holds the lock");
-	return fl_fail_errno(err, "cannot lock a file");
 }

@@ -4,7 +4,7 @@
  * Files, relative to a directory descriptor.
  *
  * The only code in Flocker that opens, makes, renames and removes files
- * (fsat.c; fsat-write.c writes them).
+ * (fsat.c; fsat-write.c writes them, fsat-lock.c locks them).
  * Every path is relative to `dir` (AT_FDCWD for the daemon's own absolute
  * paths), every descriptor is close-on-exec, and the last component is never
  * followed when it is a symbolic link.  fsat_open_beneath() is for paths that
@@ -116,6 +116,11 @@ must_check int fsat_sync(int fd, struct fl_error *err);
 must_check int fsat_sync_all(int dir, struct fl_error *err);
 /* flock(LOCK_EX | LOCK_NB) on `fd`.  FL_BUSY when another process holds it. */
 must_check int fsat_lock(int fd, struct fl_error *err);
+/*
+ * Appends who holds the lock that `fd` did not get: "process 12 (flockerd --root /x)"; "another
+ * process" where the kernel does not tell (in another PID namespace, in a subvolume of Btrfs).
+ */
+void fsat_lock_holder(int fd, struct text *out);
 
 /*
  * What copying a tree takes (fsat-make.c): each makes one entry `name` of `dir`,

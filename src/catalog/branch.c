@@ -157,6 +157,38 @@ int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret, s
 	return query_count(&q, ret, err);
 }
 
+int tx_branch_policy_get(struct tx *tx, const struct uuid *branch, struct metadata *ret,
+			 struct fl_error *err)
+{
+	own_query struct query q = {};
+	int r;
+
+	if (query_begin(&q, tx, SQL_BRANCH_POLICY_GET, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, branch);
+	r = query_step(&q, err);
+	if (r == 0)
+		return no_such_branch(branch, err);
+	return r < 0 ? r : query_metadata(&q, 0, ret, err);
+}
+
+int tx_branch_policy_set(struct tx *tx, const struct uuid *branch, const struct metadata *policy,
+			 struct fl_error *err)
+{
+	own_text struct text text = {};
+	own_query struct query q = {};
+	int64_t changed;
+
+	metadata_encode(policy, &text);
+	if (query_begin(&q, tx, SQL_BRANCH_POLICY_SET, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, branch);
+	query_bind_text(&q, 2, text_get(&text));
+	if (query_run(&q, &changed, err) < 0)
+		return fl_failed(err);
+	return changed ? 0 : no_such_branch(branch, err);
+}
+
 int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
 			struct fl_error *err)
 {

@@ -170,6 +170,11 @@ must_check int tx_branch_each(struct tx *tx, const struct uuid *volume, bool des
 			      void *arg, struct fl_error *err);
 must_check int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
 				   struct fl_error *err);
+/* The settings that the branch has of its own (model/policy.h). */
+must_check int tx_branch_policy_get(struct tx *tx, const struct uuid *branch, struct metadata *ret,
+				    struct fl_error *err);
+must_check int tx_branch_policy_set(struct tx *tx, const struct uuid *branch,
+				    const struct metadata *policy, struct fl_error *err);
 /* How many living branches of an instance there are. */
 must_check int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret,
 			       struct fl_error *err);
@@ -201,6 +206,7 @@ struct snapshot_row {
 	uint64_t sequence; /* in its branch, from 1: for people; the order is position.time's */
 	char host[NAME_TEXT];
 	enum reason reason;
+	int64_t late;	      /* seconds that the retention clock was behind position.time */
 	char name[NAME_TEXT]; /* "" = none */
 	char *message;	      /* owned, or NULL */
 	struct metadata metadata;
@@ -258,6 +264,20 @@ must_check int tx_snapshot_each_all(struct tx *tx, const struct position *after,
  * pin. */
 must_check int tx_snapshot_pins(struct tx *tx, const struct position *position, unsigned *ret,
 				struct fl_error *err);
+
+/* What thinning is to know of a snapshot: a plain value. */
+struct kept_row {
+	int64_t time;	      /* of its position */
+	int64_t stamp;	      /* of the retention clock, ns; to the second where that was late */
+	uint64_t id;	      /* snapname_id() */
+	struct uuid instance; /* of its storage name */
+	unsigned pins;	      /* PIN_TAG, PIN_STASH, PIN_BRANCH; tips are the last, or PIN_BRANCH */
+};
+/* All that a branch took, oldest first, in one statement. */
+must_check int tx_snapshot_each_kept(struct tx *tx, const struct uuid *branch,
+				     int (*each)(void *arg, const struct kept_row *row,
+						 struct fl_error *err),
+				     void *arg, struct fl_error *err);
 
 /* --- tags ------------------------------------------------------------------ */
 

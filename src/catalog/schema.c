@@ -176,10 +176,19 @@ static const char version_2[] = "CREATE TABLE operation (\n"
 /* Bytes; 0: none. */
 static const char version_3[] = "ALTER TABLE volume ADD COLUMN quota INTEGER NOT NULL DEFAULT 0;\n";
 
+/*
+ * `late`: seconds by which the retention clock was behind the snapshot's time;
+ * mostly 0, which takes no byte of its own.  `policy` is the branch's own
+ * settings, in the text form of metadata.
+ */
+static const char version_4[] = "ALTER TABLE snapshot ADD COLUMN late INTEGER NOT NULL DEFAULT 0;\n"
+				"ALTER TABLE branch ADD COLUMN policy TEXT NOT NULL DEFAULT '';\n";
+
 static const char *const steps[] = {
 	version_1,
 	version_2,
 	version_3,
+	version_4,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

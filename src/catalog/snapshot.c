@@ -75,6 +75,7 @@ static int read_row(struct tx *tx, struct query *q, struct snapshot_row *ret, st
 		.sequence = (uint64_t)query_int(q, 3),
 		.reason = reason >= 0 && reason < REASON_MAX ? (enum reason)reason
 							     : REASON_RECOVERED,
+		.late = query_int(q, 8),
 	};
 
 	row.storage = (struct snapname){ query_uuid(q, 6), row.position.time };
@@ -322,6 +323,40 @@ int tx_snapshot_pins(struct tx *tx, const struct position *position, unsigned *r
 	return 0;
 }
 
+static struct kept_row read_kept(struct query *q)
+{
+	static const unsigned columns[] = { PIN_TAG, PIN_STASH, PIN_BRANCH };
+	struct kept_row row = {
+		.time = query_int(q, 0),
+		.stamp = query_int(q, 0) - query_int(q, 1) * CLOCK_SECOND,
+		.id = id_of(query_int(q, 2)),
+		.instance = query_uuid(q, 3),
+	};
+
+	for (size_t i = 0; i < array_size(columns); i++)
+		if (query_int(q, 4 + (int)i))
+			row.pins |= columns[i];
+	return row;
+}
+
+int tx_snapshot_each_kept(struct tx *tx, const struct uuid *branch,
+			  int (*each)(void *arg, const struct kept_row *row, struct fl_error *err),
+			  void *arg, struct fl_error *err)
+{
+	own_query struct query q = {};
+	int r = 0;
+
+	if (query_begin(&q, tx, SQL_SNAPSHOT_EACH_KEPT, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, branch);
+	while (query_next(&q, &r, err)) {
+		struct kept_row row = read_kept(&q);
+
+		r = each(arg, &row, err);
+	}
+	return r;
+}
+
 /* --- writing ------------------------------------------------------------ */
 
 static bool has_note(const struct snapshot_row *row)
@@ -448,6 +483,7 @@ static int insert_row(struct tx *tx, const struct snapshot_row *row, bool noted,
 	query_bind_int(&q, 5, taker);
 	query_bind_int(&q, 6, row->reason);
 	query_bind_int(&q, 7, noted);
+	query_bind_int(&q, 8, row->late);
 	r = query_run(&q, NULL, err);
 	if (r == -FL_EXISTS)
 		return fl_fail(err, FL_EXISTS, "a snapshot of %s exists already in branch %s",

@@ -17,7 +17,8 @@
 #define OPERATION                                                                               \
 	"SELECT id, verb, object, state, done, total, started, ended, error_code, error_text, " \
 	"error_hint FROM operation "
-#define SNAPSHOT "SELECT n.uuid, s.time, s.id, s.sequence, s.reason, s.noted, t.instance, t.host "
+#define SNAPSHOT \
+	"SELECT n.uuid, s.time, s.id, s.sequence, s.reason, s.noted, t.instance, t.host, s.late "
 /* CROSS JOIN keeps SQLite to the order written: from what is given to what is looked up. */
 #define BY_BRANCH                                                            \
 	"FROM branch_number n CROSS JOIN snapshot s ON s.branch = n.number " \
@@ -84,6 +85,8 @@ static const char *const texts[SQL_COUNT] = {
 				" FROM volume v CROSS JOIN branch b ON b.volume = v.uuid "
 				"WHERE v.destroyed = 0 AND (b.destroyed <> 0) = ?1 "
 				"ORDER BY v.name, b.name <> 'trunk', b.name, b.uuid",
+	[SQL_BRANCH_POLICY_GET] = "SELECT policy FROM branch WHERE uuid = ?1",
+	[SQL_BRANCH_POLICY_SET] = "UPDATE branch SET policy = ?2 WHERE uuid = ?1",
 	[SQL_BRANCH_COUNT] = "SELECT count(*) FROM branch WHERE instance = ?1 AND destroyed = 0",
 	[SQL_BRANCH_SNAPSHOTS] =
 		"SELECT count(*) FROM snapshot "
@@ -107,8 +110,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_TAKER_INSERT] = "INSERT INTO taker (instance, host) VALUES (?1, ?2)",
 
 	[SQL_SNAPSHOT_INSERT] =
-		"INSERT INTO snapshot (branch, time, id, sequence, taker, reason, noted) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		"INSERT INTO snapshot (branch, time, id, sequence, taker, reason, noted, late) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[SQL_SNAPSHOT_GET] = SNAPSHOT BY_BRANCH "WHERE n.uuid = ?1 AND s.time = ?2",
 	[SQL_SNAPSHOT_GET_ID] = SNAPSHOT BY_ID "WHERE s.id = ?1",
 	[SQL_SNAPSHOT_GET_NAME] = SNAPSHOT BY_BRANCH
@@ -136,6 +139,12 @@ static const char *const texts[SQL_COUNT] = {
 			       "CROSS JOIN snapshot s ON s.branch = n.number "
 			       "WHERE n.uuid = ?1 AND s.time <= ?2 ORDER BY s.time DESC LIMIT 1",
 	[SQL_SNAPSHOT_COUNT] = "SELECT count(*) FROM snapshot",
+	[SQL_SNAPSHOT_EACH_KEPT] =
+		"SELECT s.time, s.late, s.id, t.instance, "
+		"EXISTS (SELECT 1 FROM tag WHERE branch = ?1 AND time = s.time), "
+		"EXISTS (SELECT 1 FROM stash WHERE tip_branch = ?1 AND tip_time = s.time), "
+		"EXISTS (SELECT 1 FROM line WHERE parent_branch = ?1 AND parent_time = "
+		"s.time) " BY_BRANCH "WHERE n.uuid = ?1 ORDER BY s.time",
 	/* See snapshot.c: tag, stash, a line that began here, the two ways to be a tip. */
 	[SQL_SNAPSHOT_PINS] =
 		"SELECT EXISTS (SELECT 1 FROM tag WHERE branch = ?1 AND time = ?2), "

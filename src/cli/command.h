@@ -50,6 +50,8 @@ enum option_id {
 	OPT_SETUID,
 	OPT_ZSTD,
 	OPT_FROM_DIRECTORY,
+	OPT_WHY,
+	OPT_DRY_RUN,
 	OPTIONS,
 };
 

@@ -7,6 +7,7 @@
 
 #include "cli/print.h"
 #include "cli/verbs.h"
+#include "model/policy.h"
 #include "model/storage.h"
 
 /*
@@ -115,6 +116,22 @@ static void offer_command_operand(struct completion *c)
 		offer_family(c, c->typed.operands[0], NULL);
 }
 
+static void offer_rules(struct completion *c)
+{
+	for (size_t i = 0; i < POLICY_KEYS; i++)
+		complete_offer(c, policy_rows[i].name, policy_rows[i].description);
+}
+
+static void offer_rules_equals(struct completion *c)
+{
+	for (size_t i = 0; i < POLICY_KEYS; i++) {
+		own_text struct text rule = { 0 };
+
+		text_add_format(&rule, "%s=", policy_rows[i].name);
+		complete_offer(c, text_get(&rule), policy_rows[i].takes);
+	}
+}
+
 static void offer_nothing(struct completion *c)
 {
 }
@@ -146,6 +163,8 @@ static const struct source {
 	{ "ID", names_operations },
 	{ "KEY", names_keys },
 	{ "KEY=VALUE", names_keys_equals },
+	{ "RULE", offer_rules },
+	{ "RULE=VALUE", offer_rules_equals },
 	{ "COMMAND", offer_command_operand },
 	{ "DRIVER", offer_drivers },
 	{ "PATH", offer_files },

@@ -11,17 +11,17 @@
 #define PAGE 250 /* items */
 
 /* `limit` 0: as many as the daemon likes.  `cursor` "": the first page. */
-static int ask_page(struct invocation *in, const char *path, const char *ref, int64_t limit,
+static int ask_page(struct invocation *in, const struct listing *listing, int64_t limit,
 		    const struct text *cursor, struct fl_error *err)
 {
 	const char *after = cursor->length ? text_get(cursor) : NULL;
 	char count[24];
 
 	snprintf(count, sizeof(count), "%lld", (long long)limit);
-	return talk_send(
-		in, "GET",
-		fl_target(path, "ref", ref, "after", after, "limit", limit ? count : NULL, NULL),
-		NULL, err);
+	return talk_send(in, "GET",
+			 fl_target(listing->path, "ref", listing->ref, "after", after, "limit",
+				   limit ? count : NULL, listing->flag, "true", NULL),
+			 NULL, err);
 }
 
 /* `ret_items` lies in `ret`; `cursor` becomes that of the next page, "" after the last. */
@@ -85,7 +85,7 @@ static int print_pages(struct invocation *in, const struct listing *listing, str
 		       struct fl_error *err)
 {
 	own_text struct text cursor = { 0 };
-	int r = ask_page(in, listing->path, listing->ref, page_size(listing, 0), &cursor, err);
+	int r = ask_page(in, listing, page_size(listing, 0), &cursor, err);
 	bool more = true;
 
 	while (r == 0 && more) {
@@ -98,8 +98,8 @@ static int print_pages(struct invocation *in, const struct listing *listing, str
 		output->received += (int64_t)value_count(items);
 		more = cursor.length && (!listing->limit || output->received < listing->limit);
 		if (more)
-			r = ask_page(in, listing->path, listing->ref,
-				     page_size(listing, output->received), &cursor, err);
+			r = ask_page(in, listing, page_size(listing, output->received), &cursor,
+				     err);
 		print_page(output, listing, items);
 	}
 	return r;
@@ -129,6 +129,7 @@ int list_items(struct invocation *in, const char *path, const char *ref, struct 
 	       struct fl_error *err)
 {
 	own_text struct text cursor = { 0 }, all = { 0 };
+	const struct listing listing = { .path = path, .ref = ref };
 
 	text_add(&all, "[", 1);
 	do {
@@ -137,7 +138,7 @@ int list_items(struct invocation *in, const char *path, const char *ref, struct 
 		const char *written;
 		size_t length;
 
-		if (ask_page(in, path, ref, 0, &cursor, err) < 0 ||
+		if (ask_page(in, &listing, 0, &cursor, err) < 0 ||
 		    take_page(in, &cursor, &page, &items, err) < 0)
 			return fl_failed(err);
 		written = value_written(items, &length);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -222,9 +223,18 @@ int verb_pool_show(struct invocation *in, struct fl_error *err)
 }
 
 static const struct column driver_columns[] = {
-	{ "DRIVER", PAINT_NAME, false }, { "HERE", PAINT_NONE, false },
-	{ "PLACES", PAINT_NONE, false }, { "CAN", PAINT_NONE, false },
-	{ "NOTE", PAINT_DIM, false },	 { 0 },
+	{ "DRIVER", PAINT_NAME, false },
+	{ "HERE", PAINT_NONE, false },
+	{ "PLACES", PAINT_NONE, false },
+	/* in the order of enum ability */
+	{ "SNAPSHOT", PAINT_NONE, false },
+	{ "BROWSE", PAINT_NONE, false },
+	{ "DIFF", PAINT_NONE, false },
+	{ "QUOTA", PAINT_NONE, false },
+	{ "GROW", PAINT_NONE, false },
+	{ "COMPRESS", PAINT_NONE, false },
+	{ "NOTE", PAINT_DIM, false },
+	{ 0 },
 };
 
 static void add_words(struct table *table, struct value *words)
@@ -236,14 +246,18 @@ static void add_words(struct table *table, struct value *words)
 	table_add(table, text.length ? text_get(&text) : "-");
 }
 
+static_assert(array_size(driver_columns) == 3 + ABILITIES + 2, "a column for each ability");
+
 static void add_driver(struct table *table, struct value *driver)
 {
 	bool available = field_bool(driver, "available");
+	struct value *abilities = value_get(driver, "abilities");
 
 	table_add(table, field(driver, "name"));
 	table_add(table, available ? "yes" : "no");
 	add_words(table, value_get(driver, "kinds"));
-	add_words(table, value_get(driver, "can"));
+	for (enum ability ability = 0; ability < ABILITIES; ability++)
+		table_add(table, field(abilities, ability_names[ability]));
 	table_add(table, field(driver, available ? "description" : "reason"));
 }
 
@@ -277,7 +291,10 @@ static void print_recovery(struct value *recovery)
 		snprintf(number, sizeof(number), "%lld", (long long)field_int(recovery, counts[i]));
 		print_fact(counts[i], number);
 	}
-	if (!field_bool(recovery, "backup_used"))
+	if (!field_bool(recovery, "backup_complete") && field_bool(recovery, "notes_used"))
+		print_fact("backup", "not whole: tags, stashes and metadata were read from notes "
+				     "beside the snapshots");
+	else if (!field_bool(recovery, "backup_used"))
 		print_fact("backup", "none in the pool: tags, stashes and metadata are not known");
 	else if (!field_bool(recovery, "backup_complete"))
 		print_fact("backup", "damaged at its end: the last changes to tags, stashes and "

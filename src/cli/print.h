@@ -65,7 +65,7 @@ void print_fact(const char *label, const char *value);
 
 /* --- tables ------------------------------------------------------------------ */
 
-#define TABLE_COLUMNS 8
+#define TABLE_COLUMNS 12
 
 struct column {
 	const char *title; /* NULL ends the list */

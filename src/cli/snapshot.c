@@ -108,6 +108,54 @@ static void add_snapshot(struct table *table, struct value *snapshot)
 	table_add(table, message);
 }
 
+/* --- why ---------------------------------------------------------------------- */
+
+static const struct column why_columns[] = {
+	{ "ID", PAINT_ID, false },     { "TIME", PAINT_NONE, false },
+	{ "AGE", PAINT_DIM, true },    { "BRANCH", PAINT_NONE, false },
+	{ "NAME", PAINT_NAME, false }, { "SCORE", PAINT_NONE, true },
+	{ "WHY", PAINT_NONE, false },  { 0 },
+};
+
+/* In the words of people; the daemon's own where it has learnt new ones. */
+static void add_why(struct text *out, struct value *snapshot, struct value *why)
+{
+	static const char *const words[][2] = {
+		{ "newest", "the newest" },	      { "oldest", "the oldest" },
+		{ "young", "younger than keep-all" }, { "calendar", "kept by the calendar" },
+		{ "room", "nothing makes it go" },    { "goes", "goes at one of the next passes" },
+	};
+	own_free char *pins = field_joined(snapshot, "pins", ", ");
+	const char *stay = field(why, "stay");
+
+	if (strcmp(stay, "pinned") == 0) {
+		text_add_format(out, "pinned: %s", pins);
+		return;
+	}
+	for (size_t i = 0; i < array_size(words); i++)
+		if (strcmp(stay, words[i][0]) == 0)
+			stay = words[i][1];
+	text_add_string(out, stay);
+}
+
+static void add_explained(struct table *table, struct value *snapshot)
+{
+	struct value *why = value_get(snapshot, "why");
+	int64_t time = field_time(snapshot, "time");
+	own_text struct text reason = { 0 };
+	char text[PRINT_TEXT];
+
+	add_why(&reason, snapshot, why);
+	table_add(table,
+		  printing.terminal ? field_short_id(snapshot, "id", text) : field(snapshot, "id"));
+	table_add(table, field_when(snapshot, "time", text));
+	table_add(table, print_age(time, text));
+	table_add(table, field(snapshot, "branch"));
+	table_add(table, field(snapshot, "name"));
+	table_add(table, field_score(why, text));
+	table_add(table, text_get(&reason));
+}
+
 /* Without a reference: the only volume that there is. */
 static int only_volume(struct invocation *in, char **ret, struct fl_error *err)
 {
@@ -142,6 +190,11 @@ int verb_log(struct invocation *in, struct fl_error *err)
 		.columns = log_columns,
 	};
 
+	if (option_given(in, OPT_WHY)) {
+		listing.flag = "why";
+		listing.row = add_explained;
+		listing.columns = why_columns;
+	}
 	if (option_given(in, OPT_COUNT) &&
 	    take_count(in->options[OPT_COUNT], "snapshots", &listing.limit, err) < 0)
 		return fl_failed(err);

@@ -102,6 +102,12 @@ static const struct option cp_options[] = {
 
 static const struct option log_options[] = {
 	{ OPT_COUNT, "count", 'n', "COUNT", "at most so many, the newest" },
+	{ OPT_WHY, "why", 0, NULL, "say of each why thinning leaves it" },
+	{ 0 },
+};
+
+static const struct option thin_options[] = {
+	{ OPT_DRY_RUN, "dry-run", 0, NULL, "only list what would go" },
 	{ 0 },
 };
 
@@ -221,6 +227,16 @@ const struct command commands[] = {
 	  "Follows a branch beyond its beginning, into the branch that it was made from. REF\n"
 	  "may be left out where there is only one volume.",
 	  log_options, 0, 1, verb_log },
+	{ "policy show", GROUP_PAST, "REF", "show when a branch is snapshotted and what stays",
+	  "A volume stands for its trunk.", NULL, 1, 1, verb_policy_show },
+	{ "policy set", GROUP_PAST, "REF RULE=VALUE...", "change that",
+	  "A policy that contradicts itself is refused.", NULL, 2, ANY_NUMBER, verb_policy_set },
+	{ "policy unset", GROUP_PAST, "REF RULE...", "go by the instance's rules again", NULL, NULL,
+	  2, ANY_NUMBER, verb_policy_unset },
+	{ "thin", GROUP_PAST, "[REF]", "delete the snapshots that the policy does not keep",
+	  "Of one branch, or of all. The daemon does so by itself, little by little; this does\n"
+	  "all of it now. What is pinned or in use stays.",
+	  thin_options, 0, 1, verb_thin },
 	{ "diff", GROUP_PAST, "REF [REF]", "list what differs between two moments",
 	  "Between the first and the second, or what its branch holds now. A line for each path:\n"
 	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed.",

@@ -1,6 +1,7 @@
 #include "cli/talk.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -125,6 +126,16 @@ char *field_size(struct value *object, const char *key, char text[static PRINT_T
 	return print_size((uint64_t)field_int(object, key), text);
 }
 
+char *field_score(struct value *object, char text[static PRINT_TEXT])
+{
+	struct value *score = value_get(object, "score");
+
+	text[0] = '\0';
+	if (score && value_is(score, VALUE_NUMBER))
+		snprintf(text, PRINT_TEXT, "%.3g", strtod(score->text, NULL));
+	return text;
+}
+
 int64_t field_time(struct value *object, const char *key)
 {
 	const char *value = field(object, key);
@@ -218,9 +229,15 @@ void put_option(struct body *body, const struct invocation *in, enum option_id i
 
 int put_metadata(struct body *body, const char *const *words, size_t count, struct fl_error *err)
 {
+	return put_pairs(body, "metadata", words, count, err);
+}
+
+int put_pairs(struct body *body, const char *member, const char *const *words, size_t count,
+	      struct fl_error *err)
+{
 	if (count == 0)
 		return 0;
-	body_object(body, "metadata");
+	body_object(body, member);
 	for (size_t i = 0; i < count; i++) {
 		const char *equals = strchr(words[i], '=');
 		char key[NAME_TEXT];

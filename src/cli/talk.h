@@ -46,6 +46,8 @@ int64_t field_int(struct value *object, const char *key);
 bool field_bool(struct value *object, const char *key);
 /* A number of bytes as print_size(); NULL when it is null. */
 char *field_size(struct value *object, const char *key, char text[static PRINT_TEXT]);
+/* The number "score" in few digits; "" when it is null. */
+char *field_score(struct value *object, char text[static PRINT_TEXT]);
 /* RFC 3339 to ns UTC. */
 int64_t field_time(struct value *object, const char *key);
 /* As a cell: local on a terminal, else as the daemon wrote it. */
@@ -71,6 +73,9 @@ void put_option(struct body *body, const struct invocation *in, enum option_id i
 /* Writes "metadata": {...} from KEY=VALUE words; nothing when there are none. */
 must_check int put_metadata(struct body *body, const char *const *words, size_t count,
 			    struct fl_error *err);
+/* The same for a member of another name. */
+must_check int put_pairs(struct body *body, const char *member, const char *const *words,
+			 size_t count, struct fl_error *err);
 
 /* "flocker" with the options that lead to the same daemon: begins a command to type. */
 void add_command(struct text *out, const struct invocation *in);

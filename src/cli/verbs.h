@@ -52,6 +52,12 @@ must_check int verb_snapshot(struct invocation *in, struct fl_error *err);
 must_check int verb_diff(struct invocation *in, struct fl_error *err);
 must_check int verb_log(struct invocation *in, struct fl_error *err);
 
+/* policy.c */
+must_check int verb_policy_show(struct invocation *in, struct fl_error *err);
+must_check int verb_policy_set(struct invocation *in, struct fl_error *err);
+must_check int verb_policy_unset(struct invocation *in, struct fl_error *err);
+must_check int verb_thin(struct invocation *in, struct fl_error *err);
+
 /* events.c */
 must_check int verb_events(struct invocation *in, struct fl_error *err);
 

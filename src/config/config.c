@@ -114,6 +114,33 @@ int64_t config_number(const struct config *config, enum config_key key)
 	return strtoll(value, NULL, 10);
 }
 
+bool config_is_set(const struct config *config, enum config_key key)
+{
+	if (!config)
+		return false;
+	own_lock(guard, config->mutex);
+
+	return config->items[key].override || config->items[key].set;
+}
+
+void config_policy(const struct config *config, struct metadata *ret)
+{
+	struct fl_error err;
+
+	*ret = (struct metadata){ 0 };
+	if (!config)
+		return;
+	own_lock(guard, config->mutex);
+	for (size_t i = 0; i < POLICY_KEYS; i++) {
+		const struct item *item = &config->items[CONFIG_POLICY_SNAPSHOT + i];
+		const char *value = item->override ? item->override : item->set;
+
+		/* It was checked when it came in. */
+		if (value && metadata_set(ret, policy_rows[i].name, value, &err) < 0)
+			abort();
+	}
+}
+
 void config_get(struct config *config, enum config_key key, struct config_setting *ret)
 {
 	const struct item *item = &config->items[key];
@@ -176,7 +203,7 @@ static int file_parse(struct file *file, struct fl_error *err)
 	for (size_t i = 0; i < ini.count; i++)
 		if (take_entry(file, &ini.items[i], err) < 0)
 			return fl_failed(err);
-	return 0;
+	return config_check_together(file->values, err);
 }
 
 /* What is in the file becomes law here: nobody but its owner may have written it. */
@@ -302,14 +329,18 @@ int config_set(struct config *config, enum config_key key, const char *value, st
 {
 	own(file_done) struct file file = { 0 };
 	own_lock(guard, &config->write_mutex);
+	bool edited;
 
 	if ((value && config_check(&config_rows[key], value, err) < 0) ||
 	    check_directory(config, err) < 0 || file_load(config, &file, err) < 0)
 		return fl_failed(err);
-	if ((value || file.values[key]) &&
-	    (file_edit(&file, key, value, err) < 0 ||
-	     fsat_write(config->dir, CONFIG_FILE, text_get(&file.text), file.text.length, 0600,
-			true, err) < 0)) {
+	edited = value || file.values[key];
+	if (edited && file_edit(&file, key, value, err) < 0)
+		return fl_wrap(err, "%s/%s", config->place, CONFIG_FILE);
+	if (config_check_together(file.values, err) < 0)
+		return fl_failed(err);
+	if (edited && fsat_write(config->dir, CONFIG_FILE, text_get(&file.text), file.text.length,
+				 0600, true, err) < 0) {
 		fl_wrap(err, "%s/%s", config->place, CONFIG_FILE);
 		return fl_hint(err,
 			       err->code == FL_NO_SPACE

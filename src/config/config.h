@@ -25,6 +25,8 @@
 
 #include "base/error.h"
 #include "base/own.h"
+#include "model/metadata.h"
+#include "model/policy.h"
 
 #define CONFIG_FILE "flocker.ini"
 
@@ -34,7 +36,11 @@ enum config_key {
 	CONFIG_TRASH_KEEP,
 	CONFIG_HTTP_CONNECTIONS,
 	CONFIG_HTTP_TIMEOUT,
-	CONFIG_KEYS,
+	CONFIG_THIN_MIN_FREE,
+#define CONFIG_POLICY_KEY(KEY, ...) CONFIG_POLICY_##KEY,
+	POLICY_TABLE(CONFIG_POLICY_KEY)
+#undef CONFIG_POLICY_KEY
+		CONFIG_KEYS,
 };
 
 enum config_type {
@@ -42,6 +48,7 @@ enum config_type {
 	CONFIG_DURATION, /* base/clock.h; bounds in nanoseconds */
 	CONFIG_NUMBER,	 /* decimal digits */
 	CONFIG_CHOICE,	 /* one of a few words */
+	CONFIG_POLICY,	 /* a default of branches' policies: model/policy.h */
 	CONFIG_TYPES,
 };
 
@@ -62,6 +69,12 @@ extern const struct config_row config_rows[CONFIG_KEYS];
 
 /* FL_INVALID with what the setting takes. */
 must_check int config_check(const struct config_row *row, const char *value, struct fl_error *err);
+
+/*
+ * Of settings that are good one by one: FL_INVALID when the policies contradict
+ * themselves.  `values` by key; NULL: not set.
+ */
+must_check int config_check_together(char *const values[CONFIG_KEYS], struct fl_error *err);
 
 /* The setting of that name.  FL_NOT_FOUND with the nearest name otherwise. */
 must_check int config_find(const char *name, enum config_key *ret, struct fl_error *err);
@@ -96,6 +109,11 @@ void config_on_change(struct config *config, void (*changed)(void *arg, enum con
 int64_t config_duration(const struct config *config, enum config_key key); /* ns */
 int64_t config_number(const struct config *config, enum config_key key);
 char *config_string(const struct config *config, enum config_key key); /* heap */
+
+/* Does the configuration say anything of it?  `config` NULL: no. */
+bool config_is_set(const struct config *config, enum config_key key);
+/* Those of the policies that are set, by the names that they have in a branch's policy. */
+void config_policy(const struct config *config, struct metadata *ret);
 
 /* What is known of a setting. */
 struct config_setting {

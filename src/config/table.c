@@ -7,6 +7,8 @@
 #include "config/config.h"
 #include "model/name.h"
 
+#define POLICY_SECTION "policy."
+
 const struct config_row config_rows[CONFIG_KEYS] = {
 	[CONFIG_INSTANCE_NAME] = {
 		.name = "instance.name",
@@ -50,13 +52,30 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.bounds = "1s to 1h",
 		.description = "after which a silent connection is closed, but in transfers",
 	},
+	[CONFIG_THIN_MIN_FREE] = {
+		.name = "thin.min-free",
+		.type = CONFIG_NUMBER,
+		.initial = "10",
+		.least = 0,
+		.most = 50,
+		.bounds = "0 to 50",
+		.description = "percent of the pool that is kept free by giving up snapshots",
+	},
+#define AS_SETTING(KEY, word, value, values, says, reader) \
+	[CONFIG_POLICY_##KEY] = {                          \
+		.name = POLICY_SECTION word,               \
+		.type = CONFIG_POLICY,                     \
+		.initial = value,                          \
+		.bounds = values,                          \
+		.description = says,                       \
+	},
+	POLICY_TABLE(AS_SETTING)
+#undef AS_SETTING
 };
 
 const char *const config_type_names[CONFIG_TYPES] = {
-	[CONFIG_NAME] = "name",
-	[CONFIG_DURATION] = "duration",
-	[CONFIG_NUMBER] = "number",
-	[CONFIG_CHOICE] = "choice",
+	[CONFIG_NAME] = "name",	    [CONFIG_DURATION] = "duration", [CONFIG_NUMBER] = "number",
+	[CONFIG_CHOICE] = "choice", [CONFIG_POLICY] = "policy",
 };
 
 static void describe_values(const struct config_row *row, struct text *out)
@@ -115,14 +134,40 @@ static int check_choice(const struct config_row *row, const char *value, struct 
 	return fail_value(row, value, err);
 }
 
+static const struct policy_row *policy_row_of(const struct config_row *row)
+{
+	return &policy_rows[row - &config_rows[CONFIG_POLICY_SNAPSHOT]];
+}
+
+static int check_policy(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	const struct policy_row *policy_row = policy_row_of(row);
+	struct policy policy = { 0 };
+
+	return policy_row->read(policy_row, value, &policy, err);
+}
+
+int config_check_together(char *const values[CONFIG_KEYS], struct fl_error *err)
+{
+	own_metadata struct metadata common = { 0 };
+	struct policy policy;
+
+	for (size_t i = 0; i < POLICY_KEYS; i++) {
+		const char *value = values[CONFIG_POLICY_SNAPSHOT + i];
+
+		if (value && metadata_set(&common, policy_rows[i].name, value, err) < 0)
+			return fl_failed(err);
+	}
+	return policy_read(NULL, &common, &policy, err);
+}
+
 int config_check(const struct config_row *row, const char *value, struct fl_error *err)
 {
 	static int (*const checks[CONFIG_TYPES])(const struct config_row *, const char *,
 						 struct fl_error *) = {
-		[CONFIG_NAME] = check_name,
-		[CONFIG_DURATION] = check_duration,
-		[CONFIG_NUMBER] = check_number,
-		[CONFIG_CHOICE] = check_choice,
+		[CONFIG_NAME] = check_name,	[CONFIG_DURATION] = check_duration,
+		[CONFIG_NUMBER] = check_number, [CONFIG_CHOICE] = check_choice,
+		[CONFIG_POLICY] = check_policy,
 	};
 
 	if (checks[row->type](row, value, err) < 0)

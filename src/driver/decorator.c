@@ -98,6 +98,18 @@ FORWARD(snapshot,
 	(struct pool * pool, const struct tree *source, const struct tree *target,
 	 struct fl_error *err),
 	(inner, source, target, err), .changes = true, .tree = target)
+FORWARD(snapshot_noted,
+	(struct pool * pool, const struct tree *source, const struct tree *target, const char *note,
+	 struct fl_error *err),
+	(inner, source, target, note, err), .changes = true, .tree = target)
+FORWARD(note_write,
+	(struct pool * pool, const struct tree *tree, const char *note, struct fl_error *err),
+	(inner, tree, note, err), .changes = true, .tree = tree)
+FORWARD(note_each,
+	(struct pool * pool,
+	 int (*each)(void *arg, const struct tree *tree, const char *note, struct fl_error *err),
+	 void *arg, struct fl_error *err),
+	(inner, each, arg, err))
 FORWARD(tree_delete, (struct pool * pool, const struct tree *tree, struct fl_error *err),
 	(inner, tree, err), .changes = true, .tree = tree)
 FORWARD(tree_info,
@@ -224,6 +236,9 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(head_restore, outer_head_restore);
 	REPLACE(staging_create, outer_staging_create);
 	REPLACE(snapshot, outer_snapshot);
+	REPLACE(snapshot_noted, outer_snapshot_noted);
+	REPLACE(note_write, outer_note_write);
+	REPLACE(note_each, outer_note_each);
 	REPLACE(tree_delete, outer_tree_delete);
 	REPLACE(tree_info, outer_tree_info);
 	REPLACE(tree_open, outer_tree_open);

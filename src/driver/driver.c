@@ -31,6 +31,8 @@ int driver_find(const char *name, const struct driver **ret, struct fl_error *er
 
 	for (const struct driver *const *d = drivers; *d; d++)
 		if (strcmp((*d)->name, name) == 0) {
+			if (driver_check(*d, err) < 0)
+				return fl_failed(err);
 			*ret = *d;
 			return 0;
 		}
@@ -69,6 +71,9 @@ static const struct entry {
 	ENTRY(head_restore, 0),
 	ENTRY(staging_create, 0),
 	ENTRY(snapshot, 0),
+	ENTRY(snapshot_noted, DRIVER_CAN_NOTE),
+	ENTRY(note_write, DRIVER_CAN_NOTE),
+	ENTRY(note_each, DRIVER_CAN_NOTE),
 	ENTRY(tree_delete, 0),
 	ENTRY(tree_info, 0),
 	ENTRY(tree_open, 0),
@@ -113,7 +118,34 @@ int driver_check(const struct driver *driver, struct fl_error *err)
 			       wanted ? "lacks" : "has", entry->name,
 			       wanted ? "" : " without its capability");
 	}
+	if (driver->capabilities & DRIVER_MUST_WALK && !driver->diff)
+		return fl_fail(err, FL_INVALID, "driver '%s' walks for a diff that it lacks",
+			       driver->name);
 	return 0;
+}
+
+enum support driver_supports(const struct driver *driver, enum ability ability)
+{
+	static const struct {
+		unsigned needs;	   /* without: no */
+		unsigned native;   /* without: emulated */
+		unsigned emulated; /* with it: emulated */
+	} rules[ABILITIES] = {
+		[ABILITY_SNAPSHOT] = { .native = DRIVER_CAN_SHARE },
+		[ABILITY_BROWSE] = { DRIVER_CAN_EXPOSE, .emulated = DRIVER_MUST_REVEAL },
+		[ABILITY_DIFF] = { DRIVER_CAN_DIFF, .emulated = DRIVER_MUST_WALK },
+		[ABILITY_QUOTA] = { DRIVER_CAN_LIMIT },
+		[ABILITY_GROW] = { DRIVER_CAN_GROW },
+		[ABILITY_COMPRESS] = { DRIVER_CAN_COMPRESS },
+	};
+	unsigned bits = driver->capabilities;
+
+	if ((bits & rules[ability].needs) != rules[ability].needs)
+		return SUPPORT_NO;
+	if ((bits & rules[ability].native) != rules[ability].native ||
+	    bits & rules[ability].emulated)
+		return SUPPORT_EMULATED;
+	return SUPPORT_NATIVE;
 }
 
 char *tree_format(const struct tree *tree, char text[static TREE_TEXT])

@@ -6,7 +6,7 @@
  * A driver keeps file trees.  It knows pools and trees by their storage names
  * and nothing else: no volumes, owners, names, retention, catalogue.  A driver
  * is a constant table; capability bits say which of the optional entries it
- * has, and driver_check() compares the two at start.
+ * has, and driver_find() gives out none in which the two disagree.
  *
  * What a pool holds (DESIGN section 5; a driver without directories keeps the
  * same names in its own way):
@@ -109,6 +109,8 @@ enum driver_capability {
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
 	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
+	DRIVER_CAN_NOTE = 1 << 7,    /* snapshot_noted, note_write, note_each */
+	DRIVER_MUST_WALK = 1 << 8,   /* diff looks at all of both trees, whatever differs */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -278,6 +280,24 @@ struct driver {
 			struct fl_error *err);
 
 	/*
+	 * The same (DRIVER_CAN_NOTE), and with it goes a *note*, a text of up to 128 KiB that the
+	 * engine wants to find again with this snapshot when everything else is lost.  Atomic:
+	 * there is no snapshot without its note.  NULL: none.
+	 */
+	int (*snapshot_noted)(struct pool *pool, const struct tree *source,
+			      const struct tree *target, const char *note, struct fl_error *err);
+	/* Replaces the note of a tree that snapshot() made.  Atomic; durable after sync().
+	 * FL_NOT_FOUND. */
+	int (*note_write)(struct pool *pool, const struct tree *tree, const char *note,
+			  struct fl_error *err);
+	/* Calls `each` for every tree with a note, in any order; stops at its first negative answer
+	 * and returns it. */
+	int (*note_each)(struct pool *pool,
+			 int (*each)(void *arg, const struct tree *tree, const char *note,
+				     struct fl_error *err),
+			 void *arg, struct fl_error *err);
+
+	/*
 	 * Removes a snapshot, a retired tree, a staging tree or (not in use by
 	 * the engine any more) a head.  Durable after sync().  Missing is
 	 * success.  Space comes back later.
@@ -304,12 +324,13 @@ struct driver {
 
 	/*
 	 * What differs between two snapshots (or trees in staging that
-	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  Where clones
-	 * share (DRIVER_CAN_SHARE) at the cost of what differs; a file that was
-	 * written to is then modified, also when the same was written.
-	 * Elsewhere by looking at all of both, and then also at heads: each file
-	 * is as it is when its turn comes.  They need not be related.  Stops at
-	 * the first negative answer of `each` and returns it.  FL_NOT_FOUND.
+	 * snapshot() made), sorted by path (DRIVER_CAN_DIFF).  At the cost of
+	 * what differs; a file that was written to is then modified, also when
+	 * the same was written.  With DRIVER_MUST_WALK by looking at all of both
+	 * (compare.h).  Where clones share (DRIVER_CAN_SHARE) files have an identity,
+	 * and renames are told; elsewhere heads are compared too: each file is as it
+	 * is when its turn comes.  They need not be related.  Stops at the first
+	 * negative answer of `each` and returns it.  FL_NOT_FOUND.
 	 */
 	int (*diff)(struct pool *pool, const struct tree *earlier, const struct tree *later,
 		    change_each *each, void *arg, struct fl_error *err);
@@ -348,7 +369,8 @@ struct driver {
 	int (*limit)(struct pool *pool, const struct uuid *group, uint64_t bytes,
 		     struct fl_error *err);
 
-	/* In constant time.  What is still in the writing processes' caches is not in it. */
+	/* Without looking at files.  What is still in the writing processes' caches is not in it.
+	 */
 	int (*usage)(struct pool *pool, enum account account, const struct uuid *uuid,
 		     struct usage *ret, struct fl_error *err);
 
@@ -356,8 +378,9 @@ struct driver {
 	int (*usages)(struct pool *pool, const struct account_name *names, size_t count,
 		      struct usage *ret, struct fl_error *err);
 
-	/* The bytes that the files of one tree take, shared or not.  Reads all of its metadata,
-	 * unless it has not changed since it was asked about last. */
+	/* The bytes that the files of one tree take, shared or not; with their metadata where the
+	 * file system counts both together.  May read all of its metadata, unless it has not
+	 * changed since it was asked about last. */
 	int (*occupied)(struct pool *pool, const struct tree *tree, uint64_t *ret,
 			struct fl_error *err);
 
@@ -398,12 +421,15 @@ extern const struct driver *const drivers[];
 
 /* The name of the one that fits the place, when nobody chose. */
 const char *driver_choose(const struct pool_spec *spec);
-/* FL_INVALID with the list of known ones. */
+/* FL_INVALID with the list of known ones, or when the driver's table is wrong. */
 must_check int driver_find(const char *name, const struct driver **ret, struct fl_error *err);
 
-/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver, at start
- * and in the tests. */
+/* Do the table's bits and pointers agree?  FL_INVALID names the entry.  For every driver that is
+ * asked for, and in the tests. */
 must_check int driver_check(const struct driver *driver, struct fl_error *err);
+
+/* How the driver does it, by its bits. */
+enum support driver_supports(const struct driver *driver, enum ability ability);
 
 /* Names for messages: "heads/<uuid>", "snaps/<uuid>/<snapname>", ... */
 #define TREE_TEXT 160

@@ -82,11 +82,13 @@ static int check_kind(const struct pool_spec *spec, struct fl_error *err)
 
 int medium_lock(int fd, const char *path, struct fl_error *err)
 {
+	own_text struct text holder = { 0 };
 	int rc = fsat_lock(fd, err);
 
 	if (rc != -FL_BUSY)
 		return rc;
-	fl_fail(err, FL_BUSY, "pool '%s' is in use by another process", path);
+	fsat_lock_holder(fd, &holder);
+	fl_fail(err, FL_BUSY, "pool '%s' is in use by %s", path, text_get(&holder));
 	return fl_hint(err, "is another flockerd running on it?");
 }
 

@@ -203,6 +203,34 @@ static int mem_snapshot(struct pool *pool, const struct tree *source, const stru
 	return make_tree(pool, target, source, err);
 }
 
+static int set_note(struct mem_tree *tree, const char *note)
+{
+	free(tree->note);
+	tree->note = note ? xstrdup(note) : NULL;
+	return 0;
+}
+
+static int mem_snapshot_noted(struct pool *pool, const struct tree *source,
+			      const struct tree *target, const char *note, struct fl_error *err)
+{
+	if (mem_snapshot(pool, source, target, err) < 0)
+		return fl_failed(err);
+	own_lock(guard, &mutex);
+	return set_note(store_find_tree(store_of(pool), target), note);
+}
+
+static int mem_note_write(struct pool *pool, const struct tree *name, const char *note,
+			  struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	struct mem_tree *tree;
+
+	if (check_writable(pool, err) < 0)
+		return fl_failed(err);
+	tree = store_get_tree(store_of(pool), name, err);
+	return tree ? set_note(tree, note) : fl_failed(err);
+}
+
 static int mem_head_swap(struct pool *pool, const struct uuid *branch, const struct tree *from,
 			 const struct uuid *operation, struct fl_error *err)
 {
@@ -331,6 +359,37 @@ static int mem_list(struct pool *pool,
 	return r < 0 ? r : 0;
 }
 
+static struct mem_tree *copy_notes(struct store *store, size_t *ret_count)
+{
+	own_lock(guard, &mutex);
+	struct mem_tree *copy = xcalloc(store->tree_count + 1, sizeof(*copy));
+
+	*ret_count = 0;
+	for (size_t i = 0; i < store->tree_count; i++)
+		if (store->trees[i].note)
+			copy[(*ret_count)++] = (struct mem_tree){
+				.name = store->trees[i].name, .note = xstrdup(store->trees[i].note)
+			};
+	return copy;
+}
+
+static int mem_note_each(struct pool *pool,
+			 int (*each)(void *arg, const struct tree *tree, const char *note,
+				     struct fl_error *err),
+			 void *arg, struct fl_error *err)
+{
+	size_t count;
+	own_free struct mem_tree *notes = copy_notes(store_of(pool), &count);
+	int r = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (r >= 0)
+			r = each(arg, &notes[i].name, notes[i].note, err);
+		free(notes[i].note);
+	}
+	return r < 0 ? r : 0;
+}
+
 /* --- what the engine keeps in the pool ------------------------------------ */
 
 static int write_value(struct pool *pool, struct map *map, const char *key, const void *bytes,
@@ -363,7 +422,7 @@ static int mem_facts_write(struct pool *pool, const struct uuid *branch, const c
 	char key[UUID_TEXT];
 
 	if (strlen(facts) > FACTS_LIMIT)
-		return fl_fail(err, FL_INVALID, "facts of more than 1 MiB");
+		return fl_fail(err, FL_INVALID, "facts of more than 16 MiB");
 	return write_value(pool, &store_of(pool)->facts, uuid_format(branch, key), facts,
 			   strlen(facts), err);
 }
@@ -497,7 +556,7 @@ void mem_reset(void)
 
 const struct driver mem_driver = {
 	.name = "mem",
-	.capabilities = DRIVER_CAN_GROW,
+	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_NOTE,
 	.kinds = 1 << POOL_MEMORY,
 	.create = mem_create,
 	.open = mem_open,
@@ -514,6 +573,9 @@ const struct driver mem_driver = {
 	.head_restore = mem_head_restore,
 	.staging_create = mem_staging_create,
 	.snapshot = mem_snapshot,
+	.snapshot_noted = mem_snapshot_noted,
+	.note_write = mem_note_write,
+	.note_each = mem_note_each,
 	.tree_delete = mem_tree_delete,
 	.tree_info = mem_tree_info,
 	.tree_open = mem_tree_open,

@@ -69,6 +69,7 @@ bool store_has_snapshots(const struct store *store, const struct uuid *branch)
 void store_delete_tree(struct store *store, struct mem_tree *tree)
 {
 	map_done(&tree->files);
+	free(tree->note);
 	*tree = store->trees[--store->tree_count];
 }
 

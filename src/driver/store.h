@@ -17,6 +17,7 @@ struct mem_tree {
 	struct tree_info info;
 	uint64_t version;
 	struct map files;
+	char *note; /* heap; NULL: none */
 };
 
 struct store {

@@ -102,7 +102,8 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 	};
 	if (tip_of(tx, row, &ret->tip, err) < 0 ||
 	    quota_usage(engine, ACCOUNT_BRANCH, &row->uuid, &ret->allocated, err) < 0 ||
-	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0)
+	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0 ||
+	    tx_branch_policy_get(tx, &row->uuid, &ret->policy, err) < 0)
 		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);
 	memcpy(ret->name, row->name, NAME_TEXT);

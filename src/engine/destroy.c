@@ -324,7 +324,7 @@ static int refuse_if_pinned(struct engine *engine, const struct target *target, 
 
 struct deletion {
 	const struct snapshot_row *row;
-	struct intent_row intent;
+	const struct intent_row *intent;
 };
 
 /* Lines never begin at a snapshot without a pin, so none needs a new parent. */
@@ -334,7 +334,19 @@ static int delete_row(struct tx *tx, void *arg, struct fl_error *err)
 
 	if (tx_snapshot_delete(tx, &deletion->row->position, err) < 0)
 		return fl_failed(err);
-	return tx_intent_insert(tx, &deletion->intent, err);
+	return tx_intent_insert(tx, deletion->intent, err);
+}
+
+struct intent_row delete_snapshot_intend(const struct tree *tree)
+{
+	struct intent_row intent = { .operation = uuid_new(), .verb = "delete-snapshot" };
+	char branch[UUID_TEXT], name[SNAPNAME_TEXT];
+	struct text body = { 0 };
+
+	text_add_format(&body, "%s/%s", uuid_format(&tree->uuid, branch),
+			snapname_format(&tree->snapshot, name));
+	intent.body = text_take(&body);
+	return intent;
 }
 
 int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret, struct fl_error *err)
@@ -368,18 +380,15 @@ int delete_snapshot_finish(struct engine *engine, const struct intent_row *inten
 static int delete_snapshot(struct engine *engine, const struct snapshot_row *row,
 			   struct fl_error *err)
 {
-	char branch[UUID_TEXT], name[SNAPNAME_TEXT], body[UUID_TEXT + SNAPNAME_TEXT];
-	struct deletion deletion = { .row = row, .intent = { .operation = uuid_new() } };
+	struct tree tree = snapshot_tree(row);
+	own_intent_row struct intent_row intent = delete_snapshot_intend(&tree);
+	struct deletion deletion = { row, &intent };
 	struct fl_error later;
 
-	snprintf(body, sizeof(body), "%s/%s", uuid_format(&row->position.branch, branch),
-		 snapname_format(&row->storage, name));
-	snprintf(deletion.intent.verb, sizeof(deletion.intent.verb), "delete-snapshot");
-	deletion.intent.body = body;
 	if (catalog_write_deletion(engine, delete_row, &deletion, err) < 0)
 		return fl_failed(err);
 	/* It is gone for everyone; what the pool could not do now is done at the next start. */
-	if (delete_snapshot_finish(engine, &deletion.intent, &later) < 0)
+	if (delete_snapshot_finish(engine, &intent, &later) < 0)
 		log_warning("a destroyed snapshot stays in the pool until the next start",
 			    "error=\"%s\"", later.text);
 	return 0;

@@ -203,6 +203,24 @@ static int expire_item(struct engine *engine, const struct trash_item *item, str
 	return 0;
 }
 
+int trash_empty_oldest(struct engine *engine, struct trash_item *ret, struct fl_error *err)
+{
+	own(trash_list_done) struct trash_list list = { 0 };
+
+	if (trash_load(engine, &list, err) < 0)
+		return fl_failed(err);
+	/* One that something needs stays; newest first. */
+	for (size_t i = list.count; i-- > 0;) {
+		int r = empty_item(engine, &list.items[i], err);
+
+		if (r == 0)
+			*ret = list.items[i];
+		if (r != -FL_NOT_FOUND && r != -FL_BUSY)
+			return r;
+	}
+	return fl_fail(err, FL_NOT_FOUND, "the trash holds nothing that can be emptied");
+}
+
 /*
  * Age is counted on the clock that began with the engine and goes on as the
  * machine runs: a wall clock that jumps ahead empties nothing.

@@ -41,8 +41,10 @@ static void engine_free(struct engine *engine)
 	pthread_rwlock_destroy(&engine->gate);
 	pthread_mutex_destroy(&engine->reserve_mutex);
 	pthread_mutex_destroy(&engine->care_mutex);
+	pthread_mutex_destroy(&engine->retention_mutex);
 	own_fdp(&engine->state_fd);
 	own_fdp(&engine->root_fd);
+	thin_forget(engine);
 	free(engine->carried_out);
 	free(engine->state);
 	free(engine->mount_root);
@@ -69,6 +71,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	init_gate(&engine->gate);
 	pthread_mutex_init(&engine->reserve_mutex, NULL);
 	pthread_mutex_init(&engine->care_mutex, NULL);
+	pthread_mutex_init(&engine->retention_mutex, NULL);
 	lock_table_init(&engine->locks);
 	operation_table_init(&engine->operations);
 	events_init(&engine->events);

@@ -27,6 +27,7 @@
 #include "config/config.h"
 #include "driver/driver.h"
 #include "model/nouns.h"
+#include "model/policy.h"
 #include "model/ref.h"
 
 struct engine;
@@ -83,6 +84,7 @@ struct recovery {
 	uint64_t volumes, branches, snapshots, tags, stashes;
 	bool backup_used;     /* false: no backup in the pool, so no tags, stashes, metadata */
 	bool backup_complete; /* false: its end was damaged */
+	bool notes_used;      /* what it lacks of them was read from notes beside the snapshots */
 };
 
 /* The one after the first `*at`, which moves on; false at the end.
@@ -198,6 +200,51 @@ must_check int engine_log(struct engine *engine, const struct ref *ref, uint64_t
 /* One snapshot: what the reference points at; for a branch its tip. */
 must_check int engine_snapshot_show(struct engine *engine, const struct ref *ref,
 				    struct snapshot *ret, struct fl_error *err);
+
+/* --- policies and thinning (policy.c, thin.c) ------------------------------------- */
+
+enum policy_source { POLICY_OF_BRANCH, POLICY_OF_INSTANCE, POLICY_DEFAULT, POLICY_SOURCES };
+extern const char *const policy_source_names[POLICY_SOURCES];
+
+struct policy_setting {
+	char *value; /* heap */
+	enum policy_source source;
+};
+
+struct policy_report {
+	char ref[REF_SHORT]; /* of the branch */
+	struct policy_setting settings[POLICY_KEYS];
+};
+void policy_report_done(struct policy_report *report);
+
+/* Of a branch; a volume stands for its trunk. */
+must_check int engine_policy_show(struct engine *engine, const struct ref *ref,
+				  struct policy_report *ret, struct fl_error *err);
+
+/*
+ * Values by the names of settings; an empty one removes the branch's own, so that
+ * the instance's counts.  FL_INVALID, with the reason, for a policy that nobody
+ * could follow.
+ */
+must_check int engine_policy_set(struct engine *engine, const struct ref *ref,
+				 const struct metadata *changes, struct policy_report *ret,
+				 struct fl_error *err);
+
+/* Those of the instance (its configuration) have changed. */
+void engine_policies_changed(struct engine *engine);
+
+/*
+ * Deletes what goes under the policy of a branch (`ref` NULL: of all branches of
+ * this instance), however much that is, in its order.  What is pinned or in use
+ * stays.  `dry`: only tells.  An error after the first deletions leaves those
+ * deleted.
+ */
+must_check int engine_thin(struct engine *engine, const struct ref *ref, bool dry,
+			   struct thinned_list *ret, struct fl_error *err);
+
+/* Fills `stay` and `score` of snapshots that engine_log() answered. */
+must_check int engine_explain(struct engine *engine, struct snapshot_list *list,
+			      struct fl_error *err);
 
 /* --- tags, rollback, stashes (tag.c, rollback.c, stash.c) -------------------- */
 
@@ -419,7 +466,8 @@ void export_end(struct export *export, bool taken);
 
 /*
  * Every change that was made is one, by the name of its verb; and what the daemon does
- * by itself: "trash-expired", "host-full", "host-free".
+ * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up",
+ * "host-full", "host-free".
  */
 struct events *engine_events(struct engine *engine);
 
@@ -444,5 +492,7 @@ must_check int engine_audit_verify(struct engine *engine, struct audit_report *r
 int64_t engine_care(struct engine *engine);
 /* A pass is wanted at once: a setting that it goes by has changed. */
 void engine_care_soon(struct engine *engine);
+/* The same, and the pool's space is looked at: the setting thin.min-free has changed. */
+void engine_space_wanted(struct engine *engine);
 /* Called (from any thread) when a pass is wanted at once.  One hook; NULL: none. */
 void engine_on_care(struct engine *engine, void (*wake)(void *arg), void *arg);

@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/note.h"
 
 #define FACTS_FORMAT 1
 
@@ -179,7 +180,7 @@ static int compare_branch(void *arg, const struct branch_row *row, struct fl_err
 	return 0;
 }
 
-int facts_refresh_all(struct engine *engine, struct fl_error *err)
+static int compare_facts(struct engine *engine, struct fl_error *err)
 {
 	struct comparison comparison = { .engine = engine };
 	own_tx struct tx *tx = NULL;
@@ -190,6 +191,13 @@ int facts_refresh_all(struct engine *engine, struct fl_error *err)
 	if (tx_branch_each(tx, NULL, false, compare_branch, &comparison, err) < 0)
 		return fl_failed(err);
 	return each_destroyed_branch(tx, compare_branch, &comparison, err);
+}
+
+int facts_refresh_all(struct engine *engine, struct fl_error *err)
+{
+	if (compare_facts(engine, err) < 0)
+		return fl_failed(err);
+	return notes_refresh_all(engine, err);
 }
 
 /* --- reading ------------------------------------------------------------------------ */

@@ -18,6 +18,8 @@
 #include "engine/lock.h"
 #include "engine/operation.h"
 #include "model/form.h"
+#include "model/policy.h"
+#include "model/retention.h"
 
 struct engine {
 	char *state;
@@ -64,6 +66,24 @@ struct engine {
 	struct reading *readings; /* heap (reading.c) */
 	bool deletions_due;	  /* a tree that was deleted while it was read is free now */
 	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
+	bool policy_complained;	  /* that a branch's policy contradicts the instance's */
+
+	int64_t thin_due;  /* clock_boot() when branches are to be thinned; 0: not soon */
+	bool thin_all;	   /* all of them are to be looked at */
+	int64_t space_due; /* clock_boot() when the space in the pool is to be looked at */
+
+	struct thin_memory *thinned; /* heap, by branch (thinner.c); the caretaker's */
+	size_t thinned_count;
+	bool thin_complained; /* that it failed; the caretaker's */
+
+	bool space_short;      /* when the pool was looked at last; the caretaker's */
+	uint64_t space_free;   /* then */
+	bool space_complained; /* that nothing can be given up */
+
+	pthread_mutex_t retention_mutex; /* of what follows */
+	struct retention retention;
+	struct uuid boot;	 /* this run of the machine; none: not known */
+	int64_t retention_saved; /* clock_boot() when the catalogue was told; 0: never */
 };
 
 /* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise.
@@ -176,6 +196,33 @@ must_check int answer_stash(struct engine *engine, struct tx *tx, const struct v
 void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uuid,
 		     char name[static NAME_TEXT]);
 
+/* --- policies and the retention clock (policy.c, retention.c) ------------------------ */
+
+/*
+ * What counts for a branch: its own settings over the instance's.  Where these
+ * have come to contradict each other (the instance's changed), its own over the
+ * defaults, or the defaults: no branch is without a policy.
+ */
+must_check int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
+			     struct fl_error *err);
+/* The same in a transaction. */
+must_check int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch,
+			 struct policy *ret, struct fl_error *err);
+
+/* How old snapshots are goes by this clock (model/retention.h); it is kept in the catalogue. */
+int64_t retention_now(struct engine *engine);
+/* The value for snapshot_row.late of one whose time is `time`. */
+int64_t retention_late(struct engine *engine, int64_t time);
+/* Takes up what the open catalogue keeps. */
+must_check int retention_load(struct engine *engine, struct fl_error *err);
+/* Writes it there, lazily. */
+must_check int retention_save(struct engine *engine, struct fl_error *err);
+/* clock_boot() of the last time; 0: not since it was loaded. */
+int64_t retention_saved_at(struct engine *engine);
+/* In a catalogue that is made anew, where all snapshots are as old as their names say: so does it.
+ */
+must_check int retention_restart(struct tx *tx, struct fl_error *err);
+
 /* --- taking a snapshot (snapshot.c) -------------------------------------------------- */
 
 /*
@@ -203,7 +250,8 @@ must_check int facts_save(struct engine *engine, struct tx *tx, const struct vol
  * pool) is logged and made good by engine_care().
  */
 void facts_refresh(struct engine *engine, const struct uuid *branch);
-/* Compares all facts with the catalogue and writes those that differ. */
+/* Compares all facts, and the notes of snapshots (note.h), with the catalogue and writes those that
+ * differ. */
 must_check int facts_refresh_all(struct engine *engine, struct fl_error *err);
 
 struct facts {
@@ -332,6 +380,31 @@ must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void
 				      struct fl_error *err);
 /* Makes the space for that, if it is not there. */
 must_check int reserve_fill(struct engine *engine, struct fl_error *err);
+
+/* The intent to delete a snapshot's tree; its body is heap. */
+struct intent_row delete_snapshot_intend(const struct tree *tree);
+
+/* --- thinning by itself (thinner.c, space.c); what it does is in thin.h ---------------------- */
+
+/* Thins every branch of this instance where that can be of use. */
+must_check int thin_pass(struct engine *engine, struct fl_error *err);
+/* A pass is wanted: soon, as snapshots were made; or `all` branches are looked at, as a policy
+ * changed. */
+void thin_soon(struct engine *engine, bool all);
+/* Runs a pass if one is due.  Nanoseconds until it is wanted again. */
+int64_t care_for_thinning(struct engine *engine);
+/* Forgets what passes remember: when the pool is closed. */
+void thin_forget(struct engine *engine);
+
+/*
+ * Gives up what may be, while the pool has less free space than the setting
+ * thin.min-free.  Nanoseconds until it is to be looked at again.
+ */
+int64_t care_for_space(struct engine *engine);
+int64_t space_look(struct engine *engine); /* at once */
+/* Empties what is longest in the trash; FL_NOT_FOUND: it is empty. */
+must_check int trash_empty_oldest(struct engine *engine, struct trash_item *ret,
+				  struct fl_error *err);
 
 /* --- the audit log (audit.c) -------------------------------------------------- */
 

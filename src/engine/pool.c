@@ -183,6 +183,9 @@ static int start(struct engine *engine, struct fl_error *err)
 	struct backup_sink sink = { engine->pool, append_backup, replace_backup };
 	const struct driver *driver = driver_of(engine);
 
+	if (retention_load(engine, err) < 0)
+		return fl_failed(err);
+	thin_soon(engine, true);
 	if (reconcile(engine, err) < 0)
 		return fl_wrap(err, "comparing the catalogue with the pool");
 	operations_recover(engine);
@@ -218,6 +221,7 @@ static int open_catalog(struct engine *engine, struct catalog **ret, struct fl_e
 
 static void close_catalog(struct engine *engine)
 {
+	thin_forget(engine);
 	catalog_close(take_ptr(engine->catalog));
 }
 
@@ -278,6 +282,8 @@ void engine_pool_close(struct engine *engine)
 	if (engine->catalog && intents_settle(engine, &err) < 0)
 		log_warning("what was deleted is deleted once more at the next start",
 			    "reason=\"%s\"", err.text);
+	if (engine->catalog && retention_save(engine, &err) < 0)
+		log_warning("the retention clock could not be kept", "error=\"%s\"", err.text);
 	if (engine->catalog)
 		close_catalog(engine);
 	if (!engine->pool)

@@ -241,6 +241,7 @@ static int adopt_snapshot_row(struct tx *tx, void *arg, struct fl_error *err)
 		return r == -FL_NOT_FOUND ? 0 : r;
 	row.position = (struct position){ branch.uuid, row.storage.time };
 	row.id = snapname_id(&row.storage);
+	row.late = retention_late(adoption->engine, clock_now());
 	row.sequence = branch.last_sequence + 1;
 	snprintf(row.host, sizeof(row.host), "%s", adoption->engine->host);
 	return tx_snapshot_insert(tx, &row, err);

@@ -4,7 +4,9 @@
  *	1. the backup: all that users wrote, and what was under way
  *	2. deletions that were under way: what users destroyed must not come back
  *	3. the facts of every branch: what the backup lacks, or all, without one
- *	4. every snapshot, by its storage name, in the order of its time
+ *	4. every snapshot, by its storage name, in the order of its time, with what its note
+ *	   says of it (note.h), where the driver keeps notes
+ *	5. without a whole backup: tags and stashes, from the notes
  *
  * Rollbacks that were under way are finished or undone after that, as at every
  * start (reconcile.c): they need all of it.
@@ -20,6 +22,7 @@
 #include "base/text.h"
 #include "catalog/backup.h"
 #include "engine/internal.h"
+#include "engine/note.h"
 
 #define BACKUP_FILE "catalog.backup"
 #define SNAPSHOTS_AT_ONCE 10000 /* in one transaction: what it changes waits in memory */
@@ -30,8 +33,10 @@ static int restore_backup(struct engine *engine, struct recovery *recovery, stru
 	int r = driver_of(engine)->file_read(engine->pool, BACKUP_FILE, &backup, err);
 
 	if (r == -FL_NOT_FOUND) {
-		log_warning("the pool holds no backup of the catalogue",
-			    "lost=tags,stashes,metadata");
+		log_warning("the pool holds no backup of the catalogue", "%s",
+			    driver_of(engine)->capabilities & DRIVER_CAN_NOTE
+				    ? "instead=notes"
+				    : "lost=tags,stashes,metadata");
 		return 0;
 	}
 	if (r < 0)
@@ -302,9 +307,49 @@ static int recover_branches(struct engine *engine, const struct holdings *holdin
 struct insertion {
 	struct engine *engine;
 	const struct holdings *holdings;
+	const struct note_list *notes;
+	bool alone;	   /* no backup tells names, messages, metadata, tags, stashes */
 	size_t next;	   /* the first that is not inserted yet */
 	uint64_t sequence; /* of the one before */
 };
+
+/* Borrows from the note. */
+static void fill_from_note(const struct insertion *insertion, struct snapshot_row *row)
+{
+	const struct tree tree = snapshot_tree(row);
+	const struct note *note = note_find(insertion->notes, &tree);
+
+	if (!note)
+		return;
+	row->reason = note->row.reason;
+	memcpy(row->host, note->row.host, sizeof(row->host));
+	if (note->row.sequence > row->sequence)
+		row->sequence = note->row.sequence;
+	if (!insertion->alone)
+		return;
+	memcpy(row->name, note->row.name, sizeof(row->name));
+	row->message = note->row.message;
+	row->metadata = note->row.metadata;
+}
+
+/* Where another snapshot has the name by now, or what is left of a backup tells of it. */
+static int insert_without_words(struct tx *tx, struct snapshot_row *row, struct fl_error *err)
+{
+	row->name[0] = '\0';
+	row->message = NULL;
+	row->metadata = (struct metadata){ 0 };
+	return tx_snapshot_insert(tx, row, err);
+}
+
+static int insert_one(struct tx *tx, const struct insertion *insertion, struct snapshot_row *row,
+		      struct fl_error *err)
+{
+	int r;
+
+	fill_from_note(insertion, row);
+	r = tx_snapshot_insert(tx, row, err);
+	return r == -FL_EXISTS && row->name[0] ? insert_without_words(tx, row, err) : r;
+}
 
 /* Those of a branch are in the order in which they were taken. */
 static int insert_some(struct tx *tx, void *arg, struct fl_error *err)
@@ -319,25 +364,67 @@ static int insert_some(struct tx *tx, void *arg, struct fl_error *err)
 		bool same = insertion->next > 0 && uuid_equal(&tree->uuid, &tree[-1].uuid);
 		struct snapshot_row row = { .storage = tree->snapshot, .reason = REASON_RECOVERED };
 
-		row.sequence = insertion->sequence = same ? insertion->sequence + 1 : 1;
+		row.sequence = same ? insertion->sequence + 1 : 1;
 		row.position = (struct position){ tree->uuid, tree->snapshot.time };
 		row.id = snapname_id(&row.storage);
 		snprintf(row.host, sizeof(row.host), "%s", insertion->engine->host);
-		if (tx_snapshot_insert(tx, &row, err) < 0)
+		if (insert_one(tx, insertion, &row, err) < 0)
+			return fl_failed(err);
+		insertion->sequence = row.sequence;
+	}
+	return 0;
+}
+
+/* Names and numbers that are there already were told by what is left of a backup. */
+static int insert_marks(struct tx *tx, const struct note *note, struct fl_error *err)
+{
+	struct branch_row branch;
+	int r = tx_branch_get(tx, &note->tree.uuid, &branch, err);
+
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	for (size_t i = 0; i < note->tag_count; i++) {
+		struct tag_row row = note->tags[i];
+
+		row.volume = branch.volume;
+		if (tx_tag_insert(tx, &row, err) < 0 && err->code != FL_EXISTS)
+			return fl_failed(err);
+	}
+	for (size_t i = 0; i < note->stash_count; i++) {
+		struct stash_row row = note->stashes[i];
+
+		row.volume = branch.volume;
+		if (tx_stash_insert(tx, &row, err) < 0 && err->code != FL_EXISTS)
 			return fl_failed(err);
 	}
 	return 0;
 }
 
-static int insert_snapshots(struct engine *engine, const struct holdings *holdings,
+static int insert_all_marks(struct tx *tx, void *arg, struct fl_error *err)
+{
+	const struct note_list *notes = arg;
+
+	for (size_t i = 0; i < notes->count; i++)
+		if (insert_marks(tx, &notes->items[i], err) < 0)
+			return fl_failed(err);
+	return 0;
+}
+
+static int insert_snapshots(struct engine *engine, const struct holdings *holdings, bool alone,
 			    struct fl_error *err)
 {
-	struct insertion insertion = { .engine = engine, .holdings = holdings };
+	own_note_list struct note_list notes = { 0 };
+	struct insertion insertion = {
+		.engine = engine, .holdings = holdings, .notes = &notes, .alone = alone
+	};
 
+	if (notes_load(engine, &notes, err) < 0)
+		return fl_failed(err);
 	while (insertion.next < holdings->snapshot_count)
 		if (catalog_write(engine->catalog, CATALOG_LAZY, insert_some, &insertion, err) < 0)
 			return fl_failed(err);
-	return 0;
+	return alone ? catalog_write(engine->catalog, CATALOG_LAZY, insert_all_marks, &notes, err)
+		     : 0;
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */
@@ -389,16 +476,24 @@ static int count_all(struct engine *engine, struct recovery *recovery, struct fl
 	return tx_volume_each(tx, "", SIZE_MAX, count_volume, &count, err);
 }
 
+static int restart_clock(struct tx *tx, void *arg, struct fl_error *err)
+{
+	return retention_restart(tx, err);
+}
+
 int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
 {
 	own(holdings_done) struct holdings holdings = { 0 };
 	struct recovery recovery = { 0 };
 
-	if (restore_backup(engine, &recovery, err) < 0 || finish_deletions(engine, err) < 0 ||
-	    load_holdings(engine, &holdings, err) < 0 ||
+	if (restore_backup(engine, &recovery, err) < 0 ||
+	    catalog_write(engine->catalog, CATALOG_LAZY, restart_clock, NULL, err) < 0 ||
+	    finish_deletions(engine, err) < 0 || load_holdings(engine, &holdings, err) < 0 ||
 	    recover_branches(engine, &holdings, err) < 0 ||
-	    insert_snapshots(engine, &holdings, err) < 0)
+	    insert_snapshots(engine, &holdings, !recovery.backup_complete, err) < 0)
 		return fl_failed(err);
+	recovery.notes_used = !recovery.backup_complete &&
+			      (driver_of(engine)->capabilities & DRIVER_CAN_NOTE);
 	if (take_over_rows(engine, err) < 0 || count_all(engine, &recovery, err) < 0)
 		return fl_failed(err);
 	*ret = recovery;

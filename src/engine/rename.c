@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/note.h"
 
 struct renaming {
 	struct target *target;
 	const char *tag; /* the old name, for a tag */
 	const char *name;
+	struct position tagged; /* what the tag points at */
 };
 
 static int write_volume(struct tx *tx, void *arg, struct fl_error *err)
@@ -75,13 +77,14 @@ static int rename_branch(struct engine *engine, struct renaming *renaming, struc
 
 static int write_tag(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct renaming *renaming = arg;
+	struct renaming *renaming = arg;
 	struct tag_row row;
 
 	if (tx_tag_find(tx, &renaming->target->volume.uuid, renaming->tag, &row, err) < 0 ||
 	    tx_tag_delete(tx, &row.volume, row.name, err) < 0)
 		return fl_failed(err);
 	snprintf(row.name, sizeof(row.name), "%s", renaming->name);
+	renaming->tagged = row.snapshot;
 	return tx_tag_insert(tx, &row, err);
 }
 
@@ -120,7 +123,9 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 		return rename_volume(engine, &renaming, err);
 	if (ref->kind == REF_BRANCH)
 		return rename_branch(engine, &renaming, err);
-	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_tag, &renaming, err) == 0)
+	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_tag, &renaming, err) == 0) {
+		note_refresh(engine, &renaming.tagged);
 		return 0;
+	}
 	return err->code == FL_NOT_FOUND ? fail_no_tag(ref->volume, ref->tag, err) : fl_failed(err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fsat.h"
+#include "engine/note.h"
 
 /*
  * The second half of a restore, which restore.c explains: what was copied is put
@@ -64,7 +65,9 @@ static void forget_stash(const struct restore *restore)
 		log_warning("a stash stays of a restore that failed",
 			    "volume=%s stash=%u error=\"%s\"", restore->volume.name,
 			    restore->stash.number, err.text);
-	else if (!attempt.kept)
+	else if (attempt.kept)
+		note_refresh(restore->engine, &restore->taken.position);
+	else
 		snapshot_abort(restore->engine, &restore->taken);
 }
 
@@ -151,6 +154,7 @@ int restore_settle(struct restore *restore, struct fl_error *err)
 		forget_stash(restore);
 		return fl_failed(err);
 	}
+	note_refresh(restore->engine, &restore->taken.position);
 	if (driver_of(restore->engine)->sync(restore->engine->pool, err) < 0)
 		return fl_wrap(err, "it is in its place, but writing that to the disk");
 	return 0;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/note.h"
 
 struct release {
 	struct retired_row row;
@@ -72,7 +73,6 @@ static int take_final(struct engine *engine, struct release *release, const stru
 	own_snapshot_row struct snapshot_row before = { 0 };
 	own_tx struct tx *tx = NULL;
 	struct branch_row branch;
-	struct tree target;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    tx_branch_get(tx, &release->row.branch, &branch, err) < 0 ||
@@ -81,12 +81,11 @@ static int take_final(struct engine *engine, struct release *release, const stru
 	final->storage = (struct snapname){ before.storage.instance, before.storage.time + 1 };
 	final->position = (struct position){ branch.uuid, final->storage.time };
 	final->id = snapname_id(&final->storage);
+	final->late = before.late;
 	final->sequence = branch.last_sequence + 1;
 	final->reason = REASON_ROLLBACK;
 	snprintf(final->host, sizeof(final->host), "%s", engine->host);
-	target = snapshot_tree(final);
-	if (driver_of(engine)->snapshot(engine->pool, retired, &target, err) == 0 ||
-	    err->code == FL_EXISTS)
+	if (note_snapshot(engine, retired, final, err) == 0 || err->code == FL_EXISTS)
 		return 0;
 	return fl_failed(err);
 }
@@ -137,6 +136,10 @@ static int release_head(struct engine *engine, const struct retired_row *row, st
 		if (release.final.id && !release.adopted)
 			snapshot_abort(engine, &release.final);
 		return fl_failed(err);
+	}
+	if (release.final.id) { /* the stash has moved from one to the other */
+		note_refresh(engine, &row->snapshot);
+		note_refresh(engine, &release.final.position);
 	}
 	return delete_retired_finish(engine, &release.deletion, err);
 }

@@ -22,6 +22,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/note.h"
 
 #define VERB "rollback"
 
@@ -283,8 +284,10 @@ static int run_swap(struct engine *engine, struct swap *swap, struct fl_error *e
 		return fl_failed(err);
 	}
 	if (swap_head(engine, swap, err) == 0 &&
-	    catalog_write(engine->catalog, CATALOG_DURABLE, write_outcome, swap, err) == 0)
+	    catalog_write(engine->catalog, CATALOG_DURABLE, write_outcome, swap, err) == 0) {
+		note_refresh(engine, &swap->taken.position);
 		return 0;
+	}
 	undo_failed(engine, swap, err);
 	return fl_failed(err);
 }

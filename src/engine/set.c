@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/note.h"
 
 #define DESCRIPTION 4096
 #define MESSAGE 4096
@@ -177,8 +178,10 @@ int engine_set_snapshot(struct engine *engine, const struct ref *ref,
 	target = &claim.targets[0];
 	if (change_snapshot(&target->snapshot, options, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_snapshot, &target->snapshot,
-			  err) < 0 ||
-	    tx_begin(engine->catalog, &tx, err) < 0)
+			  err) < 0)
+		return fl_failed(err);
+	note_refresh(engine, &target->snapshot.position);
+	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
 	return answer_snapshot(engine, tx, &target->volume, &target->snapshot, ret, err);
 }

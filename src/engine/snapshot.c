@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/note.h"
 
 #define SNAPSHOT_THREADS 64
 #define SNAPSHOT_STACK (128 * 1024)
@@ -34,6 +35,7 @@ static void fill_row(struct engine *engine, const struct branch_row *branch,
 				      .reason = options->reason };
 	row->storage = (struct snapname){ engine->instance, next_time(branch) };
 	row->position = (struct position){ branch->uuid, row->storage.time };
+	row->late = retention_late(engine, row->storage.time);
 	row->id = snapname_id(&row->storage);
 	snprintf(row->host, sizeof(row->host), "%s", engine->host);
 	if (options->name)
@@ -60,16 +62,16 @@ int snapshot_take(struct engine *engine, const struct branch_row *branch,
 		  struct fl_error *err)
 {
 	own_snapshot_row struct snapshot_row row = { 0 };
-	struct tree head = tree_head(&branch->uuid), target;
+	const struct tree head = tree_head(&branch->uuid);
 
 	fill_row(engine, branch, options, &row);
-	target = snapshot_tree(&row);
-	if (driver_of(engine)->snapshot(engine->pool, &head, &target, err) < 0) {
+	if (note_snapshot(engine, &head, &row, err) < 0) {
 		/* An error after the fact must not leave one that the next start would adopt. */
 		if (err->code != FL_EXISTS)
 			snapshot_abort(engine, &row);
 		return fl_wrap(err, "taking a snapshot of branch '%s'", branch->name);
 	}
+	thin_soon(engine, false);
 	*ret = row;
 	row = (struct snapshot_row){ 0 };
 	return 0;

@@ -5,7 +5,7 @@
  * destroyed like any others.
  */
 
-#include "engine/internal.h"
+#include "engine/note.h"
 
 int stash_add(struct tx *tx, const struct snapshot_row *taken, const struct snapshot_row *target,
 	      struct stash_row *ret, struct fl_error *err)
@@ -30,12 +30,15 @@ int stash_add(struct tx *tx, const struct snapshot_row *taken, const struct snap
 struct dropping {
 	const struct uuid *volume;
 	uint32_t number;
+	struct stash_row row; /* as it was */
 };
 
 static int delete_stash(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct dropping *dropping = arg;
+	struct dropping *dropping = arg;
 
+	if (tx_stash_find(tx, dropping->volume, dropping->number, &dropping->row, err) < 0)
+		return fl_failed(err);
 	return tx_stash_delete(tx, dropping->volume, dropping->number, err);
 }
 
@@ -51,8 +54,10 @@ int engine_stash_drop(struct engine *engine, const struct ref *stash, struct fl_
 	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	dropping.volume = &claim.targets[0].volume.uuid;
-	if (catalog_write_deletion(engine, delete_stash, &dropping, err) == 0)
+	if (catalog_write_deletion(engine, delete_stash, &dropping, err) == 0) {
+		note_refresh(engine, &dropping.row.snapshot);
 		return 0;
+	}
 	return err->code == FL_NOT_FOUND ? fail_no_stash(stash->volume, stash->stash, err)
 					 : fl_failed(err);
 }

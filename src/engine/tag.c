@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/note.h"
 
 struct tagging {
 	struct tag_row row;
@@ -64,6 +65,7 @@ static int tag_target(struct engine *engine, const char *name, const struct targ
 			snapshot_abort(engine, &taken);
 		return fl_failed(err);
 	}
+	note_refresh(engine, &tagging.row.snapshot);
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
 	return answer_tag(tx, &target->volume, &tagging.row, ret, err);
@@ -94,13 +96,17 @@ int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *t
 struct untagging {
 	const struct target *target;
 	const char *name;
+	struct tag_row row; /* as it was */
 };
 
 static int delete_tag(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct untagging *untagging = arg;
+	struct untagging *untagging = arg;
+	const struct uuid *volume = &untagging->target->volume.uuid;
 
-	return tx_tag_delete(tx, &untagging->target->volume.uuid, untagging->name, err);
+	if (tx_tag_find(tx, volume, untagging->name, &untagging->row, err) < 0)
+		return fl_failed(err);
+	return tx_tag_delete(tx, volume, untagging->name, err);
 }
 
 int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *err)
@@ -116,7 +122,9 @@ int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *
 	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	untagging.target = &claim.targets[0];
-	if (catalog_write_deletion(engine, delete_tag, &untagging, err) == 0)
+	if (catalog_write_deletion(engine, delete_tag, &untagging, err) == 0) {
+		note_refresh(engine, &untagging.row.snapshot);
 		return 0;
+	}
 	return err->code == FL_NOT_FOUND ? fail_no_tag(tag->volume, tag->tag, err) : fl_failed(err);
 }

@@ -152,7 +152,7 @@ static void use_log_level(const struct config *config)
 		log_set_level(level);
 }
 
-/* Settings are read where they are used; these two have to be carried there. */
+/* Settings are read where they are used; these have to be carried there. */
 static void setting_changed(void *arg, enum config_key key)
 {
 	const struct daemon *daemon = arg;
@@ -161,6 +161,10 @@ static void setting_changed(void *arg, enum config_key key)
 		use_log_level(daemon->config);
 	if (key == CONFIG_TRASH_KEEP)
 		engine_care_soon(daemon->engine);
+	if (key == CONFIG_THIN_MIN_FREE)
+		engine_space_wanted(daemon->engine);
+	if (config_rows[key].type == CONFIG_POLICY)
+		engine_policies_changed(daemon->engine);
 }
 
 /* What the command line says is stronger than the file. */

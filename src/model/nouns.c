@@ -20,6 +20,12 @@ const char *const operation_state_names[OPERATION_STATES] = {
 	[OPERATION_CANCELLED] = "cancelled",
 };
 
+const char *const stay_names[STAYS] = {
+	[STAY_UNKNOWN] = NULL,	  [STAY_PINNED] = "pinned", [STAY_NEWEST] = "newest",
+	[STAY_OLDEST] = "oldest", [STAY_YOUNG] = "young",   [STAY_CALENDAR] = "calendar",
+	[STAY_ROOM] = "room",	  [STAY_NOT] = "goes",
+};
+
 const char *const pin_names[PIN_COUNT] = { "tag", "tip", "stash", "branch", "mount" };
 
 void volume_done(struct volume *volume)
@@ -34,6 +40,7 @@ void volume_done(struct volume *volume)
 void branch_done(struct branch *branch)
 {
 	free(branch->path);
+	metadata_done(&branch->policy);
 	*branch = (struct branch){ 0 };
 }
 
@@ -78,6 +85,7 @@ LIST(branch_list, branch, branch_done)
 LIST(snapshot_list, snapshot, snapshot_done)
 LIST(tag_list, tag, OWNS_NOTHING)
 LIST(stash_list, stash, OWNS_NOTHING)
+LIST(thinned_list, thinned, OWNS_NOTHING)
 LIST(trash_list, trash_item, OWNS_NOTHING)
 LIST(operation_list, operation, OWNS_NOTHING)
 LIST(event_list, event, OWNS_NOTHING)

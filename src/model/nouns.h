@@ -45,6 +45,20 @@ enum pin {
 #define PIN_COUNT 5
 extern const char *const pin_names[PIN_COUNT];
 
+/* Why thinning leaves a snapshot where it is, the strongest first. */
+enum stay {
+	STAY_UNKNOWN,  /* nobody asked, or its branch is not thinned here */
+	STAY_PINNED,   /* see its pins: "pinned" */
+	STAY_NEWEST,   /* of its branch: "newest" */
+	STAY_OLDEST,   /* of its branch: "oldest" */
+	STAY_YOUNG,    /* younger than the policy's keep-all: "young" */
+	STAY_CALENDAR, /* the last of a period that the policy's keep counts: "calendar" */
+	STAY_ROOM,     /* nothing makes it go: "room" */
+	STAY_NOT,      /* it goes: "goes" */
+	STAYS,
+};
+extern const char *const stay_names[STAYS];
+
 /* A number of bytes that may not be known. */
 struct amount {
 	bool known;
@@ -88,6 +102,7 @@ struct branch {
 	struct amount allocated; /* by writing to it, and held since, also by snapshots */
 	struct amount live;	 /* that the files of its head take now */
 	struct amount history;	 /* of what is allocated, what the head has no more */
+	struct metadata policy;	 /* what it has of its own (model/policy.h) */
 };
 
 struct snapshot {
@@ -110,6 +125,8 @@ struct snapshot {
 	size_t tag_count;
 	unsigned pins; /* enum pin */
 	bool began;    /* in a log: the branch asked about began from here; what follows is older */
+	enum stay stay;
+	double score; /* of STAY_ROOM and STAY_NOT: the lowest goes first (model/thinning.h) */
 };
 
 struct tag {
@@ -129,6 +146,15 @@ struct stash {
 	int64_t created;
 	bool held; /* the replaced head is still in use; what is written there is added when it is
 		      released */
+};
+
+/* What thinning takes away. */
+struct thinned {
+	char ref[REF_SHORT];
+	uint64_t id;
+	int64_t time;
+	double score; /* when its turn came; INFINITY: it is as young as can be */
+	bool held;    /* a process uses it, so it stays */
 };
 
 struct trash_item {
@@ -185,6 +211,10 @@ struct tag_list {
 };
 struct stash_list {
 	struct stash *items;
+	size_t count;
+};
+struct thinned_list {
+	struct thinned *items;
 	size_t count;
 };
 struct trash_list {
@@ -251,6 +281,7 @@ void branch_list_done(struct branch_list *list);
 void snapshot_list_done(struct snapshot_list *list);
 void tag_list_done(struct tag_list *list);
 void stash_list_done(struct stash_list *list);
+void thinned_list_done(struct thinned_list *list);
 void trash_list_done(struct trash_list *list);
 void operation_list_done(struct operation_list *list);
 
@@ -263,6 +294,7 @@ struct branch *branch_list_add(struct branch_list *list);
 struct snapshot *snapshot_list_add(struct snapshot_list *list);
 struct tag *tag_list_add(struct tag_list *list);
 struct stash *stash_list_add(struct stash_list *list);
+struct thinned *thinned_list_add(struct thinned_list *list);
 struct trash_item *trash_list_add(struct trash_list *list);
 struct operation *operation_list_add(struct operation_list *list);
 struct event *event_list_add(struct event_list *list);

@@ -169,71 +169,10 @@ static int read_keep(const struct policy_row *row, const char *value, struct pol
 
 /* --- the table ---------------------------------------------------------------------- */
 
-const struct policy_row policy_rows[POLICY_KEYS] = {
-	[POLICY_SNAPSHOT] = {
-		.name = "snapshot",
-		.initial = "change",
-		.takes = "change, manual, or every with a duration from 1s to 366d (every 10m)",
-		.description = "when a snapshot is taken by itself",
-		.read = read_snapshot,
-	},
-	[POLICY_SETTLE] = {
-		.name = "settle",
-		.initial = "1s",
-		.takes = "a duration from 0s to 1d",
-		.description = "how long a branch has been quiet before it is snapshotted",
-		.read = read_settle,
-	},
-	[POLICY_MAX_LAG] = {
-		.name = "max-lag",
-		.initial = "5s",
-		.takes = "a duration from 0s to 1d",
-		.description = "when it is snapshotted at the latest, though it is not quiet",
-		.read = read_max_lag,
-	},
-	[POLICY_MIN_INTERVAL] = {
-		.name = "min-interval",
-		.initial = "1s",
-		.takes = "a duration from 0s to 1d",
-		.description = "how far apart snapshots are at least",
-		.read = read_min_interval,
-	},
-	[POLICY_DUTY] = {
-		.name = "duty",
-		.initial = "0.5%",
-		.takes = "a part of the time from 0.0001% to 100%",
-		.description = "how much of the time snapshots may take",
-		.read = read_duty,
-	},
-	[POLICY_MAX_COUNT] = {
-		.name = "max-count",
-		.initial = "4096",
-		.takes = "a number from 2 to 100000000, or none",
-		.description = "how many snapshots of the branch stay at most",
-		.read = read_max_count,
-	},
-	[POLICY_RESOLUTION] = {
-		.name = "resolution",
-		.initial = "none",
-		.takes = "1/1 to 1/10000 (1/8), or none",
-		.description = "gaps up to this part of their age are closed",
-		.read = read_resolution,
-	},
-	[POLICY_KEEP_ALL] = {
-		.name = "keep-all",
-		.initial = "1h",
-		.takes = "a duration from 0s to 3660d",
-		.description = "what is younger stays",
-		.read = read_keep_all,
-	},
-	[POLICY_KEEP] = {
-		.name = "keep",
-		.initial = "none",
-		.takes = "numbers of hours, days, weeks, months, years (24h 14d 12m), or none",
-		.description = "of so many periods the last snapshot stays",
-		.read = read_keep,
-	},
-};
+#define AS_ROW(KEY, word, value, values, says, reader) \
+	[POLICY_##KEY] = { word, value, values, says, reader },
+const struct policy_row policy_rows[POLICY_KEYS] = { POLICY_TABLE(AS_ROW) };
+#undef AS_ROW
 
 int policy_find(const char *name, enum policy_key *ret, struct fl_error *err)
 {

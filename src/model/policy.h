@@ -59,6 +59,32 @@ struct policy_row {
 		    struct fl_error *err);
 };
 
+/*
+ * All settings: ROW(KEY, name, default, what it takes, description, reader).
+ * The instance's defaults are made from it too (config/table.c), as policy.NAME.
+ */
+#define POLICY_TABLE(ROW)                                                                       \
+	ROW(SNAPSHOT, "snapshot", "change",                                                     \
+	    "change, manual, or every with a duration from 1s to 366d (every 10m)",             \
+	    "when a snapshot is taken by itself", read_snapshot)                                \
+	ROW(SETTLE, "settle", "1s", "a duration from 0s to 1d",                                 \
+	    "how long a branch has been quiet before it is snapshotted", read_settle)           \
+	ROW(MAX_LAG, "max-lag", "5s", "a duration from 0s to 1d",                               \
+	    "when it is snapshotted at the latest, though it is not quiet", read_max_lag)       \
+	ROW(MIN_INTERVAL, "min-interval", "1s", "a duration from 0s to 1d",                     \
+	    "how far apart snapshots are at least", read_min_interval)                          \
+	ROW(DUTY, "duty", "0.5%", "a part of the time from 0.0001% to 100%",                    \
+	    "how much of the time snapshots may take", read_duty)                               \
+	ROW(MAX_COUNT, "max-count", "4096", "a number from 2 to 100000000, or none",            \
+	    "how many snapshots of the branch stay at most", read_max_count)                    \
+	ROW(RESOLUTION, "resolution", "none", "1/1 to 1/10000 (1/8), or none",                  \
+	    "gaps up to this part of their age are closed", read_resolution)                    \
+	ROW(KEEP_ALL, "keep-all", "1h", "a duration from 0s to 3660d", "what is younger stays", \
+	    read_keep_all)                                                                      \
+	ROW(KEEP, "keep", "none",                                                               \
+	    "numbers of hours, days, weeks, months, years (24h 14d 12m), or none",              \
+	    "of so many periods the last snapshot stays", read_keep)
+
 extern const struct policy_row policy_rows[POLICY_KEYS];
 
 /* FL_NOT_FOUND with the names that there are. */

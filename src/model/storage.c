@@ -7,6 +7,18 @@ const char *const pool_kind_names[POOL_KINDS] = {
 	[POOL_DATASET] = "dataset", [POOL_MEMORY] = "memory",
 };
 
+const char *const ability_names[ABILITIES] = {
+	[ABILITY_SNAPSHOT] = "snapshot", [ABILITY_BROWSE] = "browse",
+	[ABILITY_DIFF] = "diff",	 [ABILITY_QUOTA] = "quota",
+	[ABILITY_GROW] = "grow",	 [ABILITY_COMPRESS] = "compress",
+};
+
+const char *const support_names[SUPPORTS] = {
+	[SUPPORT_NO] = "no",
+	[SUPPORT_EMULATED] = "emulated",
+	[SUPPORT_NATIVE] = "native",
+};
+
 const struct storage_driver storage_drivers[] = {
 	{ "btrfs", "copy-on-write file system of Linux" },
 	{ "dir", "plain directories on any file system" },

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * What a pool can be in, and which drivers keep one: the words that the
- * command, the API and the pool's own files have for it.
+ * What a pool can be in, and which drivers keep one and what these can: the words that
+ * the command, the API and the pool's own files have for it.
  */
 
 #include <stdbool.h>
@@ -20,6 +20,28 @@ extern const char *const pool_kind_names[POOL_KINDS];
 
 /* False for a name that is none of them. */
 bool pool_kind_parse(const char *name, enum pool_kind *ret);
+
+/* What not every driver can, or not each in the same way; docs/drivers.md explains them. */
+enum ability {
+	ABILITY_SNAPSHOT, /* native: at once, sharing blocks; emulated: each file is touched */
+	ABILITY_BROWSE, /* snapshots lie there as directories; emulated: each is mounted when asked
+			   for */
+	ABILITY_DIFF,	/* native: at the cost of what differs; emulated: both trees are walked */
+	ABILITY_QUOTA,
+	ABILITY_GROW,
+	ABILITY_COMPRESS,
+	ABILITIES,
+};
+
+enum support {
+	SUPPORT_NO,
+	SUPPORT_EMULATED, /* by Flocker, at a greater cost */
+	SUPPORT_NATIVE,	  /* by the file system itself */
+	SUPPORTS,
+};
+
+extern const char *const ability_names[ABILITIES];
+extern const char *const support_names[SUPPORTS];
 
 struct storage_driver {
 	const char *name;

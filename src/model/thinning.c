@@ -144,6 +144,15 @@ void thinning_drop(struct thinning *thinning)
 		sift(thinning, 0, thinning->heap[thinning->waiting]);
 }
 
+bool thinning_next(struct thinning *thinning, const struct thinning_limits *limits,
+		   size_t *ret_index, double *ret_score)
+{
+	if (!thinning_peek(thinning, ret_index, ret_score))
+		return false;
+	return (limits->count && thinning->left > limits->count) ||
+	       (limits->resolution > 0 && *ret_score <= limits->resolution);
+}
+
 size_t thinning_plan(const struct thinning_point *points, size_t count, int64_t now,
 		     const struct thinning_limits *limits, size_t cap, size_t *ret)
 {
@@ -151,11 +160,7 @@ size_t thinning_plan(const struct thinning_point *points, size_t count, int64_t 
 	size_t planned = 0;
 	double score;
 
-	while (planned < cap && thinning_peek(thinning, &ret[planned], &score)) {
-		bool many = limits->count && thinning->left > limits->count;
-
-		if (!many && (limits->resolution <= 0 || score > limits->resolution))
-			break;
+	while (planned < cap && thinning_next(thinning, limits, &ret[planned], &score)) {
 		thinning_drop(thinning);
 		planned++;
 	}

@@ -58,6 +58,10 @@ void thinning_drop(struct thinning *thinning);
 /* How many are left. */
 size_t thinning_left(const struct thinning *thinning);
 
+/* The next to go under `limits`, without deleting it.  False: what is left may stay. */
+bool thinning_next(struct thinning *thinning, const struct thinning_limits *limits,
+		   size_t *ret_index, double *ret_score);
+
 /*
  * What goes under `limits`, in its order, at most `cap`: indices into `points`.
  * `ret` has room for `cap`.  Returns how many.

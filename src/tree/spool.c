@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fsat.h"
+#include "base/uuid.h"
 
 struct record {
 	struct attrs attrs; /* its pointers mean nothing in the file */
@@ -18,11 +19,30 @@ void spool_done(struct spool *spool)
 	spool->file = NULL;
 }
 
+/* Where files cannot be made without a name (FUSE), it has one for a moment. */
+static int open_named(int dir, int *ret_fd, struct fl_error *err)
+{
+	const struct uuid random = uuid_new();
+	char name[UUID_TEXT + 16], uuid[UUID_TEXT];
+	own_fd int fd = -1;
+
+	snprintf(name, sizeof(name), ".flocker-%s", uuid_format(&random, uuid));
+	if (fsat_open(dir, name, O_RDWR | O_CREAT | O_EXCL, 0600, &fd, err) < 0 ||
+	    fsat_unlink(dir, name, err) < 0)
+		return fl_failed(err);
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
 static int open_spool(struct spool *spool, int dir, struct fl_error *err)
 {
 	own_fd int fd = -1;
+	int rc;
 
-	if (fsat_open(dir, ".", O_RDWR | O_TMPFILE, 0600, &fd, err) < 0)
+	rc = fsat_open(dir, ".", O_RDWR | O_TMPFILE, 0600, &fd, err);
+	if (rc < 0 && err->sys == EOPNOTSUPP)
+		rc = open_named(dir, &fd, err);
+	if (rc < 0)
 		return fl_wrap(err, "keeping the directories' attributes");
 	spool->file = fdopen(fd, "w+");
 	if (!spool->file)

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """The power goes at any instant: what was acknowledged is there, and the daemon starts.
 
-Two fault disks (tests/disk/) share one log: the pool file lies on one, and everything
-else of the host (state directory, settings, audit log) in a file system on the other.  Clients
-work for a while (powercut.py) and note the log's position at each answer.
+Two fault disks (tests/disk/) share one log: the pool lies on one, and everything
+else of the host (state directory, settings, audit log) in a file system on the other.  The pool is Btrfs in
+a file; with FLOCKER_TEST_DRIVER=dir plain directories on ext4, or on what FLOCKER_TEST_FILE_SYSTEM
+names, whose journal mounting replays; with FLOCKER_TEST_DRIVER=zfs a ZFS pool in a file, which zfs-fuse
+imports.  Clients work for a while (powercut.py) and note the log's position at each answer.
 Then the log is cut at many positions: half of them right at an answer, when what was promised has had
 the least time to get to the disk; others right before a flush, when the most is on its
 way; others anywhere.  Of what was not flushed nothing, all, or some by chance is lost, also
@@ -20,59 +22,40 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import subprocess
 import time
 import traceback
 
 import here
-import cleanup
-import tap
-from disk import ALL, FLUSH, NOTHING, Disks
-from flocker import Host, LONG, MIB
-from powercut import Check, Client
-from tap import equal, test, true
+os.environ.setdefault("FLOCKER_SEED", str(time.time_ns() % 10**9))
+here.with_own_mounts()
+import cleanup  # noqa: E402 - what is mounted by now stays unseen
+import media  # noqa: E402
+import tap  # noqa: E402
+from disk import ALL, FLUSH, NOTHING, Disks  # noqa: E402
+from flocker import Host  # noqa: E402
+from media import make_file_system, mount, unmount  # noqa: E402
+from powercut import Check, Client  # noqa: E402
+from tap import equal, test, true  # noqa: E402
 
-STATES = 1000 if LONG else 100
 CLIENTS = 2
 ROUNDS = 3  # of work, 17 verbs in each
-WORKERS = 2
-SEED = int(os.environ.get("FLOCKER_SEED", time.time_ns() % 10**9))
+SEED = int(os.environ["FLOCKER_SEED"])
 
 top = cleanup.make_directory()
 tap.finally_(lambda: cleanup.remove(top))
-# In memory: how fast the machine's own disk is has no part in it.
+# In memory: how fast the machine's own disk is has no part in it.  Who cleans up after a killed test sees
+# none of these mounts, but which processes to end.
+daemons = os.open(f"{top}/daemons", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3G,mode=700", "flocker-test", top], check=True)
-cleanup.record(f"{top}/owner", os.getpid())
+open(f"{top}/daemons", "w", encoding="utf-8").close()
+subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/fd/{daemons}", f"{top}/daemons"], check=True)
+MOUNTS = [f"{top}/daemons", top]
 disks = Disks(top, "host", "pool")
+medium = media.chosen(disks)
 
 
 # --- the work ---------------------------------------------------------------------------
-
-
-def mount(image, point):
-    """A file system in a file, by a loop device that goes with the mount."""
-    os.makedirs(point, exist_ok=True)
-    subprocess.run(["mount", "-o", "loop", image, point], check=True)
-
-
-def unmount(point, *files):
-    """All mounts there, and then nothing uses these files any more."""
-    for inner in cleanup.mounts_under(point):
-        subprocess.run(["umount", inner], check=True)
-    # The kernel lets go of the loop devices a moment later.
-    tap.wait_until(lambda: not set(files) & set(backing_files()), "the loop devices are gone")
-
-
-def backing_files():
-    found = []
-    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
-        try:
-            with open(path, encoding="utf-8") as file:
-                found.append(file.read().strip())
-        except OSError:
-            pass
-    return found
 
 
 def make_images():
@@ -80,17 +63,17 @@ def make_images():
     os.makedirs(f"{top}/images")
     os.makedirs(disks.point)
     image = disks.image("host")
-    subprocess.run(["truncate", "-s", "64M", image], check=True)
-    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    make_file_system(image, "64M", "ext4")
     mount(image, f"{top}/host")
     host = Host(top, "host")
     host.start()
-    host.post("/v1/pool", kind="file", path=disks.path("pool"), size=512 * MIB)
+    medium.create(host)
     for number in range(CLIENTS):
         host.create(f"client{number}")
     equal(host.stop(), 0, "exit status")
+    medium.release(host, disks.image("pool"))
     unmount(f"{top}/host", image, disks.path("pool"))
-    shutil.move(disks.path("pool"), disks.image("pool"))
+    medium.created()
 
 
 def work():
@@ -98,12 +81,15 @@ def work():
     disks.serve()
     mount(disks.path("host"), f"{top}/host")
     host = Host(top, "host")
+    medium.attach(disks.path("pool"), host)
     host.start()
-    clients = [Client(host, disks, f"client{n}", random.Random(SEED + n)) for n in range(CLIENTS)]
+    clients = [Client(host, disks, f"client{n}", random.Random(SEED + n), medium.syncs_directories)
+               for n in range(CLIENTS)]
     began, start = disks.position(), time.monotonic()
     tap.in_threads([lambda c=client: c.work(ROUNDS) for client in clients])
     tap.note(f"worked for {time.monotonic() - start:.1f} s")
     equal(host.stop(), 0, "exit status")
+    medium.release(host, disks.path("pool"))
     unmount(f"{top}/host", disks.path("host"), disks.path("pool"))
     disks.end()
     for client in clients:
@@ -135,7 +121,7 @@ def states(clients, began):
     flushes = [i for i, record in enumerate(records) if i >= began and record[0] == FLUSH]
     answers = [sum((client.answers()[kind] for client in clients), []) for kind in clients[0].answers()]
     found = []
-    for number in range(STATES):
+    for number in range(medium.states):
         if number % 4 < 2:
             position = chance.choice(answers[number // 4 % len(answers)])
         elif number % 4 == 2:
@@ -148,32 +134,19 @@ def states(clients, began):
 
 
 def make_state(state, host):
-    """The host's disks after the cut; the pool's file has another path than it had."""
+    """The host's disks after the cut; the pool has another path than it had."""
     pool = f"{host.root}.pool"
     disks.state("host", state.position, state.losses[0], f"{host.root}.disk")
     disks.state("pool", state.position, state.losses[1], pool)
     mount(f"{host.root}.disk", host.root)
+    medium.attach(pool, host)
     with open(f"{host.root}/lib/pool.json", encoding="utf-8") as file:
         spec = json.load(file)
     with open(f"{host.root}/lib/pool.json", "w", encoding="utf-8") as file:
-        json.dump({**spec, "path": pool}, file)
+        json.dump({**spec, "path": medium.place(pool, host)}, file)
     if state.rebuilt:
         for path in glob.glob(f"{host.root}/lib/catalog.db*"):
             os.unlink(path)
-
-
-def staging(host):
-    """What lies in the pool's staging, which no path leads to."""
-    point = f"{host.root}.looked"
-    devices = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", f"{host.root}.pool"], check=True,
-                             capture_output=True, text=True).stdout.split()
-    equal(len(devices), 1, "loop devices of the pool")
-    os.makedirs(point, exist_ok=True)
-    subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", devices[0], point], check=True)
-    try:
-        return os.listdir(f"{point}/staging")
-    finally:
-        subprocess.run(["umount", point], check=True)
 
 
 def check_state(state, host, clients):
@@ -183,7 +156,7 @@ def check_state(state, host, clients):
         host.post("/v1/pool/recover")
     health = host.get("/v1/health")
     equal(health["status"], "ok", f"health {health}")
-    equal(staging(host), [], "staging")
+    equal(medium.staging(host, f"{host.root}.pool"), [], "staging")
     chance = random.Random(state.number)
     for client in clients:
         Check(host, client, state.position, state.rebuilt, chance).run()
@@ -198,7 +171,7 @@ def check_state(state, host, clients):
 
 
 def try_state(job):
-    """In a process of its own, one of WORKERS; what went wrong, and the seconds."""
+    """In a process of its own, one of a few; what went wrong, and the seconds."""
     state, clients = job
     worker = multiprocessing.current_process().name.split("-")[-1]
     began = time.monotonic()
@@ -215,7 +188,8 @@ def try_state(job):
     finally:
         if host.daemon and not host.dead():
             host.kill()
-        unmount(host.root, f"{host.root}.disk", f"{host.root}.pool")
+        medium.release(host, f"{host.root}.pool")
+        unmount(host.root, f"{host.root}.disk")
     return problem, made - began, time.monotonic() - made
 
 
@@ -238,7 +212,7 @@ def nothing_acknowledged_is_lost_when_the_power_goes():
     true(min(done.values()) > 0, f"something was never done: {done}")
     jobs = [(state, clients) for state in states(clients, began)]
     start = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(WORKERS, record_worker) as pool:
+    with multiprocessing.get_context("fork").Pool(medium.workers, record_worker) as pool:
         results = list(pool.imap_unordered(try_state, jobs))
         # Workers that are left to end by themselves: one that is ended while it waits for work keeps
         # the lock that ending the pool then waits for.
@@ -246,16 +220,16 @@ def nothing_acknowledged_is_lost_when_the_power_goes():
         pool.join()
     problems = [problem for problem, _, _ in results if problem]
     made, checked = (sorted(result[i] for result in results) for i in (1, 2))
-    tap.note(f"{STATES} states in {time.monotonic() - start:.1f} s, {WORKERS} at once; one takes"
-             f" {made[STATES // 2]:.3f} s to make and {checked[STATES // 2]:.3f} s to check (medians)")
+    tap.note(f"{medium.states} states in {time.monotonic() - start:.1f} s, {medium.workers} at once; one takes"
+             f" {made[medium.states // 2]:.3f} s to make and {checked[medium.states // 2]:.3f} s to check (medians)")
     for problem in problems[:3]:
         tap.note(problem)
-    true(not problems, f"{len(problems)} of {STATES} states are wrong; the first above")
+    true(not problems, f"{len(problems)} of {medium.states} states are wrong; the first above")
 
 
 @test
 def nothing_is_left_over():
-    equal((cleanup.mounts_under(top), cleanup.loops_under(top)), ([top], []), "mounts, loop devices")
+    equal((cleanup.mounts_under(top), cleanup.loops_under(top)), (MOUNTS, []), "mounts, loop devices")
 
 
 if __name__ == "__main__":

@@ -101,6 +101,8 @@ VERBS = {
     "stash drop": lambda v: host.delete("/v1/stash", ref=f"stash/1@{v}"),
     "set": lambda v: host.patch("/v1/volume", v, metadata={"x": "y"}, unset=["k"], description="e"),
     "set a quota": lambda v: host.patch("/v1/volume", v, quota=64 * MIB),
+    "set a policy": lambda v: host.patch("/v1/policy", v, policy={"max-count": "9", "keep": "3d"}),
+    "thin": lambda v: host.post("/v1/thinning", ref=f"{v}/side"),
     "copy a directory": lambda v: import_directory(f"{v}/new"),
     "import too much": import_too_much,
     "rename a volume": lambda v: host.patch("/v1/volume", v, name=f"{v}-new"),
@@ -124,7 +126,14 @@ def extra_snapshots(volume):
     host.snapshot(f"{volume}/side", name="last")
 
 
+def much_to_thin(volume):
+    for _ in range(6):
+        host.snapshot(f"{volume}/side")
+    host.patch("/v1/policy", f"{volume}/side", policy={"keep-all": "0s", "max-count": "2"})
+
+
 SETUPS = {
+    "thin": much_to_thin,
     "destroy a snapshot": extra_snapshots,
     "copy a directory": lambda v: host.patch("/v1/volume", v, quota=64 * MIB),
     "import too much": lambda v: host.patch("/v1/volume", v, quota=4 * MIB),

@@ -55,6 +55,12 @@ static int fill_tree(struct pool *pool, const struct tree *where, const char *na
 	return failure;
 }
 
+/* ZFS stops writers a little late, and counts the metadata of a tree with its files. */
+static uint64_t late(void)
+{
+	return strcmp(bench_driver()->name, "zfs") == 0 ? MEBIBYTE / 4 : 0;
+}
+
 /* Synced, so that the space is allocated. */
 static int fill(struct pool *pool, const struct uuid *branch, const char *name, uint64_t bytes)
 {
@@ -137,7 +143,7 @@ static void a_limit_stops_writing_and_nothing_else(void)
 	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
 	check_ok(call(pool, snapshot, &head, &first, &err));
 	check(fill(pool, &branch_a, "much", 64 * MEBIBYTE) == EDQUOT);
-	check(used(pool, ACCOUNT_GROUP, &group) <= 16 * MEBIBYTE);
+	check(used(pool, ACCOUNT_GROUP, &group) <= 16 * MEBIBYTE + late());
 	check_ok(call(pool, snapshot, &head, &second, &err));
 	check_ok(call(pool, account, &branch_b, &group, &err));
 	check_ok(call(pool, head_clone, &branch_b, &second, &err));
@@ -168,7 +174,7 @@ static void what_is_in_staging_counts_for_its_branch(void)
 	check(used(pool, ACCOUNT_GROUP, &group) >= 12 * MEBIBYTE);
 	check(fill_tree(pool, &staging, "much", 64 * MEBIBYTE, true) == EDQUOT);
 	check_ok(call(pool, head_restore, &staging, &branch_b, &err));
-	check(used(pool, ACCOUNT_GROUP, &group) <= 16 * MEBIBYTE);
+	check(used(pool, ACCOUNT_GROUP, &group) <= 16 * MEBIBYTE + late());
 	check(fill(pool, &branch_b, "more", 64 * MEBIBYTE) == EDQUOT);
 }
 
@@ -281,6 +287,11 @@ static void many_are_asked_about_at_once(void)
 	check(usages[0].known && usages[0].limit == 0);
 }
 
+static bool is_about(uint64_t bytes, uint64_t wanted)
+{
+	return bytes >= wanted && bytes <= wanted + late();
+}
+
 static void a_tree_is_as_large_as_its_files(void)
 {
 	struct fl_error err = { 0 };
@@ -291,11 +302,11 @@ static void a_tree_is_as_large_as_its_files(void)
 	if (!pool)
 		return;
 	check_ok(call(pool, occupied, &head, &bytes, &err));
-	check(bytes == 0);
+	check(is_about(bytes, 0));
 	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
 	check_ok(call(pool, sync, &err));
 	check_ok(call(pool, occupied, &head, &bytes, &err));
-	check(bytes == 8 * MEBIBYTE);
+	check(is_about(bytes, 8 * MEBIBYTE));
 	check_ok(call(pool, occupied, &head, &again, &err)); /* kept */
 	check(again == bytes);
 	check_ok(call(pool, snapshot, &head, &first, &err));
@@ -303,9 +314,9 @@ static void a_tree_is_as_large_as_its_files(void)
 	write_to(&head, "little", "five!");
 	check_ok(call(pool, sync, &err));
 	check_ok(call(pool, occupied, &head, &bytes, &err));
-	check(bytes == 8 * MEBIBYTE + 5);
+	check(is_about(bytes, 8 * MEBIBYTE + 5));
 	check_ok(call(pool, occupied, &first, &bytes, &err));
-	check(bytes == 8 * MEBIBYTE);
+	check(is_about(bytes, 8 * MEBIBYTE));
 }
 
 /* To take a subvolume out of the tree takes room in it. */

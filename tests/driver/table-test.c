@@ -48,6 +48,41 @@ static void a_capability_and_its_entries_go_together(void)
 	broken.capabilities &= ~(unsigned)DRIVER_CAN_GROW;
 	check_code(FL_INVALID, driver_check(&broken, &err));
 	check(strstr(err.text, "has the entry 'grow'"));
+	broken = mem_driver;
+	broken.capabilities |= DRIVER_MUST_WALK;
+	check_code(FL_INVALID, driver_check(&broken, &err));
+	check(strstr(err.text, "diff"));
+}
+
+static void what_a_driver_can_is_told_from_its_bits(void)
+{
+	static const struct {
+		unsigned bits;
+		enum ability ability;
+		enum support support;
+	} cases[] = {
+		{ 0, ABILITY_SNAPSHOT, SUPPORT_EMULATED },
+		{ DRIVER_CAN_SHARE, ABILITY_SNAPSHOT, SUPPORT_NATIVE },
+		{ DRIVER_MUST_REVEAL, ABILITY_BROWSE, SUPPORT_NO },
+		{ DRIVER_CAN_EXPOSE | DRIVER_MUST_REVEAL, ABILITY_BROWSE, SUPPORT_EMULATED },
+		{ DRIVER_CAN_EXPOSE, ABILITY_BROWSE, SUPPORT_NATIVE },
+		{ DRIVER_CAN_SHARE | DRIVER_MUST_WALK, ABILITY_DIFF, SUPPORT_NO },
+		{ DRIVER_CAN_DIFF | DRIVER_MUST_WALK, ABILITY_DIFF, SUPPORT_EMULATED },
+		{ DRIVER_CAN_DIFF, ABILITY_DIFF, SUPPORT_NATIVE },
+		{ ~(unsigned)DRIVER_CAN_LIMIT, ABILITY_QUOTA, SUPPORT_NO },
+		{ DRIVER_CAN_LIMIT, ABILITY_QUOTA, SUPPORT_NATIVE },
+		{ DRIVER_CAN_COMPRESS, ABILITY_GROW, SUPPORT_NO },
+		{ DRIVER_CAN_GROW, ABILITY_GROW, SUPPORT_NATIVE },
+		{ DRIVER_CAN_GROW, ABILITY_COMPRESS, SUPPORT_NO },
+		{ DRIVER_CAN_COMPRESS, ABILITY_COMPRESS, SUPPORT_NATIVE },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		const struct driver driver = { .capabilities = cases[i].bits };
+
+		check_string(support_names[cases[i].support],
+			     support_names[driver_supports(&driver, cases[i].ability)]);
+	}
 }
 
 static void a_driver_is_found_by_name(void)
@@ -248,6 +283,7 @@ int main(int argc, char **argv)
 				  CHECK(every_driver_agrees_with_its_table),
 				  CHECK(a_missing_entry_is_named),
 				  CHECK(a_capability_and_its_entries_go_together),
+				  CHECK(what_a_driver_can_is_told_from_its_bits),
 				  CHECK(a_driver_is_found_by_name),
 				  CHECK(trees_have_names_for_messages),
 				  CHECK(an_identity_is_read_as_it_was_written),

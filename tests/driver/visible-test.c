@@ -291,8 +291,8 @@ static void read_only_stops_and_goes_on_beyond_a_limit(void)
 	check_ok(call(pool, usage, ACCOUNT_GROUP, &group, &usage, &err));
 	check(usage.known && usage.bytes > mebibyte && usage.limit == mebibyte);
 	check_ok(call(pool, expose, root(), &err));
-	file = open(path_of(pool, &scene.head, "file"), O_WRONLY | O_CLOEXEC);
-	check(file >= 0);
+	file = open(path_of(pool, &scene.head, "file"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	check(file >= 0); /* more than there is: ZFS allows to write over it */
 	check(write(file, block, sizeof(block)) < 0 && errno == EDQUOT);
 	close(file);
 	check_ok(call(pool, conceal, root(), &err));

@@ -205,6 +205,107 @@ static void what_is_in_use_is_deleted_later(void)
 	check(count_of("filesystem") == 0);
 }
 
+/* The pool, opened anew after all files of its state are gone. */
+static struct pool *without_state(void)
+{
+	struct fl_error err = { 0 };
+	char state[100];
+
+	bench_close();
+	snprintf(state, sizeof(state), "%s/state", where());
+	for (int i = 0; i < 100 && bench_run((const char *[]){ ZFS, "destroy", state, NULL }, &err);
+	     i++)
+		usleep(20000);
+	return reopened();
+}
+
+/* NULL: there are none. */
+static void check_facts(struct pool *pool, const struct uuid *branch, const char *wanted)
+{
+	struct fl_error err = { 0 };
+	struct text text = { 0 };
+	int r = call(pool, facts_read, branch, &text, &err);
+	bool same = wanted && strcmp(text_get(&text), wanted) == 0;
+
+	text_done(&text);
+	check_code(wanted ? FL_OK : FL_NOT_FOUND, r);
+	check(same || !wanted);
+}
+
+static void facts_are_known_without_their_files(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid a = uuid_new(), b = uuid_new(), operation = uuid_new(), last = uuid_new();
+	struct tree retired = tree_retired(&operation), gone = tree_retired(&last);
+	struct tree head = tree_head(&a), side = tree_head(&b), one = snapshot_number(&a, 1);
+
+	/* from birth */
+	check_ok(call(pool, facts_write, &a, "a, \"first\"\n", &err));
+	check_ok(call(pool, head_create, &a, &err));
+	pool = without_state();
+	check_facts(pool, &a, "a, \"first\"\n");
+	/* as they change, and with a swap */
+	check_ok(call(pool, facts_write, &a, "second", &err));
+	check_ok(call(pool, sync, &err));
+	check_ok(call(pool, snapshot, &head, &one, &err));
+	check_ok(call(pool, head_swap, &a, &one, &operation, &err));
+	check_ok(call(pool, tree_delete, &retired, &err));
+	pool = without_state();
+	check_facts(pool, &a, "second");
+	/* the snapshot moves into the dataset of another branch, and its own goes */
+	check_ok(call(pool, facts_write, &b, "b", &err));
+	check_ok(call(pool, head_clone, &b, &one, &err));
+	check_ok(call(pool, head_retire, &a, &last, &err));
+	check_ok(call(pool, tree_delete, &gone, &err));
+	check_ok(call(pool, sync, &err));
+	pool = without_state();
+	CHECK_LISTS(pool, &side, &one);
+	check_facts(pool, &a, "second");
+	check_facts(pool, &b, "b");
+	/* deleted is deleted */
+	check_code(FL_BUSY, call(pool, facts_delete, &a, &err));
+	check_ok(call(pool, tree_delete, &one, &err));
+	check_ok(call(pool, facts_delete, &a, &err));
+	pool = without_state();
+	check_facts(pool, &a, NULL);
+	check_facts(pool, &b, "b");
+}
+
+static int count_note(void *arg, const struct tree *tree, const char *note, struct fl_error *err)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+/* What a file is newer than is written anew; what stands above is said of something else. */
+static void only_its_own_properties_tell_of_a_dataset(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new(), other = uuid_new();
+	struct tree head = tree_head(&branch), one = snapshot_number(&branch, 1);
+	char property[200], uuid[UUID_TEXT];
+	int notes = 0;
+
+	check_ok(call(pool, facts_write, &branch, "mine", &err));
+	check_ok(call(pool, head_create, &branch, &err));
+	check_ok(call(pool, snapshot, &head, &one, &err));
+	snprintf(property, sizeof(property), "flocker:facts.%s=9.1:inherited",
+		 uuid_format(&branch, uuid));
+	check_ok(bench_run((const char *[]){ ZFS, "set", property, where(), NULL }, &err));
+	snprintf(property, sizeof(property), "flocker:facts.%s=9.1:inherited",
+		 uuid_format(&other, uuid));
+	check_ok(bench_run((const char *[]){ ZFS, "set", property, where(), NULL }, &err));
+	check_ok(bench_run((const char *[]){ ZFS, "set", "flocker:note=1.1:x", where(), NULL },
+			   &err));
+	pool = without_state();
+	check_facts(pool, &branch, "mine");
+	check_facts(pool, &other, NULL);
+	check_ok(call(pool, note_each, count_note, &notes, &err));
+	check(notes == 0);
+}
+
 static void a_pool_that_is_not_imported_is_not_found(void)
 {
 	struct fl_error err = { 0 };
@@ -286,6 +387,8 @@ int main(int argc, char **argv)
 				  CHECK(two_branches_may_use_one_name),
 				  CHECK(what_is_of_others_is_never_touched),
 				  CHECK(what_is_in_use_is_deleted_later),
+				  CHECK(facts_are_known_without_their_files),
+				  CHECK(only_its_own_properties_tell_of_a_dataset),
 				  CHECK(a_pool_that_is_not_imported_is_not_found),
 				  CHECK(a_server_that_died_is_found_again),
 				  CHECK_END,

@@ -203,7 +203,7 @@ static void run_clients(struct fixture *fixture)
 	printf("# %lu done, %lu refused\n", done, refused);
 	for (int i = 0; i < CLIENTS; i++)
 		check_string("", clients[i].failure);
-	check(done > CLIENTS * ROUNDS / 4);
+	check(done > CLIENTS * ROUNDS / 8);
 }
 
 static void sixty_four_clients_leave_an_agreeing_state(void)

@@ -58,6 +58,22 @@ static void prepare_spare(struct fixture *fixture)
 	check_ok(take_snapshot(fixture->engine, "data", "last", &err));
 }
 
+/* A branch of which all goes that may. */
+static void prepare_thin(struct fixture *fixture)
+{
+	own_metadata struct metadata rules = { 0 };
+	own(policy_report_done) struct policy_report report = { 0 };
+	struct ref ref = reference("data");
+	struct fl_error err;
+
+	prepare_family(fixture);
+	for (int i = 0; i < 5; i++)
+		check_ok(take_snapshot(fixture->engine, "data", NULL, &err));
+	check_ok(metadata_set(&rules, "keep-all", "0s", &err));
+	check_ok(metadata_set(&rules, "max-count", "2", &err));
+	check_ok(engine_policy_set(fixture->engine, &ref, &rules, &report, &err));
+}
+
 static void prepare_trash(struct fixture *fixture)
 {
 	struct fl_error err;
@@ -216,6 +232,15 @@ static int run_branch_trash_restore(struct engine *engine, struct fl_error *err)
 	return engine_trash_restore(engine, "data/test", "back", &item, err);
 }
 
+static int run_thin(struct engine *engine, struct fl_error *err)
+{
+	struct thinned_list gone = { 0 };
+	int r = engine_thin(engine, NULL, false, &gone, err);
+
+	thinned_list_done(&gone);
+	return r;
+}
+
 static int run_trash_empty(struct engine *engine, struct fl_error *err)
 {
 	uint64_t count;
@@ -270,6 +295,7 @@ static const struct verb verbs[] = {
 	{ "destroy", prepare_stash, run_destroy },
 	{ "destroy a branch", prepare_stash, run_destroy_branch },
 	{ "destroy a snapshot", prepare_spare, run_destroy_snapshot },
+	{ "thin", prepare_thin, run_thin },
 	{ "trash restore", prepare_trash, run_trash_restore },
 	{ "trash restore of a branch", prepare_branch_trash, run_branch_trash_restore },
 	{ "trash empty", prepare_trash, run_trash_empty },

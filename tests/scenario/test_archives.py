@@ -264,23 +264,23 @@ def a_stopped_export_leaves_no_file():
 def where_a_file_has_to_have_a_name_the_part_has_one():
     """Without /proc none can be given later."""
     hidden = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", COMMAND)
-    relay = Relay("named")
-    client = subprocess.Popen([*hidden, "--socket", relay.path, "export", "data@{one}", f"{work}/named.tar"])
+    relay = Relay("parted")
+    client = subprocess.Popen([*hidden, "--socket", relay.path, "export", "data@{one}", f"{work}/parted.tar"])
     true(relay.stopped.wait(30), "it is in the middle")
-    names = [n for n in os.listdir(work) if n.startswith("named.tar")]
+    names = [n for n in os.listdir(work) if n.startswith("parted.tar")]
     true(len(names) == 1 and names[0].endswith(".part"), names)
     client.send_signal(signal.SIGINT)
     equal(client.wait(30), -signal.SIGINT, "it ended by the signal")
     # NFS takes no rename that replaces nothing.
     nfs = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e", "inject=renameat2:error=EINVAL")
     for before, option in ((), ()), ((), ("--force",)), (nfs, ()):
-        if not option and os.path.exists(f"{work}/named.tar"):
-            os.unlink(f"{work}/named.tar")
-        subprocess.run([*before, *hidden, "--root", host.root, "export", "data@{one}", f"{work}/named.tar", *option],
+        if not option and os.path.exists(f"{work}/parted.tar"):
+            os.unlink(f"{work}/parted.tar")
+        subprocess.run([*before, *hidden, "--root", host.root, "export", "data@{one}", f"{work}/parted.tar", *option],
                        check=True)
-        equal([n for n in os.listdir(work) if n.startswith("named.tar")], ["named.tar"], "the archive alone")
-    host.run("import", "named", f"{work}/named.tar")
-    equal(host.digest("named"), whole, "contents")
+        equal([n for n in os.listdir(work) if n.startswith("parted.tar")], ["parted.tar"], "the archive alone")
+    host.run("import", "parted", f"{work}/parted.tar")
+    equal(host.digest("parted"), whole, "contents")
 
 
 @test

@@ -52,12 +52,14 @@ IDS = [s["id"][:8] for s in host.log_of("mydata")]
 # What is typed -> what is offered.
 CASES = {
     ("ro",): ["rollback"],
-    ("po",): ["pool"],
+    ("po",): ["pool", "policy"],
     ("stash", "re"): ["restore"],
     ("help", "tra"): ["trash"],
     ("help", "trash", "e"): ["empty"],
     ("help", "trash", "empty", ""): [],
     ("nosuch", ""): [],
+    ("policy", "set", "mydata", "max"): ["max-lag=", "max-count="],
+    ("policy", "unset", "mydata", "dut"): ["duty"],
     ("pool", "nosuch", ""): [],
     ("complet",): [],
     ("--json", "--root", "list", "untag"): ["untag"],

@@ -4,9 +4,16 @@
 import json
 import os
 import subprocess
+import sys
 
-from flocker import COMMAND, host_with_pool
-from tap import equal, main, test
+HERE = os.path.dirname(os.path.abspath(__file__))
+ZFS = os.environ.get("FLOCKER_TEST_DRIVER") == "zfs"
+if ZFS and os.environ.get("WITH_ZFS_FUSE") != "1":
+    wrapper = os.path.join(HERE, "..", "with-zfs-fuse")
+    os.execv(wrapper, [wrapper, sys.executable, "-B", os.path.abspath(__file__), *sys.argv[1:]])
+
+from flocker import COMMAND, host_with_pool  # noqa: E402
+from tap import equal, main, test, wait_until  # noqa: E402
 
 host = host_with_pool()
 
@@ -124,8 +131,17 @@ def what_is_wrong_is_said():
     equal(done.returncode, 2, f"usage: {done.stderr}")
 
 
+def zfs_in_staging():
+    properties = subprocess.run(["zfs", "get", "-H", "-r", "-o", "value,source", "flocker:tree"],
+                                capture_output=True, text=True, check=True).stdout
+    return [line for line in properties.splitlines() if line.startswith("staging") and "local" in line]
+
+
 @test
 def nothing_is_left_in_staging():
+    if ZFS:
+        wait_until(lambda: zfs_in_staging() == [], "staging is empty", 20)
+        return
     staging = subprocess.run(["btrfs", "subvolume", "list", f"{host.root}/mnt/.heads"],
                              capture_output=True, text=True, check=True).stdout
     equal([line for line in staging.splitlines() if "staging" in line], [], "trees")

@@ -167,10 +167,11 @@ def drivers_say_whether_they_work_here():
     with Host() as root, Host(user=NOBODY) as user:
         drivers = {driver["name"]: driver for driver in root.json("pool", "drivers")}
         true({"btrfs", "dir"} <= set(drivers) and "mem" not in drivers, f"drivers: {drivers}")
-        equal((drivers["dir"]["available"], drivers["dir"]["kinds"], drivers["dir"]["can"]),
-              (True, ["directory"], ["diff"]), "dir")
+        equal((drivers["dir"]["available"], drivers["dir"]["kinds"], drivers["dir"]["abilities"]),
+              (True, ["directory"], {"snapshot": "emulated", "browse": "native", "diff": "emulated", "quota": "no",
+                                     "grow": "no", "compress": "no"}), "dir")
         equal((drivers["btrfs"]["available"], drivers["btrfs"]["reason"]), (True, None), "btrfs as root")
-        true("share" in drivers["btrfs"]["can"], "what btrfs can")
+        equal(set(drivers["btrfs"]["abilities"].values()), {"native"}, "what btrfs can")
         drivers = {driver["name"]: driver for driver in user.json("pool", "drivers")}
         equal(drivers["dir"]["available"], True, "dir without root")
         equal(drivers["btrfs"]["available"], False, "btrfs without root")

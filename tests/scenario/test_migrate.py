@@ -106,6 +106,8 @@ def a_catalogue_of_the_first_version_is_migrated():
     same(truth, host.state(), "all that it held")
     equal(host.items("/v1/operations"), [], "operations")
     equal(host.get("/v1/volume", ref="app")["quota"], None, "quota")
+    equal(host.get("/v1/branch", ref="app")["policy"], {}, "policy")
+    equal(host.json("thin", "app", "--dry-run"), [], "what would go")
     host.stop()
 
 
@@ -131,6 +133,7 @@ def a_backup_of_the_first_version_recovers():
     found = host.json("pool", "recover")
     true(found["backup_used"] and found["backup_complete"], f"the backup was used: {found}")
     same(recoverable(truth), recoverable(host.state()), "all that it held")
+    host.run("policy", "set", "app", "max-count=9")
     host.stop()
 
 

@@ -422,7 +422,7 @@ def a_branch_begins_from_the_live_contents():
     live = host.digest("tree")
     branch = host.json("branch", "tree/test")
     equal((branch["ref"], branch["volume"], branch["name"]), ("tree/test", "tree", "test"), "branch")
-    equal((branch["local"], branch["mounted"], branch["policy"]), (True, True, None), "branch")
+    equal((branch["local"], branch["mounted"], branch["policy"]), (True, True, {}), "branch")
     equal(branch["path"], host.path("tree/test"), "path")
     equal(host.digest("tree/test"), live, "contents")
     hidden = host.get("/v1/snapshot", ref=f"tree@{{{branch['tip']}}}")
@@ -710,11 +710,13 @@ def a_destroyed_volume_waits_in_the_trash_and_comes_back_whole():
     host.run("snapshot", "gone", "--name", "last")
 
     def all_of(name):
-        # What is used changes by itself: space comes back when the kernel gets to it.
+        # What is used changes by itself, as space comes back when the kernel gets to it; and what is held
+        # is let go when nobody holds it any more.
+        stashes = [{**stash, "held": None} for stash in host.items("/v1/stashes", ref=name)]
         branches = [{**branch, "usage": None} for branch in host.items("/v1/branches", ref=name)]
         text = json.dumps([{**host.get("/v1/volume", ref=name), "usage": None}, branches,
                            host.log_of(name), host.log_of(f"{name}/side"),
-                           host.items("/v1/tags", ref=name), host.items("/v1/stashes", ref=name)])
+                           host.items("/v1/tags", ref=name), stashes])
         # What a thing came from is told by the names of that time, so both names count.
         text = text.replace("back", "NAME").replace("gone", "NAME")
         return (text, host.digest(name), host.digest(f"{name}/side"),

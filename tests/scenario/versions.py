@@ -63,6 +63,7 @@ def make_first(path):
     """Makes a catalogue of the newest version one of the first, with all that it held then."""
     database = sqlite3.connect(path, isolation_level=None)
     database.executescript("DROP TABLE operation; ALTER TABLE volume DROP COLUMN quota;"
+                           "ALTER TABLE snapshot DROP COLUMN late; ALTER TABLE branch DROP COLUMN policy;"
                            "PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE);")
     model = sqlite3.connect(":memory:")
     model.executescript(version_1())
@@ -106,7 +107,7 @@ class Changeset:
         return b"".join([self.value() for _ in range(columns)][:kept])
 
     def first(self):
-        """The same in the first version: a volume had 12 columns."""
+        """The same in the first version: volumes and branches had 12 columns."""
         out, columns, kept = b"", 0, 0
         while self.at < len(self.data):
             kind = self.byte()
@@ -115,7 +116,7 @@ class Changeset:
                 keys = self.data[self.at:self.at + columns]
                 end = self.data.index(b"\0", self.at + columns) + 1
                 name = self.data[self.at + columns:end]
-                self.at, kept = end, 12 if name == b"volume\0" else columns
+                self.at, kept = end, 12 if name in (b"volume\0", b"branch\0") else columns
                 out += b"T" + bytes([kept]) + keys[:kept] + name
                 continue
             out += bytes([kind, self.byte()])

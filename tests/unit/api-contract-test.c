@@ -161,6 +161,9 @@ static void words_agree(void)
 	check_enum("PoolKind", pool_kind_names, POOL_MEMORY);
 	check_enum("Snapshot/properties/reason", reason_names, REASON_MAX);
 	check_enum("Snapshot/properties/pins/items", pin_names, PIN_COUNT);
+	check_enum("Why/properties/stay", stay_names + 1, STAYS - 1);
+	check_enum("Policy/properties/settings/items/properties/source", policy_source_names,
+		   POLICY_SOURCES);
 	check_enum("Operation/properties/state", operation_state_names, OPERATION_STATES);
 }
 

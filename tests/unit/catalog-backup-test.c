@@ -113,13 +113,17 @@ static int describe_stash(void *arg, const struct stash_row *row, struct fl_erro
 
 static int describe_branch(void *arg, const struct branch_row *row, struct fl_error *e)
 {
+	own_metadata struct metadata policy = { 0 };
 	own_free struct line *lines = NULL;
 	char uuid[UUID_TEXT];
 	size_t count;
 
+	if (tx_branch_policy_get(describing, &row->uuid, &policy, e) < 0)
+		return fl_failed(e);
 	text_add_format(described, " branch %s %s %d %llu %lld\n", uuid_format(&row->uuid, uuid),
 			row->name, row->mounted, (unsigned long long)row->last_sequence,
 			(long long)row->last_time);
+	metadata_encode(&policy, described);
 	if (tx_line_list(describing, &row->uuid, &lines, &count, e) < 0)
 		return fl_failed(e);
 	for (size_t i = 0; i < count; i++)
@@ -270,6 +274,7 @@ static int do_what_is_under_way(struct tx *tx, void *arg, struct fl_error *e)
 
 static int do_everything(struct tx *tx, void *arg, struct fl_error *e)
 {
+	own_metadata struct metadata policy = { 0 };
 	own_volume_row struct volume_row volume = {};
 	struct uuid side = uuid_new(), gone = uuid_new();
 	struct branch_row branch = branch_row(&side, "side"), doomed = branch_row(&gone, "doomed");
@@ -293,6 +298,9 @@ static int do_everything(struct tx *tx, void *arg, struct fl_error *e)
 	    tx_line_insert(tx, &line, e) < 0 || tx_branch_delete(tx, &gone, e) < 0 ||
 	    tx_tag_insert(tx, &tag, e) < 0 || tx_stash_insert(tx, &stash, e) < 0 ||
 	    tx_snapshot_insert(tx, &named, e) < 0 || do_what_is_under_way(tx, NULL, e) < 0)
+		return -(int)e->code;
+	check_ok(metadata_set(&policy, "keep", "14d", e));
+	if (tx_branch_policy_set(tx, &fixture_trunk, &policy, e) < 0)
 		return -(int)e->code;
 	return tx_setting_set(tx, "name", "host", e);
 }

@@ -223,6 +223,53 @@ static void pins_are_found(void)
 	in_write("pins", pins);
 }
 
+static int see_kept(void *arg, const struct kept_row *row, struct fl_error *e)
+{
+	struct text *text = arg;
+
+	text_add_format(text, "%s%lld/%lld/%u", text->length ? " " : "", (long long)row->time,
+			(long long)row->stamp, row->pins);
+	check(uuid_equal(&row->instance, &fixture_instance));
+	return 0;
+}
+
+static void check_kept(struct tx *tx, const char *wanted)
+{
+	own_text struct text text = { 0 };
+
+	check_ok(tx_snapshot_each_kept(tx, &fixture_trunk, see_kept, &text, &err));
+	check_string(wanted, text_get(&text));
+}
+
+/* One statement says what tx_snapshot_pins() says of each, but of tips. */
+static void kept(struct tx *tx)
+{
+	struct snapshot_row late = snapshot_row(&fixture_trunk, 40 * CLOCK_SECOND + 7);
+	struct tag_row tag = { fixture_volume, "v1", { fixture_trunk, 20 }, 1 };
+	struct line line = { fixture_trunk, 35, { fixture_trunk, 20 } };
+	struct stash_row stash = { .volume = fixture_volume,
+				   .number = 1,
+				   .branch = fixture_trunk,
+				   .snapshot = { fixture_trunk, 30 } };
+	int64_t three = 3;
+
+	check_ok(fixture_snapshots(tx, &three, &err));
+	check_kept(tx, "10/10/0 20/20/0 30/30/0");
+	check_ok(tx_tag_insert(tx, &tag, &err));
+	check_ok(tx_line_insert(tx, &line, &err));
+	check_ok(tx_stash_insert(tx, &stash, &err));
+	late.late = 39;
+	check_ok(tx_snapshot_insert(tx, &late, &err));
+	check_kept(tx, "10/10/0 20/20/9 30/30/4 40000000007/1000000007/0");
+	check_ok(tx_snapshot_get(tx, &late.position, &late, &err));
+	check(late.late == 39);
+}
+
+static void what_is_kept_is_read_in_one_statement(void)
+{
+	in_write("kept", kept);
+}
+
 /* Functions may be called from their own each. */
 static int see_twice(void *arg, const struct snapshot_row *row, struct fl_error *e)
 {
@@ -257,6 +304,7 @@ int main(int argc, char **argv)
 				  CHECK(id_ranges_cross_the_sign),
 				  CHECK(all_snapshots_are_paged),
 				  CHECK(pins_are_found),
+				  CHECK(what_is_kept_is_read_in_one_statement),
 				  CHECK(an_each_can_be_nested),
 				  CHECK_END,
 			  });

@@ -101,6 +101,49 @@ static void older_is_migrated_and_newer_refused(void)
 	catalog_close(catalog);
 }
 
+static int insert_before_retention(struct tx *tx, void *arg, struct fl_error *e)
+{
+	static const char sql[] = "INSERT INTO volume VALUES (x'01', 'v', x'02', 1, NULL, '', "
+				  "NULL, '', 0, 5, 0, 0, 0);"
+				  "INSERT INTO branch VALUES (zeroblob(16), x'01', x'02', 'trunk', "
+				  "'', 0, 5, 0, NULL, 1, 3, 30);"
+				  "INSERT INTO branch_number VALUES (1, zeroblob(16));"
+				  "INSERT INTO taker VALUES (1, x'02', 'host');"
+				  "INSERT INTO snapshot VALUES (1, 30, 77, 3, 1, 0, 0)";
+
+	return connection_run(tx->connection, sql, e);
+}
+
+static int read_stamp(void *arg, const struct kept_row *row, struct fl_error *e)
+{
+	*(int64_t *)arg = row->stamp;
+	return 0;
+}
+
+/* Rows that were written before there was a retention clock, or a policy. */
+static void older_rows_get_no_lateness_and_no_policy(void)
+{
+	const struct migrations older = { schema.steps, 3 };
+	const char *path = fixture_path("unstamped");
+	own_metadata struct metadata policy = { 0 };
+	const struct uuid branch = { 0 };
+	struct catalog *catalog;
+	struct tx *tx;
+	int64_t stamp = 0;
+
+	check_ok(catalog_open_at(path, true, &older, &catalog, &err));
+	check_ok(catalog_write(catalog, CATALOG_LAZY, insert_before_retention, NULL, &err));
+	catalog_close(catalog);
+	check_ok(catalog_open(path, false, &catalog, &err));
+	check_ok(tx_begin(catalog, &tx, &err));
+	check_ok(tx_snapshot_each_kept(tx, &branch, read_stamp, &stamp, &err));
+	check(stamp == 30);
+	check_ok(tx_branch_policy_get(tx, &branch, &policy, &err));
+	check(policy.count == 0);
+	tx_end(tx);
+	catalog_close(catalog);
+}
+
 static void a_migration_that_fails_changes_nothing(void)
 {
 	const char *steps[64];
@@ -526,6 +569,7 @@ int main(int argc, char **argv)
 				  CHECK(what_is_no_catalogue_is_refused),
 				  CHECK(a_catalogue_can_be_put_aside),
 				  CHECK(older_is_migrated_and_newer_refused),
+				  CHECK(older_rows_get_no_lateness_and_no_policy),
 				  CHECK(a_migration_that_fails_changes_nothing),
 				  CHECK(many_can_read_at_once),
 				  CHECK(writers_share_commits_but_not_failures),

@@ -142,6 +142,32 @@ static void branches_are_kept(void)
 	in_write("branches", branches);
 }
 
+static void policies(struct tx *tx)
+{
+	own_metadata struct metadata policy = { 0 }, read = { 0 };
+	struct branch_row row;
+	struct uuid nobody = uuid_new();
+
+	check_ok(tx_branch_policy_get(tx, &fixture_trunk, &read, &err));
+	check(read.count == 0);
+	check_ok(metadata_set(&policy, "max-count", "9", &err));
+	check_ok(metadata_set(&policy, "keep", "24h 14d", &err));
+	check_ok(tx_branch_policy_set(tx, &fixture_trunk, &policy, &err));
+	/* Who writes the row knows nothing of it. */
+	check_ok(tx_branch_get(tx, &fixture_trunk, &row, &err));
+	check_ok(tx_branch_update(tx, &row, &err));
+	check_ok(tx_branch_policy_get(tx, &fixture_trunk, &read, &err));
+	check_string("9", metadata_get(&read, "max-count"));
+	check_string("24h 14d", metadata_get(&read, "keep"));
+	check_code(FL_NOT_FOUND, tx_branch_policy_get(tx, &nobody, &read, &err));
+	check_code(FL_NOT_FOUND, tx_branch_policy_set(tx, &nobody, &policy, &err));
+}
+
+static void policies_are_kept(void)
+{
+	in_write("policies", policies);
+}
+
 static void lines(struct tx *tx)
 {
 	struct position parent = { fixture_trunk, 30 }, before = { fixture_trunk, 20 }, none = {};
@@ -306,6 +332,7 @@ int main(int argc, char **argv)
 				  CHECK(settings_are_kept),
 				  CHECK(volumes_are_kept),
 				  CHECK(branches_are_kept),
+				  CHECK(policies_are_kept),
 				  CHECK(lines_are_kept),
 				  CHECK(tags_are_kept),
 				  CHECK(stashes_are_kept),

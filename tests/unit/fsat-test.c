@@ -330,6 +330,32 @@ static void a_lock_is_held_once(void)
 	close(second);
 }
 
+/* Where the file system's device is not that of its files, as on Btrfs, the kernel does not tell.
+ */
+static void who_holds_a_lock_is_named(void)
+{
+	own_text struct text holder = { 0 };
+	struct fl_error err = { 0 };
+	char wanted[64];
+	int first = -1, second = -1;
+
+	begin();
+	put("file", "");
+	check_ok(fsat_open(dir, "file", O_RDONLY, 0, &first, &err));
+	check_ok(fsat_open(dir, "file", O_RDONLY, 0, &second, &err));
+	fsat_lock_holder(first, &holder);
+	check_string("another process", text_get(&holder));
+	check_ok(fsat_lock(first, &err));
+	text_clear(&holder);
+	fsat_lock_holder(second, &holder);
+	snprintf(wanted, sizeof(wanted), "process %d (", (int)getpid());
+	check(strncmp(text_get(&holder), wanted, strlen(wanted)) == 0 ||
+	      strcmp(text_get(&holder), "another process") == 0);
+	check(strstr(text_get(&holder), "fsat-test") || strchr(text_get(&holder), '(') == NULL);
+	close(first);
+	close(second);
+}
+
 int main(int argc, char **argv)
 {
 	struct fl_error err;
@@ -355,6 +381,7 @@ int main(int argc, char **argv)
 				    CHECK(a_tree_is_removed_without_following_links),
 				    CHECK(entries_are_visited_until_one_says_no),
 				    CHECK(a_lock_is_held_once),
+				    CHECK(who_holds_a_lock_is_named),
 				    CHECK_END,
 			    });
 	own_fdp(&dir);

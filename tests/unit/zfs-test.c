@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "driver/zfs/index.h"
+#include "driver/zfs/pieces.h"
 #include "driver/zfs/run.h"
 
 #define BRANCH "0a000000-0000-4000-8000-000000000001"
@@ -195,6 +196,82 @@ static void what_only_looks_like_ours_is_not(void)
 			     "snaps/" BRANCH "/" SNAPNAME, "local")) == 0);
 }
 
+#define VOLUME "0e000000-0000-4000-8000-000000000005"
+#define GROUP "tank/f/v.0000000000000005"
+#define COUNTED GROUP "/" BRANCH ".0000000000000001"
+#define ACCOUNT(name, value, source) name "\tflocker:account\t" value "\t" source "\n"
+
+static void an_account_is_read_as_it_was_written(void)
+{
+	static const char *const good[] = { "groups/" VOLUME, "branches/" BRANCH };
+	static const char *const bad[] = { "",
+					   "groups",
+					   "groups/",
+					   "group/" VOLUME,
+					   "branches/" BRANCH "/",
+					   "branches/0A000000-0000-4000-8000-000000000001",
+					   "branches/" BRANCH "\n" };
+	struct account_name account;
+	char again[ACCOUNT_TEXT];
+
+	for (size_t i = 0; i < array_size(good); i++) {
+		check(account_parse(good[i], &account));
+		check_string(good[i], account_format(&account, again));
+	}
+	for (size_t i = 0; i < array_size(bad); i++)
+		check(!account_parse(bad[i], &account));
+}
+
+/* The group and the head in it, with these sources of what they say; the group that the branch
+ * counts in then, 0: none. */
+static uint64_t group_found(const char *group, const char *of_group, const char *of_head)
+{
+	char text[4096];
+	struct fl_error err = { 0 };
+	struct index index;
+	struct uuid branch;
+	uint64_t id;
+
+	check_ok(uuid_parse(BRANCH, &branch, &err));
+	snprintf(text, sizeof(text),
+		 "%s\ttype\tfilesystem\t-\n%s\tflocker:account\tgroups/" VOLUME "\t%s\n%s" COUNTED
+		 "\tflocker:account\tbranches/" BRANCH "\t%s\n",
+		 group, group, of_group,
+		 LINES(COUNTED, "filesystem", "5", "-", "heads/" BRANCH, "local"), of_head);
+	index = read_text(text);
+	id = index.count == 1 ? accounts_group_of(&index.accounts, &branch) : UINT64_MAX;
+	index_done(&index);
+	return id;
+}
+
+static void what_counts_is_in_the_dataset_of_its_group(void)
+{
+	check(group_found(GROUP, "local", "local") == 5);
+	/* others' properties say nothing; and in what is no group nothing is ours */
+	check(group_found(GROUP, "local", "received") == 0);
+	check(group_found(GROUP, "local", "inherited from " GROUP) == 0);
+	check(group_found(GROUP, "received", "local") == UINT64_MAX);
+	check(group_found(GROUP, "inherited from tank/f", "local") == UINT64_MAX);
+	check(group_found("tank/f/v.0000000000000007", "local", "local") == UINT64_MAX);
+	check(group_found("tank/f/x/v.0000000000000005", "local", "local") == UINT64_MAX);
+	check(group_found(GROUP "@v.0000000000000005", "local", "local") == UINT64_MAX);
+}
+
+/* With the longest dataset that a pool may be given. */
+static void the_longest_names_have_room(void)
+{
+	char group[GROUP_TEXT], head[COMPONENT_TEXT], snapshot[COMPONENT_TEXT];
+	struct label label;
+	size_t length;
+
+	check(label_parse("heads/" BRANCH, &label));
+	length = strlen(component_format(&label.tree, INT64_MAX, head)) +
+		 strlen(group_format(INT64_MAX, group));
+	check(label_parse("snaps/" BRANCH "/" SNAPNAME, &label));
+	length += strlen(component_format(&label.tree, INT64_MAX, snapshot));
+	check(DATASET_LENGTH + strlen("/flocker") + strlen("///@") + length < ZFS_NAME);
+}
+
 static void values_with_tabs_and_newlines_do_not_disturb(void)
 {
 	char text[4096], endless[1001];
@@ -378,6 +455,92 @@ static void arguments_and_locale_arrive_as_they_are(void)
 	check(same);
 }
 
+/* --- texts in several properties ------------------------------------------------------------ */
+
+/* Cuts "NAME=VALUE" where it is. */
+static struct property cut(char *text)
+{
+	char *equals = strchr(text, '=');
+
+	*equals = '\0';
+	return (struct property){ text, equals + 1 };
+}
+
+static void a_text_is_joined_from_its_pieces(void)
+{
+	static const size_t lengths[] = { 0, 1, PIECE - 2, PIECE, 2 * PIECE, 5 * PIECE + 17 };
+
+	for (size_t i = 0; i < array_size(lengths); i++) {
+		own_pieces struct pieces pieces = { 0 };
+		own_text struct text again = { 0 };
+		own_free char *text = xcalloc(lengths[i] + 1, 1);
+		struct property properties[PIECES];
+		uint64_t serial = 0;
+
+		for (size_t j = 0; j < lengths[i]; j++)
+			text[j] = (char)(1 + j * 7 % 255);
+		check(pieces_make("flocker:note", 41 + i, text, &pieces));
+		check(pieces.count == 1 || lengths[i] > PIECE / 3);
+		for (size_t j = 0; j < pieces.count; j++) {
+			check(strlen(pieces.properties[j]) < 8192);
+			check(!strpbrk(pieces.properties[j], "\t\n"));
+			properties[pieces.count - 1 - j] = cut(pieces.properties[j]);
+		}
+		check(pieces_join("flocker:note", properties, pieces.count, &serial, &again));
+		check(serial == 41 + i && strcmp(text, text_get(&again)) == 0);
+		check(!pieces_join("flocker:not", properties, pieces.count, &serial, &again));
+		/* The last one of them is missing. */
+		check(pieces.count == 1 || !pieces_join("flocker:note", properties + 1,
+							pieces.count - 1, &serial, &again));
+	}
+}
+
+static void a_text_that_is_too_long_has_no_pieces(void)
+{
+	static char text[PIECES * PIECE + 1];
+	own_pieces struct pieces pieces = { 0 };
+
+	memset(text, 'x', sizeof(text) - 1);
+	check(!pieces_make("flocker:note", 1, text, &pieces) && pieces.count == 0);
+	text[PIECES * (PIECE - 2)] = '\0';
+	check(pieces_make("flocker:note", 1, text, &pieces) && pieces.count == PIECES);
+}
+
+static void values_that_nobody_wrote_are_no_text(void)
+{
+	static const char *const values[] = {
+		"",	   "1",	      "1.1",	 "1.1text",   ".1:text",   "1.:text",
+		"x.1:y",   "1.0:x",   "1.99:x",	 "1.2:first", "1.1:a%0",   "1.1:a%zz",
+		"1.1:%41", "1.1:%00", "1.1:%0a", "1.1:\xc3",  "1.1:\ttab", "-1.1:x",
+	};
+	own_text struct text text = { 0 };
+	uint64_t serial;
+
+	for (size_t i = 0; i < array_size(values); i++) {
+		const struct property property = { "b", values[i] };
+
+		check(!pieces_join("b", &property, 1, &serial, &text) && text.length == 0);
+	}
+}
+
+/* A piece is of the text that the first one says, or none. */
+static void pieces_of_two_texts_are_not_joined(void)
+{
+	const struct property good[] = { { "b.1.1", "3:end" }, { "b", "3.2:begin, " } };
+	const struct property older[] = { { "b.1.1", "1:end" }, { "b", "3.2:begin, " } };
+	const struct property next[] = { { "b.0.1", "4:new" },
+					 { "b", "3.2:begin, " },
+					 { "b.1.1", "3:end" } };
+	own_text struct text text = { 0 };
+	uint64_t serial;
+
+	check(!pieces_join("b", older, 2, &serial, &text));
+	check(pieces_join("b", good, 2, &serial, &text));
+	check_string("begin, end", text_get(&text));
+	check(pieces_join("b", next, 3, &serial, &text) && serial == 3);
+	check_string("begin, end", text_get(&text));
+}
+
 int main(int argc, char **argv)
 {
 	atexit(clean_up);
@@ -390,6 +553,9 @@ int main(int argc, char **argv)
 				  CHECK(any_bytes_survive_a_property),
 				  CHECK(what_is_ours_is_found),
 				  CHECK(what_only_looks_like_ours_is_not),
+				  CHECK(an_account_is_read_as_it_was_written),
+				  CHECK(what_counts_is_in_the_dataset_of_its_group),
+				  CHECK(the_longest_names_have_room),
 				  CHECK(values_with_tabs_and_newlines_do_not_disturb),
 				  CHECK(a_swap_is_completed_from_what_the_clone_says),
 				  CHECK(a_deferred_snapshot_is_hidden),
@@ -399,6 +565,10 @@ int main(int argc, char **argv)
 				  CHECK(a_program_that_never_stops_printing_is_bounded),
 				  CHECK(what_a_program_says_becomes_a_code),
 				  CHECK(arguments_and_locale_arrive_as_they_are),
+				  CHECK(a_text_is_joined_from_its_pieces),
+				  CHECK(a_text_that_is_too_long_has_no_pieces),
+				  CHECK(values_that_nobody_wrote_are_no_text),
+				  CHECK(pieces_of_two_texts_are_not_joined),
 				  CHECK_END,
 			  });
 }

@@ -4,7 +4,7 @@
 
 const struct driver dir_driver = {
 	.name = "dir",
-	.capabilities = DRIVER_CAN_EXPOSE | DRIVER_CAN_DIFF,
+	.capabilities = DRIVER_CAN_EXPOSE | DRIVER_CAN_DIFF | DRIVER_MUST_WALK,
 	.kinds = 1 << POOL_DIRECTORY,
 
 	.create = dir_create,

@@ -5,7 +5,11 @@
 #include "base/fsat.h"
 #include "driver/zfs/pool.h"
 
-/* What the engine keeps in the pool: files of the state dataset, "facts/BRANCH" among them. */
+/*
+ * What the engine keeps in the pool: files of the state dataset, "facts/BRANCH" among them.
+ * Facts are carried by the branch's datasets too (carry.h), and known from there where the
+ * file is gone.
+ */
 
 #define FACTS_LIMIT (16 * 1024 * 1024)
 #define FILE_NAME_LENGTH 32
@@ -32,7 +36,22 @@ int zfs_facts_write(struct pool *pool, const struct uuid *branch, const char *te
 		return fl_fail(err, FL_INVALID, "facts of %zu bytes are too large", length);
 	if (check_writable(p, err) < 0 || state_open(p, &state, err) < 0)
 		return fl_failed(err);
-	return fsat_write(state, facts_path(branch, path), text, length, 0600, false, err);
+	if (fsat_write(state, facts_path(branch, path), text, length, 0600, false, err) < 0)
+		return fl_failed(err);
+	carry_facts(p, branch, text);
+	return 0;
+}
+
+static int read_carried(struct zfs_pool *pool, const struct uuid *branch, struct text *ret,
+			struct fl_error *err)
+{
+	own_free char *text = carried_facts(pool, branch);
+
+	if (!text)
+		return fl_failed(err);
+	text_clear(ret);
+	text_add_string(ret, text);
+	return 0;
 }
 
 int zfs_facts_read(struct pool *pool, const struct uuid *branch, struct text *ret,
@@ -43,7 +62,13 @@ int zfs_facts_read(struct pool *pool, const struct uuid *branch, struct text *re
 
 	if (state_open(zfs_pool(pool), &state, err) < 0)
 		return fl_failed(err);
-	return fsat_read(state, facts_path(branch, path), FACTS_LIMIT, ret, err);
+	if (fsat_read(state, facts_path(branch, path), FACTS_LIMIT, ret, err) == 0) {
+		carry_facts(zfs_pool(pool), branch, text_get(ret)); /* where a crash came between */
+		return 0;
+	}
+	if (err->code == FL_NOT_FOUND)
+		return read_carried(zfs_pool(pool), branch, ret, err);
+	return fl_failed(err);
 }
 
 /* --- which branches there are ----------------------------------------------------------- */
@@ -73,6 +98,12 @@ static int add_file(void *arg, const char *name, unsigned char type, uint64_t in
 	return 0;
 }
 
+static int add_carried(void *arg, const struct uuid *branch, struct fl_error *err)
+{
+	add_branch(arg, branch);
+	return 0;
+}
+
 static void add_snapshots(struct zfs_pool *pool, struct branches *branches)
 {
 	own_lock(guard, &pool->mutex);
@@ -98,6 +129,8 @@ int zfs_facts_list(struct pool *pool,
 	    fsat_open_dir(state, "facts", &facts, err) < 0)
 		return fl_failed(err);
 	rc = fsat_each(facts, add_file, &branches, err);
+	if (rc >= 0)
+		rc = carried_branches(zfs_pool(pool), add_carried, &branches, err);
 	add_snapshots(zfs_pool(pool), &branches);
 	for (size_t i = 0; i < branches.count && rc >= 0; i++)
 		rc = each(arg, &branches.items[i], err);
@@ -122,7 +155,7 @@ int zfs_facts_delete(struct pool *pool, const struct uuid *branch, struct fl_err
 		return fl_failed(err);
 	if (has_snapshots(p, branch))
 		return fl_fail(err, FL_BUSY, "branch %s has snapshots", uuid_format(branch, path));
-	if (state_open(p, &state, err) < 0)
+	if (carry_no_facts(p, branch, err) < 0 || state_open(p, &state, err) < 0)
 		return fl_failed(err);
 	return fsat_unlink(state, facts_path(branch, path), err);
 }

@@ -44,7 +44,11 @@ int settle(struct zfs_pool *pool, const struct uuid *branch, struct fl_error *er
 static int make_head(struct zfs_pool *pool, const struct uuid *branch, const struct item *from,
 		     struct fl_error *err)
 {
-	const struct making making = { .label.tree = tree_head(branch), .from = from };
+	const struct making making = {
+		.label.tree = tree_head(branch),
+		.from = from,
+		.account = branch,
+	};
 	struct fl_error ignored;
 	struct item *item;
 	int rc;
@@ -86,7 +90,7 @@ static int get_base(struct zfs_pool *pool, const struct tree *from, struct item 
 	if (!item->read_only)
 		return fl_fail(err, FL_INVALID, "'%s' is no snapshot", item->name);
 	label.tree = item->tree;
-	return snapshot_make(pool, item, &label, ret, err);
+	return snapshot_make(pool, item, &label, NULL, ret, err);
 }
 
 int zfs_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,
@@ -108,6 +112,7 @@ static int swap(struct zfs_pool *pool, struct item *old, const struct item *base
 	const struct making making = {
 		.label = { .tree = old->tree, .replaces = true, .operation = *operation },
 		.from = base,
+		.account = &old->tree.uuid,
 	};
 	struct item *made = NULL;
 
@@ -197,7 +202,10 @@ int zfs_staging_create(struct pool *pool, const struct uuid *operation, const st
 {
 	struct zfs_pool *p = zfs_pool(pool);
 	own_shape(shape, read_shape(p));
-	const struct making making = { .label.tree = tree_staging(operation) };
+	const struct making making = {
+		.label.tree = tree_staging(operation),
+		.account = branch,
+	};
 	struct item *item;
 
 	if (check_writable(p, err) < 0 || item_check_free(p, &making.label.tree, err) < 0)

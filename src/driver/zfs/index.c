@@ -13,6 +13,7 @@ static void item_free(struct item *item)
 {
 	own_fdp(&item->mount);
 	free(item->name);
+	free(item->note);
 	free(item);
 }
 
@@ -21,6 +22,7 @@ void index_done(struct index *index)
 	for (size_t i = 0; i < index->count; i++)
 		item_free(index->items[i]);
 	free(index->items);
+	accounts_done(&index->accounts);
 	*index = (struct index){ 0 };
 }
 
@@ -145,6 +147,8 @@ struct found {
 	struct item item;
 	bool labelled, twice, snapshot;
 	char home[ZFS_NAME]; /* of a snapshot */
+	bool says_account;
+	struct account_name account;
 };
 
 struct reading {
@@ -180,24 +184,63 @@ static void note_value(struct found *found, const struct get_line *line)
 		item->tree = label.tree;
 		item->replaces = label.replaces;
 		item->operation = label.operation;
+	} else if (strcmp(line->property, ACCOUNT_PROPERTY) == 0 &&
+		   strcmp(line->source, "local") == 0) {
+		found->twice |= found->says_account;
+		found->says_account = account_parse(line->value, &found->account);
 	}
 }
 
+/* "v.ID": the dataset of a group. */
+static bool is_group_name(const char *component, uint64_t *ret)
+{
+	char again[GROUP_TEXT];
+
+	return component_id(component, ret) && strcmp(group_format(*ret, again), component) == 0;
+}
+
+/* Of "v.ID/NAME" the name; whether there is such a group shows later. */
+static const char *pass_group(const char *rest, uint64_t *ret_group)
+{
+	char component[GROUP_TEXT];
+	size_t length = strcspn(rest, "/");
+
+	*ret_group = 0;
+	if (rest[length] != '/' || length >= sizeof(component))
+		return rest;
+	memcpy(component, rest, length);
+	component[length] = '\0';
+	return is_group_name(component, ret_group) ? rest + length + 1 : rest;
+}
+
+static bool is_group(const struct reading *reading, const struct found *found)
+{
+	size_t length = strlen(reading->dataset);
+	uint64_t id;
+
+	return !found->twice && !found->snapshot && found->says_account &&
+	       found->account.account == ACCOUNT_GROUP &&
+	       strncmp(found->name, reading->dataset, length) == 0 && found->name[length] == '/' &&
+	       is_group_name(found->name + length + 1, &id) && id == group_id(&found->account.uuid);
+}
+
 /*
- * Ours: a name that we would give, directly below our dataset, with a property of
- * its own that says what it is, once.  A value with newlines could forge lines,
+ * Ours: a name that we would give, directly below our dataset or that of a group, with a
+ * property of its own that says what it is, once.  A value with newlines could forge lines,
  * but whoever can set it there can do all of this to the datasets themselves.
  */
 static bool is_ours(const struct reading *reading, struct found *found)
 {
 	size_t length = strlen(reading->dataset);
-	const char *rest = found->name + length;
+	const char *rest;
 	char *at;
 
 	if (!found->labelled || found->twice || !component_id(found->name, &found->item.id))
 		return false;
-	if (strncmp(found->name, reading->dataset, length) != 0 || rest[0] != '/' ||
-	    strchr(rest + 1, '/'))
+	if (strncmp(found->name, reading->dataset, length) != 0 || found->name[length] != '/')
+		return false;
+	rest = pass_group(found->name + length + 1, &found->item.group);
+	if (strchr(rest, '/'))
 		return false;
 	at = strchr(found->name, '@');
 	if ((at != NULL) != found->snapshot)
@@ -210,7 +253,13 @@ static bool is_ours(const struct reading *reading, struct found *found)
 
 static void end_of_lines(struct reading *reading, struct found *found)
 {
-	if (found->name[0] == '\0' || !is_ours(reading, found))
+	if (found->name[0] == '\0')
+		return;
+	if (is_group(reading, found)) {
+		accounts_add_group(&reading->index->accounts, &found->account.uuid);
+		return;
+	}
+	if (!is_ours(reading, found))
 		return;
 	if ((reading->count & (reading->count - 1)) == 0)
 		reading->found = xrealloc(reading->found, reading->count ? 2 * reading->count : 1,
@@ -244,6 +293,30 @@ static struct item *find_dataset(const struct index *index, const char *name)
 	return item && !item->home && strcmp(item->name, name) == 0 ? item : NULL;
 }
 
+/* False for what lies in the dataset of a group that is none. */
+static bool note_account(const struct index *index, struct found *found)
+{
+	struct item *item = &found->item;
+
+	if (!item->group)
+		return true;
+	item->counted = found->says_account && found->account.account == ACCOUNT_BRANCH;
+	if (item->counted)
+		item->account = found->account.uuid;
+	return accounts_find_group(&index->accounts, item->group) != NULL;
+}
+
+/* In the order of their making: a branch counts where its latest dataset lies. */
+static void read_accounts(struct index *index)
+{
+	for (size_t i = 0; i < index->count; i++) {
+		const struct item *item = index->items[i];
+
+		if (item->counted)
+			accounts_set(&index->accounts, &item->account, item->group);
+	}
+}
+
 /* Datasets first, then what lies in them. */
 static void add_found(struct reading *reading, bool snapshots)
 {
@@ -258,10 +331,14 @@ static void add_found(struct reading *reading, bool snapshots)
 			if (!home)
 				continue;
 		}
+		if (!snapshots && !note_account(reading->index, found))
+			continue;
 		found->item.home = home;
 		found->item.name = xstrdup(home ? strchr(found->name, '@') + 1 : found->name);
 		if (home)
-			found->item.origin = 0;
+			found->item.origin = found->item.group = 0;
+		else if (found->item.tree.kind == TREE_SNAPSHOT)
+			found->item.read_only = true;
 		index_add(reading->index, &found->item);
 	}
 }
@@ -317,4 +394,5 @@ void index_read(struct index *index, const char *dataset, char *text)
 	free(reading.found);
 	if (index->count > 0)
 		settle_heads(index);
+	read_accounts(index);
 }

@@ -7,6 +7,7 @@
  * Items are on the heap and stay where they are until index_remove().
  */
 
+#include "driver/zfs/accounts.h"
 #include "driver/zfs/names.h"
 
 struct item {
@@ -22,17 +23,25 @@ struct item {
 	uint64_t origin;    /* of a clone: the id of the snapshot that it was made from; else 0 */
 	uint64_t order;	    /* greater for what was made later */
 	int64_t created;
+	uint64_t group; /* the group in whose dataset it lies; 0: none */
+	bool counted;	/* for the branch `account`, which counts in that group */
+	struct uuid account;
 	bool read_only;	     /* a dataset that stands for a snapshot */
 	int mount;	     /* its root directory in a mount that nobody sees; -1 */
 	dev_t device;	     /* of its files, once it was mounted; 0 */
 	bool stuck;	     /* could not be destroyed a moment ago */
+	bool told;	     /* and the log says why */
 	struct item *mirror; /* zfs-fuse: the clone through which a snapshot is read */
+	char *note;	     /* of the engine (carry.h); NULL: none */
+	uint64_t note_serial;
+	bool note_waiting; /* to be written to its properties */
 };
 
 struct index {
 	struct item **items;
 	size_t count, room;
 	uint64_t last_order;
+	struct accounts accounts;
 };
 
 void index_done(struct index *index);
@@ -65,5 +74,6 @@ char *item_name(const struct item *item, char name[static ZFS_NAME]);
  * `dataset` (cut up).  Passes over what is not ours.  Of several heads of a branch
  * the older ones become retired, and `unwritten`.
  */
-#define INDEX_PROPERTIES "type,creation,createtxg,origin,readonly,defer_destroy," TREE_PROPERTY
+#define INDEX_PROPERTIES \
+	"type,creation,createtxg,origin,readonly,defer_destroy," TREE_PROPERTY "," ACCOUNT_PROPERTY
 void index_read(struct index *index, const char *dataset, char *text);

@@ -89,6 +89,31 @@ bool label_parse(const char *text, struct label *ret)
 	return true;
 }
 
+char *account_format(const struct account_name *account, char text[static ACCOUNT_TEXT])
+{
+	char uuid[UUID_TEXT];
+
+	snprintf(text, ACCOUNT_TEXT, "%s/%s",
+		 account->account == ACCOUNT_GROUP ? "groups" : "branches",
+		 uuid_format(&account->uuid, uuid));
+	return text;
+}
+
+bool account_parse(const char *text, struct account_name *ret)
+{
+	const char *slash = strchr(text, '/');
+	struct account_name account = {
+		.account = text[0] == 'g' ? ACCOUNT_GROUP : ACCOUNT_BRANCH,
+	};
+	char again[ACCOUNT_TEXT];
+
+	if (!slash || !parse_uuid(slash + 1, strlen(slash + 1), &account.uuid) ||
+	    strcmp(account_format(&account, again), text) != 0)
+		return false;
+	*ret = account;
+	return true;
+}
+
 /* --- names ------------------------------------------------------------------------ */
 
 uint64_t zfs_new_id(void)
@@ -123,12 +148,27 @@ bool component_id(const char *name, uint64_t *ret)
 	return *ret != 0 && *ret <= INT64_MAX;
 }
 
+uint64_t group_id(const struct uuid *group)
+{
+	uint64_t id = 0;
+
+	for (int i = 8; i < 16; i++)
+		id = id << 8 | group->bytes[i];
+	return (id & INT64_MAX) | 1;
+}
+
+char *group_format(uint64_t id, char text[static GROUP_TEXT])
+{
+	snprintf(text, GROUP_TEXT, "v.%016" PRIx64, id);
+	return text;
+}
+
 int dataset_check(const char *name, struct fl_error *err)
 {
 	static const char named[] = LETTERS "-_.:";
 	const char *part = name;
 
-	if (strlen(name) > ZFS_NAME - 130)
+	if (strlen(name) > DATASET_LENGTH)
 		return fl_fail(err, FL_INVALID,
 			       "the name of the ZFS dataset '%.40s...' is too long", name);
 	for (;; part++) {

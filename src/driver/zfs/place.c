@@ -19,8 +19,10 @@
  * snapshots too.  zfs-fuse mounts by itself, each dataset once, at a place that its
  * properties name, and no snapshots.  There the mount is made at a place of ours,
  * taken from it by open_tree(), and the place is cleared again; it lives as long as
- * the descriptor.  A snapshot is read through a read-only clone, which is hidden and
- * goes with the snapshot, or when the pool is opened next.
+ * the descriptor.  A snapshot is read through a clone, which is hidden and goes with the
+ * snapshot, or when the pool is opened next.  It is the mount that refuses writing, not the
+ * clone: asked for the extended attributes of a file without any, zfs-fuse makes their
+ * directory, and where it may not it never tells of any again.
  *
  * A dataset that an earlier process made visible is mounted already: then a copy of
  * that mount does.
@@ -261,6 +263,10 @@ int place_get(struct zfs_pool *pool, struct item *item, int *ret_mount, struct f
 		if (fstat(item->mount, &st) < 0)
 			return fl_fail_errno(err, "cannot look at '%s'", name);
 		item->device = st.st_dev;
+		if (item->read_only && mount_set_read_only(item->mount, true, err) < 0) {
+			close(take_fd(item->mount));
+			return fl_failed(err);
+		}
 	}
 	*ret_mount = item->mount;
 	return 0;

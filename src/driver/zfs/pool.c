@@ -20,6 +20,22 @@ void identity_property(const struct pool_identity *identity, struct text *out)
 	property_encode(text_get(&text), text.length, out);
 }
 
+/* Is it the ZFS pool, or just our dataset in it? */
+static int fail_missing(const struct zfs_pool *pool, struct fl_error *err)
+{
+	own_text struct text type = { 0 };
+	struct fl_error why;
+
+	if (property_get(pool->zpool, "type", false, &type, &why) == 0) {
+		fl_fail(err, FL_NOT_FOUND, "the ZFS pool '%s' has no dataset '%s'", pool->zpool,
+			pool->dataset);
+		return fl_hint(err, "see what 'zfs list -r %s' says", pool->zpool);
+	}
+	fl_fail(err, FL_NOT_FOUND, "the ZFS pool '%s' is not imported", pool->zpool);
+	return fl_hint(err, "see 'zpool import', then: zpool import %s, and restart flockerd",
+		       pool->zpool);
+}
+
 static int identity_read(struct zfs_pool *pool, struct fl_error *err)
 {
 	own_text struct text value = { 0 };
@@ -28,6 +44,8 @@ static int identity_read(struct zfs_pool *pool, struct fl_error *err)
 	int rc;
 
 	rc = property_get(pool->dataset, POOL_PROPERTY, true, &value, err);
+	if (rc == -FL_NOT_FOUND && pool->pool.spec.kind == POOL_DATASET)
+		return fail_missing(pool, err);
 	if (rc == -FL_NOT_FOUND && pool->pool.spec.kind == POOL_FILE)
 		return fl_fail(err, FL_INVALID, "'%s' is no Flocker pool: its ZFS pool has no '%s'",
 			       path, pool->dataset);
@@ -159,6 +177,7 @@ static struct zfs_pool *pool_new(const struct pool_spec *spec)
 	pthread_mutexattr_init(&recursive);
 	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&pool->places, &recursive);
+	pthread_mutex_init(&pool->carrying, NULL);
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_rwlock_init(&pool->shape, NULL);
 	pthread_mutexattr_destroy(&recursive);
@@ -178,9 +197,11 @@ int zfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *e
 	if (zfs_probe(&pool->features, err) < 0 || find_pool(pool, err) < 0 ||
 	    identity_read(pool, err) < 0 || set_place(pool, err) < 0 ||
 	    zfs_set_read_only(&pool->pool, false, err) < 0 || make_state(pool, err) < 0 ||
-	    read_index(pool, err) < 0 || settle(pool, NULL, err) < 0)
+	    read_index(pool, err) < 0 || carry_read(pool, err) < 0 || limits_read(pool, err) < 0 ||
+	    settle(pool, NULL, err) < 0)
 		return fl_failed(err);
 	reap(pool);
+	remove_empty_groups(pool);
 	*ret = &take_ptr(pool)->pool;
 	return 0;
 }
@@ -195,6 +216,8 @@ void zfs_close(struct pool *pool)
 		return;
 	place_await_closings(p);
 	index_done(&p->index);
+	facts_table_done(&p->facts);
+	figures_forget(p);
 	own_fdp(&p->state);
 	if (pool->spec.kind == POOL_FILE && p->zpool[0] && !p->root)
 		(void)!zpool_do(&in_use, "export", p->zpool);
@@ -204,6 +227,7 @@ void zfs_close(struct pool *pool)
 	pthread_rwlock_destroy(&p->shape);
 	pthread_mutex_destroy(&p->mutex);
 	pthread_mutex_destroy(&p->places);
+	pthread_mutex_destroy(&p->carrying);
 	free(p->root);
 	free(p);
 }
@@ -248,16 +272,25 @@ static int sync_mounts(struct zfs_pool *pool, struct fl_error *err)
 int zfs_sync(struct pool *pool, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
+	char name[ZFS_NAME + 8];
 	own_fd int state = -1;
 
+	figures_forget(p);
 	if (sync_mounts(p, err) < 0 || state_open(p, &state, err) < 0)
 		return fl_failed(err);
 	if (syncfs(state) < 0)
 		return fl_fail_errno(err, "cannot sync the pool: what was written may be lost");
+	/* Setting a property waits for the end of a group, too. */
+	if (!p->read_only && carry_write(p))
+		return 0;
 	if (p->features.kernel)
 		return zpool_do(err, "sync", p->zpool);
-	/* zfs-fuse has no such command; setting a property waits for the end of a group too. */
-	return p->read_only ? 0 : zfs_do(err, "set", "flocker:synced=yes", p->dataset);
+	/*
+	 * zfs-fuse has no such command.  Setting a property waits for the end of a group too,
+	 * and a quota is one that can be set where no space is left.
+	 */
+	snprintf(name, sizeof(name), "%s/state", p->dataset);
+	return p->read_only ? 0 : quota_set(name, "none", err);
 }
 
 int check_writable(struct zfs_pool *pool, struct fl_error *err)
@@ -274,29 +307,6 @@ int check_writable(struct zfs_pool *pool, struct fl_error *err)
  * used already.  STOP_PROPERTY, set before and taken away after, says that it was us
  * who did it, and what the quota was.
  */
-#define QUOTA_ATTEMPTS 10 /* what is used may grow between asking and setting */
-
-static int set_quota(struct zfs_pool *pool, const char *value, struct fl_error *err)
-{
-	char argument[64];
-
-	snprintf(argument, sizeof(argument), "quota=%.40s", value);
-	return zfs_do(err, "set", argument, pool->dataset);
-}
-
-static int set_quota_to_used(struct zfs_pool *pool, struct fl_error *err)
-{
-	own_text struct text used = { 0 };
-	int rc = -1;
-
-	for (int i = 0; i < QUOTA_ATTEMPTS && rc < 0; i++) {
-		if (property_get(pool->dataset, "used", false, &used, err) < 0)
-			return fl_failed(err);
-		rc = set_quota(pool, text_get(&used), err);
-	}
-	return rc;
-}
-
 static int resume(struct zfs_pool *pool, struct fl_error *err)
 {
 	own_text struct text quota = { 0 };
@@ -307,7 +317,7 @@ static int resume(struct zfs_pool *pool, struct fl_error *err)
 	value = text_get(&quota);
 	if (value[0] == '\0')
 		return 0;
-	if (set_quota(pool, strcmp(value, "0") == 0 ? "none" : value, err) < 0 ||
+	if (quota_set(pool->dataset, value, err) < 0 ||
 	    zfs_do(err, "inherit", "readonly", pool->dataset) < 0)
 		return fl_failed(err);
 	return zfs_do(err, "inherit", STOP_PROPERTY, pool->dataset);
@@ -325,7 +335,7 @@ static int stop(struct zfs_pool *pool, struct fl_error *err)
 	if (zfs_do(err, "set", property, pool->dataset) < 0)
 		return fl_failed(err);
 	if (zfs_do(err, "set", "readonly=on", pool->dataset) == 0 &&
-	    set_quota_to_used(pool, err) == 0)
+	    quota_set_to_used(pool->dataset, err) == 0)
 		return 0;
 	(void)!resume(pool, &ignored); /* else at the next opening */
 	return fl_failed(err);

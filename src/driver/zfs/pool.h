@@ -3,11 +3,12 @@
 /*
  * An open ZFS pool and the entries of the driver's table, by the file that has them.
  *
- * Three locks, taken in this order:
+ * Four locks, taken in this order:
  *	shape	whoever uses names of datasets in ZFS holds it for reading; for writing
  *		only what moves snapshots from one dataset to another (reap.c)
+ *	carrying	who writes what datasets carry (carry.h)
  *	places	the mounts: item.mount, item.device, item.mirror, and `root`
- *	mutex	the index
+ *	mutex	the index, the facts
  * An item belongs to whoever works on its tree, by the contract; the index may be
  * looked through by anybody under the mutex.
  */
@@ -15,8 +16,16 @@
 #include <pthread.h>
 
 #include "driver/medium.h"
+#include "driver/zfs/carry.h"
 #include "driver/zfs/index.h"
 #include "driver/zfs/run.h"
+
+/* One reading of all that is counted, in the order of the names; see usage.c. */
+struct figures {
+	struct figure *items;
+	size_t count;
+	int64_t until; /* good so long; by clock_monotonic() */
+};
 
 struct zfs_pool {
 	struct pool pool;
@@ -26,8 +35,12 @@ struct zfs_pool {
 	char zpool[ZFS_NAME];	/* "flocker" */
 	char dataset[ZFS_NAME]; /* "flocker/flocker" */
 	pthread_rwlock_t shape;
-	pthread_mutex_t places, mutex;
+	pthread_mutex_t carrying, places, mutex;
 	struct index index;
+	struct facts_table facts; /* under the mutex, as the next three */
+	struct figures figures;	  /* of every branch and group */
+	int64_t asked_until;	  /* usage() was called a moment ago: so long, and so often */
+	int asked;
 	int state;  /* the state dataset, in a mount that nobody sees; -1 */
 	char *root; /* as given to expose(); NULL */
 	bool read_only;
@@ -116,14 +129,19 @@ void unshow_head(struct zfs_pool *pool, const struct uuid *branch);
 /* Nothing of the tree is visible any more. */
 void unshow_tree(struct zfs_pool *pool, const struct item *item);
 
-/* tree.c */
+/* list.c */
 int zfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *ret,
 		  struct fl_error *err);
-int zfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error *err);
 int zfs_list(struct pool *pool,
 	     int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 			 struct fl_error *err),
 	     void *arg, struct fl_error *err);
+
+/* tree.c */
+int zfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error *err);
+/* What a dataset with this tree, id and group is called. */
+char *dataset_name(const struct zfs_pool *pool, const struct item *item,
+		   char name[static ZFS_NAME]);
 /* NULL, with FL_NOT_FOUND, when there is none. */
 struct item *item_get(struct zfs_pool *pool, const struct tree *tree, struct fl_error *err);
 must_check int item_check_free(struct zfs_pool *pool, const struct tree *tree,
@@ -131,14 +149,16 @@ must_check int item_check_free(struct zfs_pool *pool, const struct tree *tree,
 /* What makes an item: a dataset, with `from` a clone of that snapshot. */
 struct making {
 	struct label label;
-	const struct item *from; /* NULL: empty */
+	const struct item *from;    /* NULL: empty */
+	const struct uuid *account; /* the branch that it counts for; NULL: none */
 	bool read_only;
+	const char *note; /* to be carried by it; or NULL */
 };
 must_check int dataset_make(struct zfs_pool *pool, const struct making *making, struct item **ret,
 			    struct fl_error *err);
-/* A snapshot of the dataset. */
+/* A snapshot of the dataset, with a note or NULL. */
 must_check int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
-			     struct item **ret, struct fl_error *err);
+			     const char *note, struct item **ret, struct fl_error *err);
 /* The item is `tree` from now on, NULL: none any more.  Durable. */
 must_check int item_relabel(struct zfs_pool *pool, struct item *item, const struct tree *tree,
 			    struct fl_error *err);
@@ -163,8 +183,19 @@ must_check int settle(struct zfs_pool *pool, const struct uuid *branch, struct f
 /* snapshot.c */
 int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
 		 struct fl_error *err);
+int zfs_snapshot_noted(struct pool *pool, const struct tree *source, const struct tree *target,
+		       const char *note, struct fl_error *err);
 int zfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 		      bool *ret, struct fl_error *err);
+
+/* diff.c */
+int zfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
+	     change_each *each, void *arg, struct fl_error *err);
+/* users.c */
+/* st_dev without asking whoever serves the file; 0. */
+dev_t device_from_memory(int dir, const char *path);
+/* To what says that something is busy: which processes and mount namespaces use the device. */
+void name_users(dev_t device, struct fl_error *err);
 
 /* reap.c */
 /* Destroys what can be of what is hidden.  What cannot stays for the next time. */
@@ -184,6 +215,55 @@ int zfs_file_write(struct pool *pool, const char *name, const void *bytes, size_
 int zfs_file_append(struct pool *pool, const char *name, const void *bytes, size_t length,
 		    struct fl_error *err);
 int zfs_file_read(struct pool *pool, const char *name, struct text *ret, struct fl_error *err);
+
+/* quota.c */
+int zfs_account(struct pool *pool, const struct uuid *branch, const struct uuid *group,
+		struct fl_error *err);
+int zfs_unaccount(struct pool *pool, const struct tree *tree, const struct uuid *branch,
+		  const struct uuid *group, struct fl_error *err);
+/* What is to be made counts for the branch, in its group if it has one. */
+void count_for(struct zfs_pool *pool, struct item *item, const struct uuid *branch);
+/* "flocker:account=...", as an argument for -o and `zfs set`. */
+#define ACCOUNT_ARGUMENT (sizeof(ACCOUNT_PROPERTY) + ACCOUNT_TEXT)
+char *account_argument(const struct account_name *account, char text[static ACCOUNT_ARGUMENT]);
+
+/* groups.c */
+char *group_name(const struct zfs_pool *pool, uint64_t id, char name[static ZFS_NAME]);
+bool group_exists(struct zfs_pool *pool, uint64_t id);
+/* Unless it is there.  Under `shape`, for writing: so there are no two who make one. */
+must_check int group_make(struct zfs_pool *pool, const struct uuid *group, struct fl_error *err);
+/* Missing is success. */
+must_check int group_destroy(struct zfs_pool *pool, uint64_t id, struct fl_error *err);
+/* Destroys the datasets of groups in which nothing lies and no branch is to count. */
+void remove_empty_groups(struct zfs_pool *pool);
+
+/* limit.c */
+int zfs_limit(struct pool *pool, const struct uuid *group, uint64_t bytes, struct fl_error *err);
+/* What is wanted of the groups that have more; when a pool is opened. */
+must_check int limits_read(struct zfs_pool *pool, struct fl_error *err);
+must_check int number_get(const char *dataset, const char *property, uint64_t *ret,
+			  struct fl_error *err);
+must_check int quota_set(const char *dataset, const char *value, struct fl_error *err);
+/* The quota becomes what is used already: nothing more can be written. */
+must_check int quota_set_to_used(const char *dataset, struct fl_error *err);
+/*
+ * ZFS promotes nothing where a quota is exceeded, and it lets it be exceeded by a little.  So
+ * the group gets a MiB more for a moment, and what it had back.
+ */
+must_check int quota_lend(struct zfs_pool *pool, uint64_t group, uint64_t *ret_limit,
+			  struct fl_error *err);
+void quota_take_back(struct zfs_pool *pool, uint64_t group, uint64_t limit);
+/* Quotas that are larger than wanted, because more was used, become as small as they can. */
+void quotas_follow(struct zfs_pool *pool);
+
+/* usage.c */
+int zfs_usage(struct pool *pool, enum account account, const struct uuid *uuid, struct usage *ret,
+	      struct fl_error *err);
+int zfs_usages(struct pool *pool, const struct account_name *names, size_t count, struct usage *ret,
+	       struct fl_error *err);
+int zfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err);
+/* What was read is not the present any more. */
+void figures_forget(struct zfs_pool *pool);
 
 /* space.c */
 int zfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err);

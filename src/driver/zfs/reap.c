@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "driver/zfs/pool.h"
 
+#define OUTPUT_LIMIT (64ul << 20)
+
 /*
  * What is hidden goes.
  *
@@ -16,19 +18,34 @@
  * something is deleted next, and when the pool is opened.
  */
 
-/* A clone that may take over; none through which a snapshot is only read. */
+static bool has_visible_snapshots(const struct index *index, const struct item *dataset)
+{
+	for (size_t i = 0; i < index->count; i++)
+		if (index->items[i]->home == dataset && !index->items[i]->hidden)
+			return true;
+	return false;
+}
+
+/*
+ * A clone that may take over; none through which a snapshot is only read.  To one in
+ * another group nothing goes that is still to be seen: it would count there.
+ */
 static struct item *find_heir(struct zfs_pool *pool, const struct item *dataset)
 {
 	const struct item *newest = index_newest(&pool->index, dataset);
+	struct item *heir = NULL;
 
 	for (size_t i = 0; newest && i < pool->index.count; i++) {
 		struct item *item = pool->index.items[i];
 
-		if (!item->home && item->origin == newest->id && !item->stuck &&
-		    !index_is_mirror(&pool->index, item))
+		if (item->home || item->origin != newest->id || item->stuck ||
+		    index_is_mirror(&pool->index, item))
+			continue;
+		if (item->group == dataset->group)
 			return item;
+		heir = item;
 	}
-	return NULL;
+	return heir && has_visible_snapshots(&pool->index, dataset) ? NULL : heir;
 }
 
 enum way { NO_WAY, DESTROY, PROMOTE };
@@ -86,13 +103,77 @@ static bool is_promoted(const struct item *heir)
 	return origin != heir->origin;
 }
 
-static int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
-		   struct fl_error *err)
+/* Not ours are those that the index does not know. */
+static bool is_foreign(const struct zfs_pool *pool, const struct item *dataset, const char *line)
+{
+	const char *at = strchr(line, '@');
+	const struct item *item;
+	uint64_t id;
+
+	if (!at)
+		return false;
+	item = component_id(at, &id) ? index_find_id(&pool->index, id) : NULL;
+	return !item || item->home != dataset || strcmp(item->name, at + 1) != 0;
+}
+
+/* A promotion would take along what others made in the dataset, or meet a name twice. */
+static int check_foreign(struct zfs_pool *pool, const struct item *dataset, struct fl_error *err)
+{
+	const char *const arguments[] = { "list", "-H",	  "-d", "1",	       "-t", "snapshot",
+					  "-o",	  "name", "-r", dataset->name, NULL };
+	own_text struct text text = { 0 };
+	own_free char *lines = NULL;
+	char *rest, *line;
+
+	if (zfs_run(PROGRAM_ZFS, arguments, OUTPUT_LIMIT, &text, err) < 0)
+		return fl_failed(err);
+	lines = text_take(&text);
+	rest = lines;
+	own_lock(guard, &pool->mutex);
+	while ((line = strsep(&rest, "\n"))) {
+		if (!is_foreign(pool, dataset, line))
+			continue;
+		fl_fail(err, FL_BUSY, "'%s' is not Flocker's", line);
+		return fl_hint(err, "the space comes back once it is destroyed: zfs destroy %s",
+			       line);
+	}
+	return 0;
+}
+
+static int run_promote(const struct item *heir, struct fl_error *err)
 {
 	if (zfs_do(err, "promote", heir->name) < 0 && !is_promoted(heir))
 		return fl_failed(err);
-	move_snapshots(pool, item, heir);
 	return 0;
+}
+
+/* What stays in its group needs no room there. */
+static int promote_in_group(struct zfs_pool *pool, const struct item *heir, struct fl_error *err)
+{
+	struct fl_error full;
+	uint64_t limit;
+	int rc = run_promote(heir, err);
+
+	if (rc != -FL_NO_SPACE || quota_lend(pool, heir->group, &limit, &full) < 0)
+		return rc;
+	rc = run_promote(heir, err);
+	quota_take_back(pool, heir->group, limit);
+	return rc;
+}
+
+static int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
+		   struct fl_error *err)
+{
+	int rc = check_foreign(pool, item, err);
+
+	if (rc < 0)
+		return rc;
+	rc = heir->group && heir->group == item->group ? promote_in_group(pool, heir, err)
+						       : run_promote(heir, err);
+
+	if (rc == 0)
+		move_snapshots(pool, item, heir);
+	return rc;
 }
 
 static void forget_failures(struct zfs_pool *pool)
@@ -103,13 +184,11 @@ static void forget_failures(struct zfs_pool *pool)
 		pool->index.items[i]->stuck = false;
 }
 
-void reap(struct zfs_pool *pool)
+static void destroy_hidden(struct zfs_pool *pool)
 {
 	struct item *item = NULL, *heir = NULL;
 	enum way way;
 
-	if (pool->read_only)
-		return;
 	forget_failures(pool);
 	if (find_way(pool, &item, &heir) == NO_WAY)
 		return;
@@ -125,7 +204,19 @@ void reap(struct zfs_pool *pool)
 		if (rc == 0)
 			continue;
 		item->stuck = true;
-		log_warning("what was deleted stays for now", "dataset=%s error=%s", name,
-			    err.text);
+		if (!item->told)
+			log_warning("what was deleted stays for now",
+				    "dataset=%s error=\"%s\" hint=\"%s\"", name, err.text,
+				    err.hint);
+		item->told = true;
 	}
+}
+
+void reap(struct zfs_pool *pool)
+{
+	if (pool->read_only)
+		return;
+	destroy_hidden(pool);
+	remove_empty_groups(pool);
+	quotas_follow(pool);
 }

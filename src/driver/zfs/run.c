@@ -10,7 +10,7 @@
 
 #define PATIENCE (5 * CLOCK_MINUTE) /* a pool under load takes its time for one commit */
 #define CHECK_PATIENCE (10 * CLOCK_SECOND)
-#define ARGUMENTS 32
+#define ARGUMENTS 96
 #define PATH 256
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

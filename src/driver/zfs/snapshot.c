@@ -24,22 +24,24 @@ static int write_back(struct zfs_pool *pool, struct item *dataset, struct fl_err
 }
 
 static int copy_read_only(struct zfs_pool *pool, struct item *source, const struct tree *target,
-			  struct fl_error *err)
+			  const char *note, struct fl_error *err)
 {
-	struct making making = { .label.tree = *target, .from = source, .read_only = true };
+	struct making making = {
+		.label.tree = *target, .from = source, .read_only = true, .note = note
+	};
 	const struct label hidden = { .hidden = true, .tree = source->tree };
 	struct item *base, *item;
 
 	if (!source->home) {
-		if (snapshot_make(pool, source, &hidden, &base, err) < 0)
+		if (snapshot_make(pool, source, &hidden, NULL, &base, err) < 0)
 			return fl_failed(err);
 		making.from = base;
 	}
 	return dataset_make(pool, &making, &item, err);
 }
 
-int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
-		 struct fl_error *err)
+int zfs_snapshot_noted(struct pool *pool, const struct tree *source, const struct tree *target,
+		       const char *note, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
 	own_shape(shape, read_shape(p));
@@ -52,10 +54,16 @@ int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree
 	if (!from)
 		return fl_failed(err);
 	if (from->home || from->read_only)
-		return copy_read_only(p, from, target, err);
+		return copy_read_only(p, from, target, note, err);
 	if (write_back(p, from, err) < 0)
 		return fl_failed(err);
-	return snapshot_make(p, from, &label, &made, err);
+	return snapshot_make(p, from, &label, note, &made, err);
+}
+
+int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
+		 struct fl_error *err)
+{
+	return zfs_snapshot_noted(pool, source, target, NULL, err);
 }
 
 /*
@@ -98,7 +106,8 @@ int zfs_changed_since(struct pool *pool, const struct tree *tree, const struct t
 	*ret = true;
 	if (dataset->home || (base->home != dataset && dataset->origin != base->id))
 		return 0;
-	if (write_back(p, dataset, err) < 0 || snapshot_make(p, dataset, &hidden, &look, err) < 0)
+	if (write_back(p, dataset, err) < 0 ||
+	    snapshot_make(p, dataset, &hidden, NULL, &look, err) < 0)
 		return fl_failed(err);
 	rc = send_difference(base, look, ret, err);
 	(void)!item_destroy(p, look, &later); /* else it goes with the next reap() */

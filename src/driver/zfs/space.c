@@ -93,7 +93,7 @@ static int revive(struct zfs_pool *pool, struct fl_error *err)
 int zfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
-	struct pool_stats stats = { .share = true };
+	struct pool_stats stats = { .share = true, .quota = true };
 
 	if (revive(p, err) < 0 || read_numbers(p, &stats, err) < 0 ||
 	    read_health(p, &stats, err) < 0)

@@ -46,6 +46,19 @@ static void property_of(const struct label *label, char text[static LABEL_TEXT +
 	snprintf(text, LABEL_TEXT + 16, TREE_PROPERTY "=%s", label_format(label, value));
 }
 
+char *dataset_name(const struct zfs_pool *pool, const struct item *item, char name[static ZFS_NAME])
+{
+	char component[COMPONENT_TEXT], group[GROUP_TEXT];
+
+	component_format(&item->tree, item->id, component);
+	if (item->group)
+		snprintf(name, ZFS_NAME, "%.100s/%s/%s", pool->dataset,
+			 group_format(item->group, group), component);
+	else
+		snprintf(name, ZFS_NAME, "%.100s/%s", pool->dataset, component);
+	return name;
+}
+
 /* Whole seconds, as ZFS will tell it after the next opening. */
 static int64_t creation_now(void)
 {
@@ -87,25 +100,41 @@ static int run_and_confirm(const struct item *item, const struct label *label,
 
 /* --- making ------------------------------------------------------------------------------ */
 
-static int run_making(struct zfs_pool *pool, const struct making *making, const struct item *made,
-		      struct fl_error *err)
+/* As options for the call that makes it. */
+static size_t add_carried(const struct birth *birth, const char **arguments, size_t n)
 {
-	const char *arguments[16];
-	char property[LABEL_TEXT + 16], from[ZFS_NAME];
+	for (size_t i = 0; i < birth->pieces.count; i++) {
+		arguments[n++] = "-o";
+		arguments[n++] = birth->pieces.properties[i];
+	}
+	return n;
+}
+
+static int run_making(struct zfs_pool *pool, const struct making *making, const struct item *made,
+		      const struct birth *birth, struct fl_error *err)
+{
+	const char *arguments[16 + 2 * PIECES];
+	char property[LABEL_TEXT + 16], from[ZFS_NAME], account[ACCOUNT_ARGUMENT];
 	size_t n = 0;
 
 	property_of(&making->label, property);
 	arguments[n++] = making->from ? "clone" : "create";
 	arguments[n++] = "-o";
 	arguments[n++] = property;
+	if (made->counted) {
+		arguments[n++] = "-o";
+		arguments[n++] = account_argument(
+			&(struct account_name){ ACCOUNT_BRANCH, made->account }, account);
+	}
 	if (!pool->features.kernel) {
 		arguments[n++] = "-o";
 		arguments[n++] = "canmount=noauto";
 	}
-	if (making->read_only) {
+	if (making->read_only && pool->features.kernel) { /* else its mount is: see place.c */
 		arguments[n++] = "-o";
 		arguments[n++] = "readonly=on";
 	}
+	n = add_carried(birth, arguments, n);
 	if (making->from)
 		arguments[n++] = item_name(making->from, from);
 	arguments[n++] = made->name;
@@ -135,19 +164,22 @@ static int make(struct zfs_pool *pool, const struct making *making, struct item 
 		.created = creation_now(),
 		.read_only = making->read_only,
 	};
-	char component[COMPONENT_TEXT], name[ZFS_NAME];
+	own_birth struct birth birth = { 0 };
+	char name[ZFS_NAME];
 	struct fl_error ignored;
 	struct item *item;
 
-	snprintf(name, sizeof(name), "%.120s/%s", pool->dataset,
-		 component_format(&made.tree, made.id, component));
-	made.name = name;
+	if (making->account)
+		count_for(pool, &made, making->account);
+	made.name = dataset_name(pool, &made, name);
 	if (making->from)
 		place_await_quiet(pool);
-	if (run_making(pool, making, &made, err) < 0)
+	carry_begin(pool, &making->label, making->note, &birth);
+	if (run_making(pool, making, &made, &birth, err) < 0)
 		return fl_failed(err);
 	made.name = xstrdup(name);
 	item = add_item(pool, &made);
+	carry_end(pool, item, &birth);
 	if (making->from && !pool->features.kernel && hide_mount(pool, item, err) < 0) {
 		(void)!item_destroy(pool, item, &ignored);
 		return fl_failed(err);
@@ -165,9 +197,25 @@ int dataset_make(struct zfs_pool *pool, const struct making *making, struct item
 	return make(pool, making, ret, err);
 }
 
-int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
-		  struct item **ret, struct fl_error *err)
+static int run_snapshot(const struct item *made, const struct label *label,
+			const struct birth *birth, struct fl_error *err)
 {
+	const char *arguments[8 + 2 * PIECES] = { "snapshot", "-o" };
+	char name[ZFS_NAME], property[LABEL_TEXT + 16];
+	size_t n = 2;
+
+	property_of(label, property);
+	arguments[n++] = property;
+	n = add_carried(birth, arguments, n);
+	arguments[n++] = item_name(made, name);
+	arguments[n] = NULL;
+	return run_and_confirm(made, label, arguments, err);
+}
+
+int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct label *label,
+		  const char *note, struct item **ret, struct fl_error *err)
+{
+	own_birth struct birth birth = { 0 };
 	struct item made = {
 		.id = zfs_new_id(),
 		.hidden = label->hidden,
@@ -175,16 +223,15 @@ int snapshot_make(struct zfs_pool *pool, struct item *dataset, const struct labe
 		.home = dataset,
 		.created = creation_now(),
 	};
-	char component[COMPONENT_TEXT], name[ZFS_NAME], property[LABEL_TEXT + 16];
+	char component[COMPONENT_TEXT];
 
 	made.name = component_format(&made.tree, made.id, component);
-	item_name(&made, name);
-	property_of(label, property);
-	if (run_and_confirm(&made, label,
-			    (const char *[]){ "snapshot", "-o", property, name, NULL }, err) < 0)
+	carry_begin(pool, label, note, &birth);
+	if (run_snapshot(&made, label, &birth, err) < 0)
 		return fl_failed(err);
 	made.name = xstrdup(component);
 	*ret = add_item(pool, &made);
+	carry_end(pool, *ret, &birth);
 	return 0;
 }
 
@@ -212,11 +259,25 @@ int item_relabel(struct zfs_pool *pool, struct item *item, const struct tree *tr
 
 /* --- deleting ---------------------------------------------------------------------------- */
 
+static bool is_counted(const struct index *index, const struct uuid *branch)
+{
+	for (size_t i = 0; i < index->count; i++)
+		if (index->items[i]->counted && uuid_equal(&index->items[i]->account, branch))
+			return true;
+	return false;
+}
+
+/* With its last dataset a branch's account ends. */
 static void forget(struct zfs_pool *pool, struct item *item)
 {
 	own_lock(guard, &pool->mutex);
+	const struct uuid branch = item->account;
+	bool counted = item->counted;
 
+	carry_gone(pool, item->id);
 	index_remove(&pool->index, item);
+	if (counted && !is_counted(&pool->index, &branch))
+		accounts_set(&pool->index.accounts, &branch, 0);
 }
 
 static int destroy_mirror(struct zfs_pool *pool, struct item *snapshot, struct fl_error *err)
@@ -224,6 +285,14 @@ static int destroy_mirror(struct zfs_pool *pool, struct item *snapshot, struct f
 	struct item *mirror = snapshot->mirror;
 
 	return mirror ? item_destroy(pool, mirror, err) : 0;
+}
+
+static bool is_gone(const char *name)
+{
+	own_text struct text value = { 0 };
+	struct fl_error err;
+
+	return property_get(name, "type", false, &value, &err) == -FL_NOT_FOUND;
 }
 
 /* zfs-fuse lets go of a mount some time after the kernel did. */
@@ -237,8 +306,15 @@ static int destroy_patiently(const struct item *item, struct fl_error *err)
 	for (int i = 0; i < ATTEMPTS && rc == -FL_BUSY; i++) {
 		if (i > 0)
 			nanosleep(&pause, NULL);
-		rc = run_and_confirm(item, NULL, arguments, err);
+		rc = zfs_run(PROGRAM_ZFS, arguments, 0, NULL, err);
+		if (rc < 0 && (rc == -FL_NOT_FOUND || is_gone(name)))
+			rc = 0;
+		/* What others hold, cloned or put into it takes longer than that. */
+		if (rc < 0 && ((item->home && item->hidden) || !strstr(err->text, "is busy")))
+			break;
 	}
+	if (rc < 0)
+		name_users(item->device, err);
 	return rc;
 }
 
@@ -266,7 +342,7 @@ static bool is_cloned(struct zfs_pool *pool, const struct item *snapshot)
 	return index_find_clone(&pool->index, snapshot) != NULL;
 }
 
-/* Clones keep it: then it goes with the last of them. */
+/* Clones, or what others hold, keep it: then it goes with the last of them. */
 static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 {
 	own_lock(guard, &pool->places);
@@ -277,8 +353,12 @@ static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_e
 	place_release(pool, item);
 	if (destroy_mirror(pool, item, err) < 0)
 		return fl_failed(err);
-	if (!is_cloned(pool, item))
-		return item_destroy(pool, item, err);
+	if (!is_cloned(pool, item)) {
+		int rc = item_destroy(pool, item, err);
+
+		if (rc != -FL_BUSY)
+			return rc;
+	}
 	if (run_and_confirm(item, NULL,
 			    (const char *[]){ "destroy", "-d", item_name(item, name), NULL },
 			    err) < 0)
@@ -328,73 +408,4 @@ int zfs_tree_delete(struct pool *pool, const struct tree *tree, struct fl_error 
 	if (rc == 0)
 		reap(p);
 	return rc;
-}
-
-/* --- telling ----------------------------------------------------------------------------- */
-
-static struct tree_info info_of(const struct item *item)
-{
-	return (struct tree_info){
-		.id = item->id,
-		.device = item->device,
-		.created = item->created,
-	};
-}
-
-/*
- * The device is known once a dataset was mounted.  A snapshot is not mounted for
- * that: nobody changes it, so nobody asks who might.
- */
-int zfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *ret,
-		  struct fl_error *err)
-{
-	struct zfs_pool *p = zfs_pool(pool);
-	own_shape(shape, read_shape(p));
-	own_lock(guard, &p->places);
-	struct item *item = item_get(p, tree, err);
-	struct fl_error in_use;
-	int mount;
-
-	if (!item)
-		return fl_failed(err);
-	if (!item->home && item->device == 0 && place_get(p, item, &mount, &in_use) < 0)
-		log_warning("a dataset cannot be mounted", "dataset=%s error=%s", item->name,
-			    in_use.text);
-	*ret = info_of(item);
-	return 0;
-}
-
-struct listing {
-	struct tree tree;
-	struct tree_info info;
-};
-
-static struct listing *copy_trees(struct zfs_pool *pool, size_t *ret_count)
-{
-	own_lock(guard, &pool->mutex);
-	struct listing *copy = xcalloc(pool->index.count + 1, sizeof(*copy));
-	size_t count = 0;
-
-	for (size_t i = 0; i < pool->index.count; i++) {
-		const struct item *item = pool->index.items[i];
-
-		if (!item->hidden)
-			copy[count++] = (struct listing){ item->tree, info_of(item) };
-	}
-	*ret_count = count;
-	return copy;
-}
-
-int zfs_list(struct pool *pool,
-	     int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
-			 struct fl_error *err),
-	     void *arg, struct fl_error *err)
-{
-	size_t count = 0;
-	own_free struct listing *trees = copy_trees(zfs_pool(pool), &count);
-	int r = 0;
-
-	for (size_t i = 0; i < count && r >= 0; i++)
-		r = each(arg, &trees[i].tree, &trees[i].info, err);
-	return r < 0 ? r : 0;
 }

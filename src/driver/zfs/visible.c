@@ -310,8 +310,14 @@ static int end_mounts(void *arg, const char *name, unsigned char type, uint64_t 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	if (mount_is_root(path, &mounted, err) < 0)
 		return fl_failed(err);
-	if (mounted)
-		return mount_remove(path, false, err);
+	if (mounted) {
+		dev_t device = device_from_memory(AT_FDCWD, path);
+		int rc = mount_remove(path, false, err);
+
+		if (rc < 0)
+			name_users(device, err);
+		return rc;
+	}
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 		return 0;
 	if (fsat_open_dir(AT_FDCWD, path, &dir, err) < 0)

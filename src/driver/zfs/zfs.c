@@ -7,7 +7,8 @@ const struct driver zfs_driver = {
 	.kinds = 1 << POOL_FILE | 1 << POOL_DATASET,
 	.available = zfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_MUST_REVEAL,
+			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_CAN_LIMIT | DRIVER_CAN_NOTE |
+			DRIVER_MUST_REVEAL | DRIVER_MUST_WALK,
 
 	.create = zfs_create,
 	.open = zfs_open,
@@ -30,11 +31,22 @@ const struct driver zfs_driver = {
 	.head_restore = zfs_head_restore,
 	.staging_create = zfs_staging_create,
 	.snapshot = zfs_snapshot,
+	.snapshot_noted = zfs_snapshot_noted,
+	.note_write = zfs_note_write,
+	.note_each = zfs_note_each,
 	.tree_delete = zfs_tree_delete,
 	.tree_info = zfs_tree_info,
 	.tree_open = zfs_tree_open,
 	.changed_since = zfs_changed_since,
+	.diff = zfs_diff,
 	.list = zfs_list,
+
+	.account = zfs_account,
+	.unaccount = zfs_unaccount,
+	.limit = zfs_limit,
+	.usage = zfs_usage,
+	.usages = zfs_usages,
+	.occupied = zfs_occupied,
 
 	.facts_write = zfs_facts_write,
 	.facts_read = zfs_facts_read,

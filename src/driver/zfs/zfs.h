@@ -12,8 +12,10 @@
  *
  *	POOL/DATASET			flocker:pool = the identity
  *	POOL/DATASET/state		files of the engine, and facts
- *	POOL/DATASET/UUID.ID		flocker:tree = heads/BRANCH, retired/OPERATION, ...
- *	POOL/DATASET/UUID.ID@NAME.ID	flocker:tree = snaps/BRANCH/NAME
+ *	POOL/DATASET/v.ID		flocker:account = groups/UUID: a volume (quota.c)
+ *	POOL/DATASET/v.ID/UUID.ID	flocker:tree = heads/BRANCH, retired/OPERATION, ...
+ *	POOL/DATASET/UUID.ID		the same, of what counts for no volume
+ *	...@NAME.ID			flocker:tree = snaps/BRANCH/NAME
  *
  * ID is tree_info.id: 63 random bits, so no two things ever want one name and a
  * promotion, which moves snapshots, meets no clash.  Renaming a tree is one
@@ -28,6 +30,9 @@
  * the deletion.  reap.c then promotes a clone, to which the snapshots move, and
  * destroys it.  A snapshot that is deleted while clones need it is left to
  * `zfs destroy -d`, which destroys it with the last of them.
+ *
+ * What the engine knows of branches and snapshots is carried in properties of theirs, too:
+ * carry.h.
  *
  * What exists is read once, when the pool is opened, and then known.
  */

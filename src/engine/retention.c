@@ -1,0 +1,93 @@
+/*
+ * The retention clock of the instance: where model/retention.h meets the
+ * system's clocks and the catalogue.
+ *
+ * While the machine runs it needs no keeping, since it follows the boot clock;
+ * what is kept counts after the next start of the machine.  So it is written
+ * seldom, and lazily.
+ */
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/fsat.h"
+#include "base/text.h"
+#include "engine/internal.h"
+
+#define RETENTION_SETTING "retention"
+
+/* None if the kernel does not say: then every start counts as a new run. */
+static struct uuid read_boot(void)
+{
+	own_text struct text text = { 0 };
+	struct uuid none = { 0 }, boot;
+	char line[UUID_TEXT];
+	struct fl_error err;
+
+	if (fsat_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256, &text, &err) < 0)
+		return none;
+	snprintf(line, sizeof(line), "%.*s", (int)strcspn(text_get(&text), "\n"), text_get(&text));
+	return uuid_parse(line, &boot, &err) == 0 ? boot : none;
+}
+
+int64_t retention_now(struct engine *engine)
+{
+	own_lock(guard, &engine->retention_mutex);
+
+	return retention_tick(&engine->retention, clock_now(), clock_boot(), &engine->boot);
+}
+
+int64_t retention_late(struct engine *engine, int64_t time)
+{
+	return (time - retention_now(engine)) / CLOCK_SECOND;
+}
+
+int64_t retention_saved_at(struct engine *engine)
+{
+	own_lock(guard, &engine->retention_mutex);
+
+	return engine->retention_saved;
+}
+
+int retention_load(struct engine *engine, struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct retention kept = { 0 };
+
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	if (tx_setting_get(tx, RETENTION_SETTING, &text, err) < 0 && err->code != FL_NOT_FOUND)
+		return fl_failed(err);
+	/* Empty: it begins anew, at the wall clock. */
+	if (text.length > 0 && retention_parse(text_get(&text), &kept, err) < 0)
+		return fl_wrap(err, "reading the retention clock");
+	pthread_mutex_lock(&engine->retention_mutex);
+	engine->boot = read_boot();
+	engine->retention = kept;
+	engine->retention_saved = 0;
+	pthread_mutex_unlock(&engine->retention_mutex);
+	return 0;
+}
+
+static int write_clock(struct tx *tx, void *arg, struct fl_error *err)
+{
+	return tx_setting_set(tx, RETENTION_SETTING, arg, err);
+}
+
+int retention_restart(struct tx *tx, struct fl_error *err)
+{
+	return tx_setting_set(tx, RETENTION_SETTING, "", err);
+}
+
+int retention_save(struct engine *engine, struct fl_error *err)
+{
+	char text[RETENTION_TEXT];
+
+	(void)retention_now(engine);
+	pthread_mutex_lock(&engine->retention_mutex);
+	retention_format(&engine->retention, text);
+	engine->retention_saved = clock_boot();
+	pthread_mutex_unlock(&engine->retention_mutex);
+	return catalog_write(engine->catalog, CATALOG_LAZY, write_clock, text, err);
+}

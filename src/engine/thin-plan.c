@@ -1,0 +1,189 @@
+/*
+ * The plan for a branch: made in one read transaction, from one statement, all
+ * snapshots of the branch with their times and pins.  model/thinning.h says what
+ * goes and in which order.
+ */
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/thin.h"
+
+void thin_plan_free(struct thin_plan *plan)
+{
+	if (!plan)
+		return;
+	free(plan->rows);
+	free(plan->points);
+	free(plan->stays);
+	free(plan->scores);
+	free(plan->victims);
+	thinning_free(plan->order);
+	free(plan);
+}
+
+/* --- the plan ---------------------------------------------------------------------- */
+
+static int add_row(void *arg, const struct kept_row *row, struct fl_error *err)
+{
+	struct thin_plan *plan = arg;
+
+	*array_add(plan->rows, plan->count) = *row;
+	return 0;
+}
+
+static void pin_linked(struct engine *engine, const char *volume, struct thin_plan *plan)
+{
+	if (!any_snapshot_is_linked(engine, volume))
+		return;
+	for (size_t i = 0; i < plan->count; i++)
+		if (snapshot_is_linked(engine, volume, plan->rows[i].id))
+			plan->rows[i].pins |= PIN_MOUNT;
+}
+
+/* A branch that is another's, or in the trash, has nothing to be thinned. */
+static int load_rows(struct engine *engine, struct tx *tx, struct thin_plan *plan,
+		     struct fl_error *err)
+{
+	own_volume_row struct volume_row volume = { 0 };
+	struct branch_row branch;
+
+	if (tx_branch_get(tx, &plan->branch, &branch, err) < 0 ||
+	    tx_volume_get(tx, &branch.volume, &volume, err) < 0 ||
+	    policy_of(engine, tx, &plan->branch, &plan->policy, err) < 0)
+		return fl_failed(err);
+	plan->volume = volume.uuid;
+	memcpy(plan->volume_name, volume.name, NAME_TEXT);
+	memcpy(plan->branch_name, branch.name, NAME_TEXT);
+	if (branch.destroyed || !uuid_equal(&branch.instance, &engine->instance))
+		return 0;
+	if (tx_snapshot_each_kept(tx, &plan->branch, add_row, plan, err) < 0)
+		return fl_failed(err);
+	pin_linked(engine, volume.name, plan);
+	return 0;
+}
+
+/* Times as thinning takes them: in the order of the sequence, none after now. */
+static void fill_points(struct thin_plan *plan)
+{
+	int64_t last = INT64_MIN;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		int64_t time = plan->rows[i].stamp < plan->now ? plan->rows[i].stamp : plan->now;
+
+		last = time > last ? time : last;
+		plan->points[i] = (struct thinning_point){ last, plan->rows[i].pins != 0 };
+	}
+}
+
+static enum stay judge(const struct thin_plan *plan, size_t i)
+{
+	if (plan->rows[i].pins)
+		return STAY_PINNED;
+	if (i + 1 == plan->count)
+		return STAY_NEWEST;
+	if (i == 0)
+		return STAY_OLDEST;
+	if (plan->now - plan->points[i].time < plan->policy.limits.keep_all)
+		return STAY_YOUNG;
+	return plan->points[i].pinned ? STAY_CALENDAR : STAY_ROOM;
+}
+
+/* Of what nothing makes go: the gap that it would leave, by its age. */
+static void score_rest(struct thin_plan *plan)
+{
+	size_t before = SIZE_MAX, middle = SIZE_MAX;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->stays[i] == STAY_NOT)
+			continue;
+		if (before != SIZE_MAX && plan->stays[middle] == STAY_ROOM &&
+		    plan->now > plan->points[i].time)
+			plan->scores[middle] =
+				(double)(plan->points[i].time - plan->points[before].time) /
+				(double)(plan->now - plan->points[i].time);
+		before = middle;
+		middle = i;
+	}
+}
+
+static void choose(struct thin_plan *plan, size_t cap)
+{
+	struct thinning *thinning = thinning_new(plan->points, plan->count, plan->now,
+						 plan->policy.limits.keep_all);
+	struct victim victim;
+
+	while (thinning_next(thinning, &plan->policy.limits, &victim.index, &victim.score)) {
+		plan->capped = plan->victim_count == cap;
+		if (plan->capped)
+			break;
+		thinning_drop(thinning);
+		plan->stays[victim.index] = STAY_NOT;
+		plan->scores[victim.index] = victim.score;
+		plan->victims[plan->victim_count++] = victim;
+	}
+	thinning_free(thinning);
+}
+
+int thin_plan_new(struct engine *engine, struct tx *tx, const struct uuid *branch, size_t cap,
+		  struct thin_plan **ret, struct fl_error *err)
+{
+	own_thin_plan struct thin_plan *plan = xcalloc(1, sizeof(*plan));
+
+	plan->branch = *branch;
+	plan->now = retention_now(engine);
+	if (load_rows(engine, tx, plan, err) < 0)
+		return fl_failed(err);
+	plan->points = xcalloc(plan->count + 1, sizeof(*plan->points));
+	plan->stays = xcalloc(plan->count + 1, sizeof(*plan->stays));
+	plan->scores = xcalloc(plan->count + 1, sizeof(*plan->scores));
+	plan->victims = xcalloc(plan->count + 1, sizeof(*plan->victims));
+	fill_points(plan);
+	thinning_pin_calendar(plan->points, plan->count, &plan->policy.calendar);
+	for (size_t i = 0; i < plan->count; i++) {
+		plan->stays[i] = judge(plan, i);
+		plan->scores[i] = INFINITY;
+	}
+	choose(plan, cap);
+	score_rest(plan);
+	*ret = take_ptr(plan);
+	return 0;
+}
+
+enum thin_rest thin_plan_rest(const struct thin_plan *plan)
+{
+	const struct thinning_limits *limits = &plan->policy.limits;
+	size_t left = plan->count - plan->victim_count;
+
+	if (plan->capped)
+		return THIN_MORE;
+	return left > 2 && (limits->resolution > 0 || (limits->count && left > limits->count))
+		       ? THIN_LATER
+		       : THIN_DONE;
+}
+
+/* --- for want of space ------------------------------------------------------------------ */
+
+void thin_plan_squeeze(struct thin_plan *plan, bool young)
+{
+	thinning_free(plan->order);
+	plan->order = thinning_new(plan->points, plan->count, plan->now,
+				   young ? 0 : plan->policy.limits.keep_all);
+	plan->victim_count = 0;
+}
+
+bool thin_plan_peek(struct thin_plan *plan, double *ret_score)
+{
+	struct victim *next = &plan->victims[plan->victim_count];
+
+	if (!thinning_peek(plan->order, &next->index, &next->score))
+		return false;
+	*ret_score = next->score;
+	return true;
+}
+
+void thin_plan_take(struct thin_plan *plan)
+{
+	thinning_drop(plan->order);
+	plan->victim_count++;
+}

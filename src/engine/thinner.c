@@ -1,0 +1,233 @@
+/*
+ * Thinning by itself: the caretaker's passes.
+ *
+ * A pass looks at the branches where it can be of use: those with new snapshots
+ * since the last pass, those where the last pass stopped at its cap, and now and
+ * then those whose snapshots go as time passes.  So a branch that nobody writes
+ * to costs one row of a list.
+ *
+ * What was seen last of each branch is remembered here, in memory alone: after a
+ * start nothing counts as new, and the first pass deletes little.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/thin.h"
+
+#define THIN_SOON CLOCK_MINUTE /* so that many snapshots are one pass */
+#define THIN_IDLE (10 * CLOCK_MINUTE)
+#define THIN_AFTER_ERROR (30 * CLOCK_SECOND)
+#define THIN_BY_TIME CLOCK_HOUR /* where snapshots go as they grow old */
+#define RETENTION_KEPT CLOCK_HOUR
+
+struct thin_memory {
+	struct uuid branch;
+	uint64_t sequence; /* of its newest snapshot when it was looked at */
+	int64_t due;	   /* clock_boot() when it is to be looked at without new ones; 0: never */
+};
+
+void thin_soon(struct engine *engine, bool all)
+{
+	own_lock(guard, &engine->care_mutex);
+	bool first = engine->thin_due == 0 || (all && !engine->thin_all);
+
+	engine->thin_all |= all;
+	if (engine->thin_due == 0)
+		engine->thin_due = clock_boot() + THIN_SOON;
+	if (first && engine->care_wake)
+		engine->care_wake(engine->care_arg);
+}
+
+void thin_forget(struct engine *engine)
+{
+	free(take_ptr(engine->thinned));
+	engine->thinned_count = 0;
+}
+
+/* --- what is remembered -------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	const struct thin_memory *x = a, *y = b;
+
+	return memcmp(&x->branch, &y->branch, sizeof(x->branch));
+}
+
+static const struct thin_memory *recall(const struct engine *engine, const struct uuid *branch)
+{
+	struct thin_memory key = { .branch = *branch };
+
+	if (engine->thinned_count == 0)
+		return NULL;
+	return bsearch(&key, engine->thinned, engine->thinned_count, sizeof(key), compare);
+}
+
+struct pass {
+	struct engine *engine;
+	struct thin_memory *memory; /* as it is to be after the pass */
+	size_t count;
+	bool all;
+	size_t thinned;
+	bool failed;
+	struct fl_error why; /* the first */
+};
+
+static void pass_done(struct pass *pass)
+{
+	free(pass->memory);
+}
+
+static int collect(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct pass *pass = arg;
+
+	if (!uuid_equal(&row->instance, &pass->engine->instance))
+		return 0;
+	*array_add(pass->memory, pass->count) =
+		(struct thin_memory){ .branch = row->uuid, .sequence = row->last_sequence };
+	return 0;
+}
+
+/* --- a pass ---------------------------------------------------------------------------- */
+
+static int thin_one(struct pass *pass, struct thin_memory *memory, uint64_t made,
+		    struct fl_error *err)
+{
+	static const int64_t waits[] = {
+		[THIN_DONE] = 0, [THIN_LATER] = THIN_BY_TIME, [THIN_MORE] = THIN_SOON
+	};
+	own(thinned_list_done) struct thinned_list gone = { 0 };
+	own_thin_plan struct thin_plan *plan = NULL;
+	own_tx struct tx *tx = NULL;
+	int64_t wait;
+
+	if (tx_begin(pass->engine->catalog, &tx, err) < 0 ||
+	    thin_plan_new(pass->engine, tx, &memory->branch, thinning_cap((size_t)made), &plan,
+			  err) < 0)
+		return fl_failed(err);
+	tx_end(take_ptr(tx));
+	wait = waits[thin_plan_rest(plan)];
+	memory->due = wait ? clock_boot() + wait : 0;
+	if (thin_plan_run(pass->engine, plan, &gone, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < gone.count; i++) {
+		pass->thinned += !gone.items[i].held;
+		if (gone.items[i].held && !wait)
+			memory->due = clock_boot() + THIN_BY_TIME;
+	}
+	return 0;
+}
+
+/* One that fails does not keep the others; it counts as not looked at. */
+static void look_at(struct pass *pass, struct thin_memory *memory)
+{
+	const struct thin_memory *before = recall(pass->engine, &memory->branch);
+	uint64_t made = before ? memory->sequence - before->sequence : 0;
+	struct fl_error err;
+
+	if (before && made == 0 && !pass->all && (before->due == 0 || before->due > clock_boot())) {
+		memory->due = before->due;
+		return;
+	}
+	if (thin_one(pass, memory, made, &err) == 0 || err.code == FL_NOT_FOUND)
+		return;
+	if (!pass->failed)
+		pass->why = err;
+	pass->failed = true;
+	memory->due = clock_boot();
+	memory->sequence -= made;
+}
+
+static void tell(struct engine *engine, size_t thinned)
+{
+	char text[48];
+
+	snprintf(text, sizeof(text), "%zu snapshots", thinned);
+	log_info("thinned", "snapshots=%zu", thinned);
+	events_add(&engine->events, "thinned", NULL, text);
+}
+
+static bool take_all(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+	bool all = engine->thin_all;
+
+	engine->thin_all = false;
+	engine->thin_due = 0;
+	return all;
+}
+
+int thin_pass(struct engine *engine, struct fl_error *err)
+{
+	own(pass_done) struct pass pass = { .engine = engine, .all = take_all(engine) };
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	    tx_branch_each(tx, NULL, false, collect, &pass, err) < 0)
+		return fl_failed(err);
+	tx_end(take_ptr(tx));
+	for (size_t i = 0; i < pass.count; i++)
+		look_at(&pass, &pass.memory[i]);
+	array_sort(pass.memory, pass.count, compare);
+	free(engine->thinned);
+	engine->thinned = take_ptr(pass.memory);
+	engine->thinned_count = pass.count;
+	if (pass.thinned > 0)
+		tell(engine, pass.thinned);
+	if (!pass.failed)
+		return 0;
+	*err = pass.why;
+	return fl_failed(err);
+}
+
+/* --- when ------------------------------------------------------------------------------------ */
+
+/* When the next pass is due (clock_boot()): soon after snapshots, or for those that wait. */
+static int64_t next_due(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+	int64_t due = engine->thin_due ? engine->thin_due : INT64_MAX;
+
+	for (size_t i = 0; i < engine->thinned_count; i++)
+		if (engine->thinned[i].due && engine->thinned[i].due < due)
+			due = engine->thinned[i].due;
+	return due;
+}
+
+static void complain(struct engine *engine, const struct fl_error *why)
+{
+	if (!engine->thin_complained)
+		log_warning("snapshots could not be thinned; it will be tried again",
+			    "error=\"%s\"", why->text);
+	engine->thin_complained = true;
+}
+
+static int64_t keep_clock(struct engine *engine)
+{
+	struct fl_error err;
+	int64_t saved = retention_saved_at(engine);
+
+	if (saved && clock_boot() - saved < RETENTION_KEPT)
+		return THIN_IDLE;
+	if (retention_save(engine, &err) == 0)
+		return THIN_IDLE;
+	log_warning("the retention clock could not be kept", "error=\"%s\"", err.text);
+	return THIN_AFTER_ERROR;
+}
+
+int64_t care_for_thinning(struct engine *engine)
+{
+	int64_t next = keep_clock(engine), left = next_due(engine) - clock_boot();
+	struct fl_error err;
+
+	if (left <= 0) {
+		if (thin_pass(engine, &err) < 0) {
+			complain(engine, &err);
+			return THIN_AFTER_ERROR;
+		}
+		engine->thin_complained = false;
+		left = next_due(engine) - clock_boot();
+	}
+	return left < next ? (left > 0 ? left : 0) : next;
+}
