@@ -296,14 +296,15 @@ static int set_limits(const struct sandbox *sandbox, struct fl_error *err)
  * is made neither, so that the right to make them (CAP_MKNOD) opens none.
  *
  * Before Linux 6.15 no part can be taken of a mount that hangs nowhere itself, as
- * the pool's does.  It has nothing of the machine above it either.
+ * the pool's does; it has nothing of the machine above it either.  And an
+ * ordinary user can take none: what is above his pool is his to read anyway.
  */
 static int detach_source(int source, bool own, struct fl_error *err)
 {
 	own_fd int mount = -1;
 
 	if (mount_clone_read_only(source, &mount, err) < 0) {
-		if (own && err->sys == EINVAL)
+		if (own && (err->sys == EINVAL || err->sys == EPERM))
 			return 0;
 		if (err->sys == EINVAL)
 			(void)fl_hint(err, "it may be unbindable: `mount --make-private` on what "

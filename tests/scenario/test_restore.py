@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 
-from flocker import COMMAND, MIB, host_with_pool
+from flocker import COMMAND, MIB, STRANGER, Host, host_with_pool
 from digest import digest
 from tap import equal, main, test, true, wait_until
 
@@ -268,6 +268,31 @@ def a_killed_daemon_leaves_before_or_after():
         found = len(os.listdir(f"{top}/many"))
         true(found in (20000, 20001), f"{found} files")
         true(found == 20001 or len(stashes("long")) == had + 1, "what is replaced is stashed")
+
+
+@test
+def in_a_directory_without_root():
+    """Contents are copied there, and the worker is shut in by a user namespace."""
+    with Host(user=STRANGER) as other:
+        place = f"{other.file_system('ext4')}/pool"
+        os.mkdir(place)
+        os.chown(place, STRANGER, STRANGER)
+        other.run("pool", "create", "--directory", place)
+        other.run("create", "data")
+        top = other.path("data")
+        write(f"{top}/etc/hosts", "one")
+        write(f"{top}/etc/more/deep", "deep")
+        subprocess.run(["chown", "-R", f"{STRANGER}:{STRANGER}", f"{top}/etc"], check=True)
+        before = digest(f"{top}/etc")
+        other.run("snapshot", "data", "--name", "one")
+        write(f"{top}/etc/hosts", "two")
+        other.run("restore", "data@{one}:etc/hosts")
+        equal(read(f"{top}/etc/hosts"), "one", "a file")
+        subprocess.run(["rm", "-r", f"{top}/etc/more"], check=True)
+        other.run("restore", "data@{one}:etc")
+        equal(digest(f"{top}/etc"), before, "a directory")
+        equal(os.listdir(top), ["etc"], "nothing is left")
+        equal(other.run("cat", "stash/1@data:etc/hosts"), "two", "stashed")
 
 
 if __name__ == "__main__":
