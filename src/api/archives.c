@@ -1,6 +1,7 @@
 /*
- * Contents as archives.  Both directions are streams: an import's handler runs
- * while the body arrives, and an export's answer is sent while it is made.
+ * What takes long: contents as archives, and parts of a past put back.  Both
+ * directions of an archive are streams: an import's handler runs while the body
+ * arrives, and an export's answer is sent while it is made.
  */
 
 #include <string.h>
@@ -25,7 +26,7 @@ static int take_stream(const struct call *call, struct fl_error *err)
 {
 	if (http_take_stream(call->request->exchange))
 		return 0;
-	fl_fail(err, FL_BUSY, "imports and exports take all connections that they may");
+	fl_fail(err, FL_BUSY, "imports, exports and restores take all connections that they may");
 	return fl_hint(err,
 		       "wait until one has ended, or cancel one: flocker operations; the setting "
 		       "http.connections says how many there are");
@@ -134,5 +135,32 @@ int get_export(struct call *call, struct fl_error *err)
 	call->response->finish = end_export;
 	call->response->arg = export;
 	export_on_cancel(export, cut_export, call->request->exchange);
+	return 0;
+}
+
+/* By the grammar of references: what is not allowed there is not here. */
+static int take_path(const struct input *input, struct ref *ret, struct fl_error *err)
+{
+	own_text struct text text = { 0 };
+
+	text_add_format(&text, "%s:%s", input->ref->volume, input->path);
+	return ref_parse(text_get(&text), ret, err) < 0 ? fl_wrap(err, "'path'") : 0;
+}
+
+int post_restores(struct call *call, struct fl_error *err)
+{
+	own(restoration_done) struct restoration restoration = { 0 };
+	struct restore_options options = { .ref = call->input->ref };
+	own_ref struct ref path = { 0 };
+	struct uuid uuid;
+
+	if (take_operation(call->input, &uuid, &options.operation, err) < 0 ||
+	    ((call->input->given & IN_PATH) && take_path(call->input, &path, err) < 0) ||
+	    take_stream(call, err) < 0)
+		return fl_failed(err);
+	options.to = path.path;
+	if (engine_restore(call->engine, &options, &restoration, err) < 0)
+		return fl_failed(err);
+	encode_restoration(call->json, NULL, &restoration);
 	return 0;
 }

@@ -297,6 +297,16 @@ void encode_rollback(struct json *json, const char *key, const struct rollback *
 	json_end(json);
 }
 
+void encode_restoration(struct json *json, const char *key, const struct restoration *restoration)
+{
+	json_put_object(json, key);
+	encode_branch(json, "branch", &restoration->branch);
+	encode_stash(json, "stash", &restoration->stash);
+	json_put_string(json, "path", restoration->path);
+	json_put_bool(json, "replaced", restoration->replaced);
+	json_end(json);
+}
+
 void encode_pool(struct json *json, const char *key, const struct pool_report *pool)
 {
 	json_put_object(json, key);

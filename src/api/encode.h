@@ -19,6 +19,7 @@ void encode_thinned(struct json *json, const char *key, const struct thinned *th
 void encode_trash_item(struct json *json, const char *key, const struct trash_item *item);
 void encode_operation(struct json *json, const char *key, const struct operation *operation);
 void encode_rollback(struct json *json, const char *key, const struct rollback *rollback);
+void encode_restoration(struct json *json, const char *key, const struct restoration *restoration);
 void encode_driver(struct json *json, const char *key, const struct driver_report *report);
 void encode_setting(struct json *json, const char *key, const struct config_setting *setting);
 void encode_pool(struct json *json, const char *key, const struct pool_report *pool);

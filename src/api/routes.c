@@ -56,7 +56,7 @@ const struct route routes[] = {
 	  "Make a volume or a branch of an archive", "import", true },
 	{ "GET", "/v1/export", 200, get_export,
 	  { .query = IN_REF | IN_COMPRESSION | IN_OPERATION, .required = IN_REF,
-	    .forms = FORM_ANY },
+	    .forms = FORM_ANY | FORM_PATH },
 	  "Read contents as an archive" },
 
 	{ "GET", "/v1/branches", 200, get_branches, { .query = IN_REF, .forms = FORM_VOLUME },
@@ -121,6 +121,10 @@ const struct route routes[] = {
 	  { .body = IN_REF | IN_TO, .required = IN_REF | IN_TO,
 	    .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Make a branch what it was", "rollback" },
+	{ "POST", "/v1/restores", 200, post_restores,
+	  { .query = IN_REF | IN_PATH | IN_OPERATION, .required = IN_REF,
+	    .forms = FORM_TAG | FORM_STASH | FORM_SNAPSHOT | FORM_PATH },
+	  "Put back one file or directory", "restore", true },
 	{ "GET", "/v1/stashes", 200, get_stashes, BY_REF(FORM_VOLUME),
 	  "List what rollbacks put aside" },
 	{ "GET", "/v1/stash", 200, get_stash, BY_REF(FORM_STASH), "Show a stash" },
@@ -151,7 +155,7 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/setting", 200, delete_setting, { .query = IN_KEY, .required = IN_KEY },
 	  "Give a setting its default again", "config unset" },
 
-	{ "GET", "/v1/operations", 200, get_operations, {}, "List imports and exports" },
+	{ "GET", "/v1/operations", 200, get_operations, {}, "List imports, exports and restores" },
 	{ "GET", "/v1/operation", 200, get_operation, { .query = IN_ID, .required = IN_ID },
 	  "Show an operation" },
 	{ "POST", "/v1/operation/cancel", 204, post_operation_cancel,

@@ -67,6 +67,7 @@ must_check int delete_volume(struct call *call, struct fl_error *err);
 /* archives.c */
 must_check int post_imports(struct call *call, struct fl_error *err);
 must_check int get_export(struct call *call, struct fl_error *err);
+must_check int post_restores(struct call *call, struct fl_error *err);
 
 /* branches.c */
 must_check int get_branches(struct call *call, struct fl_error *err);

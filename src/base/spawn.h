@@ -8,7 +8,7 @@
  * prints is kept up to SPAWN_OUTPUT bytes per stream, the rest is read and
  * dropped.  At the deadline the child (its whole process group) is killed.
  *
- * In both forms the child is killed with the thread that started it: one that
+ * In these two forms the child is killed with the thread that started it: one that
  * is to be waited for must be started by a thread that lasts as long.
  */
 
@@ -79,3 +79,16 @@ void spawn_kill(const struct spawned *spawned);
 void spawn_wait(struct spawned *spawned, int *ret_status);
 /* Releases it; one that still runs is killed and waited for. */
 void spawned_done(struct spawned *spawned);
+
+/* --- the third form: a command of the user's (spawn-command.c) ------------------- */
+
+/*
+ * Runs a command as the user's shell would: looked up in PATH where it has no
+ * slash, with this environment, these standard streams, in this process group,
+ * but in the directory `dir`.  Blocks; `*ret_status`: its exit status, or 128 +
+ * signal.  SIGINT, SIGQUIT, SIGTERM and SIGHUP are for the command: from this
+ * call on, and after it too, they do not end this process.  For a program of one
+ * thread, once at a time.  FL_NOT_FOUND, FL_DENIED.
+ */
+must_check int spawn_command(const char *const argv[], int dir, int *ret_status,
+			     struct fl_error *err);

@@ -92,7 +92,8 @@ struct invocation {
 	size_t setting_count;
 	struct fl_client *client; /* once something was asked */
 	bool patient;		  /* it was said that the daemon takes long */
-	bool broken;		  /* part of a JSON document was printed before it failed */
+	int status;  /* that the command ends with where nothing failed; of `run` also then */
+	bool broken; /* part of a JSON document was printed before it failed */
 };
 
 /* Releases what it owns and closes the client. */

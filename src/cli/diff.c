@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/diff.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
 
@@ -76,10 +77,12 @@ static void print_counts(const size_t counts[static array_size(marks)])
 	printf("%s\n", *between ? "" : "no changes");
 }
 
-static int print_changes(struct value *items, bool counts_alone, struct fl_error *err)
+int diff_print(struct value *items, bool counts_alone, struct fl_error *err)
 {
 	size_t counts[array_size(marks)] = { 0 };
 
+	if (!value_is(items, VALUE_ARRAY))
+		return fl_fail(err, FL_CORRUPT, "the daemon's answer is not a list");
 	value_each(items, change)
 	{
 		const struct mark *mark = mark_of(change);
@@ -118,5 +121,5 @@ int verb_diff(struct invocation *in, struct fl_error *err)
 		print_json(items);
 		return 0;
 	}
-	return print_changes(items, option_given(in, OPT_STAT), err);
+	return diff_print(items, option_given(in, OPT_STAT), err);
 }

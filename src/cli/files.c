@@ -1,8 +1,13 @@
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/fsat.h"
+#include "base/uuid.h"
 #include "cli/list.h"
+#include "cli/part.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
 
@@ -128,6 +133,85 @@ int verb_cat(struct invocation *in, struct fl_error *err)
 			return fl_failed(err);
 	}
 	return 0;
+}
+
+/* --- cp ------------------------------------------------------------------------- */
+
+static int fetch_file(struct invocation *in, int fd, struct fl_error *err)
+{
+	const struct fl_stream stream = { .fd = fd, .length = -1 };
+	own_free char *target = fl_target("/v1/file", "ref", in->operands[0], NULL);
+
+	if (!target)
+		return fl_fail(err, FL_SYSTEM, "no memory for a request");
+	if (talk_connect(in, err) < 0)
+		return fl_failed(err);
+	return fl_client_download(in->client, target, &stream, err);
+}
+
+/*
+ * Rights to read, write and execute alone: set-user-ID is about an owner, and the
+ * file gets another.  A symbolic link was followed and has nothing of its own.
+ */
+static int keep_attributes(struct invocation *in, int fd, struct fl_error *err)
+{
+	own_free struct value *list = NULL;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	struct value *file;
+	int64_t modified;
+
+	if (talk(in, "GET", "/v1/files", in->operands[0], NULL, &list, err) < 0)
+		return fl_failed(err);
+	file = value_first(value_get(list, "items"));
+	if (!file || strcmp(field(file, "type"), "file") != 0)
+		return 0;
+	modified = field_time(file, "modified");
+	times[1].tv_sec = (time_t)(modified / CLOCK_SECOND);
+	times[1].tv_nsec = (long)(modified % CLOCK_SECOND);
+	if (fchmod(fd, (mode_t)field_int(file, "mode") & 0777) < 0 || futimens(fd, times) < 0)
+		return fl_fail_errno(err, "cannot set the permissions and the time");
+	return 0;
+}
+
+static int copy_to(struct invocation *in, const char *place, struct fl_error *err)
+{
+	bool force = option_given(in, OPT_FORCE);
+	own_part struct part part = PART_NONE;
+	struct uuid id = uuid_new();
+	char text[UUID_TEXT];
+
+	if (part_check(place, force, err) < 0)
+		return fl_failed(err);
+	if (part_open(&part, place, uuid_format(&id, text), err) < 0)
+		return fl_wrap(err, "writing '%.300s'", place);
+	if (fetch_file(in, part.fd, err) < 0 || keep_attributes(in, part.fd, err) < 0)
+		return fl_failed(err);
+	return part_settle(&part, place, force, err);
+}
+
+/* In a directory it is called as it was. */
+static void name_place(const char *dest, const struct ref *ref, struct text *ret)
+{
+	const char *slash = strrchr(ref->path, '/');
+	struct fl_error ignored;
+	own_fd int dir = -1;
+
+	text_add_string(ret, dest);
+	if (fsat_open_named(dest, O_PATH | O_DIRECTORY, &dir, &ignored) == 0)
+		text_add_format(ret, "/%s", slash ? slash + 1 : ref->path);
+}
+
+int verb_cp(struct invocation *in, struct fl_error *err)
+{
+	own_text struct text place = { 0 };
+	own_ref struct ref ref = { 0 };
+
+	if (check_path(in->operands[0], err) < 0 || ref_parse(in->operands[0], &ref, err) < 0)
+		return fl_failed(err);
+	if (strcmp(in->operands[1], "-") == 0)
+		return fetch_file(in, STDOUT_FILENO, err);
+	name_place(in->operands[1], &ref, &place);
+	return copy_to(in, text_get(&place), err);
 }
 
 /* --- versions ------------------------------------------------------------------- */

@@ -45,7 +45,6 @@ static const struct foreign {
 	{ "clone", "'flocker branch' makes a branch, 'flocker create --from' a volume" },
 	{ "commit", "that is 'flocker snapshot' here" },
 	{ "copy", "'flocker branch' makes a branch, 'flocker create --from' a volume" },
-	{ "cp", "'flocker branch' makes a branch, 'flocker create --from' a volume" },
 	{ "delete", "that is 'flocker destroy' here" },
 	{ "df", "'flocker pool show' tells of the pool, 'flocker list' of the volumes" },
 	{ "du", "'flocker list' tells what volumes take, 'flocker show' what one branch takes" },

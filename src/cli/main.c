@@ -50,5 +50,5 @@ int main(int argc, char **argv)
 		r = finish_output(&err);
 	if (r < 0)
 		report_error(&in, &err);
-	return fl_codes[-r].exit;
+	return in.status ? in.status : fl_codes[-r].exit;
 }

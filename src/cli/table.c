@@ -95,6 +95,11 @@ static const struct option snapshot_options[] = {
 	{ 0 },
 };
 
+static const struct option cp_options[] = {
+	{ OPT_FORCE, "force", 0, NULL, "replace DEST if it is there" },
+	{ 0 },
+};
+
 static const struct option log_options[] = {
 	{ OPT_COUNT, "count", 'n', "COUNT", "at most so many, the newest" },
 	{ OPT_WHY, "why", 0, NULL, "say of each why thinning leaves it" },
@@ -119,6 +124,11 @@ static const struct option branch_options[] = {
 
 static const struct option rollback_options[] = {
 	{ OPT_TO, "to", 0, "REF", "go back to this snapshot, tag or stash" },
+	{ 0 },
+};
+
+static const struct option restore_options[] = {
+	{ OPT_TO, "to", 0, "PATH", "put it there instead, from the root of the branch" },
 	{ 0 },
 };
 
@@ -187,7 +197,7 @@ const struct command commands[] = {
 	  "volume, or VOLUME/BRANCH. Prints where the contents are. What is refused or broken\n"
 	  "off leaves nothing.",
 	  import_options, 2, 2, verb_import },
-	{ "export", GROUP_VOLUME, "REF ARCHIVE", "write contents into an archive",
+	{ "export", GROUP_VOLUME, "REF[:PATH] ARCHIVE", "write contents into an archive",
 	  "REF is a snapshot, tag or stash, or a branch as it is now. ARCHIVE is a file, which\n"
 	  "appears when it is whole, or '-' for standard output.",
 	  export_options, 2, 2, verb_export },
@@ -237,9 +247,15 @@ const struct command commands[] = {
 	  NULL, 1, 1, verb_ls },
 	{ "cat", GROUP_PAST, "REF:PATH...", "print files, of any moment",
 	  "To standard output, byte by byte.", NULL, 1, ANY_NUMBER, verb_cat },
+	{ "cp", GROUP_PAST, "REF:PATH DEST", "copy a file of any moment to the host",
+	  "DEST is a name, a directory, or '-' for standard output.", cp_options, 2, 2, verb_cp },
 	{ "versions", GROUP_PAST, "REF:PATH", "list the contents that a file had",
 	  "Newest first: each with the snapshots, from the first to the last, that hold it.", NULL,
 	  1, 1, verb_versions },
+	{ "run", GROUP_PAST, "REF -- COMMAND...", "run a command between two snapshots",
+	  "In the branch's directory, as the user who calls. Prints what it changed to standard\n"
+	  "error, and ends as the command does.",
+	  NULL, 2, ANY_NUMBER, verb_run },
 	{ "tag", GROUP_PAST, "TAG@VOLUME [REF]", "name a moment for good",
 	  "REF is what gets the tag; without it the live contents of trunk, of which a\n"
 	  "snapshot is taken.",
@@ -259,6 +275,10 @@ const struct command commands[] = {
 	  "mydata@{before-upgrade}. REF --to REF goes to any snapshot, tag or stash of the\n"
 	  "volume. What the branch was is stashed first, so nothing is lost.",
 	  rollback_options, 1, 1, verb_rollback },
+	{ "restore", GROUP_BACK, "REF:PATH", "put back one file or directory",
+	  "As it was in a snapshot, tag or stash: into the live contents of its branch, in the\n"
+	  "place of what is there now. What the branch was is stashed first.",
+	  restore_options, 1, 1, verb_restore },
 	{ "stash list", GROUP_BACK, "VOLUME", "list what rollbacks put aside", NULL, NULL, 1, 1,
 	  verb_stash_list },
 	{ "stash show", GROUP_BACK, "stash/N@VOLUME", "show one of them", NULL, NULL, 1, 1,
@@ -291,8 +311,8 @@ const struct command commands[] = {
 	  2, 2, verb_config_set },
 	{ "config unset", GROUP_CONFIG, "SETTING", "give a setting its default again", NULL, NULL,
 	  1, 1, verb_config_unset },
-	{ "operations", GROUP_OTHER, "", "list imports and exports, running and ended", NULL, NULL,
-	  0, 0, verb_operations },
+	{ "operations", GROUP_OTHER, "", "list imports, exports and restores", NULL, NULL, 0, 0,
+	  verb_operations },
 	{ "operation show", GROUP_OTHER, "ID", "show one of them", NULL, NULL, 1, 1,
 	  verb_operation_show },
 	{ "operation cancel", GROUP_OTHER, "ID", "make one stop",

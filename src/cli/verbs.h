@@ -64,12 +64,19 @@ must_check int verb_events(struct invocation *in, struct fl_error *err);
 /* files.c */
 must_check int verb_ls(struct invocation *in, struct fl_error *err);
 must_check int verb_cat(struct invocation *in, struct fl_error *err);
+must_check int verb_cp(struct invocation *in, struct fl_error *err);
 must_check int verb_versions(struct invocation *in, struct fl_error *err);
 
 /* branch.c */
 must_check int verb_branch(struct invocation *in, struct fl_error *err);
 must_check int verb_branches(struct invocation *in, struct fl_error *err);
 must_check int verb_rollback(struct invocation *in, struct fl_error *err);
+
+/* restore.c */
+must_check int verb_restore(struct invocation *in, struct fl_error *err);
+
+/* run.c */
+must_check int verb_run(struct invocation *in, struct fl_error *err);
 
 /* tag.c */
 must_check int verb_tag(struct invocation *in, struct fl_error *err);

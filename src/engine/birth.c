@@ -57,8 +57,12 @@ static int make_head(struct engine *engine, const struct birth *birth, struct fl
 	}
 	if (quota_begin(engine, birth->volume, birth->new_volume, &birth->branch, err) < 0)
 		return fl_failed(err);
-	if (birth->has_from)
-		return driver->head_clone(engine->pool, &birth->branch.uuid, &birth->from, err);
+	if (birth->has_from) {
+		if (driver->head_clone(engine->pool, &birth->branch.uuid, &birth->from, err) < 0)
+			return fl_failed(err);
+		restore_sweep(engine, &birth->branch.uuid);
+		return 0;
+	}
 	if (driver->head_create(engine->pool, &birth->branch.uuid, err) < 0)
 		return fl_failed(err);
 	return driver->sync(engine->pool, err);

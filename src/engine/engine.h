@@ -293,6 +293,33 @@ must_check int engine_stash_restore(struct engine *engine, const struct ref *sta
 must_check int engine_stash_drop(struct engine *engine, const struct ref *stash,
 				 struct fl_error *err);
 
+/* --- restore (restore.c) -------------------------------------------------------- */
+
+struct restore_options {
+	const struct ref *ref;	      /* REF:PATH in a snapshot, tag or stash */
+	const char *to;		      /* the path in the live head, as in a ref; NULL = the same */
+	const struct uuid *operation; /* its id, chosen by the caller; NULL = a new one */
+};
+
+struct restoration {
+	struct branch branch; /* as it is now */
+	struct stash stash;   /* what it was */
+	char *path;	      /* heap */
+	bool replaced;	      /* something was there */
+};
+void restoration_done(struct restoration *restoration);
+
+/*
+ * A file or a directory of a snapshot becomes what it was in the live head of its
+ * branch, with all that is in it; what the head was is stash N.  Blocks; an
+ * operation, and nothing is locked while it copies.  Atomic and durable: a failure
+ * changes nothing.  FL_NOT_FOUND for what is not in the snapshot, or where the
+ * directory that it goes to is missing; FL_INVALID for a path through a symbolic
+ * link; FL_BUSY when the branch was rolled back meanwhile; FL_NO_SPACE.
+ */
+must_check int engine_restore(struct engine *engine, const struct restore_options *options,
+			      struct restoration *ret, struct fl_error *err);
+
 /* --- files (files.c) ------------------------------------------------------------ */
 
 /*
@@ -358,7 +385,7 @@ must_check int engine_trash_empty(struct engine *engine, const char *item, uint6
 /* --- operations: what takes long (operation.c) -------------------------------- */
 
 /*
- * Every import and export has a record from its beginning on: what it does, how
+ * Every import, export and restore has a record from its beginning on: what it does, how
  * far it is, how it ended.  The newest OPERATIONS_KEPT that ended are kept.
  * done_bytes counts the bytes of the archive that an import read, and those of
  * the contents of files that an export or a copy wrote.
@@ -414,7 +441,8 @@ struct export;
 
 /*
  * An archive of a branch's live contents at one instant, or of a snapshot, tag
- * or stash, to be read from export_fd().  Nothing is locked meanwhile.
+ * or stash, to be read from export_fd(); with REF:PATH of that directory alone,
+ * as if it were the root.  Nothing is locked meanwhile.
  *
  * At its end the reader calls export_finish(), whose failure means that the
  * archive is not whole; and then, or at any time before to stop it, export_end(),

@@ -1,5 +1,5 @@
 /*
- * export: an archive of what a reference stands for.
+ * export: an archive of what a reference stands for, or of a directory in it.
  *
  * A read-only snapshot of it is made in staging, under the operation's name: one
  * instant of a branch that goes on changing, or a snapshot that may be destroyed
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/fsat.h"
 #include "engine/internal.h"
 #include "engine/worker.h"
 
@@ -89,16 +90,34 @@ static int start_follower(struct export *export, struct fl_error *err)
 	return fl_failed(err);
 }
 
+/* The directory that is packed; no symbolic link leads out of the tree. */
+static int open_directory(const struct export *export, const struct ref *ref, int *ret,
+			  struct fl_error *err)
+{
+	struct tree staging = tree_staging(operation_id(export->running));
+	struct engine *engine = export->engine;
+	const char *path = ref->path && ref->path[0] ? ref->path : ".";
+	own_fd int tree = -1;
+	int r;
+
+	if (driver_of(engine)->tree_open(engine->pool, &staging, &tree, err) < 0)
+		return fl_failed(err);
+	r = fsat_open_beneath(tree, path, O_RDONLY | O_DIRECTORY, ret, err);
+	if (r == 0 || err->sys != ENOTDIR)
+		return r;
+	fl_fail(err, FL_INVALID, "'%.200s' is no directory", path);
+	return fl_hint(err, "one file is copied by `flocker cp`, or printed by `flocker cat`");
+}
+
 /* Leaves a pipe that fills, and a thread that follows; or nothing. */
-static int pack(struct export *export, bool zstd, struct fl_error *err)
+static int pack(struct export *export, const struct ref *ref, bool zstd, struct fl_error *err)
 {
 	const char *const arguments[] = { "pack", zstd ? "--zstd" : NULL, NULL };
-	struct tree staging = tree_staging(operation_id(export->running));
 	struct engine *engine = export->engine;
 	own_fd int tree = -1;
 	int ends[2], r;
 
-	if (driver_of(engine)->tree_open(engine->pool, &staging, &tree, err) < 0)
+	if (open_directory(export, ref, &tree, err) < 0)
 		return fl_failed(err);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return fl_fail_errno(err, "cannot make a pipe");
@@ -124,11 +143,11 @@ int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 	*export = (struct export){ .engine = engine, .fd = -1 };
 	if (operation)
 		wanted.id = *operation;
-	if (check_form(ref, FORM_ANY, "export", err) < 0)
+	if (check_form(ref, FORM_ANY | FORM_PATH, "export", err) < 0)
 		return fl_failed(err);
 	if (worker_check(engine, err) < 0)
 		return fl_failed(err);
-	if (take(engine, ref, export, &wanted, err) == 0 && pack(export, zstd, err) == 0) {
+	if (take(engine, ref, export, &wanted, err) == 0 && pack(export, ref, zstd, err) == 0) {
 		*ret = take_ptr(export);
 		return 0;
 	}

@@ -205,7 +205,8 @@ static int check_regular(int fd, struct fl_error *err)
 		return fl_fail_errno(err, "cannot look at the file");
 	if (S_ISDIR(st.st_mode)) {
 		fl_fail(err, FL_INVALID, "it is a directory");
-		return fl_hint(err, "list it by `flocker ls`");
+		return fl_hint(err,
+			       "list it: flocker ls; copy it: flocker export REF:PATH - | tar -x");
 	}
 	return S_ISREG(st.st_mode) ? 0 : fl_fail(err, FL_UNSUPPORTED, "it is no regular file");
 }

@@ -12,15 +12,18 @@
 
 #include "engine/internal.h"
 
-static const struct {
+static const struct finisher {
 	const char *verb;
-	bool deletes; /* needs the intent and the pool alone, no other row */
+	bool deletes; /* needs the intent and the pool alone, no other row, at any time */
+	bool keeps;   /* what is left when it fails harms nobody */
 	int (*finish)(struct engine *engine, const struct intent_row *intent, struct fl_error *err);
 } finishers[] = {
-	{ "rollback", false, rollback_finish },
-	{ "delete-snapshot", true, delete_snapshot_finish },
-	{ "delete-branch", true, delete_branch_finish },
-	{ "delete-retired", true, delete_retired_finish },
+	{ "rollback", false, false, rollback_finish },
+	{ "delete-snapshot", true, true, delete_snapshot_finish },
+	{ "delete-branch", true, true, delete_branch_finish },
+	{ "delete-retired", true, true, delete_retired_finish },
+	/* Of one that runs it is the note for the next start, so not at any time. */
+	{ "restore", false, true, restore_finish },
 };
 
 struct intents {
@@ -36,12 +39,26 @@ static void intents_done(struct intents *intents)
 	free(intents->rows);
 }
 
-static bool deletes(const struct intent_row *intent)
+static const struct finisher *finisher_of(const struct intent_row *intent)
 {
 	for (size_t i = 0; i < array_size(finishers); i++)
 		if (strcmp(finishers[i].verb, intent->verb) == 0)
-			return finishers[i].deletes;
-	return false;
+			return &finishers[i];
+	return NULL;
+}
+
+static bool deletes(const struct intent_row *intent)
+{
+	const struct finisher *finisher = finisher_of(intent);
+
+	return finisher && finisher->deletes;
+}
+
+static bool keeps(const struct intent_row *intent)
+{
+	const struct finisher *finisher = finisher_of(intent);
+
+	return finisher && finisher->keeps;
 }
 
 static int collect(void *arg, const struct intent_row *row, struct fl_error *err)
@@ -59,9 +76,10 @@ static int collect(void *arg, const struct intent_row *row, struct fl_error *err
 
 int intent_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
 {
-	for (size_t i = 0; i < array_size(finishers); i++)
-		if (strcmp(finishers[i].verb, intent->verb) == 0)
-			return finishers[i].finish(engine, intent, err);
+	const struct finisher *finisher = finisher_of(intent);
+
+	if (finisher)
+		return finisher->finish(engine, intent, err);
 	return fl_fail(err, FL_CORRUPT, "the catalogue notes an unknown intent '%s'", intent->verb);
 }
 
@@ -71,7 +89,7 @@ static int finish_or_keep(struct engine *engine, const struct intent_row *intent
 	int r = intent_finish(engine, intent, err);
 	char uuid[UUID_TEXT];
 
-	if (r == 0 || (r != -FL_NOT_FOUND && r != -FL_CORRUPT && !deletes(intent)))
+	if (r == 0 || (r != -FL_NOT_FOUND && r != -FL_CORRUPT && !keeps(intent)))
 		return r;
 	log_error("an interrupted operation can't be finished; it is tried again at the next start",
 		  "verb=%s operation=%s error=\"%s\"", intent->verb,

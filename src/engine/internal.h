@@ -349,6 +349,19 @@ must_check int finish_deletions(struct engine *engine, struct fl_error *err);
 /* Finishes or undoes a rollback that a crash interrupted. */
 must_check int rollback_finish(struct engine *engine, const struct intent_row *intent,
 			       struct fl_error *err);
+/* Removes what a restore that a crash interrupted had in the head. */
+must_check int restore_finish(struct engine *engine, const struct intent_row *intent,
+			      struct fl_error *err);
+/* The same for a head that was just made of a snapshot that was taken meanwhile; what fails is
+ * logged. */
+void restore_sweep(struct engine *engine, const struct uuid *branch);
+/*
+ * The next stash of the volume in `ret`, which has that set: what its branch was
+ * when `taken` was, before `target` replaced it or a part of it.
+ */
+must_check int stash_add(struct tx *tx, const struct snapshot_row *taken,
+			 const struct snapshot_row *target, struct stash_row *ret,
+			 struct fl_error *err);
 /* What the intent said is done in the pool: it is forgotten when that is durable (engine_care). */
 void intent_carried_out(struct engine *engine, const struct uuid *operation);
 /* Syncs the pool and forgets them, if there are any: at the start and at the end. */

@@ -147,12 +147,12 @@ static int swap_head(struct engine *engine, const struct swap *swap, struct fl_e
 	    tx_begin(engine->catalog, &tx, err) < 0 ||
 	    facts_save(engine, tx, &swap->volume, &swap->branch, &line, err) < 0)
 		return fl_failed(err);
+	restore_sweep(engine, &swap->branch.uuid);
 	return driver->sync(engine->pool, err);
 }
 
 static int write_outcome(struct tx *tx, void *arg, struct fl_error *err)
 {
-	own_volume_row struct volume_row volume = { 0 };
 	struct swap *swap = arg;
 	struct line line = new_line(swap);
 	struct retired_row retired = {
@@ -162,21 +162,12 @@ static int write_outcome(struct tx *tx, void *arg, struct fl_error *err)
 		.snapshot = swap->taken.position,
 	};
 
-	/* Read here, since two branches of one volume may be rolled back at once. */
-	if (tx_volume_get(tx, &swap->volume.uuid, &volume, err) < 0)
+	swap->stash.volume = swap->volume.uuid;
+	if (tx_line_insert(tx, &line, err) < 0 ||
+	    stash_add(tx, &swap->taken, &swap->target, &swap->stash, err) < 0)
 		return fl_failed(err);
-	retired.stash = volume.last_stash + 1;
-	swap->stash = (struct stash_row){
-		.volume = swap->volume.uuid,
-		.number = retired.stash,
-		.branch = swap->branch.uuid,
-		.snapshot = swap->taken.position,
-		.target = swap->target.position,
-		.target_id = swap->target.id,
-		.created = swap->taken.position.time,
-	};
-	if (tx_line_insert(tx, &line, err) < 0 || tx_stash_insert(tx, &swap->stash, err) < 0 ||
-	    tx_retired_insert(tx, &retired, err) < 0)
+	retired.stash = swap->stash.number;
+	if (tx_retired_insert(tx, &retired, err) < 0)
 		return fl_failed(err);
 	return tx_intent_delete(tx, &swap->operation, err);
 }

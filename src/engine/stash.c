@@ -1,9 +1,31 @@
 /*
+ * stashes: numbered anew by each verb that replaces something.
+ *
  * stash drop: the pointer goes; its snapshots stay until they are thinned or
  * destroyed like any others.
  */
 
 #include "engine/note.h"
+
+int stash_add(struct tx *tx, const struct snapshot_row *taken, const struct snapshot_row *target,
+	      struct stash_row *ret, struct fl_error *err)
+{
+	own_volume_row struct volume_row volume = { 0 };
+
+	/* Read here, since two branches of one volume may be rolled back at once. */
+	if (tx_volume_get(tx, &ret->volume, &volume, err) < 0)
+		return fl_failed(err);
+	*ret = (struct stash_row){
+		.volume = volume.uuid,
+		.number = volume.last_stash + 1,
+		.branch = taken->position.branch,
+		.snapshot = taken->position,
+		.target = target->position,
+		.target_id = target->id,
+		.created = taken->position.time,
+	};
+	return tx_stash_insert(tx, ret, err);
+}
 
 struct dropping {
 	const struct uuid *volume;

@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 
 #include "tree/attrs.h"
 #include "tree/links.h"
@@ -216,6 +217,19 @@ static int finish_dir(void *arg, const struct walk_entry *entry, struct fl_error
 	return 0;
 }
 
+/*
+ * The directory that it is made in is no part of the copy, but may have been given
+ * ACLs by the one that it lies in, which would be handed on.
+ */
+static int copy_one(struct copy *copy, const char *name, const struct walk_verbs *verbs,
+		    struct fl_error *err)
+{
+	if (fremovexattr(PLACE_ROOT_FD, "system.posix_acl_default") < 0 && errno != ENODATA &&
+	    errno != EOPNOTSUPP)
+		return fl_fail_errno(err, "cannot remove what is handed on to new files");
+	return walk_one(TREE_SOURCE_FD, name, verbs, copy, err);
+}
+
 int tree_copy(const struct options *options, struct report *report, struct fl_error *err)
 {
 	static const struct walk_verbs verbs = { copy_entry, finish_dir };
@@ -224,5 +238,7 @@ int tree_copy(const struct options *options, struct report *report, struct fl_er
 	places_init(&copy.places);
 	if (fstat(PLACE_ROOT_FD, &copy.root) < 0)
 		return fl_fail_errno(err, "cannot look at the root of the tree");
+	if (options->entry)
+		return copy_one(&copy, options->entry, &verbs, err);
 	return walk(TREE_SOURCE_FD, &verbs, &copy, err);
 }

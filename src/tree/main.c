@@ -4,6 +4,8 @@
  *	flocker-tree pack [--zstd]			1: the archive, 3: the tree
  *	flocker-tree unpack [--devices] [--setuid]	0: the archive, 3: an empty tree
  *	flocker-tree copy				5: the tree, 3: an empty one
+ *	flocker-tree copy --entry NAME			5: a directory with NAME in it, 3: an empty
+ *one
  *
  * A program of its own so that the parsing of archives is kept away from the
  * daemon, which starts it with these descriptors and reads what it reports on
@@ -50,7 +52,8 @@ static const struct verb {
 
 static int usage(void)
 {
-	fputs("usage: flocker-tree pack [--zstd] | unpack [--devices] [--setuid] | copy\n"
+	fputs("usage: flocker-tree pack [--zstd] | unpack [--devices] [--setuid] | "
+	      "copy [--entry NAME]\n"
 	      "This is a part of flockerd, which runs it.\n",
 	      stderr);
 	return 2;
@@ -68,6 +71,10 @@ static bool parse_options(char *const words[], struct options *ret)
 	for (; *words; words++) {
 		bool *to = NULL;
 
+		if (strcmp(*words, "--entry") == 0 && words[1]) {
+			ret->entry = *++words;
+			continue;
+		}
 		for (size_t i = 0; i < array_size(known); i++) {
 			if (strcmp(*words, known[i].name) == 0)
 				to = known[i].to;
@@ -110,6 +117,7 @@ static int run(const struct verb *verb, const struct options *options, struct re
 					 .devices = options->devices || copies,
 					 .highest = verb->highest,
 					 .source = copies ? TREE_SOURCE_FD : 0,
+					 .own_source = options->entry != NULL,
 					 .memory = verb->memory };
 	struct fl_error no_memory = { 0 };
 

@@ -294,12 +294,18 @@ static int set_limits(const struct sandbox *sandbox, struct fl_error *err)
  * its descriptor ".." leads to all of the machine.  As a mount that hangs
  * nowhere it has nothing above it.  It has no devices either, and the tree that
  * is made neither, so that the right to make them (CAP_MKNOD) opens none.
+ *
+ * Before Linux 6.15 no part can be taken of a mount that hangs nowhere itself, as
+ * the pool's does; it has nothing of the machine above it either.  And an
+ * ordinary user can take none: what is above his pool is his to read anyway.
  */
-static int detach_source(int source, struct fl_error *err)
+static int detach_source(int source, bool own, struct fl_error *err)
 {
 	own_fd int mount = -1;
 
 	if (mount_clone_read_only(source, &mount, err) < 0) {
+		if (own && (err->sys == EINVAL || err->sys == EPERM))
+			return 0;
 		if (err->sys == EINVAL)
 			(void)fl_hint(err, "it may be unbindable: `mount --make-private` on what "
 					   "it is mounted at");
@@ -369,7 +375,7 @@ int sandbox_enter(const struct sandbox *sandbox, int root, struct fl_error *err)
 	load_conversions();
 	if (become_alone(err) < 0)
 		return fl_failed(err);
-	if (sandbox->source && detach_source(sandbox->source, err) < 0)
+	if (sandbox->source && detach_source(sandbox->source, sandbox->own_source, err) < 0)
 		return fl_failed(err);
 	if (close_range((unsigned)sandbox->highest + 1, ~0U, 0) < 0)
 		return fl_fail_errno(err, "cannot close other descriptors");

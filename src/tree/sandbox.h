@@ -18,6 +18,7 @@ struct sandbox {
 	bool devices;	 /* device nodes are made */
 	int highest;	 /* the descriptors up to this one stay open */
 	int source;	 /* the descriptor of a directory that is only read; 0: there is none */
+	bool own_source; /* it lies in the pool: it is read where it is if it cannot be cut off */
 	uint64_t memory; /* how many bytes of it there may be */
 };
 

@@ -11,9 +11,11 @@
 #define TREE_SOURCE_FD 5 /* what is copied */
 
 struct options {
-	bool devices; /* unpack: device nodes too */
-	bool setuid;  /* unpack: set-uid and set-gid files and file capabilities too */
-	bool zstd;    /* pack: compressed */
+	bool devices;	   /* unpack: device nodes too */
+	bool setuid;	   /* unpack: set-uid and set-gid files and file capabilities too */
+	bool zstd;	   /* pack: compressed */
+	const char *entry; /* copy: this one of what the directory holds, and not its own
+			      attributes; NULL: the directory */
 };
 
 must_check int tree_unpack(const struct options *options, struct report *report,

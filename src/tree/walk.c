@@ -163,6 +163,16 @@ int walk(int root, const struct walk_verbs *verbs, void *arg, struct fl_error *e
 	return rc;
 }
 
+int walk_one(int root, const char *name, const struct walk_verbs *verbs, void *arg,
+	     struct fl_error *err)
+{
+	struct walker walker = { .verbs = verbs, .arg = arg };
+	int rc = visit_name(&walker, root, name, err);
+
+	text_done(&walker.path);
+	return rc;
+}
+
 int walk_target(const struct walk_entry *entry, char ret[static PATH_MAX], struct fl_error *err)
 {
 	ssize_t length = readlinkat(entry->dir, entry->name, ret, PATH_MAX - 1);

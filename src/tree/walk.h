@@ -33,6 +33,9 @@ struct walk_verbs {
 
 /* An entry that vanishes or changes its kind while it is looked at is FL_BUSY. */
 must_check int walk(int root, const struct walk_verbs *verbs, void *arg, struct fl_error *err);
+/* Of what the root holds the entry `name` alone, and all that is in that. */
+must_check int walk_one(int root, const char *name, const struct walk_verbs *verbs, void *arg,
+			struct fl_error *err);
 
 /* Where a symbolic link points. */
 must_check int walk_target(const struct walk_entry *entry, char ret[static PATH_MAX],

@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -371,6 +372,21 @@ def host_with_pool(**options):
     host.start()
     host.pool(**options)
     return host
+
+
+STRANGER, GROUP = 65534, 4242
+
+
+def as_stranger(host, *arguments):
+    """The command as an ordinary user to whom the group of the socket opens the daemon."""
+    os.chown(host.socket, 0, GROUP)
+    for directory in (host.directory, host.root, os.path.dirname(host.socket)):
+        os.chmod(directory, 0o755)
+    command = f"{host.directory}/flocker"
+    shutil.copy(COMMAND, command)
+    return subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={GROUP}", "--clear-groups", command,
+                           *arguments], capture_output=True, text=True, check=False, timeout=60,
+                          env={"FLOCKER_SOCKET": host.socket, "PATH": os.environ["PATH"]})
 
 
 def temporary(host):

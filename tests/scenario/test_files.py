@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 
-from flocker import COMMAND, MIB, host_with_pool
+from digest import digest
+from flocker import COMMAND, MIB, STRANGER, as_stranger, host_with_pool, temporary
 from tap import equal, in_threads, main, test, true, wait_until
 
 host = host_with_pool()
@@ -177,6 +178,67 @@ def many_at_once():
             equal(cat("data@{big}:big").returncode, 0, "cat")
 
     in_threads([read] * 6)
+
+
+@test
+def a_file_is_copied_out():
+    place = temporary(host)
+    top = host.path("data")
+    with open(f"{top}/secret", "wb") as file:
+        file.write(os.urandom(MIB))
+    os.chmod(f"{top}/secret", 0o6751)
+    os.utime(f"{top}/secret", ns=(1, 1_600_000_000_123_456_789))
+    host.run("snapshot", "data", "--name", "secret")
+    with open(f"{top}/secret", "rb") as file:
+        data = file.read()
+    os.unlink(f"{top}/secret")
+    host.run("cp", "data@{secret}:secret", place)
+    with open(f"{place}/secret", "rb") as file:
+        equal(file.read() == data, True, "its contents")
+    info = os.stat(f"{place}/secret")
+    equal((info.st_mode & 0o7777, info.st_mtime_ns), (0o751, 1_600_000_000_123_456_789), "what it is")
+    host.fails("exists", "cp", "data@{secret}:secret", place, says=("--force",))
+    host.fails("exists", "cp", "data@{secret}:secret", f"{place}/secret")
+    host.run("cp", "data@{one}:etc/link", f"{place}/secret", "--force")
+    with open(f"{place}/secret", encoding="utf-8") as file:
+        equal(file.read(), "localhost", "replaced, through a link")
+    equal(host.run("cp", "data@{one}:etc/hosts", "-"), "localhost", "standard output")
+    host.fails("invalid", "cp", "data@{one}:etc", f"{place}/etc", says=("export",))
+    host.fails("not-found", "cp", "data@{one}:nope", f"{place}/nope")
+    host.fails("not-found", "cp", "data@{one}:etc/hosts", f"{place}/no/such")
+    equal(os.listdir(place), ["secret"], "nothing else is there")
+    # As the user who calls, who may write there alone.
+    done = as_stranger(host, "cp", "data@{one}:etc/hosts", place)
+    equal(done.returncode, 10, done.stderr)
+    equal(os.listdir(place), ["secret"], "nor was it root who did")
+    os.chown(place, STRANGER, STRANGER)
+    os.unlink(f"{place}/secret")
+    done = as_stranger(host, "cp", "data@{secret}:secret", place)
+    info = os.stat(f"{place}/secret")
+    equal((done.returncode, info.st_uid, info.st_mode & 0o7777), (0, STRANGER, 0o751), "the user's own")
+
+
+@test
+def a_directory_is_exported():
+    place = temporary(host)
+    done = subprocess.run(f"{COMMAND} --root {host.root} export 'data@{{one}}:etc' - | tar -x -C {place}",
+                          shell=True, capture_output=True, timeout=60)
+    equal((done.returncode, done.stderr), (0, b""), "export and tar")
+    equal(sorted(os.listdir(place)), sorted(names("data@{one}:etc")), "it is the root")
+    equal(digest(place), digest_of("data@{one}", "etc"), "all of it")
+    host.fails("invalid", "export", "data@{one}:etc/hosts", f"{place}.tar", says=("no directory",))
+    host.fails("not-found", "export", "data@{one}:nope", f"{place}.tar")
+    host.fails("denied", "export", "data@{links}:directory", f"{place}.tar", says=("leads out",))
+    equal([o for o in json.loads(host.run("operations", "--json")) if o["state"] == "running"], [],
+          "none is left")
+
+
+def digest_of(ref, path):
+    mounted = host.run("mount", ref).strip()
+    try:
+        return digest(f"{mounted}/{path}")
+    finally:
+        host.run("unmount", ref)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+#pragma once
+
+/* A restore under way: what its two halves share (restore.c, restore-settle.c). */
+
+#include <sys/stat.h>
+
+#include "base/uuid.h"
+#include "engine/internal.h"
+
+#define PRIVATE ".flocker-restore-" /* and the operation */
+#define PRIVATE_TEXT (sizeof(PRIVATE) + UUID_TEXT)
+
+struct place {
+	char *parent; /* heap; "" is the root */
+	const char *name;
+};
+
+struct restore {
+	struct engine *engine;
+	const struct restore_options *options;
+	struct running *running;
+	struct volume_row volume;
+	struct branch_row branch;
+	struct snapshot_row source;
+	struct place from, to;	    /* in the source, and in the head */
+	uint64_t head;		    /* id of the tree that is copied into */
+	int root;		    /* and its root directory */
+	bool reading;		    /* `source` is noted as being read */
+	char private[PRIVATE_TEXT]; /* the directory that is copied to; "" before it is noted */
+	int private_fd;
+	struct timespec root_before,
+		root_with;	   /* times of the root: before it was made, and then */
+	struct snapshot_row taken; /* what the branch was */
+	struct stash_row stash;
+	bool replaces; /* something stands in the place */
+};
+
+/* Where it goes, from the root of the branch. */
+const char *restore_path(const struct restore *restore);
+/* The directory that it goes to; sets `replaces`, and `ret_st` of what stands there then. */
+must_check int restore_find_target(struct restore *restore, int *ret, struct stat *ret_st,
+				   struct fl_error *err);
+/* The copy is there: stashes what the branch is and puts it in its place, durably; or nothing. */
+must_check int restore_settle(struct restore *restore, struct fl_error *err);

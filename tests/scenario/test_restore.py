@@ -1,0 +1,299 @@
+#!/usr/bin/python3
+"""restore: one file or directory of the past, back in the live head."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import threading
+
+from flocker import COMMAND, MIB, STRANGER, Host, host_with_pool
+from digest import digest
+from tap import equal, main, test, true, wait_until
+
+host = host_with_pool()
+PRIVATE = ".flocker-restore-"
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def leftovers(volume):
+    return [name for name in os.listdir(host.path(volume)) if name.startswith(PRIVATE)]
+
+
+def stashes(volume):
+    return json.loads(host.run("stash", "list", volume, "--json"))
+
+
+@test
+def a_file_comes_back():
+    host.run("create", "data")
+    top = host.path("data")
+    write(f"{top}/etc/hosts", "one")
+    os.chmod(f"{top}/etc/hosts", 0o4751)
+    os.chown(f"{top}/etc/hosts", 1234, 4321)
+    os.chmod(f"{top}/etc/hosts", 0o4751)
+    os.setxattr(f"{top}/etc/hosts", "user.note", b"kept")
+    os.utime(f"{top}/etc/hosts", ns=(1, 1_600_000_000_123_456_789))
+    before = digest(f"{top}/etc/hosts")
+    host.run("snapshot", "data", "--name", "one")
+    write(f"{top}/etc/hosts", "two")
+    write(f"{top}/other", "stays")
+    said = host.run("restore", "data@{one}:etc/hosts")
+    equal(digest(f"{top}/etc/hosts"), before, "all of it")
+    equal(read(f"{top}/other"), "stays", "nothing else changed")
+    equal(leftovers("data"), [], "nothing is left")
+    equal(host.run("cat", "stash/1@data:etc/hosts"), "two", "what it was is stashed")
+    undo = [line for line in said.splitlines() if line.startswith("undo: ")][0]
+    true(undo.endswith("restore stash/1@data:etc/hosts"), said)
+    host.run(*shlex.split(undo)[2:])
+    equal(read(f"{top}/etc/hosts"), "two", "undone")
+    records = json.loads(host.run("audit", "--json"))
+    true(any(r["verb"] == "restore" for r in records), "in the audit log")
+
+
+@test
+def a_directory_comes_back_whole():
+    top = host.path("data")
+    write(f"{top}/tree/a/b/c", "deep")
+    os.link(f"{top}/tree/a/b/c", f"{top}/tree/linked")
+    os.symlink("a/b/c", f"{top}/tree/soft")
+    os.mkfifo(f"{top}/tree/fifo")
+    os.mknod(f"{top}/tree/null", 0o20600, os.makedev(1, 3))
+    os.mkdir(f"{top}/tree/empty", 0o2750)
+    os.utime(f"{top}/tree", ns=(1, 1_500_000_000_000_000_001))
+    before = digest(f"{top}/tree")
+    host.run("snapshot", "data", "--name", "tree")
+    subprocess.run(["rm", "-r", f"{top}/tree/a"], check=True)
+    write(f"{top}/tree/new", "goes")
+    answer = json.loads(host.run("restore", "data@{tree}:tree", "--json"))
+    equal((answer["path"], answer["replaced"]), ("tree", True), "the answer")
+    equal(digest(f"{top}/tree"), before, "as it was, with nothing more")
+    equal(os.stat(f"{top}/tree/linked").st_nlink, 2, "names of one file")
+    equal(leftovers("data"), [], "nothing is left")
+    equal(host.run("cat", f"{answer['stash']['ref']}:tree/new"), "goes", "stashed")
+    done = [o for o in json.loads(host.run("operations", "--json")) if o["verb"] == "restore"]
+    equal((done[0]["state"], done[0]["object"]), ("done", "data/trunk:tree"), "the operation")
+
+
+@test
+def what_is_gone_and_what_is_of_another_kind():
+    top = host.path("data")
+    before = digest(f"{top}/tree")
+    subprocess.run(["rm", "-r", f"{top}/tree"], check=True)
+    answer = json.loads(host.run("restore", "data@{tree}:tree", "--json"))
+    equal((digest(f"{top}/tree"), answer["replaced"]), (before, False), "where nothing was")
+    subprocess.run(["rm", "-r", f"{top}/tree"], check=True)
+    write(f"{top}/tree", "a file")
+    host.run("restore", "data@{tree}:tree")
+    equal(digest(f"{top}/tree"), before, "a directory for a file")
+    os.unlink(f"{top}/etc/hosts")
+    os.mkdir(f"{top}/etc/hosts")
+    write(f"{top}/etc/hosts/in", "it")
+    host.run("restore", "data@{one}:etc/hosts")
+    equal(read(f"{top}/etc/hosts"), "one", "a file for a directory")
+    host.run("restore", "data@{tree}:tree/soft", "--to", "etc/hosts")
+    equal(os.readlink(f"{top}/etc/hosts"), "a/b/c", "a link for a file")
+
+
+@test
+def to_another_place():
+    top = host.path("data")
+    host.run("tag", "first@data", "data@{one}")
+    said = host.run("restore", "first@data:etc/hosts", "--to", "/etc/hosts.old")
+    equal(read(f"{top}/etc/hosts.old"), "one", "there")
+    stash = stashes("data")[0]["ref"]
+    true(f"stash restore {stash}" in said, said)
+    host.run("stash", "restore", stash)
+    true(not os.path.exists(f"{host.path('data')}/etc/hosts.old"), "undone")
+    equal(leftovers("data"), [], "the head that was stashed had the private directory")
+    host.run("branch", "data/other", "--from", stash)
+    equal([n for n in os.listdir(host.path("data/other")) if n.startswith(PRIVATE)], [],
+          "nor has a branch of it")
+
+
+@test
+def a_branch_gets_its_own_back():
+    host.run("branch", "data/test", "--from", "data@{one}")
+    write(f"{host.path('data/test')}/etc/hosts", "test")
+    host.run("restore", "data/test@{latest}:etc/hosts")
+    equal(read(f"{host.path('data/test')}/etc/hosts"), "one", "from before the branch began")
+
+
+@test
+def what_cannot_be():
+    top = host.path("data")
+    os.symlink("/tmp", f"{top}/out")
+    os.symlink("etc", f"{top}/within")
+    host.run("snapshot", "data", "--name", "refused")
+    before, count = digest(top), len(stashes("data"))
+    fails = host.fails
+    fails("invalid", "restore", "data:etc/hosts", says=("@{10m ago}",))
+    fails("invalid", "restore", "data@{one}", says=("rollback",))
+    fails("not-found", "restore", "data@{one}:nope", says=("versions",))
+    fails("not-found", "restore", "data@{one}:etc/hosts", "--to", "no/such/place", says=("no/such",))
+    fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "out/hosts", says=("symbolic link",))
+    fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "within/hosts")
+    fails("invalid", "restore", "data@{refused}:within/hosts")
+    fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "../hosts")
+    fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "/")
+    fails("not-found", "restore", "nothing@{one}:etc/hosts")
+    subprocess.run(["chattr", "+i", f"{top}/etc"], check=True)
+    try:
+        taken = len(host.log_of("data"))
+        fails("denied", "restore", "data@{one}:etc/hosts")
+        equal(len(host.log_of("data")), taken, "snapshots")
+    finally:
+        subprocess.run(["chattr", "-i", f"{top}/etc"], check=True)
+    equal((digest(top), len(stashes("data"))), (before, count), "nothing changed")
+    true(not os.path.exists("/tmp/hosts"), "nothing outside")
+
+
+@test
+def a_full_quota_changes_nothing():
+    host.run("create", "small", "--quota", "64M")
+    top = host.path("small")
+    # Of many small files: their contents lie in the metadata, which is not shared.
+    for i in range(20):
+        os.mkdir(f"{top}/{i}")
+    data = os.urandom(1900)
+    os.mkdir(f"{top}/many")
+    for i in range(8000):
+        with open(f"{top}/many/{i}", "wb") as file:
+            file.write(data)
+    host.run("snapshot", "small", "--name", "many")
+    try:
+        with open(f"{top}/fill", "wb") as file:
+            for _ in range(100):
+                file.write(os.urandom(MIB))
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError:
+        pass
+    before = digest(f"{top}/many")
+    host.fails("no-space", "restore", "small@{many}:many", says=("quota", "set small --quota"))
+    equal((digest(f"{top}/many"), stashes("small"), leftovers("small")), (before, [], []),
+          "nothing changed")
+
+
+def begin_restore(volume):
+    return subprocess.Popen([COMMAND, "--root", host.root, "restore", f"{volume}@{{many}}:many"],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@test
+def it_is_cancelled():
+    host.run("create", "long")
+    top = host.path("long")
+    os.mkdir(f"{top}/many")
+    for i in range(20000):
+        with open(f"{top}/many/{i}", "wb") as file:
+            file.write(b"old")
+    host.run("snapshot", "long", "--name", "many")
+    write(f"{top}/many/new", "new")
+    command = begin_restore("long")
+    wait_until(lambda: leftovers("long"), "it copies")
+    command.send_signal(signal.SIGINT)
+    command.stderr.read()
+    equal(command.wait(), -signal.SIGINT, "the command")
+    wait_until(lambda: not leftovers("long"), "it is undone")
+    equal((len(os.listdir(f"{top}/many")), stashes("long")), (20001, []), "nothing changed")
+    wait_until(lambda: not any(o["state"] == "running" for o in
+                               json.loads(host.run("operations", "--json"))), "it has ended")
+    equal(json.loads(host.run("operations", "--json"))[0]["state"], "cancelled", "the operation")
+
+
+@test
+def deletions_meanwhile():
+    top = host.path("long")
+    with open(f"{top}/big", "wb") as file:
+        file.write(os.urandom(8 * MIB))
+    host.run("snapshot", "long", "--name", "read")
+    os.unlink(f"{top}/big")
+    reader = subprocess.Popen([COMMAND, "--root", host.root, "cat", "long@{read}:big"], stdout=subprocess.PIPE)
+    reader.stdout.read(1)
+    host.run("snapshot", "long")
+    command = begin_restore("long")
+    wait_until(lambda: leftovers("long"), "it copies")
+    host.run("destroy", "long@{read}")
+    reader.stdout.read()
+    equal(reader.wait(), 0, "the reader")
+    said = command.stderr.read()
+    equal((command.wait(), leftovers("long")), (0, []), said)
+    equal(len(os.listdir(f"{top}/many")), 20000, "as it was")
+    host.run("stash", "drop", stashes("long")[0]["ref"])
+
+
+@test
+def a_rollback_meanwhile():
+    command = begin_restore("long")
+    wait_until(lambda: leftovers("long"), "it copies")
+    host.run("rollback", "long@{many}")
+    true(b"rolled back" in command.stderr.read() and command.wait() == 5, "busy")
+    equal(leftovers("long"), [], "nothing is left")
+    host.run("stash", "restore", stashes("long")[0]["ref"])
+    equal(leftovers("long"), [], "nor in what it was rolled back from")
+
+
+@test
+def a_killed_daemon_leaves_before_or_after():
+    top = host.path("long")
+    for wait in ("copy", "stash", "copy"):
+        write(f"{top}/many/new", "new")
+        had = len(stashes("long"))
+        command = begin_restore("long")
+        reader = threading.Thread(target=command.stderr.read)
+        reader.start()
+        if wait == "copy":
+            wait_until(lambda: leftovers("long"), "it copies")
+        else:
+            wait_until(lambda: leftovers("long") and not os.path.exists(f"{top}/many/new"),
+                       "it is exchanged")
+        host.kill()
+        reader.join()
+        command.wait()
+        host.start()
+        top = host.path("long")
+        wait_until(lambda: not leftovers("long"), "the private directory is gone")
+        found = len(os.listdir(f"{top}/many"))
+        true(found in (20000, 20001), f"{found} files")
+        true(found == 20001 or len(stashes("long")) == had + 1, "what is replaced is stashed")
+
+
+@test
+def in_a_directory_without_root():
+    """Contents are copied there, and the worker is shut in by a user namespace."""
+    with Host(user=STRANGER) as other:
+        place = f"{other.file_system('ext4')}/pool"
+        os.mkdir(place)
+        os.chown(place, STRANGER, STRANGER)
+        other.run("pool", "create", "--directory", place)
+        other.run("create", "data")
+        top = other.path("data")
+        write(f"{top}/etc/hosts", "one")
+        write(f"{top}/etc/more/deep", "deep")
+        subprocess.run(["chown", "-R", f"{STRANGER}:{STRANGER}", f"{top}/etc"], check=True)
+        before = digest(f"{top}/etc")
+        other.run("snapshot", "data", "--name", "one")
+        write(f"{top}/etc/hosts", "two")
+        other.run("restore", "data@{one}:etc/hosts")
+        equal(read(f"{top}/etc/hosts"), "one", "a file")
+        subprocess.run(["rm", "-r", f"{top}/etc/more"], check=True)
+        other.run("restore", "data@{one}:etc")
+        equal(digest(f"{top}/etc"), before, "a directory")
+        equal(os.listdir(top), ["etc"], "nothing is left")
+        equal(other.run("cat", "stash/1@data:etc/hosts"), "two", "stashed")
+
+
+if __name__ == "__main__":
+    main()
