@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #define VERSION 1
 #define FIRST_ROOM (256 * 1024)	  /* more than the kernel writes at a time */
 #define COMMAND_MAX (1024 * 1024) /* of the kernel: 64 KiB and a little */
+#define GATHER_MS 1
 #define PATH_ATTRIBUTE 15
 #define PATH_TO_ATTRIBUTE 16
 #define PATH_LINK_ATTRIBUTE 17
@@ -36,6 +38,19 @@ static int fail_stream(const char *why, struct fl_error *err)
 	return fl_fail(err, FL_CORRUPT, "the kernel's list of changes %s", why);
 }
 
+/*
+ * The kernel writes each command by itself, and waking a reader for each takes
+ * longer than to find it.  So what comes within a moment is read together: until
+ * then, or until the kernel is done, the pipe has room for it.
+ */
+static void gather(const struct stream *stream)
+{
+	struct pollfd end = { .fd = stream->fd };
+
+	if (!stream->full)
+		poll(&end, 1, GATHER_MS);
+}
+
 /* At least `wanted` bytes in the buffer. */
 static int fill(struct stream *stream, size_t wanted, struct fl_error *err)
 {
@@ -51,13 +66,16 @@ static int fill(struct stream *stream, size_t wanted, struct fl_error *err)
 		stream->buffer = xrealloc(stream->buffer, stream->room, 1);
 	}
 	while (stream->end < wanted) {
-		ssize_t n = TEMP_FAILURE_RETRY(
-			read(stream->fd, stream->buffer + stream->end, stream->room - stream->end));
+		ssize_t n;
 
+		gather(stream);
+		n = TEMP_FAILURE_RETRY(
+			read(stream->fd, stream->buffer + stream->end, stream->room - stream->end));
 		if (n < 0)
 			return fl_fail_errno(err, "cannot read the kernel's list of changes");
 		if (n == 0)
 			return fail_stream("ends too early", err);
+		stream->full = (size_t)n == stream->room - stream->end;
 		stream->end += (size_t)n;
 	}
 	return 0;

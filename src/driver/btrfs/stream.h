@@ -53,6 +53,7 @@ struct stream {
 	int fd; /* borrowed */
 	char *buffer;
 	size_t start, end, room; /* of what was read and not handed out yet */
+	bool full;		 /* the last read left something behind */
 	struct text path, other;
 };
 
