@@ -53,6 +53,8 @@ int catalog_write_deletion(struct engine *engine, catalog_fn fn, void *arg, stru
 	if (r != -FL_NO_SPACE)
 		return r;
 	r = write_with_reserve(engine, fn, arg, err);
-	care_soon(engine);
+	/* Where even that was not enough a pass would only find no room for another. */
+	if (r == 0)
+		care_soon(engine);
 	return r;
 }

@@ -78,6 +78,8 @@ CASES = {
     ("POST", "/v1/stash/restore"): ("stash restore", None, {"ref": "stash/1@data"}, "stash/1@data",
                                     None, None),
     ("DELETE", "/v1/stash"): ("stash drop", "stash/1@data", None, "stash/1@data", None, None),
+    ("POST", "/v1/restores"): ("restore", "data@{back}:back", None, "data@{back}:back", None,
+                               lambda: [host.write("data", "back", ""), host.snapshot("data", name="back")]),
     ("POST", "/v1/mounts"): ("mount", None, {"ref": "data@{first}"}, "data@{first}", None, None),
     ("DELETE", "/v1/mounts"): ("unmount", "data@{first}", None, "data@{first}", None, None),
     ("DELETE", "/v1/snapshot"): ("destroy", "data@{second}", None, "data@{second}", None,

@@ -10,7 +10,7 @@ import cleanup
 import tap
 from archives import SlowExport, SlowImport, archive, bring, contents, fetch, staging
 from failing import FailingDisk
-from flocker import Failure, Gone, Host, fill
+from flocker import MIB, Failure, Gone, Host, fill
 from tap import equal, test, true
 
 SMALL = archive({"file": b"text" * 1000})
@@ -75,6 +75,9 @@ def states(host):
 @test
 def archives_where_the_catalogue_has_no_room():
     host = furnished()
+    # More than goes into pipes and sockets: an export ends when it is read, and not before.
+    with open(f"{host.path('data')}/large", "wb") as file:
+        file.write(os.urandom(8 * MIB))
     cut = SlowImport(host, "cut").begun()
     export = SlowExport(host, "data")
     filler = fill_up(host)
