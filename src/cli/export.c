@@ -93,7 +93,7 @@ int verb_export(struct invocation *in, struct fl_error *err)
 {
 	own_free struct value *operation = NULL;
 	own_ref struct ref ref = { 0 };
-	struct transfer transfer;
+	struct transfer transfer = { .in = in };
 	bool standard = strcmp(in->operands[1], "-") == 0;
 	int r;
 
