@@ -245,7 +245,7 @@ static void read_origin(const json_t *object, struct origin *ret)
 	ret->snapshot = strtoull(id, NULL, 16);
 }
 
-static bool read_metadata(json_t *object, struct metadata *ret)
+bool facts_read_metadata(json_t *object, struct metadata *ret)
 {
 	struct fl_error err;
 	const char *key;
@@ -266,7 +266,7 @@ static bool read_volume(const json_t *object, struct volume_row *ret)
 	ret->created = read_int(object, "created");
 	ret->destroyed = read_int(object, "destroyed");
 	read_origin(object, &ret->origin);
-	return read_metadata(json_object_get(object, "metadata"), &ret->metadata) &&
+	return facts_read_metadata(json_object_get(object, "metadata"), &ret->metadata) &&
 	       read_uuid(object, "uuid", &ret->uuid) && read_uuid(object, "owner", &ret->owner) &&
 	       !uuid_is_none(&ret->uuid) && read_name(object, ret->name);
 }

@@ -271,6 +271,9 @@ void facts_done(struct facts *facts);
 #define own_facts own(facts_done)
 must_check int facts_load(struct engine *engine, const struct uuid *branch, struct facts *ret,
 			  struct fl_error *err);
+/* An object of strings; false for anything else (notes have one, too). */
+struct json_t;
+must_check bool facts_read_metadata(struct json_t *object, struct metadata *ret);
 
 /* --- visible branches (links.c) ---------------------------------------------------------- */
 

@@ -313,18 +313,6 @@ static bool read_reason(const char *name, enum reason *ret)
 	return false;
 }
 
-static bool read_metadata(json_t *object, struct metadata *ret)
-{
-	struct fl_error err;
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(object, key, value) if (!json_is_string(value) ||
-						    metadata_set(ret, key, json_string_value(value),
-								 &err) < 0) return false;
-	return true;
-}
-
 static bool read_row(json_t *root, struct snapshot_row *ret)
 {
 	const char *name = json_string_value(json_object_get(root, "name"));
@@ -343,7 +331,7 @@ static bool read_row(json_t *root, struct snapshot_row *ret)
 		return false;
 	snprintf(ret->name, sizeof(ret->name), "%s", name ? name : "");
 	ret->message = message ? xstrdup(message) : NULL;
-	return read_metadata(json_object_get(root, "metadata"), &ret->metadata);
+	return facts_read_metadata(json_object_get(root, "metadata"), &ret->metadata);
 }
 
 static bool read_tag(json_t *object, struct tag_row *ret)

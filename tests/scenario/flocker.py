@@ -412,6 +412,18 @@ def fill(path):
     return total
 
 
+def write_new(path, size):
+    """Writes `size` new bytes and syncs them; the errno that ended it, or 0."""
+    try:
+        with open(path, "wb", buffering=0) as file:
+            for _ in range(size // MIB):
+                file.write(os.urandom(MIB))
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno
+    return 0
+
+
 def differences(before, after):
     """What of two states differs, for messages."""
     lines = []

@@ -9,7 +9,7 @@ import subprocess
 
 import cleanup
 import tap
-from flocker import COMMAND, Failure, Host, MIB, unchanged
+from flocker import COMMAND, Failure, Host, MIB, unchanged, write_new
 from tap import equal, test, tests_for, true
 
 
@@ -17,18 +17,6 @@ BTRFS_IOC_QGROUP_ASSIGN = 0x40189429
 BTRFS_IOC_QGROUP_CREATE = 0x4010942A
 BTRFS_IOC_QGROUP_LIMIT = 0x8030942B
 BTRFS_IOC_GET_SUBVOL_INFO = 0x81F8943C
-
-
-def write(path, size):
-    """Writes `size` new bytes and syncs them; the errno that ended it, or 0."""
-    try:
-        with open(path, "wb", buffering=0) as file:
-            for _ in range(size // MIB):
-                file.write(os.urandom(MIB))
-            os.fsync(file.fileno())
-    except OSError as error:
-        return error.errno
-    return 0
 
 
 def volume(host, name="data"):
@@ -59,17 +47,17 @@ def refused(code, function, *words):
 def an_application_gets_edquot_and_space_back():
     with Host() as host:
         path = limited(host)
-        equal(write(f"{path}/some", 16 * MIB), 0, "errno within the quota")
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno beyond it")
+        equal(write_new(f"{path}/some", 16 * MIB), 0, "errno within the quota")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno beyond it")
         true(volume(host)["usage"]["allocated"] <= 32 * MIB, "usage is within the quota")
         os.unlink(f"{path}/much")
         host.create("free")
-        equal(write(f"{host.path('free')}/much", 64 * MIB), 0, "errno in another volume")
+        equal(write_new(f"{host.path('free')}/much", 64 * MIB), 0, "errno in another volume")
         host.run("set", "data", "--quota", "200M")
-        equal(write(f"{path}/much", 64 * MIB), 0, "errno with more quota")
+        equal(write_new(f"{path}/much", 64 * MIB), 0, "errno with more quota")
         host.run("unset", "data", "--quota")
         equal(volume(host)["quota"], None, "quota")
-        equal(write(f"{path}/more", 200 * MIB), 0, "errno without quota")
+        equal(write_new(f"{path}/more", 200 * MIB), 0, "errno without quota")
 
 
 def group(level, uuid):
@@ -94,16 +82,16 @@ def every_verb_goes_on_where_the_quota_is(what):
         host.write("data", "precious", "here since the beginning")
         host.snapshot("data", name="early")
         host.tag("old@data", target="data@{early}")
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
         if what == "exceeded":
             exceed(host, "data")
         host.run("snapshot", "data", "--name", "full", "-m", "nothing fits any more", "--set", "a=b")
         host.run("set", "data@{full}", "--message", "nothing at all")
         host.run("set", "data", "-d", "a full one", "c=d")
         host.branch("data/test")
-        equal(write(f"{host.path('data/test')}/much", 64 * MIB), errno.EDQUOT, "errno in another branch")
+        equal(write_new(f"{host.path('data/test')}/much", 64 * MIB), errno.EDQUOT, "errno in another branch")
         host.create("copy", **{"from": "data"})
-        equal(write(f"{host.path('copy')}/much", 64 * MIB), 0, "errno in a copy, which has no quota")
+        equal(write_new(f"{host.path('copy')}/much", 64 * MIB), 0, "errno in a copy, which has no quota")
         host.tag("t@data", target="data@{full}")
         host.rollback("data", "data@{early}")
         equal(host.read("data", "precious"), "here since the beginning", "contents")
@@ -120,11 +108,11 @@ def every_verb_goes_on_where_the_quota_is(what):
         host.run("destroy", "other")
         host.run("trash", "restore", "other")
         equal(volume(host, "other")["quota"], 32 * MIB, "quota")
-        equal(write(f"{host.path('other')}/again", 64 * MIB), errno.EDQUOT, "errno after all that")
+        equal(write_new(f"{host.path('other')}/again", 64 * MIB), errno.EDQUOT, "errno after all that")
         os.unlink(f"{host.path('other')}/precious")
         host.restart()
         host.run("unset", "other", "--quota")
-        equal(write(f"{host.path('other')}/again", 64 * MIB), 0, "errno without quota")
+        equal(write_new(f"{host.path('other')}/again", 64 * MIB), 0, "errno without quota")
 
 
 @test
@@ -132,20 +120,20 @@ def a_full_quota_is_left_by_deleting_or_by_having_none():
     with Host() as host:
         path = limited(host)
         host.snapshot("data", name="early")
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
         host.snapshot("data", name="full")
         host.tag("t@data", target="data@{full}")
         os.unlink(f"{path}/much")  # the snapshot still has it
-        equal(write(f"{path}/more", 64 * MIB), errno.EDQUOT, "errno while a snapshot holds all")
+        equal(write_new(f"{path}/more", 64 * MIB), errno.EDQUOT, "errno while a snapshot holds all")
         host.fails("invalid", "set", "data", "--quota", "16M", says=("uses",), hint="at least")
         host.snapshot("data", name="empty")
         host.run("untag", "t@data")
         host.run("destroy", "data@{full}")
         tap.wait_until(lambda: volume(host)["usage"]["allocated"] < 4 * MIB, "the space comes back", 60)
-        equal(write(f"{path}/more", 16 * MIB), 0, "errno after a deletion")
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
+        equal(write_new(f"{path}/more", 16 * MIB), 0, "errno after a deletion")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
         host.run("unset", "data", "--quota")
-        equal(write(f"{path}/much", 64 * MIB), 0, "errno without quota")
+        equal(write_new(f"{path}/much", 64 * MIB), 0, "errno without quota")
 
 
 def archive(host, size=48 * MIB):
@@ -194,7 +182,7 @@ def an_import_is_stopped_at_the_quota_of_its_new_volume():
             allocated = volume(host)["usage"]["allocated"]
             true(48 * MIB <= allocated < 50 * MIB, f"allocated: {allocated}")
             equal(host.get("/v1/branch", ref="data")["usage"]["allocated"], allocated, "of its trunk")
-            equal(write(f"{host.path('data')}/much", 64 * MIB), errno.EDQUOT, "errno afterwards")
+            equal(write_new(f"{host.path('data')}/much", 64 * MIB), errno.EDQUOT, "errno afterwards")
             host.run("destroy", "data")
             host.run("trash", "empty")
 
@@ -204,7 +192,7 @@ def an_import_counts_for_the_quota_of_its_volume_from_its_first_byte():
     with Host() as host:
         path = limited(host)
         _, tar = archive(host)
-        equal(write(f"{path}/some", 16 * MIB), 0, "errno")
+        equal(write_new(f"{path}/some", 16 * MIB), 0, "errno")
         os.sync()  # what is written is counted when it is on the disk
         before = volume(host)["usage"]
         for _ in range(2):  # what failed does not count any more, or the second would say more
@@ -212,8 +200,8 @@ def an_import_counts_for_the_quota_of_its_volume_from_its_first_byte():
                             hint="flocker set data --quota")
             os.sync()
             equal(volume(host)["usage"], before, "usage after it failed")
-        equal(write(f"{path}/more", 12 * MIB), 0, "errno of another branch")
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno at the quota")
+        equal(write_new(f"{path}/more", 12 * MIB), 0, "errno of another branch")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno at the quota")
         fails_to_import(host, "import", "data/new", tar, says=("volume 'data'", "32.0 MiB"),
                         hint="flocker set data --quota")  # not even an empty tree fits
         os.unlink(f"{path}/much")
@@ -224,7 +212,7 @@ def an_import_counts_for_the_quota_of_its_volume_from_its_first_byte():
         allocated = host.get("/v1/branch", ref="data/new")["usage"]["allocated"]
         true(48 * MIB <= allocated < 50 * MIB, f"allocated: {allocated}")
         true(volume(host)["usage"]["allocated"] >= allocated + 28 * MIB, "of the volume")
-        equal(write(f"{host.path('data/new')}/much", 64 * MIB), errno.EDQUOT, "errno in the new branch")
+        equal(write_new(f"{host.path('data/new')}/much", 64 * MIB), errno.EDQUOT, "errno in the new branch")
 
 
 def running_import(host, *words):
@@ -273,7 +261,7 @@ def a_killed_daemon_leaves_nothing_of_an_import_in_a_quota():
         host.start()
         equal(staging(host), [], "staging")
         tap.wait_until(lambda: volume(host)["usage"]["allocated"] == before, "it counts no more", 60)
-        equal(write(f"{path}/some", 24 * MIB), 0, "errno")
+        equal(write_new(f"{path}/some", 24 * MIB), 0, "errno")
         host.run("snapshot", "data")
 
 
@@ -290,14 +278,14 @@ def a_quota_of_0_is_none_wherever_it_is_given():
 def a_quota_below_what_is_used_is_refused_and_changes_nothing():
     with Host() as host:
         path = limited(host)
-        equal(write(f"{path}/some", 16 * MIB), 0, "errno")
+        equal(write_new(f"{path}/some", 16 * MIB), 0, "errno")
         for quota, words in ((8 * MIB, ("uses 16", "bytes", "snapshots", "at least 17M")), (1, ("1 MiB", "1 byte:"))):
             unchanged(host, lambda: refused("invalid", lambda: host.patch("/v1/volume", "data", quota=quota),
                                             *words))
         host.fails("invalid", "set", "data", "--quota", "8M", says=("uses",))
         refused("invalid", lambda: host.create("small", quota=1024), "1 MiB")
         equal(volume(host)["quota"], 32 * MIB, "quota")
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
 
 
 def figures(host):
@@ -311,31 +299,31 @@ def figures(host):
 def a_quota_and_what_is_used_outlive_restart_crash_and_catalogue():
     with Host() as host:
         path = limited(host)
-        equal(write(f"{path}/file", 8 * MIB), 0, "errno")
+        equal(write_new(f"{path}/file", 8 * MIB), 0, "errno")
         host.snapshot("data", name="first")
-        equal(write(f"{path}/file", 4 * MIB), 0, "errno")  # the snapshot holds what this replaces
+        equal(write_new(f"{path}/file", 4 * MIB), 0, "errno")  # the snapshot holds what this replaces
         host.rollback("data", "data@{first}")
         host.create("later")
         host.run("set", "later", "--quota", "64M")
         host.branch("data/test")
-        equal(write(f"{host.path('data/test')}/other", 2 * MIB), 0, "errno")
+        equal(write_new(f"{host.path('data/test')}/other", 2 * MIB), 0, "errno")
         host.create("gone", quota=48 * MIB)
         host.run("destroy", "gone")
         before = figures(host)
         true(14 * MIB <= before[0][0][2] < 15 * MIB, f"used: {before}")
         host.restart()
         equal(figures(host), before, "after a restart")
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno after a restart")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno after a restart")
         before = figures(host)
         host.kill()
         host.start()
         equal(figures(host), before, "after a crash")
         host.post("/v1/pool/recover")
         equal(figures(host), before, "after recovery")
-        equal(write(f"{host.path('data/test')}/much", 64 * MIB), errno.EDQUOT, "errno after recovery")
+        equal(write_new(f"{host.path('data/test')}/much", 64 * MIB), errno.EDQUOT, "errno after recovery")
         host.run("trash", "restore", "gone")
         equal(volume(host, "gone")["quota"], 48 * MIB, "quota of what was in the trash")
-        equal(write(f"{host.path('gone')}/much", 64 * MIB), errno.EDQUOT, "errno in it")
+        equal(write_new(f"{host.path('gone')}/much", 64 * MIB), errno.EDQUOT, "errno in it")
 
 
 def take_away(host, ref):
@@ -356,26 +344,26 @@ def take_away(host, ref):
 def what_the_pool_lost_of_a_quota_is_made_anew_at_the_next_start():
     with Host() as host:
         path = limited(host)
-        equal(write(f"{path}/file", 8 * MIB), 0, "errno")
+        equal(write_new(f"{path}/file", 8 * MIB), 0, "errno")
         host.create("other", quota=16 * MIB)
         before = figures(host)
         take_away(host, "data")
         equal(host.get("/v1/branch", ref="data")["usage"]["allocated"], None, "usage that nobody counts")
-        equal(write(f"{path}/much", 64 * MIB), 0, "errno of a quota that nobody keeps")
+        equal(write_new(f"{path}/much", 64 * MIB), 0, "errno of a quota that nobody keeps")
         os.unlink(f"{path}/much")
         host.restart()
         tap.wait_until(lambda: figures(host) == before, "the usage is known again", 60)
-        equal(write(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
-        equal(write(f"{host.path('other')}/much", 64 * MIB), errno.EDQUOT, "errno in another volume")
+        equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno")
+        equal(write_new(f"{host.path('other')}/much", 64 * MIB), errno.EDQUOT, "errno in another volume")
 
 
 @test
 def usage_tells_what_is_live_and_what_is_history():
     with Host() as host:
         path = limited(host, quota=100 * MIB)
-        equal(write(f"{path}/file", 16 * MIB), 0, "errno")
+        equal(write_new(f"{path}/file", 16 * MIB), 0, "errno")
         host.snapshot("data", name="first")
-        equal(write(f"{path}/file", 8 * MIB), 0, "errno")
+        equal(write_new(f"{path}/file", 8 * MIB), 0, "errno")
         os.sync()
         usage = host.get("/v1/branch", ref="data")["usage"]
         equal(usage["live"], 8 * MIB, "live")

@@ -12,7 +12,7 @@ if os.environ.get("WITH_ZFS_FUSE") != "1":
     os.execv(wrapper, [wrapper, sys.executable, "-B", os.path.abspath(__file__), *sys.argv[1:]])
 
 import tap  # noqa: E402
-from flocker import MIB, Host  # noqa: E402
+from flocker import MIB, Host, write_new  # noqa: E402
 from tap import equal, test, true  # noqa: E402
 
 host = Host()
@@ -103,18 +103,6 @@ def it_is_there_after_a_crash_and_without_a_catalogue():
     equal(host.read("app/side", "file"), "two", "branch")
 
 
-def write(path, size):
-    """Writes `size` new bytes and syncs them; the errno that ended it, or 0."""
-    try:
-        with open(path, "wb", buffering=0) as file:
-            for _ in range(size // MIB):
-                file.write(os.urandom(MIB))
-            os.fsync(file.fileno())
-    except OSError as error:
-        return error.errno
-    return 0
-
-
 def archive(size):
     path = f"{host.directory}/archive.tar"
     with open(f"{host.directory}/member", "wb") as file:
@@ -127,19 +115,19 @@ def archive(size):
 def a_quota_stops_the_writers_of_all_branches_and_nothing_else():
     host.create("data", quota=24 * MIB)
     host.write("data", "precious", "here since the beginning")
-    equal(write(f"{host.path('data')}/some", 8 * MIB), 0, "errno within the quota")
+    equal(write_new(f"{host.path('data')}/some", 8 * MIB), 0, "errno within the quota")
     host.snapshot("data", name="early")
-    equal(write(f"{host.path('data')}/much", 32 * MIB), errno.EDQUOT, "errno beyond it")
+    equal(write_new(f"{host.path('data')}/much", 32 * MIB), errno.EDQUOT, "errno beyond it")
     host.snapshot("data", name="full")
     host.branch("data/test")
-    equal(write(f"{host.path('data/test')}/much", 32 * MIB), errno.EDQUOT, "errno in another branch")
+    equal(write_new(f"{host.path('data/test')}/much", 32 * MIB), errno.EDQUOT, "errno in another branch")
     host.fails("no-space", "import", "data/new", archive(2 * MIB), says=("volume 'data'", "24.0 MiB"),
                hint="flocker set data --quota")
     host.fails("invalid", "set", "data", "--quota", "16M", says="uses 24", hint="at least 25M")
     host.rollback("data", "data@{early}")
     equal(host.read("data", "precious"), "here since the beginning", "contents")
     host.run("set", "data", "--quota", "64M")
-    equal(write(f"{host.path('data')}/more", 16 * MIB), 0, "errno with more quota")
+    equal(write_new(f"{host.path('data')}/more", 16 * MIB), 0, "errno with more quota")
 
 
 @test
@@ -162,9 +150,9 @@ def quotas_outlive_a_restart():
     host.restart()
     equal({v["name"]: v["quota"] for v in host.items("/v1/volumes")},
           {"app": None, "data": 64 * MIB, "new": 16 * MIB}, "quotas")
-    equal(write(f"{host.path('new')}/much", 16 * MIB), errno.EDQUOT, "errno")
+    equal(write_new(f"{host.path('new')}/much", 16 * MIB), errno.EDQUOT, "errno")
     host.run("unset", "new", "--quota")
-    equal(write(f"{host.path('new')}/much", 16 * MIB), 0, "errno without quota")
+    equal(write_new(f"{host.path('new')}/much", 16 * MIB), 0, "errno without quota")
     host.run("destroy", "new")
     host.run("destroy", "data")
 
