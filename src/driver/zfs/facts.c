@@ -83,8 +83,7 @@ static void add_branch(struct branches *branches, const struct uuid *branch)
 	for (size_t i = 0; i < branches->count; i++)
 		if (uuid_equal(&branches->items[i], branch))
 			return;
-	branches->items = xrealloc(branches->items, branches->count + 1, sizeof(*branches->items));
-	branches->items[branches->count++] = *branch;
+	*array_add(branches->items, branches->count) = *branch;
 }
 
 static int add_file(void *arg, const char *name, unsigned char type, uint64_t inode,
