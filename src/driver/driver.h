@@ -498,6 +498,7 @@ enum support driver_supports(const struct driver *driver, enum ability ability);
 /* Names for messages: "heads/<uuid>", "snaps/<uuid>/<snapname>", ... */
 #define TREE_TEXT 160
 char *tree_format(const struct tree *tree, char text[static TREE_TEXT]);
+bool tree_equal(const struct tree *a, const struct tree *b);
 
 /* identity <-> flocker.json, shared by the drivers that keep it as a file. */
 void identity_encode(const struct pool_identity *identity, struct text *out);

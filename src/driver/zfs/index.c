@@ -52,15 +52,6 @@ void index_remove(struct index *index, struct item *item)
 	item_free(item);
 }
 
-static bool tree_equal(const struct tree *a, const struct tree *b)
-{
-	if (a->kind != b->kind || !uuid_equal(&a->uuid, &b->uuid))
-		return false;
-	return a->kind != TREE_SNAPSHOT ||
-	       (a->snapshot.time == b->snapshot.time &&
-		uuid_equal(&a->snapshot.instance, &b->snapshot.instance));
-}
-
 struct item *index_find(const struct index *index, const struct tree *tree)
 {
 	for (size_t i = 0; i < index->count; i++)
