@@ -467,7 +467,8 @@ struct driver {
 	int (*facts_delete)(struct pool *pool, const struct uuid *branch, struct fl_error *err);
 
 	/*
-	 * Files of the engine, by a name of [a-z.]{1,32}.  write: atomic,
+	 * Files of the engine, by a name of [a-z.]{1,32} that is none of a
+	 * layout's own, else FL_INVALID (kept_file_check()).  write: atomic,
 	 * durable.  append: adds at the end, made if missing; survives the
 	 * process at once, a power cut after sync(); torn at the end by a crash
 	 * at worst.  read: FL_NOT_FOUND, or up to 1 GiB.
