@@ -14,12 +14,13 @@ static void read_row(struct query *q, struct branch_row *ret)
 		.mounted = query_int(q, 9) != 0,
 		.last_sequence = (uint64_t)query_int(q, 10),
 		.last_time = query_int(q, 11),
+		.late = query_int(q, 12),
 	};
 	query_string(q, 3, ret->name, sizeof(ret->name));
 	query_string(q, 4, ret->origin.ref, sizeof(ret->origin.ref));
 }
 
-/* Values 1 to 12 of the statements that write a row. */
+/* Values 1 to 13 of the statements that write a row. */
 static void bind_row(struct query *q, const struct branch_row *row)
 {
 	query_bind_uuid(q, 1, &row->uuid);
@@ -34,6 +35,7 @@ static void bind_row(struct query *q, const struct branch_row *row)
 	query_bind_int(q, 10, row->mounted);
 	query_bind_int(q, 11, (int64_t)row->last_sequence);
 	query_bind_int(q, 12, row->last_time);
+	query_bind_int(q, 13, row->late);
 }
 
 static int no_such_branch(const struct uuid *uuid, struct fl_error *err)

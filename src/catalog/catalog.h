@@ -112,6 +112,7 @@ struct volume_row {
 	int64_t destroyed;   /* 0: alive.  In the trash since then: its name is free */
 	uint32_t last_stash; /* number given last; numbers are never given again */
 	uint64_t quota;	     /* bytes; 0: none */
+	int64_t late;	     /* seconds that the retention clock was behind `destroyed` */
 };
 void volume_row_done(struct volume_row *row);
 #define own_volume_row own(volume_row_done)
@@ -138,6 +139,12 @@ must_check int tx_volume_each_destroyed(struct tx *tx,
 						    struct fl_error *err),
 					void *arg, struct fl_error *err);
 
+/*
+ * For a retention clock that begins anew, at `now`: what is in the trash counts as destroyed when
+ * its time says, or later where the wall clock was known to be behind; but not after `now`.
+ */
+must_check int tx_date_destroyed(struct tx *tx, int64_t now, struct fl_error *err);
+
 /* --- branches ------------------------------------------------------------ */
 
 struct branch_row {
@@ -152,6 +159,7 @@ struct branch_row {
 	bool mounted;		/* is to be visible */
 	uint64_t last_sequence; /* given last; 0: none.  Numbers are never given again */
 	int64_t last_time; /* time of that snapshot, even if it is gone: the next one is later */
+	int64_t late;	   /* seconds that the retention clock was behind `destroyed` */
 };
 
 must_check int tx_branch_find(struct tx *tx, const struct uuid *volume, const char *name,
@@ -243,6 +251,10 @@ must_check int tx_snapshot_nth(struct tx *tx, const struct stretch *stretch, uin
 /* The newest in a stretch with a time <= `time`.  FL_NOT_FOUND. */
 must_check int tx_snapshot_at(struct tx *tx, const struct stretch *stretch, int64_t time,
 			      struct snapshot_row *ret, struct fl_error *err);
+/* The newest in a stretch that was made when the retention clock was `stamp`, or before.
+ * FL_NOT_FOUND. */
+must_check int tx_snapshot_aged(struct tx *tx, const struct stretch *stretch, int64_t stamp,
+				struct snapshot_row *ret, struct fl_error *err);
 /* Of a branch: the greatest time of a snapshot that exists and is <= `time`; 0 when there is none.
  */
 must_check int tx_snapshot_floor(struct tx *tx, const struct uuid *branch, int64_t time,

@@ -184,11 +184,12 @@ static const char version_3[] = "ALTER TABLE volume ADD COLUMN quota INTEGER NOT
 static const char version_4[] = "ALTER TABLE snapshot ADD COLUMN late INTEGER NOT NULL DEFAULT 0;\n"
 				"ALTER TABLE branch ADD COLUMN policy TEXT NOT NULL DEFAULT '';\n";
 
+/* `late`: the same, of the time at which it was destroyed. */
+static const char version_5[] = "ALTER TABLE volume ADD COLUMN late INTEGER NOT NULL DEFAULT 0;\n"
+				"ALTER TABLE branch ADD COLUMN late INTEGER NOT NULL DEFAULT 0;\n";
+
 static const char *const steps[] = {
-	version_1,
-	version_2,
-	version_3,
-	version_4,
+	version_1, version_2, version_3, version_4, version_5,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

@@ -241,6 +241,22 @@ int tx_snapshot_at(struct tx *tx, const struct stretch *stretch, int64_t time,
 	return r;
 }
 
+int tx_snapshot_aged(struct tx *tx, const struct stretch *stretch, int64_t stamp,
+		     struct snapshot_row *ret, struct fl_error *err)
+{
+	own_query struct query q = {};
+	int r;
+
+	if (query_begin(&q, tx, SQL_SNAPSHOT_AGED, err) < 0)
+		return fl_failed(err);
+	bind_stretch(&q, stretch);
+	query_bind_int(&q, 4, stamp);
+	r = query_step(&q, err);
+	if (r == 0)
+		return fl_fail(err, FL_NOT_FOUND, "no snapshot here is as old");
+	return r < 0 ? r : read_row(tx, &q, ret, err);
+}
+
 int tx_snapshot_floor(struct tx *tx, const struct uuid *branch, int64_t time, int64_t *ret,
 		      struct fl_error *err)
 {

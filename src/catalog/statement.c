@@ -10,10 +10,10 @@
 
 #define VOLUME                                                                      \
 	"uuid, name, owner, epoch, description, metadata, mount_path, origin_ref, " \
-	"origin_snapshot, created, destroyed, last_stash, quota"
+	"origin_snapshot, created, destroyed, last_stash, quota, late"
 #define BRANCH                                                                               \
 	"b.uuid, b.volume, b.instance, b.name, b.origin_ref, b.origin_snapshot, b.created, " \
-	"b.destroyed, b.retired, b.mounted, b.last_sequence, b.last_time"
+	"b.destroyed, b.retired, b.mounted, b.last_sequence, b.last_time, b.late"
 #define OPERATION                                                                               \
 	"SELECT id, verb, object, state, done, total, started, ended, error_code, error_text, " \
 	"error_hint FROM operation "
@@ -44,11 +44,11 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_VOLUME_FIND] = "SELECT " VOLUME " FROM volume WHERE name = ?1 AND destroyed = 0",
 	[SQL_VOLUME_GET] = "SELECT " VOLUME " FROM volume WHERE uuid = ?1",
 	[SQL_VOLUME_INSERT] = "INSERT INTO volume (" VOLUME ") VALUES "
-			      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+			      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 	[SQL_VOLUME_UPDATE] = "UPDATE volume SET name = ?2, owner = ?3, epoch = ?4, "
 			      "description = ?5, metadata = ?6, mount_path = ?7, origin_ref = ?8, "
 			      "origin_snapshot = ?9, created = ?10, destroyed = ?11, "
-			      "last_stash = ?12, quota = ?13 WHERE uuid = ?1",
+			      "last_stash = ?12, quota = ?13, late = ?14 WHERE uuid = ?1",
 	[SQL_VOLUME_DELETE] = "DELETE FROM volume WHERE uuid = ?1",
 	[SQL_VOLUME_DELETE_STASHES] = "DELETE FROM stash WHERE volume = ?1",
 	[SQL_VOLUME_DELETE_TAGS] = "DELETE FROM tag WHERE volume = ?1",
@@ -56,6 +56,9 @@ static const char *const texts[SQL_COUNT] = {
 			    "ORDER BY name LIMIT ?2",
 	[SQL_VOLUME_EACH_DESTROYED] = "SELECT " VOLUME " FROM volume WHERE destroyed <> 0 "
 				      "ORDER BY destroyed, uuid",
+	[SQL_VOLUME_DATE_DESTROYED] = "UPDATE volume SET late = max(min(late, 0), "
+				      "(destroyed - ?1) / 1000000000) "
+				      "WHERE destroyed <> 0",
 	[SQL_VOLUME_BRANCHES] = "SELECT uuid FROM branch WHERE volume = ?1",
 
 	[SQL_BRANCH_FIND] = "SELECT " BRANCH " FROM branch b "
@@ -63,12 +66,15 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BRANCH_GET] = "SELECT " BRANCH " FROM branch b WHERE b.uuid = ?1",
 	[SQL_BRANCH_INSERT] =
 		"INSERT INTO branch (uuid, volume, instance, name, origin_ref, origin_snapshot, "
-		"created, destroyed, retired, mounted, last_sequence, last_time) VALUES "
-		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		"created, destroyed, retired, mounted, last_sequence, last_time, late) VALUES "
+		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[SQL_BRANCH_UPDATE] = "UPDATE branch SET volume = ?2, instance = ?3, name = ?4, "
 			      "origin_ref = ?5, origin_snapshot = ?6, created = ?7, "
 			      "destroyed = ?8, retired = ?9, mounted = ?10, last_sequence = ?11, "
-			      "last_time = ?12 WHERE uuid = ?1",
+			      "last_time = ?12, late = ?13 WHERE uuid = ?1",
+	[SQL_BRANCH_DATE_DESTROYED] = "UPDATE branch SET late = max(min(late, 0), "
+				      "(destroyed - ?1) / 1000000000) "
+				      "WHERE destroyed <> 0",
 	[SQL_BRANCH_RAISE] = "UPDATE branch SET last_sequence = max(last_sequence, ?2), "
 			     "last_time = max(last_time, ?3) WHERE uuid = ?1",
 	[SQL_BRANCH_DELETE] = "DELETE FROM branch WHERE uuid = ?1",
@@ -132,6 +138,9 @@ static const char *const texts[SQL_COUNT] = {
 	"WHERE n.uuid > ?1 ORDER BY n.uuid, s.time LIMIT ?2",
 	[SQL_SNAPSHOT_NTH] = SNAPSHOT BY_BRANCH "WHERE n.uuid = ?1 AND s.time BETWEEN ?2 AND ?3 "
 						"ORDER BY s.time DESC LIMIT 1 OFFSET ?4",
+	[SQL_SNAPSHOT_AGED] = SNAPSHOT BY_BRANCH "WHERE n.uuid = ?1 AND s.time BETWEEN ?2 AND ?3 "
+						 "AND s.time - s.late * 1000000000 <= ?4 "
+						 "ORDER BY s.time DESC LIMIT 1",
 	[SQL_SNAPSHOT_STRETCH_COUNT] = "SELECT count(*) FROM branch_number n "
 				       "CROSS JOIN snapshot s ON s.branch = n.number "
 				       "WHERE n.uuid = ?1 AND s.time BETWEEN ?2 AND ?3",
@@ -217,7 +226,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_OPERATION_GET] = OPERATION "WHERE id = ?1",
 	[SQL_OPERATION_EACH] = OPERATION "ORDER BY number DESC LIMIT ?1",
 	[SQL_OPERATION_INTERRUPT] =
-		"UPDATE operation SET state = 'failed', ended = ?1, error_code = ?2, "
+		"UPDATE operation SET state = 'failed', ended = max(started, ?1), error_code = ?2, "
 		"error_text = ?3, error_hint = ?4 WHERE state = 'running'",
 	[SQL_OPERATION_PRUNE] = "DELETE FROM operation WHERE state <> 'running' AND number <= "
 				"(SELECT number FROM operation WHERE state <> 'running' "

@@ -20,6 +20,7 @@ static int read_row(struct query *q, struct volume_row *ret, struct fl_error *er
 		.destroyed = query_int(q, 10),
 		.last_stash = (uint32_t)query_int(q, 11),
 		.quota = (uint64_t)query_int(q, 12),
+		.late = query_int(q, 13),
 	};
 
 	query_string(q, 1, row.name, sizeof(row.name));
@@ -32,7 +33,7 @@ static int read_row(struct query *q, struct volume_row *ret, struct fl_error *er
 	return 0;
 }
 
-/* Values 1 to 13 of the statements that write a row; `metadata` must live as long as the query. */
+/* Values 1 to 14 of the statements that write a row; `metadata` must live as long as the query. */
 static void bind_row(struct query *q, const struct volume_row *row, struct text *metadata)
 {
 	metadata_encode(&row->metadata, metadata);
@@ -49,6 +50,7 @@ static void bind_row(struct query *q, const struct volume_row *row, struct text 
 	query_bind_int(q, 11, row->destroyed);
 	query_bind_int(q, 12, row->last_stash);
 	query_bind_int(q, 13, (int64_t)row->quota);
+	query_bind_int(q, 14, row->late);
 }
 
 static int no_such_volume(const struct uuid *uuid, struct fl_error *err)
@@ -176,6 +178,23 @@ int tx_volume_each(struct tx *tx, const char *after, size_t limit,
 	query_bind_text(&q, 1, after);
 	query_bind_limit(&q, 2, limit);
 	return each_row(&q, each, arg, err);
+}
+
+static int date_destroyed(struct tx *tx, enum sql sql, int64_t now, struct fl_error *err)
+{
+	own_query struct query q = {};
+
+	if (query_begin(&q, tx, sql, err) < 0)
+		return fl_failed(err);
+	query_bind_int(&q, 1, now);
+	return query_run(&q, NULL, err);
+}
+
+int tx_date_destroyed(struct tx *tx, int64_t now, struct fl_error *err)
+{
+	if (date_destroyed(tx, SQL_VOLUME_DATE_DESTROYED, now, err) < 0)
+		return fl_failed(err);
+	return date_destroyed(tx, SQL_BRANCH_DATE_DESTROYED, now, err);
 }
 
 int tx_volume_each_destroyed(struct tx *tx,

@@ -61,6 +61,15 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.bounds = "0 to 50",
 		.description = "percent of the pool that is kept free by giving up snapshots",
 	},
+	[CONFIG_THIN_MAX_UNCLEANED] = {
+		.name = "thin.max-uncleaned",
+		.type = CONFIG_NUMBER,
+		.initial = "256",
+		.least = 1,
+		.most = 1000000,
+		.bounds = "1 to 1000000",
+		.description = "deleted snapshots left to clean at which thinning waits",
+	},
 #define AS_SETTING(KEY, word, value, values, says, reader) \
 	[CONFIG_POLICY_##KEY] = {                          \
 		.name = POLICY_SECTION word,               \

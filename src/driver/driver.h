@@ -70,6 +70,8 @@ struct pool_stats {
 	uint64_t size, used, free; /* bytes, as the file system counts them */
 	uint64_t host_free;	   /* POOL_FILE: free bytes of the file system below; else 0 */
 	uint64_t host_needed; /* POOL_FILE sparse: bytes that the file may still grow by; else 0 */
+	uint64_t uncleaned;   /* trees that were deleted and that the file system still cleans up
+				 behind; 0 where it does not tell, or has none left */
 	bool read_only;	      /* the file system refuses writes */
 	bool quota;	      /* counts what is allocated and can limit it */
 	bool share;	      /* snapshots and clones share blocks with what they were made from */

@@ -19,7 +19,7 @@ struct doom {
 	struct branch_row *branches; /* that go */
 	size_t count;
 	bool volume; /* the volume goes with them */
-	int64_t now;
+	int64_t now, late;
 };
 
 static int collect_branch(void *arg, const struct branch_row *row, struct fl_error *err)
@@ -124,6 +124,7 @@ static int write_doom(struct tx *tx, void *arg, struct fl_error *err)
 
 	for (size_t i = 0; i < doom->count; i++) {
 		doom->branches[i].destroyed = doom->now;
+		doom->branches[i].late = doom->late;
 		doom->branches[i].retired = uuid_new();
 		if (tx_branch_update(tx, &doom->branches[i], err) < 0)
 			return fl_failed(err);
@@ -131,6 +132,7 @@ static int write_doom(struct tx *tx, void *arg, struct fl_error *err)
 	if (!doom->volume)
 		return 0;
 	doom->target->volume.destroyed = doom->now;
+	doom->target->volume.late = doom->late;
 	return tx_volume_update(tx, &doom->target->volume, err);
 }
 
@@ -169,6 +171,7 @@ static int run_doom(struct engine *engine, struct doom *doom, const char *name,
 		    struct trash_item *ret, struct fl_error *err)
 {
 	doom->now = clock_now();
+	doom->late = retention_late(engine, doom->now);
 	if (refuse_if_used(engine, doom, name, err) < 0 ||
 	    catalog_write_deletion(engine, write_doom, doom, err) < 0)
 		return fl_failed(err);

@@ -221,20 +221,15 @@ int trash_empty_oldest(struct engine *engine, struct trash_item *ret, struct fl_
 	return fl_fail(err, FL_NOT_FOUND, "the trash holds nothing that can be emptied");
 }
 
-/*
- * Age is counted on the clock that began with the engine and goes on as the
- * machine runs: a wall clock that jumps ahead empties nothing.
- */
 int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err)
 {
 	own(trash_list_done) struct trash_list list = { 0 };
-	int64_t now = engine->opened + (clock_boot() - engine->opened_boot);
 
 	*ret_next = CLOCK_DAY;
 	if (trash_load(engine, &list, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < list.count; i++) {
-		int64_t left = list.items[i].expires - now;
+		int64_t left = list.items[i].left;
 
 		if (left <= 0 && expire_item(engine, &list.items[i], err) < 0)
 			return fl_failed(err);

@@ -67,8 +67,6 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->host = xstrdup(options->host);
 	engine->config = options->config;
 	engine->instance = options->instance;
-	engine->opened = clock_now();
-	engine->opened_boot = clock_boot();
 	init_gate(&engine->gate);
 	pthread_mutex_init(&engine->reserve_mutex, NULL);
 	pthread_mutex_init(&engine->care_mutex, NULL);

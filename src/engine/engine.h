@@ -464,13 +464,26 @@ void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
 must_check int export_finish(struct export *export, struct fl_error *err);
 void export_end(struct export *export, bool taken);
 
+/* What goes on with thinning by itself. */
+struct thinning_state {
+	uint64_t uncleaned; /* deleted trees that the file system still cleans up behind (struct
+			       pool_stats) */
+	bool waits;	    /* there are so many that thinning waits (thin.max-uncleaned) */
+	int64_t behind;	    /* ns that the retention clock (model/retention.h) is behind the wall
+			       clock; less than 0: ahead of it */
+	int64_t jumped; /* ns by which the host's clocks jumped when they did last, if the daemon
+			   ran; 0: they did not */
+};
+must_check int engine_thinning(struct engine *engine, struct thinning_state *ret,
+			       struct fl_error *err);
+
 /* --- events: what happens (events.c) ------------------------------------------------ */
 
 /*
  * Every change that was made is one, by the name of its verb; and what the daemon does
  * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up",
- * "host-full", "host-free"; and that a branch cannot be snapshotted by itself, "not-saved",
- * and can again, "saved-again".
+ * "host-full", "host-free", "clock-jumped"; and that a branch cannot be snapshotted by itself,
+ * "not-saved", and can again, "saved-again".
  */
 struct events *engine_events(struct engine *engine);
 

@@ -29,7 +29,6 @@ struct engine {
 	char *host;
 	const struct config *config; /* NULL: defaults */
 	struct uuid instance;
-	int64_t opened, opened_boot; /* wall clock and boot clock when the engine was opened */
 	int state_fd;
 	int root_fd; /* of mount_root */
 
@@ -77,6 +76,7 @@ struct engine {
 
 	int64_t thin_due;  /* clock_boot() when branches are to be thinned; 0: not soon */
 	bool thin_all;	   /* all of them are to be looked at */
+	bool thin_waits;   /* for the file system, which cleans up behind what was deleted before */
 	int64_t space_due; /* clock_boot() when the space in the pool is to be looked at */
 
 	struct thin_memory *thinned; /* heap, by branch (thinner.c); the caretaker's */
@@ -91,6 +91,7 @@ struct engine {
 	struct retention retention;
 	struct uuid boot;	 /* this run of the machine; none: not known */
 	int64_t retention_saved; /* clock_boot() when the catalogue was told; 0: never */
+	int64_t clock_jumped;	 /* what the host's clocks did last, ns (retention_jump) */
 };
 
 /* Holds the gate for a verb; the pool and the catalogue are open.  The state's trouble otherwise.
@@ -217,6 +218,8 @@ must_check int policy_of(struct engine *engine, struct tx *tx, const struct uuid
 
 /* How old snapshots are goes by this clock (model/retention.h); it is kept in the catalogue. */
 int64_t retention_now(struct engine *engine);
+/* What the retention clock knows of an answer about thinning. */
+void retention_tell(struct engine *engine, struct thinning_state *ret);
 /* The value for snapshot_row.late of one whose time is `time`. */
 int64_t retention_late(struct engine *engine, int64_t time);
 /* Takes up what the open catalogue keeps. */
@@ -225,9 +228,11 @@ must_check int retention_load(struct engine *engine, struct fl_error *err);
 must_check int retention_save(struct engine *engine, struct fl_error *err);
 /* clock_boot() of the last time; 0: not since it was loaded. */
 int64_t retention_saved_at(struct engine *engine);
-/* In a catalogue that is made anew, where all snapshots are as old as their names say: so does it.
+/*
+ * In a catalogue that is made anew, where all snapshots are as old as their names say: it begins at
+ * the wall clock, but no more than a day after `newest`, the last of them (0: there is none).
  */
-must_check int retention_restart(struct tx *tx, struct fl_error *err);
+must_check int retention_restart(struct engine *engine, int64_t newest, struct fl_error *err);
 
 /* --- taking a snapshot (snapshot.c) -------------------------------------------------- */
 

@@ -216,7 +216,10 @@ struct operation operation_outcome(struct running *running)
 
 	row = running->operation;
 	row.state = OPERATION_DONE;
+	/* The host's clock may have been set back meanwhile. */
 	row.ended = clock_now();
+	if (row.ended < row.started)
+		row.ended = row.started;
 	return row;
 }
 

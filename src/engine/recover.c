@@ -476,9 +476,14 @@ static int count_all(struct engine *engine, struct recovery *recovery, struct fl
 	return tx_volume_each(tx, "", SIZE_MAX, count_volume, &count, err);
 }
 
-static int restart_clock(struct tx *tx, void *arg, struct fl_error *err)
+static int64_t newest_of(const struct holdings *holdings)
 {
-	return retention_restart(tx, err);
+	int64_t newest = 0;
+
+	for (size_t i = 0; i < holdings->snapshot_count; i++)
+		if (holdings->snapshots[i].snapshot.time > newest)
+			newest = holdings->snapshots[i].snapshot.time;
+	return newest;
 }
 
 int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
@@ -486,11 +491,11 @@ int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
 	own(holdings_done) struct holdings holdings = { 0 };
 	struct recovery recovery = { 0 };
 
-	if (restore_backup(engine, &recovery, err) < 0 ||
-	    catalog_write(engine->catalog, CATALOG_LAZY, restart_clock, NULL, err) < 0 ||
-	    finish_deletions(engine, err) < 0 || load_holdings(engine, &holdings, err) < 0 ||
+	if (restore_backup(engine, &recovery, err) < 0 || finish_deletions(engine, err) < 0 ||
+	    load_holdings(engine, &holdings, err) < 0 ||
 	    recover_branches(engine, &holdings, err) < 0 ||
-	    insert_snapshots(engine, &holdings, !recovery.backup_complete, err) < 0)
+	    insert_snapshots(engine, &holdings, !recovery.backup_complete, err) < 0 ||
+	    retention_restart(engine, newest_of(&holdings), err) < 0)
 		return fl_failed(err);
 	recovery.notes_used = !recovery.backup_complete &&
 			      (driver_of(engine)->capabilities & DRIVER_CAN_NOTE);

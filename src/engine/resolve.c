@@ -201,6 +201,16 @@ static int find_oldest(const struct past *past, struct snapshot_row *ret, struct
 	return find_back(past, seen - 1, ret, err);
 }
 
+static int find_newest_time(const struct past *past, int64_t *ret, struct fl_error *err)
+{
+	own_snapshot_row struct snapshot_row newest = { 0 };
+
+	if (find_back(past, 0, &newest, err) < 0)
+		return fl_failed(err);
+	*ret = newest.position.time;
+	return 0;
+}
+
 /* Says what the time asked for misses, and the snapshot that is nearest to it. */
 static int fail_time(const struct past *past, int64_t time, bool future, struct fl_error *err)
 {
@@ -231,11 +241,18 @@ static bool is_future(int64_t time, int64_t now)
 	return time > now && !(whole_day && time - CLOCK_DAY < now);
 }
 
+/* A snapshot that was taken while the host's clock was ahead has a time that lies in the future. */
 static int find_time(const struct past *past, int64_t time, struct snapshot_row *ret,
 		     struct fl_error *err)
 {
-	if (is_future(time, clock_now()))
-		return fail_time(past, time, true, err);
+	int64_t newest;
+
+	if (is_future(time, clock_now())) {
+		if (find_newest_time(past, &newest, err) < 0)
+			return fl_failed(err);
+		if (time > newest)
+			return fail_time(past, time, true, err);
+	}
 	for (size_t i = 0; i < past->count; i++) {
 		int r = tx_snapshot_at(past->tx, &past->stretches[i], time, ret, err);
 
@@ -243,6 +260,39 @@ static int find_time(const struct past *past, int64_t time, struct snapshot_row 
 			return r;
 	}
 	return fail_time(past, time, false, err);
+}
+
+/* In the part of a stretch that lies after `now`. */
+static int find_aged(const struct past *past, struct stretch stretch, int64_t now, int64_t stamp,
+		     struct snapshot_row *ret, struct fl_error *err)
+{
+	if (stretch.to <= now)
+		return -FL_NOT_FOUND;
+	if (stretch.from <= now)
+		stretch.from = now + 1;
+	return tx_snapshot_aged(past->tx, &stretch, stamp, ret, err);
+}
+
+/*
+ * How long ago: by the wall clock.  The time of a snapshot that was taken while
+ * that was ahead, and of those that came after it, says nothing of it: for them
+ * the retention clock does.
+ */
+static int find_ago(struct engine *engine, const struct past *past, int64_t ago,
+		    struct snapshot_row *ret, struct fl_error *err)
+{
+	int64_t now = clock_now(), stamp = retention_now(engine) - ago;
+
+	for (size_t i = 0; i < past->count; i++) {
+		const struct stretch *stretch = &past->stretches[i];
+		int r = find_aged(past, *stretch, now, stamp, ret, err);
+
+		if (r == -FL_NOT_FOUND)
+			r = tx_snapshot_at(past->tx, stretch, now - ago, ret, err);
+		if (r != -FL_NOT_FOUND)
+			return r;
+	}
+	return fail_time(past, now - ago, false, err);
 }
 
 static int find_name(const struct past *past, const char *name, struct snapshot_row *ret,
@@ -335,8 +385,8 @@ static int find_id_or_name(const struct past *past, const char *word, struct sna
 	return r;
 }
 
-static int resolve_point(struct tx *tx, const struct ref *ref, struct target *target,
-			 struct fl_error *err)
+static int resolve_point(struct engine *engine, struct tx *tx, const struct ref *ref,
+			 struct target *target, struct fl_error *err)
 {
 	own(past_done) struct past past = { 0 };
 	struct snapshot_row *row = &target->snapshot;
@@ -357,7 +407,7 @@ static int resolve_point(struct tx *tx, const struct ref *ref, struct target *ta
 		r = find_time(&past, ref->number, row, err);
 		break;
 	case POINT_AGO:
-		r = find_time(&past, clock_now() - ref->number, row, err);
+		r = find_ago(engine, &past, ref->number, row, err);
 		break;
 	case POINT_NAME:
 		r = find_name(&past, ref->name, row, err);
@@ -481,7 +531,7 @@ int resolve(struct engine *engine, struct tx *tx, const struct ref *ref, struct 
 
 	if (find_volume(engine, tx, ref, &target.volume, err) < 0 ||
 	    resolve_kind(tx, ref, &target, err) < 0 ||
-	    (ref->point != POINT_NONE && resolve_point(tx, ref, &target, err) < 0)) {
+	    (ref->point != POINT_NONE && resolve_point(engine, tx, ref, &target, err) < 0)) {
 		ref_format(ref, &text);
 		return fl_object(err, "%.150s", text_get(&text));
 	}

@@ -30,16 +30,46 @@ static struct uuid read_boot(void)
 	return uuid_parse(line, &boot, &err) == 0 ? boot : none;
 }
 
+/* Once for each jump: the clock that is set next knows nothing of it. */
+static void tell_jump(struct engine *engine, int64_t jump)
+{
+	int64_t days = jump / CLOCK_DAY, hours = jump % CLOCK_DAY / CLOCK_HOUR;
+	char text[96];
+
+	snprintf(text, sizeof(text),
+		 "by %" PRId64 " days and %" PRId64 " hours: snapshots grow older as time passes, "
+		 "not by that",
+		 days, hours < 0 ? -hours : hours);
+	log_warning("the host's clock jumped: thinning does not go by it", "seconds=%" PRId64,
+		    jump / CLOCK_SECOND);
+	events_add(&engine->events, "clock-jumped", NULL, text);
+}
+
 int64_t retention_now(struct engine *engine)
 {
 	own_lock(guard, &engine->retention_mutex);
+	int64_t wall = clock_now(), boot = clock_boot(),
+		jump = retention_jump(&engine->retention, wall, boot, &engine->boot);
 
-	return retention_tick(&engine->retention, clock_now(), clock_boot(), &engine->boot);
+	if (jump) {
+		engine->clock_jumped = jump;
+		tell_jump(engine, jump);
+	}
+	return retention_tick(&engine->retention, wall, boot, &engine->boot);
 }
 
 int64_t retention_late(struct engine *engine, int64_t time)
 {
 	return (time - retention_now(engine)) / CLOCK_SECOND;
+}
+
+void retention_tell(struct engine *engine, struct thinning_state *ret)
+{
+	int64_t now = retention_now(engine);
+	own_lock(guard, &engine->retention_mutex);
+
+	ret->behind = engine->retention.wall - now;
+	ret->jumped = engine->clock_jumped;
 }
 
 int64_t retention_saved_at(struct engine *engine)
@@ -59,7 +89,7 @@ int retention_load(struct engine *engine, struct fl_error *err)
 		return fl_failed(err);
 	if (tx_setting_get(tx, RETENTION_SETTING, &text, err) < 0 && err->code != FL_NOT_FOUND)
 		return fl_failed(err);
-	/* Empty: it begins anew, at the wall clock. */
+	/* Empty: an older program wanted it to begin anew, at the wall clock. */
 	if (text.length > 0 && retention_parse(text_get(&text), &kept, err) < 0)
 		return fl_wrap(err, "reading the retention clock");
 	pthread_mutex_lock(&engine->retention_mutex);
@@ -75,9 +105,22 @@ static int write_clock(struct tx *tx, void *arg, struct fl_error *err)
 	return tx_setting_set(tx, RETENTION_SETTING, arg, err);
 }
 
-int retention_restart(struct tx *tx, struct fl_error *err)
+static int write_anew(struct tx *tx, void *arg, struct fl_error *err)
 {
-	return tx_setting_set(tx, RETENTION_SETTING, "", err);
+	const struct retention *retention = arg;
+	char text[RETENTION_TEXT];
+
+	if (tx_setting_set(tx, RETENTION_SETTING, retention_format(retention, text), err) < 0)
+		return fl_failed(err);
+	return tx_date_destroyed(tx, retention->value, err);
+}
+
+int retention_restart(struct engine *engine, int64_t newest, struct fl_error *err)
+{
+	struct retention anew = { .wall = clock_now(), .boot = clock_boot(), .run = read_boot() };
+
+	anew.value = newest && newest + CLOCK_DAY < anew.wall ? newest + CLOCK_DAY : anew.wall;
+	return catalog_write(engine->catalog, CATALOG_LAZY, write_anew, &anew, err);
 }
 
 int retention_save(struct engine *engine, struct fl_error *err)

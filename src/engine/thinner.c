@@ -6,6 +6,11 @@
  * then those whose snapshots go as time passes.  So a branch that nobody writes
  * to costs one row of a list.
  *
+ * A file system cleans up behind deletions for long, and whoever writes then
+ * waits for it.  So a pass deletes no more than keeps what is uncleaned below a
+ * limit (thin.max-uncleaned), and the next one, which comes soon, counts what
+ * this one left as new once more.  Where space is short it does not wait.
+ *
  * What was seen last of each branch is remembered here, in memory alone: after a
  * start nothing counts as new, and the first pass deletes little.
  */
@@ -15,7 +20,8 @@
 
 #include "engine/thin.h"
 
-#define THIN_SOON CLOCK_MINUTE /* so that many snapshots are one pass */
+#define THIN_SOON CLOCK_MINUTE		/* so that many snapshots are one pass */
+#define THIN_CLEANED (5 * CLOCK_SECOND) /* while the file system cleans up */
 #define THIN_IDLE (10 * CLOCK_MINUTE)
 #define THIN_AFTER_ERROR (30 * CLOCK_SECOND)
 #define THIN_BY_TIME CLOCK_HOUR /* where snapshots go as they grow old */
@@ -69,6 +75,9 @@ struct pass {
 	size_t count;
 	bool all;
 	size_t thinned;
+	bool looked;   /* `room` is known */
+	uint64_t room; /* how many may go until the file system has too much to clean */
+	bool waits;
 	bool failed;
 	struct fl_error why; /* the first */
 };
@@ -91,6 +100,48 @@ static int collect(void *arg, const struct branch_row *row, struct fl_error *err
 
 /* --- a pass ---------------------------------------------------------------------------- */
 
+static int find_room(struct pass *pass, struct fl_error *err)
+{
+	struct engine *engine = pass->engine;
+	uint64_t most = (uint64_t)config_number(engine->config, CONFIG_THIN_MAX_UNCLEANED);
+	struct pool_stats stats;
+
+	if (pass->looked)
+		return 0;
+	pass->room = UINT64_MAX;
+	if (!engine->space_short) {
+		if (driver_of(engine)->stats(engine->pool, &stats, err) < 0)
+			return fl_failed(err);
+		pass->room = most > stats.uncleaned ? most - stats.uncleaned : 0;
+	}
+	pass->looked = true;
+	return 0;
+}
+
+/*
+ * Leaves of the plan what there is room for.  `made`, by which the next pass is
+ * capped, then goes on counting, but for what goes now.
+ */
+static int limit_plan(struct pass *pass, struct thin_memory *memory, uint64_t made,
+		      struct thin_plan *plan, struct fl_error *err)
+{
+	uint64_t going;
+
+	if (plan->victim_count == 0)
+		return 0;
+	if (find_room(pass, err) < 0)
+		return fl_failed(err);
+	if (plan->victim_count > pass->room) {
+		plan->victim_count = pass->room;
+		going = plan->victim_count / 2;
+		memory->sequence -= made > going ? made - going : 0;
+		memory->due = clock_boot() + THIN_CLEANED;
+		pass->waits = true;
+	}
+	pass->room -= plan->victim_count;
+	return 0;
+}
+
 static int thin_one(struct pass *pass, struct thin_memory *memory, uint64_t made,
 		    struct fl_error *err)
 {
@@ -109,7 +160,8 @@ static int thin_one(struct pass *pass, struct thin_memory *memory, uint64_t made
 	tx_end(take_ptr(tx));
 	wait = waits[thin_plan_rest(plan)];
 	memory->due = wait ? clock_boot() + wait : 0;
-	if (thin_plan_run(pass->engine, plan, &gone, err) < 0)
+	if (limit_plan(pass, memory, made, plan, err) < 0 ||
+	    thin_plan_run(pass->engine, plan, &gone, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < gone.count; i++) {
 		pass->thinned += !gone.items[i].held;
@@ -123,7 +175,7 @@ static int thin_one(struct pass *pass, struct thin_memory *memory, uint64_t made
 static void look_at(struct pass *pass, struct thin_memory *memory)
 {
 	const struct thin_memory *before = recall(pass->engine, &memory->branch);
-	uint64_t made = before ? memory->sequence - before->sequence : 0;
+	uint64_t newest = memory->sequence, made = before ? newest - before->sequence : 0;
 	struct fl_error err;
 
 	if (before && made == 0 && !pass->all && (before->due == 0 || before->due > clock_boot())) {
@@ -136,7 +188,7 @@ static void look_at(struct pass *pass, struct thin_memory *memory)
 		pass->why = err;
 	pass->failed = true;
 	memory->due = clock_boot();
-	memory->sequence -= made;
+	memory->sequence = newest - made;
 }
 
 static void tell(struct engine *engine, size_t thinned)
@@ -146,6 +198,34 @@ static void tell(struct engine *engine, size_t thinned)
 	snprintf(text, sizeof(text), "%zu snapshots", thinned);
 	log_info("thinned", "snapshots=%zu", thinned);
 	events_add(&engine->events, "thinned", NULL, text);
+}
+
+static void set_waits(struct engine *engine, bool waits)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (waits && !engine->thin_waits)
+		log_info("thinning waits while the file system cleans up", "most=%" PRId64,
+			 config_number(engine->config, CONFIG_THIN_MAX_UNCLEANED));
+	engine->thin_waits = waits;
+}
+
+int engine_thinning(struct engine *engine, struct thinning_state *ret, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	struct thinning_state state = { 0 };
+	struct pool_stats stats;
+
+	if (gate_enter(engine, &inside, err) < 0 ||
+	    driver_of(engine)->stats(engine->pool, &stats, err) < 0)
+		return fl_failed(err);
+	state.uncleaned = stats.uncleaned;
+	retention_tell(engine, &state);
+	pthread_mutex_lock(&engine->care_mutex);
+	state.waits = engine->thin_waits;
+	pthread_mutex_unlock(&engine->care_mutex);
+	*ret = state;
+	return 0;
 }
 
 static bool take_all(struct engine *engine)
@@ -175,6 +255,7 @@ int thin_pass(struct engine *engine, struct fl_error *err)
 	engine->thinned_count = pass.count;
 	if (pass.thinned > 0)
 		tell(engine, pass.thinned);
+	set_waits(engine, pass.waits);
 	if (!pass.failed)
 		return 0;
 	*err = pass.why;

@@ -1,5 +1,7 @@
 /*
- * What is in the trash are rows with the time of their destruction.  Restoring
+ * What is in the trash are rows with the time of their destruction.  How long
+ * they have been there goes by the retention clock: a wall clock that jumps ahead
+ * empties nothing, now or at the next start.  Restoring
  * moves the head back first and then clears the row; a crash in between finds a
  * row that says "destroyed" and retires the head again.
  */
@@ -14,25 +16,36 @@ struct trash_scan {
 	struct engine *engine;
 	struct tx *tx;
 	int64_t keep; /* ns */
+	int64_t now;  /* of the retention clock */
+	int64_t late; /* seconds that it is behind the wall clock now */
 	struct trash_list list;
 };
 
+/* By the wall clock, and the seconds that the retention clock was behind it. */
+struct moment {
+	int64_t time, late;
+};
+
 static void add_item(struct trash_scan *scan, const struct uuid *uuid, bool volume,
-		     int64_t destroyed, const char *volume_name, const char *branch_name)
+		     const struct moment *destroyed, const char *volume_name,
+		     const char *branch_name)
 {
 	struct trash_item *item = trash_list_add(&scan->list);
 
 	item->uuid = *uuid;
 	item->volume = volume;
-	item->destroyed = destroyed;
-	item->expires = destroyed + scan->keep;
+	item->destroyed = destroyed->time;
+	item->left = destroyed->time - destroyed->late * CLOCK_SECOND + scan->keep - scan->now;
+	item->expires = destroyed->time + scan->keep +
+			(scan->late - destroyed->late) * CLOCK_SECOND;
 	snprintf(item->ref, sizeof(item->ref), "%s%s%s", volume_name, branch_name ? "/" : "",
 		 branch_name ? branch_name : "");
 }
 
 static int add_volume(void *arg, const struct volume_row *row, struct fl_error *err)
 {
-	add_item(arg, &row->uuid, true, row->destroyed, row->name, NULL);
+	add_item(arg, &row->uuid, true, &(struct moment){ row->destroyed, row->late }, row->name,
+		 NULL);
 	return 0;
 }
 
@@ -45,7 +58,8 @@ static int add_branch(void *arg, const struct branch_row *row, struct fl_error *
 	if (tx_volume_get(scan->tx, &row->volume, &volume, err) < 0)
 		return fl_failed(err);
 	if (!volume.destroyed)
-		add_item(scan, &row->uuid, false, row->destroyed, volume.name, row->name);
+		add_item(scan, &row->uuid, false, &(struct moment){ row->destroyed, row->late },
+			 volume.name, row->name);
 	return 0;
 }
 
@@ -53,7 +67,7 @@ static int compare_items(const void *a, const void *b)
 {
 	const struct trash_item *x = a, *y = b;
 
-	return x->destroyed < y->destroyed ? 1 : x->destroyed > y->destroyed ? -1 : 0;
+	return x->left < y->left ? 1 : x->left > y->left ? -1 : 0;
 }
 
 int trash_load(struct engine *engine, struct trash_list *ret, struct fl_error *err)
@@ -61,6 +75,8 @@ int trash_load(struct engine *engine, struct trash_list *ret, struct fl_error *e
 	struct trash_scan scan = {
 		.engine = engine,
 		.keep = config_duration(engine->config, CONFIG_TRASH_KEEP),
+		.now = retention_now(engine),
+		.late = retention_late(engine, clock_now()),
 	};
 	own_tx struct tx *tx = NULL;
 

@@ -165,7 +165,8 @@ struct trash_item {
 	char ref[REF_SHORT]; /* what it was called */
 	bool volume;	     /* a whole volume; else one branch */
 	int64_t destroyed;
-	int64_t expires; /* when it is emptied by itself */
+	int64_t expires; /* when it is emptied by itself, by the wall clock as it is now */
+	int64_t left;	 /* ns until then */
 };
 
 enum operation_state {

@@ -1,20 +1,43 @@
 #include "model/retention.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 
+static int64_t between(int64_t low, int64_t value, int64_t high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
 static int64_t passed_since(const struct retention *retention, int64_t wall, int64_t boot,
 			    const struct uuid *run)
 {
-	int64_t passed;
+	int64_t by_boot = boot - retention->boot, by_wall = wall - retention->wall;
 
-	if (uuid_equal(run, &retention->run))
-		return boot > retention->boot ? boot - retention->boot : 0;
-	passed = wall > retention->wall ? wall - retention->wall : 0;
-	return passed < CLOCK_DAY ? passed : CLOCK_DAY;
+	if (uuid_equal(run, &retention->run) && by_boot <= CLOCK_DAY)
+		return by_boot > 0 ? by_boot : 0;
+	return between(0, by_wall, CLOCK_DAY);
+}
+
+static bool is_jump(int64_t by)
+{
+	return by > CLOCK_DAY || by < -CLOCK_DAY;
+}
+
+int64_t retention_jump(const struct retention *retention, int64_t wall, int64_t boot,
+		       const struct uuid *run)
+{
+	int64_t by_wall = wall - retention->wall, apart = by_wall - (boot - retention->boot),
+		unbelieved = by_wall - passed_since(retention, wall, boot, run);
+
+	if (!retention->value)
+		return 0;
+	if (uuid_equal(run, &retention->run) && is_jump(apart))
+		return apart;
+	return is_jump(unbelieved) ? unbelieved : 0;
 }
 
 int64_t retention_tick(struct retention *retention, int64_t wall, int64_t boot,

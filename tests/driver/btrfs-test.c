@@ -11,6 +11,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+
 #define MIB (UINT64_C(1) << 20)
 
 static struct pool_identity some_identity(void)
@@ -314,6 +316,43 @@ static void what_a_snapshot_would_leave_out_is_refused_and_named(void)
 	CHECK_LISTS(pool, NULL);
 }
 
+static uint64_t uncleaned(struct pool *pool)
+{
+	struct fl_error err = { 0 };
+	struct pool_stats stats = { 0 };
+
+	check_ok(call(pool, stats, &stats, &err));
+	return stats.uncleaned;
+}
+
+static void what_is_deleted_and_not_cleaned_yet_is_counted(void)
+{
+	enum { COUNT = 40 };
+	int64_t deadline = clock_monotonic() + CLOCK_MINUTE;
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new();
+	struct tree head = tree_head(&branch);
+
+	check_ok(call(pool, head_create, &branch, &err));
+	for (int i = 1; i <= COUNT; i++) {
+		struct tree snapshot = snapshot_number(&branch, i);
+
+		check_ok(call(pool, snapshot, &head, &snapshot, &err));
+	}
+	check(uncleaned(pool) == 0);
+	for (int i = 1; i <= COUNT; i++) {
+		struct tree snapshot = snapshot_number(&branch, i);
+
+		check_ok(call(pool, tree_delete, &snapshot, &err));
+	}
+	check(uncleaned(pool) > 0 && uncleaned(pool) <= COUNT);
+	while (uncleaned(pool) > 0 && clock_monotonic() < deadline)
+		check_ok(call(pool, sync, &err));
+	check(uncleaned(pool) == 0);
+	check_ok(call(pool, tree_delete, &head, &err));
+}
+
 static int make_below(int dir, const char *name, bool subvolume)
 {
 	struct btrfs_ioctl_vol_args args = { 0 };
@@ -429,6 +468,7 @@ int main(int argc, char **argv)
 				  CHECK(a_disk_that_is_too_small_is_refused),
 				  CHECK(a_directory_on_another_file_system_is_unsupported),
 				  CHECK(what_a_snapshot_would_leave_out_is_refused_and_named),
+				  CHECK(what_is_deleted_and_not_cleaned_yet_is_counted),
 				  CHECK(subvolumes_inside_are_deleted_wherever_they_are),
 				  CHECK(a_stranger_in_the_pool_is_no_tree),
 				  CHECK(facts_that_were_half_written_do_not_stay),

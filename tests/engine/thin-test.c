@@ -297,6 +297,107 @@ static struct thin_plan *plan_now(const char *branch)
 	return plan;
 }
 
+/* What a file system would tell that cleans up only when the test says so. */
+static uint64_t uncleaned, uncleaned_most;
+static int (*stats_below)(struct pool *pool, struct pool_stats *ret, struct fl_error *failure);
+static int (*delete_below)(struct pool *pool, const struct tree *tree, struct fl_error *failure);
+
+static int slow_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *failure)
+{
+	int r = stats_below(pool, ret, failure);
+
+	ret->uncleaned = uncleaned;
+	return r;
+}
+
+static int slow_delete(struct pool *pool, const struct tree *tree, struct fl_error *failure)
+{
+	uncleaned++;
+	if (uncleaned > uncleaned_most)
+		uncleaned_most = uncleaned;
+	return delete_below(pool, tree, failure);
+}
+
+static void begin_slow(void)
+{
+	struct driver *driver;
+
+	begin("20");
+	driver = break_driver(&fixture);
+	uncleaned = uncleaned_most = 0;
+	stats_below = driver->stats;
+	delete_below = driver->tree_delete;
+	driver->stats = slow_stats;
+	driver->tree_delete = slow_delete;
+}
+
+static struct thinning_state state_now(void)
+{
+	struct thinning_state state = { 0 };
+
+	check_ok(engine_thinning(fixture.engine, &state, &err));
+	return state;
+}
+
+/* Snapshots come and the file system cleans at a steady pace: what it has to clean stays bounded,
+ * and so do the snapshots. */
+static void what_is_not_cleaned_stays_bounded(void)
+{
+	const uint64_t most = 256; /* thin.max-uncleaned */
+	int waited = 0;
+
+	begin_slow();
+	for (int round = 0; round < 30; round++) {
+		uint64_t cleaned = round < 15 ? 60 : 180;
+
+		take("data", 1000 * round, 100, CLOCK_MINUTE);
+		pass();
+		waited += state_now().waits;
+		uncleaned -= uncleaned < cleaned ? uncleaned : cleaned;
+		check(count_rows() <= 20 + 15 * 40);
+	}
+	check(uncleaned_most == most && waited > 5);
+	/* It came to clean faster than snapshots come: nothing is left behind. */
+	check(!state_now().waits && count_rows() == 20);
+	fixture_end(&fixture);
+}
+
+static void thinning_waits_for_the_file_system(void)
+{
+	begin_slow();
+	take("data", 1, 8, CLOCK_MINUTE);
+	pass();
+	take("data", 100, 100, CLOCK_MINUTE);
+	uncleaned = 300;
+	pass();
+	check(count_rows() == 108 && state_now().waits);
+	/* What was new stays new. */
+	uncleaned = 250;
+	pass();
+	check(count_rows() == 102 && state_now().waits);
+	uncleaned = 0;
+	pass();
+	check(count_rows() == 20 && !state_now().waits);
+	fixture_end(&fixture);
+}
+
+static void where_space_is_short_it_does_not_wait(void)
+{
+	begin_slow();
+	take("data", 1, 8, CLOCK_MINUTE);
+	pass();
+	take("data", 100, 100, CLOCK_MINUTE);
+	uncleaned = 300;
+	fixture.engine->space_short = true;
+	pass();
+	check(count_rows() == 20 && !state_now().waits);
+	/* Nor does it when somebody asks for it. */
+	take("data", 300, 100, CLOCK_MINUTE);
+	fixture.engine->space_short = false;
+	check(thin_count("data") == 100);
+	fixture_end(&fixture);
+}
+
 /* When a branch is looked at again though nothing was taken. */
 static void a_plan_says_what_rests(void)
 {
@@ -623,6 +724,8 @@ static void each_snapshot_says_why_it_stays(void)
 	struct ref ref = reference("data");
 
 	begin("6");
+	/* At noon, so that the snapshots of one day are. */
+	pass_time(CLOCK_DAY / 2 * 3 - retention_now(fixture.engine) % CLOCK_DAY);
 	take("data", 1, 4, CLOCK_MINUTE);
 	/* To the beginning of a day: its calendar has all that follow in one. */
 	pass_time(3 * CLOCK_DAY - retention_now(fixture.engine) % CLOCK_DAY);
@@ -659,6 +762,9 @@ int main(int argc, char **argv)
 				  CHECK(what_may_be_in_use_stays),
 				  CHECK(the_trash_is_left_alone),
 				  CHECK(a_pass_deletes_no_more_than_was_made),
+				  CHECK(what_is_not_cleaned_stays_bounded),
+				  CHECK(thinning_waits_for_the_file_system),
+				  CHECK(where_space_is_short_it_does_not_wait),
 				  CHECK(a_plan_says_what_rests),
 				  CHECK(a_plan_that_is_out_of_date_does_no_harm),
 				  CHECK(a_plan_for_what_is_in_the_trash_by_now_does_nothing),

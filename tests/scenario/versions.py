@@ -63,6 +63,7 @@ def make_first(path):
     """Makes a catalogue of the newest version one of the first, with all that it held then."""
     database = sqlite3.connect(path, isolation_level=None)
     database.executescript("DROP TABLE operation; ALTER TABLE volume DROP COLUMN quota;"
+                           "ALTER TABLE volume DROP COLUMN late; ALTER TABLE branch DROP COLUMN late;"
                            "ALTER TABLE snapshot DROP COLUMN late; ALTER TABLE branch DROP COLUMN policy;"
                            "PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE);")
     model = sqlite3.connect(":memory:")

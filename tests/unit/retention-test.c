@@ -55,6 +55,59 @@ static void a_machine_that_was_off_is_believed_a_day(void)
 	}
 }
 
+static void a_boot_clock_that_jumps_is_believed_a_day(void)
+{
+	static const struct {
+		int64_t boot, wall, passed;
+	} cases[] = {
+		{ CLOCK_DAY, CLOCK_DAY, CLOCK_DAY },
+		{ CLOCK_DAY, 0, CLOCK_DAY },
+		{ 3 * CLOCK_DAY, 3 * CLOCK_DAY, CLOCK_DAY },
+		{ 400 * CLOCK_DAY, 400 * CLOCK_DAY, CLOCK_DAY },
+		{ 400 * CLOCK_DAY, CLOCK_SECOND, CLOCK_SECOND },
+		{ 400 * CLOCK_DAY, -CLOCK_HOUR, 0 },
+		{ -CLOCK_DAY, CLOCK_DAY, 0 },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct retention clock = { 0 };
+
+		retention_tick(&clock, YEAR_2026, 30 * CLOCK_DAY, &first);
+		check(retention_tick(&clock, YEAR_2026 + cases[i].wall,
+				     30 * CLOCK_DAY + cases[i].boot,
+				     &first) == YEAR_2026 + cases[i].passed);
+	}
+}
+
+static void a_jump_of_more_than_a_day_is_told(void)
+{
+	static const struct {
+		const struct uuid *run;
+		int64_t boot, wall, jump;
+	} cases[] = {
+		{ &first, CLOCK_HOUR, CLOCK_HOUR, 0 },
+		{ &first, CLOCK_SECOND, CLOCK_HOUR, 0 },
+		{ &first, CLOCK_SECOND, -CLOCK_DAY, -CLOCK_DAY - CLOCK_SECOND },
+		{ &first, CLOCK_SECOND, 400 * CLOCK_DAY, 400 * CLOCK_DAY - CLOCK_SECOND },
+		{ &first, 2 * CLOCK_DAY, 2 * CLOCK_DAY, 0 },
+		{ &first, 30 * CLOCK_DAY, 30 * CLOCK_DAY, 29 * CLOCK_DAY },
+		{ &first, 30 * CLOCK_DAY, CLOCK_SECOND, CLOCK_SECOND - 30 * CLOCK_DAY },
+		{ &second, -CLOCK_HOUR, CLOCK_DAY, 0 },
+		{ &second, -CLOCK_HOUR, 30 * CLOCK_DAY, 29 * CLOCK_DAY },
+		{ &second, -CLOCK_HOUR, -30 * CLOCK_DAY, -30 * CLOCK_DAY },
+	};
+	struct retention never = { 0 };
+
+	check(retention_jump(&never, YEAR_2026, 5, &first) == 0);
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct retention clock = { 0 };
+
+		retention_tick(&clock, YEAR_2026, CLOCK_DAY, &first);
+		check(retention_jump(&clock, YEAR_2026 + cases[i].wall, CLOCK_DAY + cases[i].boot,
+				     cases[i].run) == cases[i].jump);
+	}
+}
+
 static void it_is_never_faster_than_time_nor_backwards(void)
 {
 	struct retention clock = { 0 };
@@ -103,6 +156,8 @@ int main(int argc, char **argv)
 				  CHECK(it_begins_with_the_wall_clock),
 				  CHECK(jumps_of_the_wall_clock_do_nothing),
 				  CHECK(a_machine_that_was_off_is_believed_a_day),
+				  CHECK(a_boot_clock_that_jumps_is_believed_a_day),
+				  CHECK(a_jump_of_more_than_a_day_is_told),
 				  CHECK(it_is_never_faster_than_time_nor_backwards),
 				  CHECK(the_text_says_it_all),
 				  CHECK_END,

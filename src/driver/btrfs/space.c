@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/loop.h"
+#include "driver/btrfs/ioctl.h"
 #include "driver/btrfs/pool.h"
 
 /* How much there is, how well it is, and more of it. */
@@ -97,6 +98,32 @@ static void count_balloon(const struct btrfs_pool *pool, struct pool_stats *stat
 	stats->free += taken;
 }
 
+static int count_item(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+		      struct fl_error *err)
+{
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+/*
+ * A subvolume that is deleted has an orphan item in the root tree until the cleaner has been
+ * through it: they lie side by side, so this reads a leaf or two.
+ */
+static int count_uncleaned(int root, uint64_t *ret, struct fl_error *err)
+{
+	static const struct root_range orphans = {
+		.tree = BTRFS_ROOT_TREE_OBJECTID,
+		.first = BTRFS_ORPHAN_OBJECTID,
+		.last = BTRFS_ORPHAN_OBJECTID,
+		.first_type = BTRFS_ORPHAN_ITEM_KEY,
+		.last_type = BTRFS_ORPHAN_ITEM_KEY,
+		.buffer = 16 * 1024,
+	};
+
+	*ret = 0;
+	return root_search(root, &orphans, count_item, ret, err);
+}
+
 int btrfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 {
 	struct btrfs_pool *p = btrfs_pool(pool);
@@ -115,6 +142,8 @@ int btrfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 	stats.share = true;
 	count_balloon(p, &stats);
 	rc = devices_get(p->root, &devices, err);
+	if (rc == 0)
+		rc = count_uncleaned(p->root, &stats.uncleaned, err);
 	if (rc == 0 && pool->spec.kind == POOL_FILE)
 		rc = medium_stats(&pool->spec, &p->medium, &stats, err);
 	if (rc < 0)
