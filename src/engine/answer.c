@@ -49,8 +49,8 @@ int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row 
 	memcpy(ret->name, row->name, NAME_TEXT);
 	metadata_copy(&row->metadata, &ret->metadata);
 	answer_instance(engine, tx, &row->owner, ret->owner);
-	if (quota_usage(engine, ACCOUNT_GROUP, &row->uuid, &ret->allocated, err) == 0 &&
-	    tx_branch_each(tx, &row->uuid, false, add_branch_name, ret, err) == 0)
+	ret->allocated = quota_told(engine, ACCOUNT_GROUP, &row->uuid);
+	if (tx_branch_each(tx, &row->uuid, false, add_branch_name, ret, err) == 0)
 		return 0;
 	volume_done(ret);
 	*ret = (struct volume){ 0 };
@@ -100,8 +100,8 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 		.origin = row->origin,
 		.created = row->created,
 	};
+	ret->allocated = quota_told(engine, ACCOUNT_BRANCH, &row->uuid);
 	if (tip_of(tx, row, &ret->tip, err) < 0 ||
-	    quota_usage(engine, ACCOUNT_BRANCH, &row->uuid, &ret->allocated, err) < 0 ||
 	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0 ||
 	    tx_branch_policy_get(tx, &row->uuid, &ret->policy, err) < 0)
 		return fl_failed(err);

@@ -503,8 +503,8 @@ must_check int quota_change(struct engine *engine, const struct volume_row *volu
 void quota_put_back(struct engine *engine, const struct volume_row *volume, uint64_t former);
 /* Makes the pool agree with the catalogue. */
 must_check int quota_restore_all(struct engine *engine, struct fl_error *err);
-must_check int quota_usage(struct engine *engine, enum account account, const struct uuid *uuid,
-			   struct amount *ret, struct fl_error *err);
+/* For an answer: what cannot be told is unknown, and logged. */
+struct amount quota_told(struct engine *engine, enum account account, const struct uuid *uuid);
 /* Fills `live` and `history` of the answer about a branch; reads the metadata of its head. */
 must_check int quota_live(struct engine *engine, const struct branch_row *row, struct branch *ret,
 			  struct fl_error *err);

@@ -53,6 +53,18 @@ static int set_limit(struct engine *engine, const struct volume_row *volume, str
 		       driver_of(engine)->name);
 }
 
+static int get_usage(struct engine *engine, enum account account, const struct uuid *uuid,
+		     struct amount *ret, struct fl_error *err)
+{
+	struct usage usage = { 0 };
+
+	if (can_limit(engine) &&
+	    driver_of(engine)->usage(engine->pool, account, uuid, &usage, err) < 0)
+		return fl_failed(err);
+	*ret = (struct amount){ usage.known, usage.bytes };
+	return 0;
+}
+
 /* What was written a moment ago is counted when it is on the disk. */
 static int refuse_below_use(struct engine *engine, const struct volume_row *volume,
 			    struct fl_error *err)
@@ -61,7 +73,7 @@ static int refuse_below_use(struct engine *engine, const struct volume_row *volu
 	struct amount used;
 
 	if (driver_of(engine)->sync(engine->pool, err) < 0 ||
-	    quota_usage(engine, ACCOUNT_GROUP, &volume->uuid, &used, err) < 0)
+	    get_usage(engine, ACCOUNT_GROUP, &volume->uuid, &used, err) < 0)
 		return fl_failed(err);
 	if (!used.known || used.bytes <= volume->quota)
 		return 0;
@@ -194,16 +206,17 @@ int quota_restore_all(struct engine *engine, struct fl_error *err)
 
 /* --- figures -------------------------------------------------------------------- */
 
-int quota_usage(struct engine *engine, enum account account, const struct uuid *uuid,
-		struct amount *ret, struct fl_error *err)
+/* A verb that is done must not be told as failed because a figure of its answer is missing. */
+struct amount quota_told(struct engine *engine, enum account account, const struct uuid *uuid)
 {
-	struct usage usage = { 0 };
+	struct amount amount = { 0 };
+	char text[UUID_TEXT];
+	struct fl_error err;
 
-	if (can_limit(engine) &&
-	    driver_of(engine)->usage(engine->pool, account, uuid, &usage, err) < 0)
-		return fl_failed(err);
-	*ret = (struct amount){ usage.known, usage.bytes };
-	return 0;
+	if (get_usage(engine, account, uuid, &amount, &err) < 0)
+		log_warning("what is used cannot be told", "uuid=%s error=\"%s\"",
+			    uuid_format(uuid, text), err.text);
+	return amount;
 }
 
 /*

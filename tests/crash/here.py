@@ -19,7 +19,7 @@ def with_own_mounts():
     if os.environ.get("WITH_ZFS_FUSE") == "1":  # which has both
         return
     if os.environ.get("FLOCKER_TEST_DRIVER") == "zfs":
-        os.environ.setdefault("WITH_ZFS_FUSE_SECONDS", "3000" if os.environ.get("FLOCKER_TEST_LONG") else "900")
+        os.environ.setdefault("WITH_ZFS_FUSE_SECONDS", "5000" if os.environ.get("FLOCKER_TEST_LONG") else "900")
         wrapper = str(pathlib.Path(__file__).resolve().parent.parent / "with-zfs-fuse")
         os.execv(wrapper, [wrapper, *program])
     if os.environ.get("FLOCKER_TEST_MOUNTS") != "own":
@@ -39,11 +39,27 @@ def folders(pool):
     return found
 
 
+def properties(directory):
+    """What the datasets of the ZFS pool in a file there say that they are."""
+    def run(program, *arguments):
+        return subprocess.run([f"/usr/sbin/{program}", *arguments], check=True, capture_output=True,
+                              text=True).stdout.split()
+    run("zpool", "import", "-d", directory, "-a", "-f")
+    (pool,) = run("zpool", "list", "-H", "-o", "name")
+    values = run("zfs", "get", "-H", "-r", "-s", "local", "-o", "value", "flocker:tree", pool)
+    run("zpool", "export", pool)
+    pairs = [value.partition("+")[0].split("/", 1) for value in values if "/" in value]
+    return {kind: sorted(name for of, name in pairs if of == kind)
+            for kind in ("heads", "snaps", "staging", "retired")}
+
+
 def looked_into(host):
     """What lies in the folders of a stopped host's pool: {"staging": [names], ...}.
 
     Of one in a directory the file system that the test has put below it is taken away then, too."""
     directory = f"{host.directory}/pool.mnt"
+    if os.environ.get("FLOCKER_TEST_DRIVER") == "zfs":
+        return properties(host.directory)
     if os.path.isdir(f"{directory}/pool"):
         found = folders(f"{directory}/pool")
         subprocess.run(["umount", directory], check=True)

@@ -6,18 +6,28 @@ before it (FLOCKER_CRASH_AT) or after it (FLOCKER_CRASH_AFTER).  Each verb is
 done on a volume of its own for n = 1, 2, ... until it is through.  What is
 there after the next start must be what was there before the verb or what is
 there after an undisturbed one, told apart from names, ids and times only.
+
+Over ZFS, where a step takes seconds, only some steps are taken, by chance, of as many verbs as
+SECONDS allow; FLOCKER_SEED repeats a choice.  All are with FLOCKER_TEST_LONG; FLOCKER_SWEEP_PART=2/8 is the
+second of eight parts of that.
 """
 
 import json
 import os
+import random
 import re
+import time
 
 import here
+
+ZFS = os.environ.get("FLOCKER_TEST_DRIVER") == "zfs"
+if ZFS:
+    here.with_own_mounts()  # beside a ZFS of its own
 import cleanup
 import tap
 from archives import archive, bring, fetch
 from digest import digest
-from flocker import Failure, Gone, Host, MIB
+from flocker import LONG, Failure, Gone, Host, MIB
 from tap import equal, test, tests_for, true
 
 host = Host()
@@ -28,6 +38,10 @@ COUNTS = host.get("/v1/pool")["quota"]  # not every driver does
 MODES = ("FLOCKER_CRASH_AT", "FLOCKER_CRASH_AFTER")
 THROUGH = 3  # so many steps further after a verb was through: what goes on behind it
 MOST = 80
+SECONDS = 70  # for the steps of a sample
+SAMPLED = ZFS and not LONG
+SEED = int(os.environ.get("FLOCKER_SEED", time.time_ns() % 10**9))
+chance = random.Random(SEED)
 ARCHIVE = archive({"file": b"one" * 10000, "folder": b"two"})
 
 
@@ -245,12 +259,18 @@ def undisturbed(verb):
     VERBS[verb](volume)
     host.restart()
     state = state_of(volume)
+    if ZFS:
+        removed(volume)
     return normal(state, volume), normal(without_first(state), volume)
 
 
 def check_surroundings():
-    """The same mounts and one loop device, however often it was killed."""
+    """The same mounts and one loop device, however often it was killed; of ZFS each head is a mount."""
     global seen_mounts
+    if ZFS:
+        mounts = cleanup.mounts_under(host.directory)
+        equal(len(mounts), len(set(mounts)), "mounts upon mounts")
+        return
     mounts = sorted(set(cleanup.mounts_under(host.directory)))
     seen_mounts = seen_mounts or mounts
     equal(mounts, seen_mounts, "mounts")
@@ -276,8 +296,26 @@ def crash_once(verb, volume, mode, step):
         host.kill()
 
 
+def removed(volume):
+    """Where a head is a mount, a start takes the longer the more there are."""
+    for name in (volume, f"{volume}-new"):
+        try:
+            host.delete("/v1/volume", ref=name)
+        except Failure as failure:
+            equal(failure.code, "not-found", "code")
+    for item in host.items("/v1/trash"):
+        host.post("/v1/trash/empty", item=item["uuid"])
+
+
 def one_step(verb, mode, step, after, adopted):
     volume = fresh(verb)
+    acknowledged = judged(volume, verb, mode, step, after, adopted)
+    if ZFS:
+        removed(volume)
+    return acknowledged
+
+
+def judged(volume, verb, mode, step, after, adopted):
     before_state = state_of(volume)
     before = normal(before_state, volume)
     acknowledged = crash_once(verb, volume, mode, step)
@@ -309,6 +347,18 @@ def differing_lines(wanted, got):
                                                lineterm="", n=2))[:80])
 
 
+def dies_at_start(mode, step):
+    """Killed at this step of its start, if that has so many, it starts the next time."""
+    host.stop()
+    host.spawn(**{mode: step})
+    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies", 30)
+    died = host.dead()
+    host.kill()
+    host.start()
+    check_surroundings()
+    return died
+
+
 first_step = {}  # mode -> the first step at which the daemon's start is through
 
 
@@ -319,18 +369,14 @@ def the_start_itself():
     before = normal(state_of(volume), volume)
     for mode in MODES:
         for step in range(1, MOST):
-            host.stop()
-            host.spawn(**{mode: step})
-            tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies", 30)
-            died = host.dead()
-            host.kill()
-            host.start()
-            check_surroundings()
+            died = dies_at_start(mode, step)
             equal(normal(state_of(volume), volume), before, f"state after {mode}={step}")
             if not died:
                 first_step[mode] = step
                 break
         true(mode in first_step, f"it did not start in {MOST} steps")
+    if ZFS:
+        removed(volume)
 
 
 if not COUNTS:
@@ -339,7 +385,37 @@ if not COUNTS:
     del SETUPS["copy a directory"]
 
 
-@tests_for(VERBS)
+def sample_one(verb):
+    """One step of a verb; what is beyond its last is halved until one is met."""
+    after, adopted = undisturbed(verb)
+    mode = chance.choice(MODES)
+    first = first_step.get(mode, 1)
+    step = first + chance.randrange(6)
+    while (acknowledged := one_step(verb, mode, step, after, adopted)) and step > first:
+        step = first + (step - first) // 2
+    return f"{verb}: {mode}={step}{', not killed' if acknowledged else ''}"
+
+
+def killed_at_some_steps():
+    tap.note(f"FLOCKER_SEED={SEED}")
+    verbs = list(VERBS)
+    chance.shuffle(verbs)
+    end = time.monotonic() + SECONDS
+    while verbs and time.monotonic() < end:
+        tap.note(sample_one(verbs.pop()))
+
+
+def chosen_verbs():
+    """All, or the part of them that is asked for."""
+    part, of = (int(word) for word in os.environ.get("FLOCKER_SWEEP_PART", "1/1").split("/"))
+    return [] if SAMPLED else list(VERBS)[part - 1::of]
+
+
+if SAMPLED:
+    test(killed_at_some_steps)
+
+
+@tests_for(chosen_verbs())
 def killed_at_each_step(verb):
     after, adopted = undisturbed(verb)
     crashes = 0

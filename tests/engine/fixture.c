@@ -1,19 +1,9 @@
 #include "tests/engine/fixture.h"
 
-#include <fcntl.h>
-#include <grp.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fsat.h"
-#include "base/spawn.h"
 #include "base/text.h"
-
-#define PREFIX "flocker-engine-test."
+#include "tests/engine/place.h"
 
 static void open_engine(struct fixture *fixture)
 {
@@ -29,97 +19,18 @@ static void open_engine(struct fixture *fixture)
 	check_ok(engine_open(&options, &fixture->engine, &err));
 }
 
-/* Directories are called after their process: those of processes that died are left-overs. */
-static int sweep_leftover(void *arg, const char *name, unsigned char type, uint64_t inode,
-			  struct fl_error *err)
-{
-	long pid;
-
-	if (sscanf(name, PREFIX "%ld.", &pid) != 1 || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
-		return 0;
-	if (fsat_remove_tree(*(const int *)arg, name, err) < 0)
-		return err->code == FL_DENIED ? 0 : fl_failed(err); /* another user's */
-	return 0;
-}
-
-static void sweep_leftovers(void)
-{
-	struct fl_error err;
-	own_fd int tmp = -1;
-
-	check_ok(fsat_open_dir(AT_FDCWD, "/tmp", &tmp, &err));
-	check_ok(fsat_each(tmp, sweep_leftover, &tmp, &err));
-}
-
-static bool use_directories(void)
-{
-	const char *driver = getenv("FLOCKER_TEST_DRIVER");
-
-	return driver && strcmp(driver, "dir") == 0;
-}
-
-static void run(const char *const argv[])
-{
-	own(spawn_result_done) struct spawn_result result = { 0 };
-	struct fl_error err;
-
-	check_ok(spawn_run(argv, 60 * CLOCK_SECOND, &result, &err));
-	if (result.status != 0)
-		printf("# %s: %s\n", argv[0], text_get(&result.err));
-	check(result.status == 0);
-}
-
-/*
- * A /tmp of this process alone, ext4 in memory: a snapshot syncs the whole file
- * system, which should not be one that others keep busy.  It ends with the
- * process, however that ends.
- */
-static void mount_own_tmp(void)
-{
-	static const char image[] = "/tmp/image";
-	const char *const mkfs[] = { "/usr/sbin/mkfs.ext4", "-q", image, NULL };
-	const char *const mount_image[] = { "/usr/bin/mount", "-o", "loop", image, "/tmp", NULL };
-	int fd;
-
-	check(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, "") == 0);
-	check(mount("none", "/tmp", "tmpfs", 0, "size=300m") == 0);
-	fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	check(fd >= 0 && ftruncate(fd, 256 << 20) == 0);
-	close(fd);
-	run(mkfs);
-	run(mount_image);
-	check(chmod("/tmp", 01777) == 0);
-}
-
-/* The dir driver works without root; and that it does is what is tested. */
-static void give_up_root(void)
-{
-	if (geteuid() != 0)
-		return;
-	mount_own_tmp();
-	check(setgroups(0, NULL) == 0 && setresgid(65534, 65534, 65534) == 0);
-	check(setresuid(65534, 65534, 65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
-}
-
 void fixture_begin(struct fixture *fixture)
 {
-	struct pool_spec spec = { .driver = "mem", .kind = POOL_MEMORY, .path = "test" };
+	struct pool_spec spec;
 	struct fl_error err;
 
-	if (use_directories())
-		give_up_root();
-
 	log_set_level(getenv("FLOCKER_TEST_LOG") ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
-	mem_reset();
-	sweep_leftovers();
+	place_enter();
 	*fixture = (struct fixture){ .instance = uuid_new() };
-	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/" PREFIX "%d.XXXXXX",
+	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/" PLACE_PREFIX "%d.XXXXXX",
 		 (int)getpid());
 	check(mkdtemp(fixture->directory));
-	if (use_directories()) {
-		spec = (struct pool_spec){ .driver = "dir", .kind = POOL_DIRECTORY };
-		snprintf(spec.path, sizeof(spec.path), "%s/pool", fixture->directory);
-	}
+	place_prepare(fixture->directory, &spec);
 	open_engine(fixture);
 	check_ok(engine_pool_create(fixture->engine, &spec, &err));
 }
@@ -132,12 +43,9 @@ void fixture_restart(struct fixture *fixture)
 
 void fixture_end(struct fixture *fixture)
 {
-	struct fl_error err;
-
 	engine_close(fixture->engine);
 	fixture->engine = NULL;
-	check_ok(fsat_remove_tree(AT_FDCWD, fixture->directory, &err));
-	mem_reset();
+	place_clear(fixture->directory);
 }
 
 struct ref reference(const char *text)
@@ -163,32 +71,9 @@ struct tree tree_of(struct fixture *fixture, const char *text)
 
 void write_tree(struct pool *pool, const struct tree *tree, const char *contents)
 {
-	own_fd int dir = -1, file = -1;
 	struct fl_error err;
 
-	if (!use_directories()) {
-		check_ok(mem_write(pool, tree, "f", contents, &err));
-		return;
-	}
-	check_ok(pool->driver->tree_open(pool, tree, &dir, &err));
-	check_ok(fsat_open(dir, "f", O_WRONLY | O_CREAT | O_TRUNC, 0644, &file, &err));
-	check(write(file, contents, strlen(contents)) == (ssize_t)strlen(contents));
-}
-
-static int read_tree(struct fixture *fixture, const struct tree *tree, char **ret,
-		     struct fl_error *err)
-{
-	struct pool *pool = fixture->engine->pool;
-	own_text struct text text = { 0 };
-	own_fd int dir = -1;
-
-	if (!use_directories())
-		return mem_read(pool, tree, "f", ret, err);
-	if (pool->driver->tree_open(pool, tree, &dir, err) < 0 ||
-	    fsat_read(dir, "f", 4096, &text, err) < 0)
-		return fl_failed(err);
-	*ret = text_take(&text);
-	return 0;
+	check_ok(place_write(pool, tree, contents, &err));
 }
 
 void write_head(struct fixture *fixture, const char *branch, const char *contents)
@@ -204,7 +89,7 @@ static void check_tree(struct fixture *fixture, const char *text, const char *co
 	own_free char *found = NULL;
 	struct fl_error err;
 
-	check_ok(read_tree(fixture, &tree, &found, &err));
+	check_ok(place_read(fixture->engine->pool, &tree, &found, &err));
 	check_string(contents, found);
 }
 
@@ -346,7 +231,7 @@ static void add_head(struct fixture *fixture, const struct branch *branch, struc
 	struct tree tree = tree_head(&branch->uuid);
 	own_free char *found = NULL;
 	struct fl_error err;
-	int r = read_tree(fixture, &tree, &found, &err);
+	int r = place_read(fixture->engine->pool, &tree, &found, &err);
 
 	check(r == 0 || r == -FL_NOT_FOUND);
 	text_add_format(out, "  head: %s\n", r == 0 ? found : "(no file)");

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * An engine on the reference driver (or, with FLOCKER_TEST_DRIVER=dir and the
- * rights of nobody, on the dir driver), in a directory of its own, with the state
+ * An engine on the reference driver, or on the one that FLOCKER_TEST_DRIVER
+ * names (place.h), in a directory of its own, with the state
  * of all it knows as one text: two states are the same if their texts are.
  */
 

@@ -21,6 +21,14 @@ static void pass_time(int64_t duration)
 	fixture.engine->retention.value += duration;
 }
 
+/* Days have their ends where a calendar puts them: not within this test. */
+static void begin_at_noon(void)
+{
+	int64_t now = retention_now(fixture.engine);
+
+	pass_time(CLOCK_DAY - now % CLOCK_DAY + 12 * CLOCK_HOUR);
+}
+
 static int try_policy(const char *branch, const char *key, const char *value)
 {
 	own_metadata struct metadata changes = { 0 };
@@ -724,8 +732,7 @@ static void each_snapshot_says_why_it_stays(void)
 	struct ref ref = reference("data");
 
 	begin("6");
-	/* At noon, so that the snapshots of one day are. */
-	pass_time(CLOCK_DAY / 2 * 3 - retention_now(fixture.engine) % CLOCK_DAY);
+	begin_at_noon();
 	take("data", 1, 4, CLOCK_MINUTE);
 	/* To the beginning of a day: its calendar has all that follow in one. */
 	pass_time(3 * CLOCK_DAY - retention_now(fixture.engine) % CLOCK_DAY);
