@@ -1,7 +1,7 @@
 """Every way in which a file system can be changed: functions of a place, where they make files, and a chance.
 
-`EVENTS` are those that the kernel tells of at once; `LATE` those that it tells of when they
-have been committed (docs/watching.md).  Several may work in one place: what another one has
+`SOON` are those that are noticed at once, at least where something is being changed anyway; `LATE` those that
+may have to be committed first (docs/watching.md).  Several may work in one place: what another one has
 removed meanwhile is no failure.
 """
 
@@ -49,7 +49,9 @@ def everything(root):
             place = os.path.normpath(f"{path}/{name}")
             info = os.lstat(place)
             regular = stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)
-            found.append((os.path.relpath(place, root), info.st_ctime_ns, info.st_nlink, info.st_size,
+            # Of the top the time of change moves in memory alone when a subvolume is renamed.
+            found.append((os.path.relpath(place, root), info.st_ctime_ns if place != root else 0,
+                          info.st_nlink, info.st_size,
                           flags(place) if regular else None))
     return sorted(found)
 
@@ -275,10 +277,10 @@ def unnamed(place, chance):
         checked(libc.linkat(AT_FDCWD, b"/proc/self/fd/%d" % descriptor, AT_FDCWD, name.encode(), SYMLINK_FOLLOW))
 
 
-EVENTS = (buffered, overwritten, appended, synced, direct, spliced, sent, copied, cloned, truncated, emptied,
+SOON = (buffered, overwritten, appended, synced, direct, spliced, sent, copied, cloned, truncated, emptied,
           allocated, kept, moded, owned, timed, extended, directory_attributes, renamed, exchanged, moved, linked,
-          unlinked, made, unnamed)
-LATE = (mapped, flagged)
+          unlinked, made, unnamed, flagged)
+LATE = (mapped,)
 
 # What two that work in one place may do to each other: one is gone, or shorter, or a pipe instead of a file.
 RACES = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENODATA, errno.ENXIO, errno.EINVAL}
