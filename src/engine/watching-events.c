@@ -9,7 +9,9 @@
  *   remembered as such and costs nothing more;
  * - each second the trees that the file system has committed something for: it
  *   finds stores into mappings, of which there are no events.  Snapshots move
- *   trees too; so each is compared with the tip of its branch before it counts;
+ *   trees too; so each is compared with the tip of its branch before it counts.
+ *   Where something was changed of late it is not waited for the commit
+ *   (watching-active.c);
  * - at the start, and when events were lost, one sync, and all are compared.
  *
  * "Compared" is the driver's motion(): a head is unchanged if it was not
@@ -31,6 +33,7 @@ static void tell(struct round *round, struct watched *watched, bool late)
 	if (watched->told == round->watching->round)
 		return;
 	watched->told = round->watching->round;
+	keep_active(round->watching, watched);
 	round->each(round->arg, &watched->branch, late);
 }
 
@@ -42,10 +45,17 @@ static void note_event(void *arg, int type, const uint8_t *handle, size_t length
 
 	if (watched && watched->head)
 		tell(round, watched, false);
+	else if (watched) /* it may be becoming one */
+		watched->awaited = true;
 	if (watched || number == 0)
 		return;
 	heads_add(&round->watching->heads, number)->awaited = true;
 	round->unknown = true;
+}
+
+void compare_later(struct round *round, uint64_t number)
+{
+	*array_add(round->candidates, round->count) = number;
 }
 
 static int note_moved(void *arg, const struct moved_tree *moved, struct fl_error *err)
@@ -67,7 +77,7 @@ static int note_moved(void *arg, const struct moved_tree *moved, struct fl_error
 	watched->head = true;
 	watched->branch = moved->branch;
 	watched->touched = moved->touched;
-	*array_add(round->candidates, round->count) = moved->number;
+	compare_later(round, moved->number);
 	return 0;
 }
 
@@ -113,6 +123,7 @@ static int search(struct round *round, struct fl_error *err)
 {
 	struct watching *watching = round->watching;
 	const struct driver *driver = driver_of(round->engine);
+	bool due = clock_monotonic() - watching->searched >= WATCHING_TICK;
 
 	if (round->all && driver->sync(round->engine->pool, err) < 0)
 		return fl_failed(err);
@@ -122,6 +133,9 @@ static int search(struct round *round, struct fl_error *err)
 		return fl_failed(err);
 	if (watching->opened == 0)
 		watching->opened = watching->since.point;
+	/* Once all is committed nothing can have been changed that was not found just now. */
+	if (due && !watching->since.settled && ask_active(round, err) < 0)
+		return fl_failed(err);
 	watching->searched = clock_monotonic();
 	return compare_candidates(round, err);
 }

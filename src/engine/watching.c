@@ -68,6 +68,8 @@ void watching_end(struct watching *watching)
 	heads_done(&watching->heads);
 	free(take_ptr(watching->plain));
 	watching->plain_count = watching->plain_at = 0;
+	free(take_ptr(watching->active));
+	watching->active_count = watching->active_at = 0;
 	watching->since = (struct watch_since){ 0 };
 	watching->opened = 0;
 	watching->asked = watching->searched = 0;

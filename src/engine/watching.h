@@ -32,6 +32,8 @@ struct watching {
 	int64_t asked;	    /* clock_monotonic() until which asking rests */
 	struct uuid *plain; /* heap: the branches that are asked about in turn */
 	size_t plain_count, plain_at;
+	uint64_t *active; /* heap: the numbers of the heads that something was changed in of late */
+	size_t active_count, active_at;
 };
 
 /* One call of engine_changes(). */
@@ -85,5 +87,11 @@ must_check int head_changed(struct engine *engine, const struct uuid *branch, bo
 			    struct fl_error *err);
 /* One round each. */
 must_check int look_at_events(struct round *round, struct fl_error *err);
+/* `watched` is active from now on. */
+void keep_active(struct watching *watching, struct watched *watched);
+/* Asks the active ones; what was changed becomes a candidate. */
+must_check int ask_active(struct round *round, struct fl_error *err);
+/* Its tree is compared at the end of the round. */
+void compare_later(struct round *round, uint64_t number);
 /* Asks for one turn's time, about at least one. */
 must_check int look_plainly(struct round *round, struct fl_error *err);

@@ -19,8 +19,10 @@ struct watched {
 	struct uuid branch; /* if it is one */
 	uint64_t touched;   /* the point of its last change that was looked into */
 	uint64_t floor;	    /* what was changed up to this point is known to be in a snapshot */
-	bool awaited;	    /* an event named it before it was known what it is */
+	bool awaited;	    /* an event named it before it was known to be a head */
 	uint64_t told;	    /* the round in which the branch was told last */
+	int64_t active;	   /* clock_monotonic() until which it is asked for changes; 0: it is not */
+	uint64_t answered; /* the point of its last change, when it was asked */
 };
 
 /* Zero is the empty map. */
