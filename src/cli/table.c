@@ -319,6 +319,10 @@ const struct command commands[] = {
 	  "ID is as many of its first digits as tell it from the others.", NULL, 1, 1,
 	  verb_operation_cancel },
 
+	{ "status", GROUP_OTHER, "", "show how it goes: what is not saved, and what fails",
+	  "In a few lines: branches that were changed and not saved yet, what fails by itself,\n"
+	  "when the pool will be full, what thinning does, what runs.",
+	  NULL, 0, 0, verb_status },
 	{ "events", GROUP_OTHER, "", "list what has happened since the daemon was started",
 	  "Oldest first: changes that were made, and what the daemon did by itself.",
 	  events_options, 0, 0, verb_events },

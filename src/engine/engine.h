@@ -526,11 +526,18 @@ struct unsaved {
 			  none */
 	char *failure; /* heap: why the last attempt failed; NULL: it did not */
 };
-/* Called, from any thread, for an answer about a branch; fills what it knows.  Calls no verb.  One
- * hook; NULL: none. */
-void engine_on_unsaved(struct engine *engine,
-		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
-		       void *arg);
+typedef void unsaved_told(void *context, const struct uuid *branch, int64_t since);
+
+/* Who knows which branches wait; called from any thread, for answers.  Calls no verb. */
+struct unsaved_source {
+	/* Fills what is known of one. */
+	void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret);
+	/* Calls told() for each that waits; `since` as in struct unsaved. */
+	void (*each)(void *arg, unsaved_told *told, void *context);
+	void *arg;
+};
+/* One of them, borrowed; NULL: none. */
+void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source);
 /* Called, from any thread, when a branch's policy or the instance's may have changed.  One hook;
  * NULL: none. */
 void engine_on_policy(struct engine *engine, void (*changed)(void *arg), void *arg);

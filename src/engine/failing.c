@@ -74,6 +74,10 @@ static const struct kind kinds[FAILINGS] = {
 				 "the space below the pool can't be watched",
 				 "the space below the pool is watched again", BY_ITSELF,
 				 LOG_LEVEL_ERROR, true },
+	[FAILING_STATS] = { "space-unknown", "space-known",
+			    "the space in the pool can't be asked for",
+			    "the space in the pool is known again", BY_ITSELF, LOG_LEVEL_WARNING,
+			    false },
 	[FAILING_POLICY] = { "policy-ignored", "policy-counts",
 			     "a branch's policy contradicts the instance's, which does not count "
 			     "for it",

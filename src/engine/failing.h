@@ -46,6 +46,7 @@ enum failing {
 	FAILING_DELETION,
 	FAILING_RETIRED,    /* replaced heads stay */
 	FAILING_HOST_WATCH, /* the space below a sparse pool is not known */
+	FAILING_STATS,	    /* the space in the pool is not known */
 	FAILING_POLICY,	    /* a branch's contradicts the instance's */
 	FAILINGS,
 };

@@ -19,9 +19,17 @@
 #include "engine/failing.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
+#include "engine/status.h"
 #include "model/form.h"
 #include "model/policy.h"
 #include "model/retention.h"
+
+/* How many snapshots went in each of the last hours; zero is the empty one. */
+#define THIN_TALLY_HOURS 24
+struct thin_tally {
+	uint64_t hours[THIN_TALLY_HOURS]; /* of clock_boot() */
+	uint64_t counts[THIN_TALLY_HOURS];
+};
 
 struct engine {
 	char *state;
@@ -64,8 +72,7 @@ struct engine {
 	void *care_arg;
 	void (*policy_hook)(void *arg);
 	void *policy_arg;
-	void (*unsaved_hook)(void *arg, const struct uuid *branch, struct unsaved *ret);
-	void *unsaved_arg;
+	const struct unsaved_source *unsaved;
 	int64_t audit_due; /* clock_boot() when the audit log is to be synced; 0: nothing to sync */
 	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
@@ -78,6 +85,12 @@ struct engine {
 	int64_t thin_due;  /* clock_boot() when branches are to be thinned; 0: not soon */
 	bool thin_all;	   /* all of them are to be looked at */
 	int64_t space_due; /* clock_boot() when the space in the pool is to be looked at */
+	struct thin_status thin_status; /* state, last and min_free */
+	struct thin_tally thin_tally;
+	bool thin_more; /* the last pass left more to delete */
+	struct forecast forecast;
+
+	int64_t forecast_due; /* clock_boot() of the next sample; the caretaker's */
 
 	struct thin_memory *thinned; /* heap, by branch (thinner.c); the caretaker's */
 	size_t thinned_count;
@@ -192,6 +205,8 @@ must_check int answer_branch(struct engine *engine, struct tx *tx, const struct 
 			     struct fl_error *err);
 /* The part that who takes snapshots by themselves knows (save.c). */
 void answer_unsaved(struct engine *engine, struct branch *ret);
+/* Calls told() for every branch that waits for a snapshot by itself. */
+void unsaved_each(struct engine *engine, unsaved_told *told, void *context);
 must_check int answer_snapshot(struct engine *engine, struct tx *tx,
 			       const struct volume_row *volume, const struct snapshot_row *row,
 			       struct snapshot *ret, struct fl_error *err);
@@ -405,6 +420,16 @@ void thin_soon(struct engine *engine, bool all);
 int64_t care_for_thinning(struct engine *engine);
 /* Forgets what passes remember: when the pool is closed. */
 void thin_forget(struct engine *engine);
+
+/* `count` snapshots went. */
+void thin_count_gone(struct engine *engine, uint64_t count);
+void thin_tally_add(struct thin_tally *tally, int64_t boot, uint64_t count);
+uint64_t thin_tally_read(const struct thin_tally *tally, int64_t boot);
+
+/* Takes a sample of the pool's use, where one is due (model/forecast.h). */
+int64_t care_for_forecast(struct engine *engine);
+/* What engine_pool_show() answers; behind the gate. */
+must_check int pool_report(struct engine *engine, struct pool_report *ret, struct fl_error *err);
 
 /*
  * Gives up what may be, while the pool has less free space than the setting

@@ -284,6 +284,15 @@ void engine_pool_open(struct engine *engine)
 			 uuid_format(&engine->pool->identity.pool, uuid));
 }
 
+/* The next one's is another. */
+static void forget_use(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->forecast = (struct forecast){ 0 };
+	engine->forecast_due = 0;
+}
+
 void engine_pool_close(struct engine *engine)
 {
 	struct fl_error err;
@@ -298,6 +307,7 @@ void engine_pool_close(struct engine *engine)
 	if (!engine->pool)
 		return;
 	watching_end(engine->watching);
+	forget_use(engine);
 	if ((driver_of(engine)->capabilities & DRIVER_CAN_EXPOSE) &&
 	    driver_of(engine)->conceal(engine->pool, engine->mount_root, &err) < 0)
 		log_info("branches stay visible", "reason=\"%s\"", err.text);
@@ -437,7 +447,7 @@ bool engine_driver_next(size_t *at, struct driver_report *ret)
 
 /* --- show, grow ----------------------------------------------------------------------------- */
 
-static int report(struct engine *engine, struct pool_report *ret, struct fl_error *err)
+int pool_report(struct engine *engine, struct pool_report *ret, struct fl_error *err)
 {
 	struct pool_stats stats;
 
@@ -466,7 +476,7 @@ int engine_pool_show(struct engine *engine, struct pool_report *ret, struct fl_e
 
 	if (enter_pool(engine, &inside, err) < 0)
 		return fl_failed(err);
-	return report(engine, ret, err);
+	return pool_report(engine, ret, err);
 }
 
 int engine_pool_grow(struct engine *engine, uint64_t size, struct pool_report *ret,
@@ -481,7 +491,7 @@ int engine_pool_grow(struct engine *engine, uint64_t size, struct pool_report *r
 			       driver_of(engine)->name);
 	if (driver_of(engine)->grow(engine->pool, size, err) < 0)
 		return fl_wrap(err, "growing the pool %s", engine->pool->spec.path);
-	return report(engine, ret, err);
+	return pool_report(engine, ret, err);
 }
 
 /* --- recover, adopt --------------------------------------------------------------------------- */

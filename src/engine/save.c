@@ -116,14 +116,19 @@ int engine_save(struct engine *engine, const struct uuid *branch, enum reason re
 	return 0;
 }
 
-void engine_on_unsaved(struct engine *engine,
-		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
-		       void *arg)
+void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source)
 {
 	own_lock(guard, &engine->care_mutex);
 
-	engine->unsaved_hook = tell;
-	engine->unsaved_arg = arg;
+	engine->unsaved = source;
+}
+
+void unsaved_each(struct engine *engine, unsaved_told *told, void *context)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->unsaved)
+		engine->unsaved->each(engine->unsaved->arg, told, context);
 }
 
 void answer_unsaved(struct engine *engine, struct branch *ret)
@@ -131,9 +136,9 @@ void answer_unsaved(struct engine *engine, struct branch *ret)
 	own_lock(guard, &engine->care_mutex);
 	struct unsaved unsaved = { 0 };
 
-	if (!engine->unsaved_hook)
+	if (!engine->unsaved)
 		return;
-	engine->unsaved_hook(engine->unsaved_arg, &ret->uuid, &unsaved);
+	engine->unsaved->tell(engine->unsaved->arg, &ret->uuid, &unsaved);
 	ret->changed_since = unsaved.since;
 	ret->snapshot_failure = unsaved.failure;
 }

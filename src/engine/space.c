@@ -116,6 +116,7 @@ static void tell(struct engine *engine, const struct thinned_list *list, size_t 
 	log_warning("the pool has too little space: snapshots were given up",
 		    "first=%s what=\"%s\"", list->items[0].ref, text);
 	events_add(&engine->events, "snapshots-given-up", list->items[0].ref, text);
+	thin_count_gone(engine, gone);
 }
 
 /* `*ret_gone`: how many went. */
@@ -193,6 +194,21 @@ static int fail_short(const struct pool_stats *stats, struct fl_error *err)
 		       size_text(stats->free, free), size_text(stats->size, size));
 }
 
+/* For who asks how it goes. */
+static void note_state(struct engine *engine, enum thin_state state)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->thin_status.state = state;
+}
+
+static void note_wanted(struct engine *engine, uint64_t wanted)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->thin_status.min_free = wanted;
+}
+
 static int relieve(struct engine *engine, const struct pool_stats *stats, struct fl_error *err)
 {
 	bool grows = engine->space_short && stats->free > engine->space_free;
@@ -200,6 +216,7 @@ static int relieve(struct engine *engine, const struct pool_stats *stats, struct
 
 	engine->space_short = true;
 	engine->space_free = stats->free;
+	note_state(engine, grows ? THIN_STATE_CLEANING : THIN_STATE_SPACE);
 	if (grows)
 		return 0;
 	if (give_up(engine, &any, err) < 0)
@@ -222,10 +239,13 @@ int64_t space_look(struct engine *engine)
 
 	if (wanted > 0)
 		r = driver_of(engine)->stats(engine->pool, &stats, &err);
-	if (wanted == 0 || (r == 0 && has_room(&stats, wanted)))
+	note_wanted(engine, wanted);
+	if (wanted == 0 || (r == 0 && has_room(&stats, wanted))) {
 		engine->space_short = false;
-	else if (r == 0)
+		note_state(engine, THIN_STATE_IDLE);
+	} else if (r == 0) {
 		r = relieve(engine, &stats, &err);
+	}
 	failing_note(engine, FAILING_SPACE, NULL, r, &err);
 	return engine->space_short && (r == 0 || err.code == FL_NO_SPACE) ? SPACE_SHORT
 									  : SPACE_LOOK;

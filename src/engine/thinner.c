@@ -24,6 +24,7 @@
 struct thin_memory {
 	struct uuid branch;
 	uint64_t sequence; /* of its newest snapshot when it was looked at */
+	bool more;	   /* to delete than one pass may */
 	int64_t due;	   /* clock_boot() when it is to be looked at without new ones; 0: never */
 };
 
@@ -108,6 +109,7 @@ static int thin_one(struct pass *pass, struct thin_memory *memory, uint64_t made
 		return fl_failed(err);
 	tx_end(take_ptr(tx));
 	wait = waits[thin_plan_rest(plan)];
+	memory->more = wait == THIN_SOON;
 	memory->due = wait ? clock_boot() + wait : 0;
 	if (thin_plan_run(pass->engine, plan, &gone, err) < 0)
 		return fl_failed(err);
@@ -128,6 +130,7 @@ static void look_at(struct pass *pass, struct thin_memory *memory)
 
 	if (before && made == 0 && !pass->all && (before->due == 0 || before->due > clock_boot())) {
 		memory->due = before->due;
+		memory->more = before->more;
 		return;
 	}
 	if (thin_one(pass, memory, made, &err) == 0 || err.code == FL_NOT_FOUND)
@@ -146,6 +149,25 @@ static void tell(struct engine *engine, size_t thinned)
 	snprintf(text, sizeof(text), "%zu snapshots", thinned);
 	log_info("thinned", "snapshots=%zu", thinned);
 	events_add(&engine->events, "thinned", NULL, text);
+	thin_count_gone(engine, thinned);
+}
+
+void thin_count_gone(struct engine *engine, uint64_t count)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	thin_tally_add(&engine->thin_tally, clock_boot(), count);
+	engine->thin_status.last = clock_now();
+}
+
+/* For who asks how it goes. */
+static void note_rest(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->thin_more = false;
+	for (size_t i = 0; i < engine->thinned_count; i++)
+		engine->thin_more |= engine->thinned[i].more;
 }
 
 static bool take_all(struct engine *engine)
@@ -175,6 +197,7 @@ int thin_pass(struct engine *engine, struct fl_error *err)
 	engine->thinned_count = pass.count;
 	if (pass.thinned > 0)
 		tell(engine, pass.thinned);
+	note_rest(engine);
 	if (!pass.failed)
 		return 0;
 	*err = pass.why;

@@ -58,6 +58,7 @@ static void entry_free(struct entry *entry)
 
 struct snapshotter {
 	struct engine *engine;
+	struct unsaved_source source;
 	int wake; /* eventfd */
 	atomic_bool policies_changed;
 	int64_t woken; /* since when events are waiting; the thread's own */
@@ -286,21 +287,45 @@ static void *take(void *arg)
 	return NULL;
 }
 
-/* --- what is asked about a branch -------------------------------------------------- */
+/* --- what is asked about branches ---------------------------------------------------- */
 
 /* Of one that is snapshotted by hand nothing waits. */
+static bool is_told(const struct entry *entry)
+{
+	return entry && !entry->stale && !entry->gone && entry->policy.when != POLICY_MANUAL;
+}
+
+/* Wall clock; 0: nothing waits. */
+static int64_t waits_since(const struct entry *entry)
+{
+	if (!entry->schedule.dirty && !entry->schedule.running)
+		return 0;
+	return clock_now() - (clock_monotonic() - entry->schedule.first_change);
+}
+
 static void tell_unsaved(void *arg, const struct uuid *branch, struct unsaved *ret)
 {
 	struct snapshotter *snapshotter = arg;
 	own_lock(guard, &snapshotter->mutex);
 	const struct entry *entry = *find(snapshotter, branch);
 
-	if (!entry || entry->stale || entry->policy.when == POLICY_MANUAL)
+	if (!is_told(entry))
 		return;
-	if (entry->schedule.dirty || entry->schedule.running)
-		ret->since = clock_now() - (clock_monotonic() - entry->schedule.first_change);
+	ret->since = waits_since(entry);
 	if (entry->failure)
 		ret->failure = xstrdup(entry->failure);
+}
+
+static void tell_each_unsaved(void *arg, unsaved_told *told, void *context)
+{
+	struct snapshotter *snapshotter = arg;
+	own_lock(guard, &snapshotter->mutex);
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (const struct entry *entry = snapshotter->buckets[i]; entry;
+		     entry = entry->next)
+			if (is_told(entry) && waits_since(entry))
+				told(context, &entry->branch, waits_since(entry));
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -437,7 +462,9 @@ int snapshotter_open(struct engine *engine, struct snapshotter **ret, struct fl_
 		return fl_failed(err);
 	}
 	engine_on_policy(engine, note_policies, snapshotter);
-	engine_on_unsaved(engine, tell_unsaved, snapshotter);
+	snapshotter->source = (struct unsaved_source){ tell_unsaved, tell_each_unsaved,
+						       snapshotter };
+	engine_on_unsaved(engine, &snapshotter->source);
 	*ret = snapshotter;
 	return 0;
 }
@@ -447,7 +474,7 @@ void snapshotter_close(struct snapshotter *snapshotter)
 	if (!snapshotter)
 		return;
 	engine_on_policy(snapshotter->engine, NULL, NULL);
-	engine_on_unsaved(snapshotter->engine, NULL, NULL);
+	engine_on_unsaved(snapshotter->engine, NULL);
 	stop_takers(snapshotter);
 	wake(snapshotter);
 	pthread_join(snapshotter->thread, NULL);

@@ -25,8 +25,7 @@ static enum reason reason;
 static int events = -1;
 static void (*policy_hook)(void *arg);
 static void *policy_arg;
-static void (*unsaved_hook)(void *arg, const struct uuid *branch, struct unsaved *ret);
-static void *unsaved_arg;
+static const struct unsaved_source *source;
 
 int engine_changes_fd(const struct engine *engine)
 {
@@ -81,12 +80,9 @@ void engine_on_policy(struct engine *engine, void (*hook)(void *arg), void *arg)
 	policy_arg = arg;
 }
 
-void engine_on_unsaved(struct engine *engine,
-		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
-		       void *arg)
+void engine_on_unsaved(struct engine *engine, const struct unsaved_source *who)
 {
-	unsaved_hook = tell;
-	unsaved_arg = arg;
+	source = who;
 }
 
 void failing_set(struct engine *engine, enum failing what, const char *object,
@@ -119,8 +115,24 @@ static struct unsaved unsaved(unsigned branch)
 	struct uuid uuid = { .bytes = { (uint8_t)branch } };
 	struct unsaved told = { 0 };
 
-	unsaved_hook(unsaved_arg, &uuid, &told);
+	source->tell(source->arg, &uuid, &told);
 	return told;
+}
+
+static void count_one(void *context, const struct uuid *branch, int64_t since)
+{
+	size_t *number = context;
+
+	check(since > 0 && since <= clock_now() && branch->bytes[0] == 0);
+	++*number;
+}
+
+static size_t count_unsaved(void)
+{
+	size_t number = 0;
+
+	source->each(source->arg, count_one, &number);
+	return number;
 }
 
 static void change(unsigned branches)
@@ -154,7 +166,7 @@ static void close_it(struct snapshotter *snapshotter)
 {
 	snapshotter_close(snapshotter);
 	close(events);
-	check(!policy_hook && !unsaved_hook);
+	check(!policy_hook && !source);
 }
 
 static int count(sem_t *semaphore)
@@ -227,6 +239,7 @@ static void what_is_unsaved_is_told(void)
 	told = unsaved(0);
 	check(told.since > 0 && told.since <= clock_now());
 	check_string("there is a subvolume in it", told.failure);
+	check(count_unsaved() == 1);
 	free(told.failure);
 	check(unsaved(1).since == 0);
 	pthread_mutex_lock(&mutex);
