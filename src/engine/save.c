@@ -74,6 +74,17 @@ static int keep_or_drop(struct engine *engine, const struct save_base *base,
 	return 0;
 }
 
+static void tell_saved(struct engine *engine, const struct target *target,
+		       const struct snapshot_row *row)
+{
+	char ref[REF_SHORT], id[SNAPID_TEXT], text[64];
+
+	target_format(target, ref);
+	snprintf(text, sizeof(text), "%s by itself (%s)", snapid_format(row->id, id),
+		 reason_names[row->reason]);
+	events_add_routine(&engine->events, "snapshot", ref, text);
+}
+
 static int save_target(struct engine *engine, const struct target *target, enum reason reason,
 		       int64_t age, enum saved *ret, struct fl_error *err)
 {
@@ -88,8 +99,11 @@ static int save_target(struct engine *engine, const struct target *target, enum 
 		return 0;
 	if (snapshot_take(engine, &target->branch, &options, &row, err) < 0)
 		return fl_failed(err);
-	if (keep_or_drop(engine, &base, &row, ret, err) == 0)
+	if (keep_or_drop(engine, &base, &row, ret, err) == 0) {
+		if (*ret == SAVED_NEW)
+			tell_saved(engine, target, &row);
 		return 0;
+	}
 	snapshot_abort(engine, &row);
 	watching_undo(engine, &base);
 	return fl_failed(err);

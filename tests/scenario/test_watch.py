@@ -332,6 +332,18 @@ def events_of(ref):
 
 
 @test
+def snapshots_by_themselves_are_events():
+    host.create("told")
+    for i in range(3):
+        host.write("told", "file", f"version {i}")
+        saved("told")
+    items = [item for item in host.items("/v1/events") if item["object"] == "told/trunk"]
+    taken = [f"{item['id']} by itself (change)" for item in reversed(host.log_of("told"))]
+    equal([(item["kind"], item["message"]) for item in items][-3:], [("snapshot", text) for text in taken][-3:],
+          "events")
+
+
+@test
 def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     host.create("nested")
     failed, again = lines("can't be snapshotted"), lines("snapshotted by itself again")
