@@ -73,6 +73,8 @@ must_check int verb_versions(struct invocation *in, struct fl_error *err);
 /* branch.c */
 must_check int verb_branch(struct invocation *in, struct fl_error *err);
 must_check int verb_branches(struct invocation *in, struct fl_error *err);
+
+/* rollback.c */
 must_check int verb_rollback(struct invocation *in, struct fl_error *err);
 
 /* restore.c */
