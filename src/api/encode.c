@@ -540,19 +540,6 @@ void encode_list_end(struct json *json, const char *next)
 	json_end(json);
 }
 
-void encode_thinning_end(struct json *json, const struct thinning_state *state)
-{
-	json_end(json);
-	json_put_string(json, "next", NULL);
-	json_put_object(json, "state");
-	json_put_int(json, "uncleaned", (int64_t)state->uncleaned);
-	json_put_bool(json, "waits", state->waits);
-	json_put_int(json, "behind", state->behind / CLOCK_SECOND);
-	json_put_int(json, "jumped", state->jumped / CLOCK_SECOND);
-	json_end(json);
-	json_end(json);
-}
-
 void encode_error(struct json *json, const struct fl_error *err, const char *operation)
 {
 	json_put_object(json, NULL);

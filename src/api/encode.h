@@ -35,8 +35,6 @@ void encode_change(struct json *json, const char *key, const struct change *chan
 
 void encode_list_begin(struct json *json);
 void encode_list_end(struct json *json, const char *next);
-/* The same, of what goes. */
-void encode_thinning_end(struct json *json, const struct thinning_state *state);
 
 /* {"error":{...}}; `operation` is the request's id. */
 void encode_error(struct json *json, const struct fl_error *err, const char *operation);

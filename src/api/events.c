@@ -35,13 +35,14 @@ int get_events(struct call *call, struct fl_error *err)
 	return 0;
 }
 
+#define REPLAY (512 * 1024) /* bytes that hold all events that are kept */
+
 /* --- as they come ------------------------------------------------------------------- */
 
 struct follower {
 	struct events *events;
 	struct event_watch watch;
 	int reading, writing;
-	bool lost; /* an event found no room, and the client was not told yet */
 };
 
 /* All of it or nothing: it is less than PIPE_BUF. */
@@ -66,10 +67,10 @@ static void tell(void *arg, const struct event *event)
 	struct follower *follower = arg;
 	own_text struct text text = { 0 };
 
-	if (follower->lost)
+	if (follower->watch.missed)
 		text_add_string(&text, "event: lost\ndata: {}\n\n");
 	add_event(event, &text);
-	follower->lost = !put(follower, &text);
+	follower->watch.missed = !put(follower, &text);
 }
 
 static void follower_end(void *arg, bool sent)
@@ -92,10 +93,13 @@ int get_events_stream(struct call *call, struct fl_error *err)
 {
 	static const char greeting[] =
 		": events of flockerd\n\n"; /* so that the answer's head goes out */
+	const char *known = call->request->last_event;
 	struct follower *follower;
+	uint64_t after = 0;
 	int ends[2];
 
-	if (take_stream(call, err) < 0)
+	if ((known && decode_number("an event", known, &after, err) < 0) ||
+	    take_stream(call, err) < 0)
 		return fl_failed(err);
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return fl_fail_errno(err, "cannot make a pipe");
@@ -105,7 +109,10 @@ int get_events_stream(struct call *call, struct fl_error *err)
 				       .reading = ends[0],
 				       .writing = ends[1] };
 	(void)!write(ends[1], greeting, strlen(greeting)); /* an empty pipe has room */
-	events_watch(follower->events, &follower->watch);
+	/* Room for all that may come at once; with less the client is told that it missed some. */
+	if (known)
+		(void)!fcntl(ends[1], F_SETPIPE_SZ, REPLAY);
+	events_watch(follower->events, &follower->watch, known ? &after : NULL);
 	call->response->type = "text/event-stream";
 	call->response->stream_fd = follower->reading;
 	call->response->check = check_stream;

@@ -19,6 +19,7 @@
 const struct route routes[] = {
 	{ "GET", "/v1/version", 200, get_version, {}, "Who answers" },
 	{ "GET", "/v1/health", 200, get_health, {}, "Whether all is well" },
+	{ "GET", "/v1/status", 200, get_status, {}, "How it goes" },
 	{ "GET", "/v1/openapi.json", 200, get_contract, {}, "This contract" },
 
 	{ "GET", "/v1/pool", 200, get_pool, {}, "Show the pool" },

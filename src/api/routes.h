@@ -63,6 +63,9 @@ must_check int post_pool_grow(struct call *call, struct fl_error *err);
 must_check int post_pool_recover(struct call *call, struct fl_error *err);
 must_check int post_pool_adopt(struct call *call, struct fl_error *err);
 
+/* status.c */
+must_check int get_status(struct call *call, struct fl_error *err);
+
 /* volumes.c */
 must_check int get_volumes(struct call *call, struct fl_error *err);
 must_check int post_volumes(struct call *call, struct fl_error *err);

@@ -27,15 +27,13 @@ int patch_policy(struct call *call, struct fl_error *err)
 static int thin(struct call *call, bool dry, struct fl_error *err)
 {
 	own(thinned_list_done) struct thinned_list list = { 0 };
-	struct thinning_state state;
 
-	if (engine_thin(call->engine, call->input->ref, dry, &list, err) < 0 ||
-	    engine_thinning(call->engine, &state, err) < 0)
+	if (engine_thin(call->engine, call->input->ref, dry, &list, err) < 0)
 		return fl_failed(err);
 	encode_list_begin(call->json);
 	for (size_t i = 0; i < list.count; i++)
 		encode_thinned(call->json, NULL, &list.items[i]);
-	encode_thinning_end(call->json, &state);
+	encode_list_end(call->json, NULL);
 	return 0;
 }
 

@@ -159,6 +159,20 @@ int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret, s
 	return query_count(&q, ret, err);
 }
 
+int tx_branch_newest(struct tx *tx, const struct uuid *instance, int64_t *ret, struct fl_error *err)
+{
+	own_query struct query q = {};
+	uint64_t time;
+
+	if (query_begin(&q, tx, SQL_BRANCH_NEWEST, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, instance);
+	if (query_count(&q, &time, err) < 0)
+		return fl_failed(err);
+	*ret = (int64_t)time;
+	return 0;
+}
+
 int tx_branch_policy_get(struct tx *tx, const struct uuid *branch, struct metadata *ret,
 			 struct fl_error *err)
 {

@@ -77,9 +77,11 @@ static void print_counts(const size_t counts[static array_size(marks)])
 	printf("%s\n", *between ? "" : "no changes");
 }
 
-int diff_print(struct value *items, bool counts_alone, struct fl_error *err)
+/* At most `most` are printed; counts all of them. */
+static int print_changes(struct value *items, size_t most, size_t counts[static array_size(marks)],
+			 struct fl_error *err)
 {
-	size_t counts[array_size(marks)] = { 0 };
+	size_t printed = 0;
 
 	if (!value_is(items, VALUE_ARRAY))
 		return fl_fail(err, FL_CORRUPT, "the daemon's answer is not a list");
@@ -91,11 +93,30 @@ int diff_print(struct value *items, bool counts_alone, struct fl_error *err)
 			return fl_fail(err, FL_CORRUPT, "the daemon tells of a change called '%s'",
 				       field(change, "kind"));
 		counts[mark - marks]++;
-		if (!counts_alone)
+		if (printed++ < most)
 			print_change(change, mark);
 	}
+	return 0;
+}
+
+int diff_print(struct value *items, bool counts_alone, struct fl_error *err)
+{
+	size_t counts[array_size(marks)] = { 0 };
+
+	if (print_changes(items, counts_alone ? 0 : SIZE_MAX, counts, err) < 0)
+		return fl_failed(err);
 	if (counts_alone)
 		print_counts(counts);
+	return 0;
+}
+
+int diff_preview(struct value *items, size_t most, struct fl_error *err)
+{
+	size_t counts[array_size(marks)] = { 0 };
+
+	if (print_changes(items, most, counts, err) < 0)
+		return fl_failed(err);
+	print_counts(counts);
 	return 0;
 }
 

@@ -10,3 +10,5 @@
 
 /* `items`: an array of them; with `counts_alone` a line that says how many there are. */
 must_check int diff_print(struct value *items, bool counts_alone, struct fl_error *err);
+/* The first `most` of them, and how many there are of all. */
+must_check int diff_preview(struct value *items, size_t most, struct fl_error *err);

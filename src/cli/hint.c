@@ -67,7 +67,6 @@ static const struct foreign {
 	{ "snapshots", "that is 'flocker log' here" },
 	{ "stash apply", "that is 'flocker stash restore' here" },
 	{ "stash pop", "that is 'flocker stash restore' here; 'flocker stash drop' forgets one" },
-	{ "status", "that is 'flocker list', or 'flocker show' of one, here" },
 	{ "switch", "each branch is a directory: 'flocker branches' shows where" },
 	{ "umount", "that is 'flocker unmount' here" },
 	{ "undelete", "that is 'flocker trash restore' here" },

@@ -91,18 +91,6 @@ static void add_thinned(struct table *table, struct value *item)
 	table_add(table, field_bool(item, "held") ? "in use: it stays" : "");
 }
 
-/* Where snapshots count as younger or older than their times say. */
-static void say_behind(struct value *state)
-{
-	int64_t days = field_int(state, "behind") / (CLOCK_DAY / CLOCK_SECOND);
-
-	if (days)
-		fprintf(stderr,
-			"the host's clock jumped: that of thinning, which never does, is %" PRId64
-			" days %s it\n",
-			days < 0 ? -days : days, days < 0 ? "ahead of" : "behind");
-}
-
 static int thin_now(struct invocation *in, const char *ref, struct fl_error *err)
 {
 	own_table struct table table = { .columns = thin_columns };
@@ -114,7 +102,6 @@ static int thin_now(struct invocation *in, const char *ref, struct fl_error *err
 		body_string(body, "ref", ref);
 	if (talk(in, "POST", "/v1/thinning", NULL, body, &answer, err) < 0)
 		return fl_failed(err);
-	say_behind(value_get(answer, "state"));
 	items = value_get(answer, "items");
 	if (!value_is(items, VALUE_ARRAY))
 		return fl_fail(err, FL_CORRUPT, "the daemon's answer is not a list");

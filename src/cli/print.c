@@ -295,7 +295,7 @@ void print_painted(enum paint paint, const char *string)
 
 #define FACT 14 /* columns of a label with the space after it */
 
-void print_fact(const char *label, const char *value)
+static void print_fact_in(enum paint paint, const char *label, const char *value)
 {
 	own_text struct text line = { 0 };
 
@@ -306,11 +306,21 @@ void print_fact(const char *label, const char *value)
 		n = strcspn(value, "\n");
 		text_clear(&line);
 		text_add(&line, value, n);
-		print_painted(PAINT_NONE, text_get(&line));
+		print_painted(paint, text_get(&line));
 		putchar('\n');
 		if (value[n] == '\n' && value[++n] != '\0')
 			printf("%*s", FACT + 1, "");
 	}
+}
+
+void print_fact(const char *label, const char *value)
+{
+	print_fact_in(PAINT_NONE, label, value);
+}
+
+void print_bad_fact(const char *label, const char *value)
+{
+	print_fact_in(PAINT_BAD, label, value);
 }
 
 /* --- tables ------------------------------------------------------------------------ */

@@ -62,6 +62,8 @@ void add_shell_word(struct text *out, const char *word);
 void print_painted(enum paint paint, const char *string);
 /* "label:        value" with the values aligned; empty or NULL values are left out. */
 void print_fact(const char *label, const char *value);
+/* The same, of what somebody should look at. */
+void print_bad_fact(const char *label, const char *value);
 
 /* --- tables ------------------------------------------------------------------ */
 

@@ -124,6 +124,7 @@ static const struct option branch_options[] = {
 
 static const struct option rollback_options[] = {
 	{ OPT_TO, "to", 0, "REF", "go back to this snapshot, tag or stash" },
+	{ OPT_YES, "yes", 'y', NULL, "do not ask, also on a terminal" },
 	{ 0 },
 };
 
@@ -273,7 +274,8 @@ const struct command commands[] = {
 	{ "rollback", GROUP_BACK, "REF", "make a branch what it was",
 	  "REF@{POINT} goes back to that point: mydata@{10m ago}, mydata@{-3},\n"
 	  "mydata@{before-upgrade}. REF --to REF goes to any snapshot, tag or stash of the\n"
-	  "volume. What the branch was is stashed first, so nothing is lost.",
+	  "volume. What the branch was is stashed first, so nothing is lost. On a terminal it\n"
+	  "shows what will be undone, and asks.",
 	  rollback_options, 1, 1, verb_rollback },
 	{ "restore", GROUP_BACK, "REF:PATH", "put back one file or directory",
 	  "As it was in a snapshot, tag or stash: into the live contents of its branch, in the\n"
@@ -319,6 +321,10 @@ const struct command commands[] = {
 	  "ID is as many of its first digits as tell it from the others.", NULL, 1, 1,
 	  verb_operation_cancel },
 
+	{ "status", GROUP_OTHER, "", "show how it goes: what is not saved, and what fails",
+	  "In a few lines: branches that were changed and not saved yet, what fails by itself,\n"
+	  "when the pool will be full, what thinning does, what runs.",
+	  NULL, 0, 0, verb_status },
 	{ "events", GROUP_OTHER, "", "list what has happened since the daemon was started",
 	  "Oldest first: changes that were made, and what the daemon did by itself.",
 	  events_options, 0, 0, verb_events },

@@ -58,6 +58,9 @@ must_check int verb_policy_set(struct invocation *in, struct fl_error *err);
 must_check int verb_policy_unset(struct invocation *in, struct fl_error *err);
 must_check int verb_thin(struct invocation *in, struct fl_error *err);
 
+/* status.c */
+must_check int verb_status(struct invocation *in, struct fl_error *err);
+
 /* events.c */
 must_check int verb_events(struct invocation *in, struct fl_error *err);
 
@@ -70,6 +73,8 @@ must_check int verb_versions(struct invocation *in, struct fl_error *err);
 /* branch.c */
 must_check int verb_branch(struct invocation *in, struct fl_error *err);
 must_check int verb_branches(struct invocation *in, struct fl_error *err);
+
+/* rollback.c */
 must_check int verb_rollback(struct invocation *in, struct fl_error *err);
 
 /* restore.c */

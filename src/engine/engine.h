@@ -60,8 +60,9 @@ const char *engine_name(const struct engine *engine);
 struct uuid engine_instance(const struct engine *engine);
 
 /*
- * 0: all is well.  Else why verbs fail: no pool, a foreign pool, a lost catalogue, a full host; or
- * that changes are not recorded.
+ * 0: all is well.  Else why verbs fail: no pool, a foreign pool, a lost catalogue; or the gravest
+ * of what fails by itself and puts the service in doubt (failing.h): a full host, a branch that is
+ * not snapshotted, changes that are not recorded.
  */
 must_check int engine_health(struct engine *engine, struct fl_error *err);
 
@@ -464,26 +465,13 @@ void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
 must_check int export_finish(struct export *export, struct fl_error *err);
 void export_end(struct export *export, bool taken);
 
-/* What goes on with thinning by itself. */
-struct thinning_state {
-	uint64_t uncleaned; /* deleted trees that the file system still cleans up behind (struct
-			       pool_stats) */
-	bool waits;	    /* there are so many that thinning waits (thin.max-uncleaned) */
-	int64_t behind;	    /* ns that the retention clock (model/retention.h) is behind the wall
-			       clock; less than 0: ahead of it */
-	int64_t jumped; /* ns by which the host's clocks jumped when they did last, if the daemon
-			   ran; 0: they did not */
-};
-must_check int engine_thinning(struct engine *engine, struct thinning_state *ret,
-			       struct fl_error *err);
-
 /* --- events: what happens (events.c) ------------------------------------------------ */
 
 /*
  * Every change that was made is one, by the name of its verb; and what the daemon does
- * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up",
- * "host-full", "host-free", "clock-jumped"; and that a branch cannot be snapshotted by itself,
- * "not-saved", and can again, "saved-again".
+ * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up"; what happened to
+ * it: "clock-jumped"; and what begins to fail by itself and works again, by the names of failing.c:
+ * "not-saved" and "saved-again" where it is that a branch is snapshotted.
  */
 struct events *engine_events(struct engine *engine);
 
@@ -540,11 +528,18 @@ struct unsaved {
 			  none */
 	char *failure; /* heap: why the last attempt failed; NULL: it did not */
 };
-/* Called, from any thread, for an answer about a branch; fills what it knows.  Calls no verb.  One
- * hook; NULL: none. */
-void engine_on_unsaved(struct engine *engine,
-		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
-		       void *arg);
+typedef void unsaved_told(void *context, const struct uuid *branch, int64_t since);
+
+/* Who knows which branches wait; called from any thread, for answers.  Calls no verb. */
+struct unsaved_source {
+	/* Fills what is known of one. */
+	void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret);
+	/* Calls told() for each that waits; `since` as in struct unsaved. */
+	void (*each)(void *arg, unsaved_told *told, void *context);
+	void *arg;
+};
+/* One of them, borrowed; NULL: none. */
+void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source);
 /* Called, from any thread, when a branch's policy or the instance's may have changed.  One hook;
  * NULL: none. */
 void engine_on_policy(struct engine *engine, void (*changed)(void *arg), void *arg);

@@ -14,7 +14,8 @@ void events_init(struct events *events)
 
 void events_done(struct events *events)
 {
-	free(events->kept);
+	free(events->main.kept);
+	free(events->routine.kept);
 	pthread_mutex_destroy(&events->mutex);
 }
 
@@ -31,40 +32,111 @@ static void copy_cut(const char *from, char *to, size_t room)
 	to[length] = '\0';
 }
 
-void events_add(struct events *events, const char *kind, const char *object, const char *text)
+static void add(struct events *events, struct event_ring *ring, const struct event *event)
+{
+	struct event *place;
+
+	if (!ring->kept)
+		ring->kept = xcalloc(EVENTS_KEPT, sizeof(*ring->kept));
+	place = &ring->kept[ring->count++ % EVENTS_KEPT];
+	if (place->number > events->dropped)
+		events->dropped = place->number;
+	*place = *event;
+}
+
+static void add_to(struct events *events, struct event_ring *ring, const char *kind,
+		   const char *object, const char *text)
 {
 	own_lock(guard, &events->mutex);
-	struct event *event;
+	struct event event = { .number = ++events->last, .time = clock_now() };
 
-	if (!events->kept)
-		events->kept = xcalloc(EVENTS_KEPT, sizeof(*events->kept));
-	event = &events->kept[++events->last % EVENTS_KEPT];
-	event->number = events->last;
-	event->time = clock_now();
-	copy_cut(kind, event->kind, sizeof(event->kind));
-	copy_cut(object, event->object, sizeof(event->object));
-	copy_cut(text, event->text, sizeof(event->text));
+	copy_cut(kind, event.kind, sizeof(event.kind));
+	copy_cut(object, event.object, sizeof(event.object));
+	copy_cut(text, event.text, sizeof(event.text));
+	add(events, ring, &event);
 	for (struct event_watch *watch = events->watches; watch; watch = watch->next)
-		watch->tell(watch->arg, event);
+		watch->tell(watch->arg, &event);
+}
+
+void events_add(struct events *events, const char *kind, const char *object, const char *text)
+{
+	add_to(events, &events->main, kind, object, text);
+}
+
+void events_add_routine(struct events *events, const char *kind, const char *object,
+			const char *text)
+{
+	add_to(events, &events->routine, kind, object, text);
+}
+
+/* --- what is kept, of both in the order of its numbers; under the mutex ---------------- */
+
+/* Where the first that is kept and comes after that number stands, counted as `count` is. */
+static uint64_t find_after(const struct event_ring *ring, uint64_t after)
+{
+	uint64_t at = ring->count > EVENTS_KEPT ? ring->count - EVENTS_KEPT : 0;
+
+	while (at < ring->count && ring->kept[at % EVENTS_KEPT].number <= after)
+		at++;
+	return at;
+}
+
+struct reading_events {
+	const struct events *events;
+	uint64_t main, routine;
+};
+
+static struct reading_events begin_after(const struct events *events, uint64_t after)
+{
+	return (struct reading_events){ events, find_after(&events->main, after),
+					find_after(&events->routine, after) };
+}
+
+static const struct event *peek(const struct event_ring *ring, uint64_t at)
+{
+	return at < ring->count ? &ring->kept[at % EVENTS_KEPT] : NULL;
+}
+
+/* NULL: that was the last. */
+static const struct event *next(struct reading_events *reading)
+{
+	const struct event *main = peek(&reading->events->main, reading->main);
+	const struct event *routine = peek(&reading->events->routine, reading->routine);
+
+	if (routine && (!main || routine->number < main->number)) {
+		reading->routine++;
+		return routine;
+	}
+	if (main)
+		reading->main++;
+	return main;
 }
 
 void events_list(struct events *events, uint64_t after, size_t limit, struct event_list *ret)
 {
 	own_lock(guard, &events->mutex);
-	uint64_t first = events->last > EVENTS_KEPT ? events->last - EVENTS_KEPT + 1 : 1;
+	struct reading_events reading = begin_after(events, after);
+	const struct event *event;
 
-	if (after >= first)
-		first = after < events->last ? after + 1 : events->last + 1;
-	for (uint64_t i = first; i <= events->last && i - first < limit; i++)
-		*event_list_add(ret) = events->kept[i % EVENTS_KEPT];
+	for (size_t i = 0; i < limit && (event = next(&reading)); i++)
+		*event_list_add(ret) = *event;
 }
 
-void events_watch(struct events *events, struct event_watch *watch)
+void events_watch(struct events *events, struct event_watch *watch, const uint64_t *after)
 {
 	own_lock(guard, &events->mutex);
 
 	watch->next = events->watches;
 	events->watches = watch;
+	if (after) {
+		bool earlier = *after > events->last;
+		struct reading_events reading = begin_after(events, earlier ? 0 : *after);
+		const struct event *event;
+
+		watch->missed = earlier || *after < events->dropped;
+		while ((event = next(&reading)))
+			watch->tell(watch->arg, event);
+	}
 }
 
 void events_unwatch(struct events *events, struct event_watch *watch)

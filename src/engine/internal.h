@@ -16,11 +16,20 @@
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
+#include "engine/failing.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
+#include "engine/status.h"
 #include "model/form.h"
 #include "model/policy.h"
 #include "model/retention.h"
+
+/* How many snapshots went in each of the last hours; zero is the empty one. */
+#define THIN_TALLY_HOURS 24
+struct thin_tally {
+	uint64_t hours[THIN_TALLY_HOURS]; /* of clock_boot() */
+	uint64_t counts[THIN_TALLY_HOURS];
+};
 
 struct engine {
 	char *state;
@@ -46,6 +55,7 @@ struct engine {
 	struct lock_table locks;
 	struct operation_table operations;
 	struct events events;
+	struct failing_table failing;
 	char *tree_program; /* or NULL */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
@@ -61,8 +71,7 @@ struct engine {
 	void *care_arg;
 	void (*policy_hook)(void *arg);
 	void *policy_arg;
-	void (*unsaved_hook)(void *arg, const struct uuid *branch, struct unsaved *ret);
-	void *unsaved_arg;
+	const struct unsaved_source *unsaved;
 	int64_t audit_due; /* clock_boot() when the audit log is to be synced; 0: nothing to sync */
 	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
@@ -71,21 +80,23 @@ struct engine {
 				     again */
 	struct reading *readings; /* heap (reading.c) */
 	bool deletions_due;	  /* a tree that was deleted while it was read is free now */
-	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
-	bool policy_complained;	  /* that a branch's policy contradicts the instance's */
 
 	int64_t thin_due;  /* clock_boot() when branches are to be thinned; 0: not soon */
 	bool thin_all;	   /* all of them are to be looked at */
 	bool thin_waits;   /* for the file system, which cleans up behind what was deleted before */
 	int64_t space_due; /* clock_boot() when the space in the pool is to be looked at */
+	struct thin_status thin_status; /* state, last and min_free */
+	struct thin_tally thin_tally;
+	bool thin_more; /* the last pass left more to delete */
+	struct forecast forecast;
+
+	int64_t forecast_due; /* clock_boot() of the next sample; the caretaker's */
 
 	struct thin_memory *thinned; /* heap, by branch (thinner.c); the caretaker's */
 	size_t thinned_count;
-	bool thin_complained; /* that it failed; the caretaker's */
 
-	bool space_short;      /* when the pool was looked at last; the caretaker's */
-	uint64_t space_free;   /* then */
-	bool space_complained; /* that nothing can be given up */
+	bool space_short;    /* when the pool was looked at last; the caretaker's */
+	uint64_t space_free; /* then */
 
 	pthread_mutex_t retention_mutex; /* of what follows */
 	struct retention retention;
@@ -195,6 +206,8 @@ must_check int answer_branch(struct engine *engine, struct tx *tx, const struct 
 			     struct fl_error *err);
 /* The part that who takes snapshots by themselves knows (save.c). */
 void answer_unsaved(struct engine *engine, struct branch *ret);
+/* Calls told() for every branch that waits for a snapshot by itself. */
+void unsaved_each(struct engine *engine, unsaved_told *told, void *context);
 must_check int answer_snapshot(struct engine *engine, struct tx *tx,
 			       const struct volume_row *volume, const struct snapshot_row *row,
 			       struct snapshot *ret, struct fl_error *err);
@@ -216,10 +229,13 @@ void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uu
 must_check int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch,
 			 struct policy *ret, struct fl_error *err);
 
+/* A branch whose policy contradicted the instance's may be gone, or be called otherwise. */
+void policies_look_anew(struct engine *engine);
+
 /* How old snapshots are goes by this clock (model/retention.h); it is kept in the catalogue. */
 int64_t retention_now(struct engine *engine);
-/* What the retention clock knows of an answer about thinning. */
-void retention_tell(struct engine *engine, struct thinning_state *ret);
+/* ns by which the host's clock jumped when it did last (model/retention.h); 0: it did not. */
+int64_t retention_jumped(struct engine *engine);
 /* The value for snapshot_row.late of one whose time is `time`. */
 int64_t retention_late(struct engine *engine, int64_t time);
 /* Takes up what the open catalogue keeps. */
@@ -410,6 +426,16 @@ int64_t care_for_thinning(struct engine *engine);
 /* Forgets what passes remember: when the pool is closed. */
 void thin_forget(struct engine *engine);
 
+/* `count` snapshots went. */
+void thin_count_gone(struct engine *engine, uint64_t count);
+void thin_tally_add(struct thin_tally *tally, int64_t boot, uint64_t count);
+uint64_t thin_tally_read(const struct thin_tally *tally, int64_t boot);
+
+/* Takes a sample of the pool's use, where one is due (model/forecast.h). */
+int64_t care_for_forecast(struct engine *engine);
+/* What engine_pool_show() answers; behind the gate. */
+must_check int pool_report(struct engine *engine, struct pool_report *ret, struct fl_error *err);
+
 /*
  * Gives up what may be, while the pool has less free space than the setting
  * thin.min-free.  Nanoseconds until it is to be looked at again.
@@ -422,6 +448,8 @@ must_check int trash_empty_oldest(struct engine *engine, struct trash_item *ret,
 
 /* --- the audit log (audit.c) -------------------------------------------------- */
 
+/* Says whether it is written (failing.h). */
+void audit_note(struct engine *engine);
 /* Syncs it when that is due.  Outside the gate.  Nanoseconds until it is wanted again. */
 int64_t care_for_audit(struct engine *engine);
 /* Syncs it now.  By the caretaker's thread, or when that has ended. */

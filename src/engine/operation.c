@@ -350,6 +350,15 @@ int engine_operations(struct engine *engine, struct operation_list *ret, struct 
 	return 0;
 }
 
+void operations_running(struct engine *engine, struct operation_list *ret)
+{
+	own_lock(guard, &engine->operations.mutex);
+
+	for (const struct running *running = engine->operations.running; running;
+	     running = running->next)
+		*operation_list_add(ret) = running->operation;
+}
+
 int engine_operation(struct engine *engine, const struct uuid *id, struct operation *ret,
 		     struct fl_error *err)
 {

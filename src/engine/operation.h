@@ -62,6 +62,8 @@ void operation_cancel(struct running *running);
 /* Ends it and releases `running`.  `failure` NULL: done.  `ret` (may be NULL): the record. */
 void operation_end(struct running *running, const struct fl_error *failure, struct operation *ret);
 
+/* Those that run now. */
+void operations_running(struct engine *engine, struct operation_list *ret);
 /* Cancels all, waits for their ends, and lets none begin until operations_resume(). */
 void operations_drain(struct engine *engine);
 void operations_resume(struct engine *engine);

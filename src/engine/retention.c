@@ -63,13 +63,11 @@ int64_t retention_late(struct engine *engine, int64_t time)
 	return (time - retention_now(engine)) / CLOCK_SECOND;
 }
 
-void retention_tell(struct engine *engine, struct thinning_state *ret)
+int64_t retention_jumped(struct engine *engine)
 {
-	int64_t now = retention_now(engine);
 	own_lock(guard, &engine->retention_mutex);
 
-	ret->behind = engine->retention.wall - now;
-	ret->jumped = engine->clock_jumped;
+	return engine->clock_jumped;
 }
 
 int64_t retention_saved_at(struct engine *engine)
@@ -130,7 +128,11 @@ int retention_save(struct engine *engine, struct fl_error *err)
 	(void)retention_now(engine);
 	pthread_mutex_lock(&engine->retention_mutex);
 	retention_format(&engine->retention, text);
+	pthread_mutex_unlock(&engine->retention_mutex);
+	if (catalog_write(engine->catalog, CATALOG_LAZY, write_clock, text, err) < 0)
+		return fl_failed(err);
+	pthread_mutex_lock(&engine->retention_mutex);
 	engine->retention_saved = clock_boot();
 	pthread_mutex_unlock(&engine->retention_mutex);
-	return catalog_write(engine->catalog, CATALOG_LAZY, write_clock, text, err);
+	return 0;
 }

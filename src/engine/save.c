@@ -74,6 +74,17 @@ static int keep_or_drop(struct engine *engine, const struct save_base *base,
 	return 0;
 }
 
+static void tell_saved(struct engine *engine, const struct target *target,
+		       const struct snapshot_row *row)
+{
+	char ref[REF_SHORT], id[SNAPID_TEXT], text[64];
+
+	target_format(target, ref);
+	snprintf(text, sizeof(text), "%s by itself (%s)", snapid_format(row->id, id),
+		 reason_names[row->reason]);
+	events_add_routine(&engine->events, "snapshot", ref, text);
+}
+
 static int save_target(struct engine *engine, const struct target *target, enum reason reason,
 		       int64_t age, enum saved *ret, struct fl_error *err)
 {
@@ -88,8 +99,11 @@ static int save_target(struct engine *engine, const struct target *target, enum 
 		return 0;
 	if (snapshot_take(engine, &target->branch, &options, &row, err) < 0)
 		return fl_failed(err);
-	if (keep_or_drop(engine, &base, &row, ret, err) == 0)
+	if (keep_or_drop(engine, &base, &row, ret, err) == 0) {
+		if (*ret == SAVED_NEW)
+			tell_saved(engine, target, &row);
 		return 0;
+	}
 	snapshot_abort(engine, &row);
 	watching_undo(engine, &base);
 	return fl_failed(err);
@@ -116,14 +130,19 @@ int engine_save(struct engine *engine, const struct uuid *branch, enum reason re
 	return 0;
 }
 
-void engine_on_unsaved(struct engine *engine,
-		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
-		       void *arg)
+void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source)
 {
 	own_lock(guard, &engine->care_mutex);
 
-	engine->unsaved_hook = tell;
-	engine->unsaved_arg = arg;
+	engine->unsaved = source;
+}
+
+void unsaved_each(struct engine *engine, unsaved_told *told, void *context)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->unsaved)
+		engine->unsaved->each(engine->unsaved->arg, told, context);
 }
 
 void answer_unsaved(struct engine *engine, struct branch *ret)
@@ -131,9 +150,9 @@ void answer_unsaved(struct engine *engine, struct branch *ret)
 	own_lock(guard, &engine->care_mutex);
 	struct unsaved unsaved = { 0 };
 
-	if (!engine->unsaved_hook)
+	if (!engine->unsaved)
 		return;
-	engine->unsaved_hook(engine->unsaved_arg, &ret->uuid, &unsaved);
+	engine->unsaved->tell(engine->unsaved->arg, &ret->uuid, &unsaved);
 	ret->changed_since = unsaved.since;
 	ret->snapshot_failure = unsaved.failure;
 }

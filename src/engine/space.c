@@ -116,6 +116,7 @@ static void tell(struct engine *engine, const struct thinned_list *list, size_t 
 	log_warning("the pool has too little space: snapshots were given up",
 		    "first=%s what=\"%s\"", list->items[0].ref, text);
 	events_add(&engine->events, "snapshots-given-up", list->items[0].ref, text);
+	thin_count_gone(engine, gone);
 }
 
 /* `*ret_gone`: how many went. */
@@ -184,6 +185,30 @@ static uint64_t wanted_free(struct engine *engine)
 	return (uint64_t)config_number(engine->config, CONFIG_THIN_MIN_FREE);
 }
 
+static int fail_short(const struct pool_stats *stats, struct fl_error *err)
+{
+	char free[SIZE_TEXT], size[SIZE_TEXT];
+
+	return fl_fail(err, FL_NO_SPACE,
+		       "only %s of %s are free, and there is nothing more that may be given up",
+		       size_text(stats->free, free), size_text(stats->size, size));
+}
+
+/* For who asks how it goes. */
+static void note_state(struct engine *engine, enum thin_state state)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->thin_status.state = state;
+}
+
+static void note_wanted(struct engine *engine, uint64_t wanted)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->thin_status.min_free = wanted;
+}
+
 static int relieve(struct engine *engine, const struct pool_stats *stats, struct fl_error *err)
 {
 	bool grows = engine->space_short && stats->free > engine->space_free;
@@ -191,17 +216,18 @@ static int relieve(struct engine *engine, const struct pool_stats *stats, struct
 
 	engine->space_short = true;
 	engine->space_free = stats->free;
+	note_state(engine, grows ? THIN_STATE_CLEANING : THIN_STATE_SPACE);
 	if (grows)
 		return 0;
 	if (give_up(engine, &any, err) < 0)
 		return fl_failed(err);
-	if (any)
-		engine->space_complained = false;
-	else if (!engine->space_complained)
-		log_warning("the pool has too little space, and nothing that may be given up",
-			    "free=%" PRIu64 " size=%" PRIu64, stats->free, stats->size);
-	engine->space_complained |= !any;
-	return 0;
+	return any ? 0 : fail_short(stats, err);
+}
+
+/* Parts of a percent are of no matter; an overflow would be. */
+static bool has_room(const struct pool_stats *stats, uint64_t wanted)
+{
+	return stats->read_only || stats->free >= stats->size / 100 * wanted;
 }
 
 int64_t space_look(struct engine *engine)
@@ -209,23 +235,20 @@ int64_t space_look(struct engine *engine)
 	uint64_t wanted = wanted_free(engine);
 	struct pool_stats stats;
 	struct fl_error err;
+	int r = 0;
 
-	if (wanted == 0)
-		return SPACE_LOOK;
-	if (driver_of(engine)->stats(engine->pool, &stats, &err) == 0) {
-		/* Parts of a percent are of no matter; an overflow would be. */
-		if (stats.read_only || stats.free >= stats.size / 100 * wanted) {
-			engine->space_short = engine->space_complained = false;
-			return SPACE_LOOK;
-		}
-		if (relieve(engine, &stats, &err) == 0)
-			return SPACE_SHORT;
+	if (wanted > 0)
+		r = driver_of(engine)->stats(engine->pool, &stats, &err);
+	note_wanted(engine, wanted);
+	if (wanted == 0 || (r == 0 && has_room(&stats, wanted))) {
+		engine->space_short = false;
+		note_state(engine, THIN_STATE_IDLE);
+	} else if (r == 0) {
+		r = relieve(engine, &stats, &err);
 	}
-	if (!engine->space_complained)
-		log_warning("space could not be made in the pool; it will be tried again",
-			    "error=\"%s\"", err.text);
-	engine->space_complained = true;
-	return SPACE_LOOK;
+	failing_note(engine, FAILING_SPACE, NULL, r, &err);
+	return engine->space_short && (r == 0 || err.code == FL_NO_SPACE) ? SPACE_SHORT
+									  : SPACE_LOOK;
 }
 
 /* --- when -------------------------------------------------------------------------------- */

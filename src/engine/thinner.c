@@ -30,6 +30,7 @@
 struct thin_memory {
 	struct uuid branch;
 	uint64_t sequence; /* of its newest snapshot when it was looked at */
+	bool more;	   /* to delete than one pass may */
 	int64_t due;	   /* clock_boot() when it is to be looked at without new ones; 0: never */
 };
 
@@ -159,6 +160,7 @@ static int thin_one(struct pass *pass, struct thin_memory *memory, uint64_t made
 		return fl_failed(err);
 	tx_end(take_ptr(tx));
 	wait = waits[thin_plan_rest(plan)];
+	memory->more = wait == THIN_SOON;
 	memory->due = wait ? clock_boot() + wait : 0;
 	if (limit_plan(pass, memory, made, plan, err) < 0 ||
 	    thin_plan_run(pass->engine, plan, &gone, err) < 0)
@@ -180,6 +182,7 @@ static void look_at(struct pass *pass, struct thin_memory *memory)
 
 	if (before && made == 0 && !pass->all && (before->due == 0 || before->due > clock_boot())) {
 		memory->due = before->due;
+		memory->more = before->more;
 		return;
 	}
 	if (thin_one(pass, memory, made, &err) == 0 || err.code == FL_NOT_FOUND)
@@ -198,6 +201,25 @@ static void tell(struct engine *engine, size_t thinned)
 	snprintf(text, sizeof(text), "%zu snapshots", thinned);
 	log_info("thinned", "snapshots=%zu", thinned);
 	events_add(&engine->events, "thinned", NULL, text);
+	thin_count_gone(engine, thinned);
+}
+
+void thin_count_gone(struct engine *engine, uint64_t count)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	thin_tally_add(&engine->thin_tally, clock_boot(), count);
+	engine->thin_status.last = clock_now();
+}
+
+/* For who asks how it goes. */
+static void note_rest(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->thin_more = false;
+	for (size_t i = 0; i < engine->thinned_count; i++)
+		engine->thin_more |= engine->thinned[i].more;
 }
 
 static void set_waits(struct engine *engine, bool waits)
@@ -208,24 +230,6 @@ static void set_waits(struct engine *engine, bool waits)
 		log_info("thinning waits while the file system cleans up", "most=%" PRId64,
 			 config_number(engine->config, CONFIG_THIN_MAX_UNCLEANED));
 	engine->thin_waits = waits;
-}
-
-int engine_thinning(struct engine *engine, struct thinning_state *ret, struct fl_error *err)
-{
-	own_gate struct engine *inside = NULL;
-	struct thinning_state state = { 0 };
-	struct pool_stats stats;
-
-	if (gate_enter(engine, &inside, err) < 0 ||
-	    driver_of(engine)->stats(engine->pool, &stats, err) < 0)
-		return fl_failed(err);
-	state.uncleaned = stats.uncleaned;
-	retention_tell(engine, &state);
-	pthread_mutex_lock(&engine->care_mutex);
-	state.waits = engine->thin_waits;
-	pthread_mutex_unlock(&engine->care_mutex);
-	*ret = state;
-	return 0;
 }
 
 static bool take_all(struct engine *engine)
@@ -256,6 +260,7 @@ int thin_pass(struct engine *engine, struct fl_error *err)
 	if (pass.thinned > 0)
 		tell(engine, pass.thinned);
 	set_waits(engine, pass.waits);
+	note_rest(engine);
 	if (!pass.failed)
 		return 0;
 	*err = pass.why;
@@ -276,14 +281,6 @@ static int64_t next_due(struct engine *engine)
 	return due;
 }
 
-static void complain(struct engine *engine, const struct fl_error *why)
-{
-	if (!engine->thin_complained)
-		log_warning("snapshots could not be thinned; it will be tried again",
-			    "error=\"%s\"", why->text);
-	engine->thin_complained = true;
-}
-
 static int64_t keep_clock(struct engine *engine)
 {
 	struct fl_error err;
@@ -291,9 +288,8 @@ static int64_t keep_clock(struct engine *engine)
 
 	if (saved && clock_boot() - saved < RETENTION_KEPT)
 		return THIN_IDLE;
-	if (retention_save(engine, &err) == 0)
+	if (failing_note(engine, FAILING_CLOCK, NULL, retention_save(engine, &err), &err) == 0)
 		return THIN_IDLE;
-	log_warning("the retention clock could not be kept", "error=\"%s\"", err.text);
 	return THIN_AFTER_ERROR;
 }
 
@@ -303,11 +299,8 @@ int64_t care_for_thinning(struct engine *engine)
 	struct fl_error err;
 
 	if (left <= 0) {
-		if (thin_pass(engine, &err) < 0) {
-			complain(engine, &err);
+		if (failing_note(engine, FAILING_THINNING, NULL, thin_pass(engine, &err), &err) < 0)
 			return THIN_AFTER_ERROR;
-		}
-		engine->thin_complained = false;
 		left = next_due(engine) - clock_boot();
 	}
 	return left < next ? (left > 0 ? left : 0) : next;

@@ -63,6 +63,8 @@ void exchange_fill_request(struct exchange *exchange, struct http_request *reque
 	request->body_length = exchange->body.length;
 	request->body_fd = -1;
 	request->announced = read_announced(exchange->connection);
+	request->last_event = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND,
+							  "Last-Event-ID");
 	if (exchange->too_large)
 		request->refused = "the body is larger than 1 MiB";
 	MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, add_parameter,

@@ -45,6 +45,7 @@ struct http_request {
 	const struct upload *upload; /* not NULL: the body is a stream, to be read from... */
 	int body_fd;		     /* ...here, to its end; see http_body_cut() */
 	uint64_t announced;	     /* bytes of the body, from Content-Length; 0 unknown */
+	const char *last_event;	     /* Last-Event-ID, of who follows a stream again; or NULL */
 	struct exchange *exchange;   /* for http_cut() */
 	uid_t uid; /* of the client, from SO_PEERCRED; (uid_t)-1 if the system does not say */
 	pid_t pid; /* the same; 0 if the system does not say */

@@ -14,15 +14,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/text.h"
-#include "engine/events.h"
+#include "engine/failing.h"
 #include "model/schedule.h"
 
 #define STACK (256 * 1024)
@@ -40,17 +40,25 @@ struct entry {
 	bool gone;
 	bool queued;   /* it is due, and no taker has it yet */
 	char *failure; /* of the last attempt; heap; NULL: there is none */
+	char *failed;  /* what the branch was called then; heap */
 	struct schedule schedule;
 };
 
+static void forget_failure(struct entry *entry)
+{
+	free(take_ptr(entry->failure));
+	free(take_ptr(entry->failed));
+}
+
 static void entry_free(struct entry *entry)
 {
-	free(entry->failure);
+	forget_failure(entry);
 	free(entry);
 }
 
 struct snapshotter {
 	struct engine *engine;
+	struct unsaved_source source;
 	int wake; /* eventfd */
 	atomic_bool policies_changed;
 	int64_t woken; /* since when events are waiting; the thread's own */
@@ -212,29 +220,25 @@ static void note_failure(struct snapshotter *snapshotter, struct entry *entry, c
 
 	(void)!getrandom(&chance, sizeof(chance), GRND_NONBLOCK);
 	schedule_failed(&entry->schedule, clock_monotonic(), chance);
-	if (!entry->failure)
-		events_add(engine_events(snapshotter->engine), "not-saved", ref, err->text);
-	if (!entry->failure)
-		log_warning("a branch can't be snapshotted by itself; it is tried again and again",
-			    "branch=%s error=\"%s\" hint=\"%s\"", ref, err->text, err->hint);
-	free(entry->failure);
+	/* Where it was renamed meanwhile, what failed was called otherwise. */
+	if (entry->failure && strcmp(entry->failed, ref) != 0)
+		failing_forget(snapshotter->engine, FAILING_SNAPSHOT, entry->failed);
+	failing_set(snapshotter->engine, FAILING_SNAPSHOT, ref, err);
+	forget_failure(entry);
 	entry->failure = xstrdup(err->text);
+	entry->failed = xstrdup(ref);
 }
 
 static void note_success(struct snapshotter *snapshotter, struct entry *entry,
 			 const struct saving *saving)
 {
-	bool again;
-
 	schedule_ended(&entry->schedule, &entry->policy, clock_monotonic());
 	/* What was told meanwhile may be that it is back. */
 	entry->gone = saving->saved == SAVED_GONE && !entry->schedule.dirty;
-	again = entry->failure && !entry->gone;
-	if (again)
-		events_add(engine_events(snapshotter->engine), "saved-again", saving->ref, NULL);
-	if (again)
-		log_info("a branch is snapshotted by itself again", "branch=%s", saving->ref);
-	free(take_ptr(entry->failure));
+	if (entry->failure)
+		(entry->gone ? failing_forget : failing_clear)(snapshotter->engine,
+							       FAILING_SNAPSHOT, entry->failed);
+	forget_failure(entry);
 }
 
 static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason *ret_reason,
@@ -283,21 +287,45 @@ static void *take(void *arg)
 	return NULL;
 }
 
-/* --- what is asked about a branch -------------------------------------------------- */
+/* --- what is asked about branches ---------------------------------------------------- */
 
 /* Of one that is snapshotted by hand nothing waits. */
+static bool is_told(const struct entry *entry)
+{
+	return entry && !entry->stale && !entry->gone && entry->policy.when != POLICY_MANUAL;
+}
+
+/* Wall clock; 0: nothing waits. */
+static int64_t waits_since(const struct entry *entry)
+{
+	if (!entry->schedule.dirty && !entry->schedule.running)
+		return 0;
+	return clock_now() - (clock_monotonic() - entry->schedule.first_change);
+}
+
 static void tell_unsaved(void *arg, const struct uuid *branch, struct unsaved *ret)
 {
 	struct snapshotter *snapshotter = arg;
 	own_lock(guard, &snapshotter->mutex);
 	const struct entry *entry = *find(snapshotter, branch);
 
-	if (!entry || entry->stale || entry->policy.when == POLICY_MANUAL)
+	if (!is_told(entry))
 		return;
-	if (entry->schedule.dirty || entry->schedule.running)
-		ret->since = clock_now() - (clock_monotonic() - entry->schedule.first_change);
+	ret->since = waits_since(entry);
 	if (entry->failure)
 		ret->failure = xstrdup(entry->failure);
+}
+
+static void tell_each_unsaved(void *arg, unsaved_told *told, void *context)
+{
+	struct snapshotter *snapshotter = arg;
+	own_lock(guard, &snapshotter->mutex);
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (const struct entry *entry = snapshotter->buckets[i]; entry;
+		     entry = entry->next)
+			if (is_told(entry) && waits_since(entry))
+				told(context, &entry->branch, waits_since(entry));
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -434,7 +462,9 @@ int snapshotter_open(struct engine *engine, struct snapshotter **ret, struct fl_
 		return fl_failed(err);
 	}
 	engine_on_policy(engine, note_policies, snapshotter);
-	engine_on_unsaved(engine, tell_unsaved, snapshotter);
+	snapshotter->source = (struct unsaved_source){ tell_unsaved, tell_each_unsaved,
+						       snapshotter };
+	engine_on_unsaved(engine, &snapshotter->source);
 	*ret = snapshotter;
 	return 0;
 }
@@ -444,7 +474,7 @@ void snapshotter_close(struct snapshotter *snapshotter)
 	if (!snapshotter)
 		return;
 	engine_on_policy(snapshotter->engine, NULL, NULL);
-	engine_on_unsaved(snapshotter->engine, NULL, NULL);
+	engine_on_unsaved(snapshotter->engine, NULL);
 	stop_takers(snapshotter);
 	wake(snapshotter);
 	pthread_join(snapshotter->thread, NULL);

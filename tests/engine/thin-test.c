@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "base/text.h"
+#include "engine/status.h"
 #include "engine/thin.h"
 
 static struct fixture fixture;
@@ -339,12 +340,12 @@ static void begin_slow(void)
 	driver->tree_delete = slow_delete;
 }
 
-static struct thinning_state state_now(void)
+static bool waits(void)
 {
-	struct thinning_state state = { 0 };
+	own(status_done) struct status status = { 0 };
 
-	check_ok(engine_thinning(fixture.engine, &state, &err));
-	return state;
+	check_ok(engine_status(fixture.engine, &status, &err));
+	return status.thinning.state == THIN_STATE_CLEANING;
 }
 
 /* Snapshots come and the file system cleans at a steady pace: what it has to clean stays bounded,
@@ -360,13 +361,13 @@ static void what_is_not_cleaned_stays_bounded(void)
 
 		take("data", 1000 * round, 100, CLOCK_MINUTE);
 		pass();
-		waited += state_now().waits;
+		waited += waits();
 		uncleaned -= uncleaned < cleaned ? uncleaned : cleaned;
 		check(count_rows() <= 20 + 15 * 40);
 	}
 	check(uncleaned_most == most && waited > 5);
 	/* It came to clean faster than snapshots come: nothing is left behind. */
-	check(!state_now().waits && count_rows() == 20);
+	check(!waits() && count_rows() == 20);
 	fixture_end(&fixture);
 }
 
@@ -378,14 +379,14 @@ static void thinning_waits_for_the_file_system(void)
 	take("data", 100, 100, CLOCK_MINUTE);
 	uncleaned = 300;
 	pass();
-	check(count_rows() == 108 && state_now().waits);
+	check(count_rows() == 108 && waits());
 	/* What was new stays new. */
 	uncleaned = 250;
 	pass();
-	check(count_rows() == 102 && state_now().waits);
+	check(count_rows() == 102 && waits());
 	uncleaned = 0;
 	pass();
-	check(count_rows() == 20 && !state_now().waits);
+	check(count_rows() == 20 && !waits());
 	fixture_end(&fixture);
 }
 
@@ -398,7 +399,7 @@ static void where_space_is_short_it_does_not_wait(void)
 	uncleaned = 300;
 	fixture.engine->space_short = true;
 	pass();
-	check(count_rows() == 20 && !state_now().waits);
+	check(count_rows() == 20 && !waits());
 	/* Nor does it when somebody asks for it. */
 	take("data", 300, 100, CLOCK_MINUTE);
 	fixture.engine->space_short = false;

@@ -21,11 +21,12 @@ def listed():
 class Stream:
     """A connection to the stream of events."""
 
-    def __init__(self):
+    def __init__(self, after=None):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(60)
         self.socket.connect(f"{host.root}/run/flocker.sock")
-        self.socket.sendall(b"GET /v1/events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.socket.sendall(b"GET /v1/events/stream HTTP/1.1\r\nHost: localhost\r\n" +
+                            (f"Last-Event-ID: {after}\r\n" if after else "").encode() + b"\r\n")
         self.answer = http.client.HTTPResponse(self.socket)
         self.answer.begin()
         equal(self.answer.getheader("Content-Type"), "text/event-stream", "its type")
@@ -115,6 +116,27 @@ def who_does_not_read_holds_up_nobody():
         kinds.append(slow.event()[0])
     true(len(kinds) < 6000, "it was told what it missed")
     slow.socket.close()
+
+
+@test
+def who_comes_back_is_told_what_was_missed():
+    newest = listed()[-1]["number"]
+    host.run("create", "meanwhile")
+    back = Stream(after=newest)
+    kind, data, number = back.event()
+    equal((kind, data["object"], number), ("create", "meanwhile", str(newest + 1)), "what was missed")
+    host.run("create", "afterwards")
+    equal(back.event()[1]["object"], "afterwards", "and then as it comes")
+    back.socket.close()
+    long_gone = Stream(after=1)
+    equal(long_gone.event()[0], "lost", "it is not all kept")
+    told = [long_gone.event()[1] for _ in range(256)]
+    equal(told, listed(), "what is")
+    long_gone.socket.close()
+    of_another_run = Stream(after=newest + 1000000)
+    equal([of_another_run.event()[0], of_another_run.event()[1]], ["lost", listed()[0]], "numbers begin anew")
+    of_another_run.socket.close()
+    equal(host.get("/v1/health")["status"], "ok", "health")
 
 
 @test

@@ -332,6 +332,18 @@ def events_of(ref):
 
 
 @test
+def snapshots_by_themselves_are_events():
+    host.create("told")
+    for i in range(3):
+        host.write("told", "file", f"version {i}")
+        saved("told")
+    items = [item for item in host.items("/v1/events") if item["object"] == "told/trunk"]
+    taken = [f"{item['id']} by itself (change)" for item in reversed(host.log_of("told"))]
+    equal([(item["kind"], item["message"]) for item in items][-3:], [("snapshot", text) for text in taken][-3:],
+          "events")
+
+
+@test
 def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     host.create("nested")
     failed, again = lines("can't be snapshotted"), lines("snapshotted by itself again")
@@ -339,7 +351,7 @@ def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     subprocess.run(["btrfs", "-q", "subvolume", "create", inner], check=True)
     host.write("nested", "file", "one")
     wait_until(lambda: lines("can't be snapshotted") > failed, "it is logged")
-    true("branch=nested/trunk" in host.tail() and "inner" in host.tail(), "it says what and where")
+    true("object=nested/trunk" in host.tail() and "inner" in host.tail(), "it says what and where")
     equal(events_of("nested/trunk"), ["not-saved"], "events")
     branch = host.get("/v1/branch", ref="nested")
     true(branch["head_changed_since"] and "inner" in branch["snapshot_failure"], f"{branch}")

@@ -119,7 +119,7 @@ static void what_is_wrong_is_said(void)
 	refused("a-word-that-is-longer-than-any-that-could-be-a-slip-of-the-finger-here",
 		"no command", "'flocker help'");
 	refused("lsit", "no command 'lsit'", "did you mean 'flocker list'?");
-	refused("status", "no command 'status'", "that is 'flocker list'");
+	refused("jobs", "no command 'jobs'", "that is 'flocker operations'");
 	refused("rm a", "no command 'rm'", "that is 'flocker destroy' here");
 	refused("pool", "create, show, drivers, grow, recover, adopt", "flocker help pool");
 	refused("create", "needs NAME", "usage: flocker create NAME");

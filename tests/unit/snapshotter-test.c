@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "engine/events.h"
+#include "engine/failing.h"
 #include "sched/snapshotter.h"
 
 static struct fl_error err;
@@ -17,15 +17,15 @@ static unsigned changed;	   /* under mutex: bits of branches that are to be told
 static bool late;		   /* under mutex */
 static int failures;		   /* under mutex: of saves to come */
 static enum saved answer;	   /* under mutex */
-static int not_saved, saved_again; /* under mutex: events */
+static bool is_failing;		   /* under mutex */
+static int not_saved, saved_again; /* under mutex: how often that began and ended */
 static unsigned policies_read;	   /* under mutex */
 static sem_t saves, attempts;
 static enum reason reason;
 static int events = -1;
 static void (*policy_hook)(void *arg);
 static void *policy_arg;
-static void (*unsaved_hook)(void *arg, const struct uuid *branch, struct unsaved *ret);
-static void *unsaved_arg;
+static const struct unsaved_source *source;
 
 int engine_changes_fd(const struct engine *engine)
 {
@@ -80,25 +80,34 @@ void engine_on_policy(struct engine *engine, void (*hook)(void *arg), void *arg)
 	policy_arg = arg;
 }
 
-void engine_on_unsaved(struct engine *engine,
-		       void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret),
-		       void *arg)
+void engine_on_unsaved(struct engine *engine, const struct unsaved_source *who)
 {
-	unsaved_hook = tell;
-	unsaved_arg = arg;
+	source = who;
 }
 
-struct events *engine_events(struct engine *engine)
-{
-	return NULL;
-}
-
-void events_add(struct events *all, const char *kind, const char *object, const char *text)
+void failing_set(struct engine *engine, enum failing what, const char *object,
+		 const struct fl_error *why)
 {
 	own_lock(guard, &mutex);
 
-	not_saved += strcmp(kind, "not-saved") == 0;
-	saved_again += strcmp(kind, "saved-again") == 0;
+	not_saved += !is_failing;
+	is_failing = true;
+	check(what == FAILING_SNAPSHOT);
+}
+
+void failing_clear(struct engine *engine, enum failing what, const char *object)
+{
+	own_lock(guard, &mutex);
+
+	saved_again++;
+	is_failing = false;
+	check(what == FAILING_SNAPSHOT);
+	check_string("data/trunk", object);
+}
+
+void failing_forget(struct engine *engine, enum failing what, const char *object)
+{
+	check(!"the branch is neither gone nor renamed");
 }
 
 static struct unsaved unsaved(unsigned branch)
@@ -106,8 +115,24 @@ static struct unsaved unsaved(unsigned branch)
 	struct uuid uuid = { .bytes = { (uint8_t)branch } };
 	struct unsaved told = { 0 };
 
-	unsaved_hook(unsaved_arg, &uuid, &told);
+	source->tell(source->arg, &uuid, &told);
 	return told;
+}
+
+static void count_one(void *context, const struct uuid *branch, int64_t since)
+{
+	size_t *number = context;
+
+	check(since > 0 && since <= clock_now() && branch->bytes[0] == 0);
+	++*number;
+}
+
+static size_t count_unsaved(void)
+{
+	size_t number = 0;
+
+	source->each(source->arg, count_one, &number);
+	return number;
 }
 
 static void change(unsigned branches)
@@ -126,6 +151,7 @@ static struct snapshotter *open_with(enum policy_when when)
 	policy = (struct policy){ .when = when, .every = CLOCK_SECOND / 100, .duty = 1000000 };
 	answer = SAVED_NEW;
 	failures = not_saved = saved_again = 0;
+	is_failing = false;
 	policies_read = 0;
 	late = false;
 	sem_init(&saves, 0, 0);
@@ -140,7 +166,7 @@ static void close_it(struct snapshotter *snapshotter)
 {
 	snapshotter_close(snapshotter);
 	close(events);
-	check(!policy_hook && !unsaved_hook);
+	check(!policy_hook && !source);
 }
 
 static int count(sem_t *semaphore)
@@ -213,6 +239,7 @@ static void what_is_unsaved_is_told(void)
 	told = unsaved(0);
 	check(told.since > 0 && told.since <= clock_now());
 	check_string("there is a subvolume in it", told.failure);
+	check(count_unsaved() == 1);
 	free(told.failure);
 	check(unsaved(1).since == 0);
 	pthread_mutex_lock(&mutex);
