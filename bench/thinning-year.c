@@ -2,9 +2,10 @@
  * A year at one snapshot a minute, under Flocker's rules and others': how many
  * are there in the end, and what can be gone back to.
  *
- *	thinning-year
+ *	thinning-year [--decisions]
  *
- * And what one decision takes, of 1,000, 4,096 and 100,000 snapshots.
+ * And what one decision takes, of 1,000, 4,096 and 100,000 snapshots; with
+ * --decisions that alone, as series for `run`.
  *
  * No storage: the rules alone, with every rule's pass once an hour.  Flocker's
  * are model/thinning.c as the daemon runs it.  Those of others are written here
@@ -28,6 +29,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "model/thinning.h"
+#include "sample.h"
 
 #define YEAR (365 * CLOCK_DAY)
 #define BEGAN (20454 * CLOCK_DAY) /* 2026-01-01 */
@@ -266,15 +268,14 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* A branch at its limit: a pass after 60 new ones, calendar included.  The median, ns. */
-static int64_t decide(size_t count)
+/* A branch at its limit: a pass after 60 new ones, calendar included.  Sorted, ns. */
+static void decide(size_t count, int64_t took[static DECISIONS])
 {
 	const struct thinning_limits limits = { .count = count - 60,
 						.keep_all = THINNING_KEEP_ALL };
 	const struct thinning_calendar calendar = { .hours = 24, .days = 14, .months = 12 };
 	own_free struct thinning_point *points = xcalloc(count, sizeof(*points));
 	own_free size_t *planned = xcalloc(count, sizeof(*planned));
-	int64_t took[DECISIONS];
 
 	for (int i = 0; i < DECISIONS; i++) {
 		int64_t began;
@@ -290,11 +291,35 @@ static int64_t decide(size_t count)
 		took[i] = clock_monotonic() - began;
 	}
 	qsort(took, DECISIONS, sizeof(*took), compare);
+}
+
+static int64_t usual_decision(size_t count)
+{
+	int64_t took[DECISIONS];
+
+	decide(count, took);
 	return took[DECISIONS / 2];
 }
 
-int main(void)
+static int print_decisions(void)
 {
+	static const size_t counts[] = { 1000, 4096, 100000 };
+
+	for (size_t i = 0; i < array_size(counts); i++) {
+		struct sample sample = { .count = DECISIONS };
+		char name[16];
+
+		decide(counts[i], sample.ns);
+		snprintf(name, sizeof(name), "%zu", counts[i]);
+		sample_print(&sample, "thinning", name);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--decisions") == 0)
+		return print_decisions();
 	puts("| rule | kept | worst staleness / age | gap 1 h ago | 6 h | 2 d | 12 d | 60 d | 330 "
 	     "d |"
 	     " reaches back | the year took |");
@@ -314,7 +339,7 @@ int main(void)
 		free(history.doomed);
 	}
 	printf("\none decision: 1,000 snapshots %.1f us, 4,096 %.1f us, 100,000 %.2f ms\n",
-	       (double)decide(1000) / 1e3, (double)decide(4096) / 1e3,
-	       (double)decide(100000) / 1e6);
+	       (double)usual_decision(1000) / 1e3, (double)usual_decision(4096) / 1e3,
+	       (double)usual_decision(100000) / 1e6);
 	return 0;
 }
