@@ -16,7 +16,7 @@
 #include "engine/internal.h"
 
 #define ACTIVE (10 * CLOCK_MINUTE)
-#define MOST 256 /* in one round, in turn: at about 5 us each, a thousandth of a processor */
+#define MOST 512 /* in one round, in turn: at 1 to 2 us each, a thousandth of a processor */
 
 void keep_active(struct watching *watching, struct watched *watched)
 {
