@@ -304,6 +304,7 @@ void encode_restoration(struct json *json, const char *key, const struct restora
 	encode_stash(json, "stash", &restoration->stash);
 	json_put_string(json, "path", restoration->path);
 	json_put_bool(json, "replaced", restoration->replaced);
+	json_put_string(json, "kept", restoration->kept);
 	json_end(json);
 }
 

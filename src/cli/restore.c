@@ -63,6 +63,11 @@ static void print_restoration(const struct invocation *in, struct value *answer)
 	printf("\nwhat the branch was is ");
 	print_painted(PAINT_TAG, field(stash, "ref"));
 	printf(" (snapshot %s)\n", field_short_id(stash, "snapshot", id));
+	if (*field(answer, "kept")) {
+		printf("what was there was written to meanwhile, and is kept as ");
+		print_painted(PAINT_NAME, field(answer, "kept"));
+		printf("\n");
+	}
 	print_undo(in, answer);
 }
 

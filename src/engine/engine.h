@@ -306,12 +306,14 @@ struct restoration {
 	struct stash stash;   /* what it was */
 	char *path;	      /* heap */
 	bool replaced;	      /* something was there */
+	char *kept;	      /* where that is now, if it was written to meanwhile; heap, or NULL */
 };
 void restoration_done(struct restoration *restoration);
 
 /*
  * A file or a directory of a snapshot becomes what it was in the live head of its
- * branch, with all that is in it; what the head was is stash N.  Blocks; an
+ * branch, with all that is in it; what the head was is stash N.  What others write
+ * meanwhile to what is replaced is not lost: then that stays beside it.  Blocks; an
  * operation, and nothing is locked while it copies.  Atomic and durable: a failure
  * changes nothing.  FL_NOT_FOUND for what is not in the snapshot, or where the
  * directory that it goes to is missing; FL_INVALID for a path through a symbolic

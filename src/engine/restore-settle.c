@@ -27,6 +27,7 @@ static int put_aside(struct restore *restore, struct fl_error *err)
 	const struct snapshot_options options = { .reason = REASON_ROLLBACK };
 	struct engine *engine = restore->engine;
 
+	restore_mark_time(restore);
 	if (snapshot_take(engine, &restore->branch, &options, &restore->taken, err) < 0)
 		return fl_failed(err);
 	restore->stash = (struct stash_row){ .volume = restore->volume.uuid };
@@ -108,14 +109,16 @@ static int put_in_place(const struct restore *restore, int parent, const struct 
 {
 	int private = restore->private_fd;
 	struct stat st;
+	int r;
 
 	if (fsat_stat(private, restore->from.name, &st, err) < 0)
 		return fl_failed(err);
 	if (!restore->replaces)
 		return appear(restore, private, st.st_mode, parent, err);
-	if (!S_ISDIR(st.st_mode) && !S_ISDIR(there->st_mode))
+	r = exchange(restore, private, parent, err);
+	if (r == -FL_UNSUPPORTED && !S_ISDIR(st.st_mode) && !S_ISDIR(there->st_mode))
 		return fsat_rename(private, restore->from.name, parent, restore->to.name, err);
-	return exchange(restore, private, parent, err);
+	return r;
 }
 
 /* A rollback meanwhile has made another tree the head, and what was copied lies in the old one. */
@@ -132,6 +135,18 @@ static int check_head(const struct restore *restore, const struct target *target
 	fl_fail(err, FL_BUSY, "the branch '%s' was rolled back or replaced meanwhile",
 		restore->branch.name);
 	return fl_hint(err, "restore it again, if it is still wanted");
+}
+
+/* What may be lost with what was replaced is not known: then it stays.  The caller's error too. */
+static void take_back(const struct restore *restore, int parent)
+{
+	struct fl_error err;
+
+	if (exchange(restore, restore->private_fd, parent, &err) == 0)
+		forget_stash(restore);
+	else
+		log_warning("a restore that failed is in its place", "volume=%s error=\"%s\"",
+			    restore->volume.name, err.text);
 }
 
 int restore_settle(struct restore *restore, struct fl_error *err)
@@ -152,6 +167,10 @@ int restore_settle(struct restore *restore, struct fl_error *err)
 		return fl_failed(err);
 	if (put_in_place(restore, parent, &there, err) < 0) {
 		forget_stash(restore);
+		return fl_failed(err);
+	}
+	if (restore_keep_late(restore, parent, err) < 0) {
+		take_back(restore, parent);
 		return fl_failed(err);
 	}
 	note_refresh(restore->engine, &restore->taken.position);

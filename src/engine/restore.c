@@ -7,7 +7,8 @@
  *	2. with the branch locked: the head is snapshotted; snapshot and stash are
  *	   in the catalogue, durable
  *	3. the copy and what stands in its place change places, in one step
- *	4. what was replaced, which is in the stash, and the private directory go
+ *	4. what was replaced, which is in the stash, and the private directory go;
+ *	   unless it was written to after 2 (restore-late.c)
  *
  * An intent notes the directory before it is made, and whatever happens
  * afterwards it is removed, at the next start after a crash.  So the head holds
@@ -43,6 +44,7 @@ static void restore_end(struct restore *restore)
 	snapshot_row_done(&restore->taken);
 	own_fdp(&restore->root);
 	own_fdp(&restore->private_fd);
+	free(restore->kept);
 	free(restore->from.parent);
 	free(restore->to.parent);
 }
@@ -51,6 +53,7 @@ void restoration_done(struct restoration *restoration)
 {
 	branch_done(&restoration->branch);
 	free(restoration->path);
+	free(restoration->kept);
 	*restoration = (struct restoration){ 0 };
 }
 
@@ -321,6 +324,7 @@ static int answer(const struct restore *restore, struct restoration *ret, struct
 		return fl_failed(err);
 	}
 	restoration.path = xstrdup(restore_path(restore));
+	restoration.kept = restore->kept ? xstrdup(restore->kept) : NULL;
 	*ret = restoration;
 	return 0;
 }

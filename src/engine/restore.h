@@ -32,7 +32,9 @@ struct restore {
 		root_with;	   /* times of the root: before it was made, and then */
 	struct snapshot_row taken; /* what the branch was */
 	struct stash_row stash;
-	bool replaces; /* something stands in the place */
+	struct timespec stashed; /* before that */
+	bool replaces;		 /* something stands in the place */
+	char *kept; /* the path of what was replaced, if it was written to meanwhile; heap */
 };
 
 /* Where it goes, from the root of the branch. */
@@ -40,5 +42,9 @@ const char *restore_path(const struct restore *restore);
 /* The directory that it goes to; sets `replaces`, and `ret_st` of what stands there then. */
 must_check int restore_find_target(struct restore *restore, int *ret, struct stat *ret_st,
 				   struct fl_error *err);
+/* Notes when: right before the branch is stashed. */
+void restore_mark_time(struct restore *restore);
+/* What was replaced stays beside it (`kept`) where it was written to since (restore-late.c). */
+must_check int restore_keep_late(struct restore *restore, int parent, struct fl_error *err);
 /* The copy is there: stashes what the branch is and puts it in its place, durably; or nothing. */
 must_check int restore_settle(struct restore *restore, struct fl_error *err);

@@ -180,6 +180,44 @@ def what_was_immutable_or_deep_goes_all_the_same():
 
 
 @test
+def what_is_written_meanwhile_is_kept():
+    host.run("create", "busy")
+    top = host.path("busy")
+    write(f"{top}/dir/file", "old")
+    host.run("snapshot", "busy", "--name", "old")
+    written, kept, over = [], [], threading.Event()
+
+    def keep_writing():
+        while not over.is_set():
+            name = f"f{len(written)}"
+            try:
+                with open(f"{top}/dir/{name}", "w", encoding="ascii"):
+                    written.append(name)
+            except FileNotFoundError:
+                pass  # it was in the old directory when that went
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        while not kept:
+            before = len(written)
+            answer = json.loads(host.run("restore", "busy@{old}:dir", "--json"))
+            wait_until(lambda: len(written) > before + 100, "it is written to")
+            kept += [answer["kept"]] if answer["kept"] else []
+            found = set(os.listdir(f"{top}/dir"))
+            for place in [f"{s['ref']}:dir" for s in stashes("busy")] + [f"busy:{k}" for k in kept]:
+                found |= {f["name"] for f in json.loads(host.run("ls", place, "--json"))}
+            equal([name for name in written[:before] if name not in found], [], "what is nowhere")
+    finally:
+        over.set()
+        writer.join()
+    true(kept[0].startswith("dir.replaced-"), kept)
+    write(f"{top}/dir/file", "x")
+    wait_until(lambda: json.loads(host.run("restore", "busy@{old}:dir", "--json"))["kept"] is None,
+               "nobody writes")
+
+
+@test
 def a_full_quota_changes_nothing():
     host.run("create", "small", "--quota", "64M")
     top = host.path("small")
