@@ -117,6 +117,8 @@ int verb_run(struct invocation *in, struct fl_error *err)
 		return fl_fail_errno(err, "cannot write to standard error");
 	printing_init(!option_given(in, OPT_NO_COLOR));
 	if (take_snapshot(in, "after", &after, err) < 0)
-		return fl_failed(err);
+		return fl_wrap(err,
+			       "taking the snapshot after the command (the one before it is '%s')",
+			       text_get(&before));
 	return tell_changes(in, text_get(&before), text_get(&after), err);
 }

@@ -146,5 +146,15 @@ def a_daemon_that_was_away_is_found_again():
     two_more_than(count)
 
 
+@test
+def what_is_not_there_afterwards_is_told():
+    host.run("create", "moved")
+    ran = run("moved", *shell(f"'{COMMAND}' --root '{host.root}' rename moved elsewhere; exit 6"))
+    equal(ran.returncode, 6, ran)
+    true("the snapshot after the command" in ran.stderr, ran)
+    true("moved/trunk@{" in ran.stderr, f"the snapshot before is named: {ran}")
+    equal([s["message"] for s in host.log_of("elsewhere")], ["before sh"], "snapshots")
+
+
 if __name__ == "__main__":
     main()
