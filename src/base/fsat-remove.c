@@ -36,8 +36,7 @@ struct removal {
 	atomic_bool again; /* something was moved up */
 };
 
-/* As far as that can be: where it fails, what is tried next says why. */
-static void make_mutable(int fd)
+void fsat_make_mutable(int fd)
 {
 	int flags;
 
@@ -58,12 +57,12 @@ static void make_entry_mutable(int dir, const char *name)
 	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
 	if (fsat_open(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, &ignored) == 0)
-		make_mutable(fd);
+		fsat_make_mutable(fd);
 }
 
 static int enter_directory(void *arg, const struct visit *visit, struct fl_error *err)
 {
-	make_mutable(visit->dir);
+	fsat_make_mutable(visit->dir);
 	return 0;
 }
 

@@ -146,5 +146,7 @@ must_check int fsat_open_node(int dir, const char *name, int *ret_fd, struct fl_
  * symbolic link (FL_INVALID) and no mount point (FL_UNSUPPORTED).
  */
 must_check int fsat_open_far(int dir, const char *path, int *ret_fd, struct fl_error *err);
+/* Takes chattr +i and +a away, as far as that can be: what is tried next says why not. */
+void fsat_make_mutable(int fd);
 /* Mode 0700 for the directory `name`, so that its owner can empty it. */
 must_check int fsat_allow_entry(int dir, const char *name, struct fl_error *err);

@@ -7,11 +7,13 @@
 
 #include <fcntl.h>
 #include <linux/btrfs.h>
+#include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/fsat.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -411,6 +413,38 @@ static void subvolumes_inside_are_deleted_wherever_they_are(void)
 	CHECK_LISTS(pool, NULL);
 }
 
+static void make_immutable(int dir)
+{
+	int flags = 0;
+
+	check(ioctl(dir, FS_IOC_GETFLAGS, &flags) == 0);
+	flags |= FS_IMMUTABLE_FL;
+	check(ioctl(dir, FS_IOC_SETFLAGS, &flags) == 0);
+}
+
+/* A snapshot has the flags of what it was taken of. */
+static void what_is_immutable_is_deleted(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct uuid branch = uuid_new();
+	struct tree head = tree_head(&branch), first = snapshot_number(&branch, 1);
+	own_fd int top = -1, folder = -1;
+
+	check_ok(call(pool, head_create, &branch, &err));
+	check_ok(call(pool, tree_open, &head, &top, &err));
+	make_immutable(top);
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	fsat_make_mutable(top);
+	check(make_subvolume(pool, &head, "folder", "nested") == 0);
+	check((folder = openat(top, "folder", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0);
+	make_immutable(folder);
+	make_immutable(top);
+	check_ok(call(pool, tree_delete, &first, &err));
+	check_ok(call(pool, tree_delete, &head, &err));
+	CHECK_LISTS(pool, NULL);
+}
+
 static void a_stranger_in_the_pool_is_no_tree(void)
 {
 	struct fl_error err = { 0 };
@@ -470,6 +504,7 @@ int main(int argc, char **argv)
 				  CHECK(what_a_snapshot_would_leave_out_is_refused_and_named),
 				  CHECK(what_is_deleted_and_not_cleaned_yet_is_counted),
 				  CHECK(subvolumes_inside_are_deleted_wherever_they_are),
+				  CHECK(what_is_immutable_is_deleted),
 				  CHECK(a_stranger_in_the_pool_is_no_tree),
 				  CHECK(facts_that_were_half_written_do_not_stay),
 				  CHECK_END,

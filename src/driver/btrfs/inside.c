@@ -124,7 +124,11 @@ static int make_writable(int holder, const char *name, struct fl_error *err)
 
 	if (fsat_open_strict(holder, name, O_RDONLY | O_DIRECTORY, true, &inner, err) < 0)
 		return fl_failed(err);
-	return subvol_set_read_only(inner, false, err);
+	if (subvol_set_read_only(inner, false, err) < 0)
+		return fl_failed(err);
+	fsat_make_mutable(holder);
+	fsat_make_mutable(inner);
+	return 0;
 }
 
 static int move_out(struct emptying *emptying, int fd, const struct subvol_reference *inner,

@@ -243,7 +243,7 @@ int subvol_reference_path(int fd, const struct subvol_reference *reference,
 	return 0;
 }
 
-int subvol_delete(int dir, const char *name, struct fl_error *err)
+static int destroy(int dir, const char *name, struct fl_error *err)
 {
 	struct btrfs_ioctl_vol_args_v2 args = { 0 };
 	int rc;
@@ -254,4 +254,18 @@ int subvol_delete(int dir, const char *name, struct fl_error *err)
 	if (ioctl(dir, BTRFS_IOC_SNAP_DESTROY_V2, &args) == 0 || errno == ENOENT)
 		return 0;
 	return fl_fail_errno(err, "cannot delete subvolume '%s'", name);
+}
+
+int subvol_delete(int dir, const char *name, struct fl_error *err)
+{
+	struct fl_error ignored;
+	own_fd int fd = -1;
+
+	if (destroy(dir, name, err) == 0)
+		return 0;
+	if (err->sys != EPERM || fsat_open_dir(dir, name, &fd, &ignored) < 0 ||
+	    subvol_set_read_only(fd, false, &ignored) < 0)
+		return fl_failed(err);
+	fsat_make_mutable(fd);
+	return destroy(dir, name, err);
 }
