@@ -21,7 +21,8 @@ int get_branches(struct call *call, struct fl_error *err)
 int post_branches(struct call *call, struct fl_error *err)
 {
 	own(branch_done) struct branch branch = { 0 };
-	int r = engine_branch(call->engine, call->input->ref, call->input->from, &branch, err);
+	int r = engine_branch(call->engine, call->input->ref, call->input->from,
+			      &call->input->policy, &branch, err);
 
 	if (r < 0)
 		return r;

@@ -38,7 +38,8 @@ const struct route routes[] = {
 
 	{ "GET", "/v1/volumes", 200, get_volumes, { .query = IN_PAGE }, "List the volumes" },
 	{ "POST", "/v1/volumes", 201, post_volumes,
-	  { .body = IN_NAME | IN_DESCRIPTION | IN_MOUNT_PATH | IN_METADATA | IN_FROM | IN_QUOTA,
+	  { .body = IN_NAME | IN_DESCRIPTION | IN_MOUNT_PATH | IN_METADATA | IN_FROM | IN_QUOTA |
+		    IN_POLICY,
 	    .required = IN_NAME },
 	  "Create a volume", "create" },
 	{ "GET", "/v1/volume", 200, get_volume, BY_REF(FORM_VOLUME), "Show a volume" },
@@ -63,7 +64,7 @@ const struct route routes[] = {
 	{ "GET", "/v1/branches", 200, get_branches, { .query = IN_REF, .forms = FORM_VOLUME },
 	  "List branches" },
 	{ "POST", "/v1/branches", 201, post_branches,
-	  { .body = IN_REF | IN_FROM, .required = IN_REF, .forms = FORM_BRANCH },
+	  { .body = IN_REF | IN_FROM | IN_POLICY, .required = IN_REF, .forms = FORM_BRANCH },
 	  "Create a branch", "branch" },
 	{ "GET", "/v1/branch", 200, get_branch, BY_REF(FORM_VOLUME | FORM_BRANCH),
 	  "Show a branch" },

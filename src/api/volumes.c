@@ -51,6 +51,7 @@ int post_volumes(struct call *call, struct fl_error *err)
 		.metadata = &input->metadata,
 		.from = input->from,
 		.quota = input->quota,
+		.policy = &input->policy,
 	};
 	own(volume_done) struct volume volume = { 0 };
 	int r = engine_create(call->engine, &options, &volume, err);

@@ -159,17 +159,20 @@ int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret, s
 	return query_count(&q, ret, err);
 }
 
-int tx_branch_newest(struct tx *tx, const struct uuid *instance, int64_t *ret, struct fl_error *err)
+int tx_branch_summary(struct tx *tx, const struct uuid *instance, uint64_t *ret_count,
+		      int64_t *ret_newest, struct fl_error *err)
 {
 	own_query struct query q = {};
-	uint64_t time;
+	int r;
 
-	if (query_begin(&q, tx, SQL_BRANCH_NEWEST, err) < 0)
+	if (query_begin(&q, tx, SQL_BRANCH_SUMMARY, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, instance);
-	if (query_count(&q, &time, err) < 0)
-		return fl_failed(err);
-	*ret = (int64_t)time;
+	r = query_step(&q, err);
+	if (r < 0)
+		return r;
+	*ret_count = (uint64_t)query_int(&q, 0);
+	*ret_newest = query_int(&q, 1);
 	return 0;
 }
 

@@ -187,9 +187,9 @@ must_check int tx_branch_policy_set(struct tx *tx, const struct uuid *branch,
 must_check int tx_branch_count(struct tx *tx, const struct uuid *instance, uint64_t *ret,
 			       struct fl_error *err);
 
-/* When the newest snapshot of all of them was taken; 0: there was none. */
-must_check int tx_branch_newest(struct tx *tx, const struct uuid *instance, int64_t *ret,
-				struct fl_error *err);
+/* The same, and when the newest snapshot of all of them was taken; 0: there was none. */
+must_check int tx_branch_summary(struct tx *tx, const struct uuid *instance, uint64_t *ret_count,
+				 int64_t *ret_newest, struct fl_error *err);
 
 /* --- lines (model/lineage.h) ---------------------------------------------- */
 

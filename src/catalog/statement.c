@@ -94,8 +94,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BRANCH_POLICY_GET] = "SELECT policy FROM branch WHERE uuid = ?1",
 	[SQL_BRANCH_POLICY_SET] = "UPDATE branch SET policy = ?2 WHERE uuid = ?1",
 	[SQL_BRANCH_COUNT] = "SELECT count(*) FROM branch WHERE instance = ?1 AND destroyed = 0",
-	[SQL_BRANCH_NEWEST] = "SELECT coalesce(max(last_time), 0) FROM branch "
-			      "WHERE instance = ?1 AND destroyed = 0 AND last_sequence > 0",
+	[SQL_BRANCH_SUMMARY] = "SELECT count(*), "
+			       "coalesce(max(CASE WHEN last_sequence > 0 THEN last_time END), 0) "
+			       "FROM branch WHERE instance = ?1 AND destroyed = 0",
 	[SQL_BRANCH_SNAPSHOTS] =
 		"SELECT count(*) FROM snapshot "
 		"WHERE branch = (SELECT number FROM branch_number WHERE uuid = ?1)",

@@ -59,6 +59,8 @@ int create_branch(struct invocation *in, const char *name, const char *from, str
 	body_string(body, "ref", name);
 	if (from)
 		body_string(body, "from", from);
+	if (put_policy(body, in, err) < 0)
+		return fl_failed(err);
 	r = talk(in, "POST", "/v1/branches", NULL, body, &branch, err);
 	if (r < 0)
 		return r;
@@ -75,9 +77,9 @@ int verb_branch(struct invocation *in, struct fl_error *err)
 	own_ref struct ref ref = { 0 }, source = { 0 };
 
 	if (option_given(in, OPT_LIST)) {
-		if (from)
-			return fl_fail(err, FL_INVALID,
-				       "--list makes no branch: --from has no use");
+		if (from || in->rule_count > 0)
+			return fl_fail(err, FL_INVALID, "--list makes no branch: --%s has no use",
+				       from ? "from" : "policy");
 		return verb_branches(in, err);
 	}
 	if (in->operand_count == 0) {

@@ -19,6 +19,7 @@ void invocation_done(struct invocation *in)
 	fl_client_close(in->client);
 	free(in->operands);
 	free(in->settings);
+	free(in->rules);
 	*in = (struct invocation){ 0 };
 }
 
@@ -194,6 +195,10 @@ static int take_option(struct invocation *in, int argc, char **argv, int *at, st
 		in->settings[in->setting_count++] = value;
 		return 0;
 	}
+	if (o->id == OPT_POLICY) {
+		in->rules[in->rule_count++] = value;
+		return 0;
+	}
 	if (o->value && in->options[o->id])
 		return fl_fail(err, FL_INVALID, "option --%s is given twice", o->name);
 	in->options[o->id] = value ? value : "";
@@ -252,6 +257,7 @@ int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error
 	*ret = (struct invocation){
 		.operands = xcalloc((size_t)argc + 1, sizeof(char *)),
 		.settings = xcalloc((size_t)argc + 1, sizeof(char *)),
+		.rules = xcalloc((size_t)argc + 1, sizeof(char *)),
 	};
 	/* Whatever goes to the daemon goes as JSON, which cannot say anything else. */
 	for (int i = 1; i < argc; i++)
@@ -280,6 +286,7 @@ void command_synopsis(const struct command *command, struct text *ret)
 					o->value ? o->value : "");
 		else
 			text_add_format(ret, " [--%s%s%s]%s", o->name, o->value ? " " : "",
-					o->value ? o->value : "", o->id == OPT_SET ? "..." : "");
+					o->value ? o->value : "",
+					option_repeats(o->id) ? "..." : "");
 	}
 }

@@ -53,6 +53,7 @@ enum option_id {
 	OPT_WHY,
 	OPT_DRY_RUN,
 	OPT_YES,
+	OPT_POLICY,
 	OPTIONS,
 };
 
@@ -82,6 +83,12 @@ struct command {
 extern const struct command commands[];
 extern const struct option global_options[];
 
+/* May it be given more than once? */
+static inline bool option_repeats(enum option_id id)
+{
+	return id == OPT_SET || id == OPT_POLICY;
+}
+
 /* What the user typed, taken apart.  Strings are argv's. */
 struct invocation {
 	const struct command *command; /* NULL: only global options were given */
@@ -91,6 +98,8 @@ struct invocation {
 	size_t operand_count;
 	const char **settings; /* heap: the values of every --set */
 	size_t setting_count;
+	const char **rules; /* heap: the values of every --policy */
+	size_t rule_count;
 	struct fl_client *client; /* once something was asked */
 	bool patient;		  /* it was said that the daemon takes long */
 	int status;  /* that the command ends with where nothing failed; of `run` also then */

@@ -197,7 +197,7 @@ static void offer_options(struct completion *c, const struct option *options)
 	for (const struct option *o = options; o && o->name; o++) {
 		char spelling[64];
 
-		if (!o->help || (option_given(&c->typed, o->id) && o->id != OPT_SET))
+		if (!o->help || (option_given(&c->typed, o->id) && !option_repeats(o->id)))
 			continue;
 		snprintf(spelling, sizeof(spelling), "--%s", o->name);
 		complete_offer(c, spelling, o->help);

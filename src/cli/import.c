@@ -8,6 +8,7 @@
 #include "cli/transfer.h"
 #include "cli/verbs.h"
 #include "model/nouns.h"
+#include "model/policy.h"
 
 /* Contents in: as an archive, or as a directory that the daemon reads itself. */
 
@@ -62,6 +63,42 @@ static int set_metadata(struct invocation *in, struct fl_error *err)
 	return r < 0 ? fl_wrap(err, "the volume is there, but setting its metadata") : 0;
 }
 
+static int set_policy(struct invocation *in, struct fl_error *err)
+{
+	own_free struct value *answer = NULL;
+	own_body struct body *body = body_new();
+	int r = put_policy(body, in, err);
+
+	if (r == 0 && in->rule_count > 0)
+		r = talk(in, "PATCH", "/v1/policy", in->operands[0], body, &answer, err);
+	return r < 0 ? fl_wrap(err, "the contents are there, but setting the policy") : 0;
+}
+
+/* What its words alone say: whether it fits the instance's rules, the daemon knows. */
+static int check_policy(const struct invocation *in, struct fl_error *err)
+{
+	own_metadata struct metadata rules = { 0 };
+	own_body struct body *body = body_new();
+	struct policy policy;
+
+	if (put_policy(body, in, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < in->rule_count; i++) {
+		const char *equals = strchr(in->rules[i], '=');
+		own_free char *key = strndup(in->rules[i], (size_t)(equals - in->rules[i]));
+		enum policy_key known;
+
+		if (!key)
+			return fl_fail(err, FL_SYSTEM, "no memory for a policy");
+		if (policy_find(key, &known, err) < 0 ||
+		    metadata_set(&rules, key, equals + 1, err) < 0) {
+			err->code = FL_INVALID;
+			return fl_failed(err);
+		}
+	}
+	return policy_read(&rules, NULL, &policy, err);
+}
+
 /* As `create` does: where the contents are. */
 static int print_place(struct invocation *in, const struct ref *ref, struct fl_error *err)
 {
@@ -92,6 +129,8 @@ static int check_import(const struct invocation *in, struct ref *ref, struct fl_
 		return fl_fail(err, FL_INVALID,
 			       "--set and --quota are of volumes, and '%s' is a branch",
 			       in->operands[0]);
+	if (check_policy(in, err) < 0)
+		return fl_failed(err);
 	return put_metadata(body, in->settings, in->setting_count, err);
 }
 
@@ -128,6 +167,8 @@ static int import(struct invocation *in, int fd, int64_t length, const char *dir
 	r = transfer_end(&transfer, r, err);
 	if (r == 0)
 		r = set_metadata(in, err);
+	if (r == 0)
+		r = set_policy(in, err);
 	if (r < 0)
 		return r;
 	if (!option_given(in, OPT_JSON))

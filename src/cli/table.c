@@ -51,6 +51,7 @@ static const struct option create_options[] = {
 	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "where a container sees the volume" },
 	{ OPT_QUOTA, "quota", 0, "SIZE", "the most that it may take: 512M, 20G, 1T" },
 	{ OPT_SET, "set", 0, "KEY=VALUE", "metadata; may be repeated" },
+	{ OPT_POLICY, "policy", 0, "RULE=VALUE", "of its trunk, as 'policy set'; may be repeated" },
 	{ 0 },
 };
 
@@ -59,6 +60,7 @@ static const struct option import_options[] = {
 	{ OPT_MOUNT_PATH, "mount-path", 0, "PATH", "of a new volume: where a container sees it" },
 	{ OPT_QUOTA, "quota", 0, "SIZE", "of a new volume: the most that it may take" },
 	{ OPT_SET, "set", 0, "KEY=VALUE", "of a new volume: metadata; may be repeated" },
+	{ OPT_POLICY, "policy", 0, "RULE=VALUE", "as 'policy set'; may be repeated" },
 	{ OPT_DEVICES, "devices", 0, NULL, "take device nodes too" },
 	{ OPT_SETUID, "setuid", 0, NULL, "take set-user-ID programs and the like too" },
 	{ 0 },
@@ -118,6 +120,7 @@ static const struct option diff_options[] = {
 
 static const struct option branch_options[] = {
 	{ OPT_FROM, "from", 0, "REF", "begin there instead of the live contents of trunk" },
+	{ OPT_POLICY, "policy", 0, "RULE=VALUE", "as 'policy set'; may be repeated" },
 	{ OPT_LIST, "list", 0, NULL, "list the branches of VOLUME instead" },
 	{ 0 },
 };

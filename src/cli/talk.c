@@ -257,6 +257,11 @@ int put_pairs(struct body *body, const char *member, const char *const *words, s
 	return 0;
 }
 
+int put_policy(struct body *body, const struct invocation *in, struct fl_error *err)
+{
+	return put_pairs(body, "policy", in->rules, in->rule_count, err);
+}
+
 void add_command(struct text *out, const struct invocation *in)
 {
 	static const enum option_id ids[] = { OPT_ROOT, OPT_SOCKET };

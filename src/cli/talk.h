@@ -77,6 +77,9 @@ must_check int put_metadata(struct body *body, const char *const *words, size_t 
 must_check int put_pairs(struct body *body, const char *member, const char *const *words,
 			 size_t count, struct fl_error *err);
 
+/* The same for "policy" and --policy. */
+must_check int put_policy(struct body *body, const struct invocation *in, struct fl_error *err);
+
 /* "flocker" with the options that lead to the same daemon: begins a command to type. */
 void add_command(struct text *out, const struct invocation *in);
 /* PATH as seen from the daemon: made absolute. */

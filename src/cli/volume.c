@@ -42,7 +42,7 @@ static int create_body(struct invocation *in, struct body *body, struct fl_error
 	if (put_quota(body, in, err) < 0 ||
 	    put_metadata(body, in->settings, in->setting_count, err) < 0)
 		return fl_failed(err);
-	return 0;
+	return put_policy(body, in, err);
 }
 
 /* Where the contents are: the first thing that one wants to know of a new volume. */

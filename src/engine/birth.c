@@ -96,6 +96,9 @@ static int insert_rows(struct tx *tx, void *arg, struct fl_error *err)
 		return fl_failed(err);
 	if (tx_branch_insert(tx, &birth->branch, err) < 0)
 		return fl_failed(err);
+	if (birth->policy && birth->policy->count > 0 &&
+	    tx_branch_policy_set(tx, &birth->branch.uuid, birth->policy, err) < 0)
+		return fl_failed(err);
 	if (rows->has_first && tx_snapshot_insert(tx, &rows->first, err) < 0)
 		return fl_failed(err);
 	if (birth->operation && tx_operation_update(tx, birth->operation, err) < 0)

@@ -42,13 +42,25 @@ static int check_refs(struct engine *engine, const struct ref *ref, const struct
 	return fl_hint(err, "a new volume can: flocker create NAME --from REF");
 }
 
-static int make_branch(struct engine *engine, const struct ref *ref, const struct target *from,
+struct making {
+	struct engine *engine;
+	const char *name;
+	struct metadata policy;
+};
+
+static void making_done(struct making *making)
+{
+	metadata_done(&making->policy);
+}
+
+static int make_branch(const struct making *making, const struct target *from,
 		       const struct snapshot_row *taken, struct branch *ret, struct fl_error *err)
 {
-	struct birth birth = { .volume = &from->volume };
+	struct birth birth = { .volume = &from->volume, .policy = &making->policy };
+	struct engine *engine = making->engine;
 	own_tx struct tx *tx = NULL;
 
-	birth.branch = birth_branch(engine, &from->volume, ref->branch);
+	birth.branch = birth_branch(engine, &from->volume, making->name);
 	birth_from(&birth, from, taken);
 	birth.line = (struct line){ .branch = birth.branch.uuid, .start = 1 };
 	birth.line.parent = taken ? taken->position : from->snapshot.position;
@@ -58,9 +70,10 @@ static int make_branch(struct engine *engine, const struct ref *ref, const struc
 }
 
 int engine_branch(struct engine *engine, const struct ref *ref, const struct ref *from,
-		  struct branch *ret, struct fl_error *err)
+		  const struct metadata *policy, struct branch *ret, struct fl_error *err)
 {
 	const struct snapshot_options hidden = { .reason = REASON_BRANCH };
+	own(making_done) struct making making = { .engine = engine, .name = ref->branch };
 	own_gate struct engine *inside = NULL;
 	own_locks struct lock_set locks = { 0 };
 	own_claim struct claim claim = { 0 };
@@ -73,7 +86,8 @@ int engine_branch(struct engine *engine, const struct ref *ref, const struct ref
 	snprintf(name, sizeof(name), "%s/%s", ref->volume, ref->branch);
 	memcpy(trunk.volume, ref->volume, NAME_TEXT);
 	from = from ? from : &trunk;
-	if (check_refs(engine, ref, from, err) < 0 || gate_enter(engine, &inside, err) < 0)
+	if (check_refs(engine, ref, from, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	    policy_of_new(engine, policy, &making.policy, err) < 0)
 		return fl_failed(err);
 	lock_take_names(&engine->locks, names, 1, &locks);
 	if (claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
@@ -81,8 +95,8 @@ int engine_branch(struct engine *engine, const struct ref *ref, const struct ref
 		return fl_failed(err);
 	target = &claim.targets[0];
 	if (target->is_snapshot)
-		return make_branch(engine, ref, target, NULL, ret, err);
+		return make_branch(&making, target, NULL, ret, err);
 	if (snapshot_take(engine, &target->branch, &hidden, &taken, err) < 0)
 		return fl_failed(err);
-	return make_branch(engine, ref, target, &taken, ret, err);
+	return make_branch(&making, target, &taken, ret, err);
 }

@@ -63,7 +63,7 @@ static int create_volume(struct engine *engine, const struct create_options *opt
 {
 	own_volume_row struct volume_row row = { 0 };
 	own_tx struct tx *tx = NULL;
-	struct birth birth = { .volume = &row, .new_volume = true };
+	struct birth birth = { .volume = &row, .new_volume = true, .policy = options->policy };
 
 	fill_volume_row(engine, options, &row);
 	birth.branch = birth_branch(engine, &row, TRUNK);
@@ -97,15 +97,19 @@ static int create_from(struct engine *engine, const struct create_options *optio
 int engine_create(struct engine *engine, const struct create_options *options, struct volume *ret,
 		  struct fl_error *err)
 {
+	own_metadata struct metadata policy = { 0 };
+	struct create_options checked = *options;
 	own_gate struct engine *inside = NULL;
 	own_locks struct lock_set name = { 0 };
 
-	if (check_create_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0)
+	if (check_create_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	    policy_of_new(engine, options->policy, &policy, err) < 0)
 		return fl_failed(err);
+	checked.policy = &policy;
 	lock_take_names(&engine->locks, &options->name, 1, &name);
 	if (birth_volume_free(engine, options->name, err) < 0)
 		return fl_failed(err);
 	if (options->from)
-		return create_from(engine, options, ret, err);
-	return create_volume(engine, options, NULL, NULL, ret, err);
+		return create_from(engine, &checked, ret, err);
+	return create_volume(engine, &checked, NULL, NULL, ret, err);
 }

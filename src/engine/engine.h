@@ -119,6 +119,8 @@ struct create_options {
 	const struct metadata *metadata; /* NULL = none */
 	const struct ref *from; /* a snapshot, tag, stash, branch of another volume; NULL = empty */
 	uint64_t quota;		/* bytes; 0 = none */
+	const struct metadata
+		*policy; /* of its trunk, as engine_policy_set(); NULL = none of its own */
 };
 
 must_check int engine_create(struct engine *engine, const struct create_options *options,
@@ -129,9 +131,10 @@ must_check int engine_volumes(struct engine *engine, const char *after, size_t l
 must_check int engine_volume(struct engine *engine, const struct ref *ref, struct volume *ret,
 			     struct fl_error *err);
 
-/* `from` NULL: the live contents of the volume's trunk. */
+/* `from` NULL: the live contents of the volume's trunk.  `policy`: as in create_options. */
 must_check int engine_branch(struct engine *engine, const struct ref *ref, const struct ref *from,
-			     struct branch *ret, struct fl_error *err);
+			     const struct metadata *policy, struct branch *ret,
+			     struct fl_error *err);
 /* Of one volume, trunk first, or of all (`volume` NULL). */
 must_check int engine_branches(struct engine *engine, const struct ref *volume,
 			       struct branch_list *ret, struct fl_error *err);

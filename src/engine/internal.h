@@ -229,6 +229,13 @@ void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uu
 must_check int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch,
 			 struct policy *ret, struct fl_error *err);
 
+/*
+ * What a branch that is to be made gets of its own, as engine_policy_set() would
+ * have it; `wanted` NULL or empty: nothing.  FL_INVALID.
+ */
+must_check int policy_of_new(struct engine *engine, const struct metadata *wanted,
+			     struct metadata *ret, struct fl_error *err);
+
 /* A branch whose policy contradicted the instance's may be gone, or be called otherwise. */
 void policies_look_anew(struct engine *engine);
 
@@ -492,6 +499,7 @@ struct birth {
 	bool has_from;
 	struct tree from; /* the contents; else empty.  One in staging becomes the head itself, and
 			     a first snapshot of it is taken */
+	const struct metadata *policy;	   /* the branch's own, checked; NULL = none */
 	const struct operation *operation; /* is done with it: recorded in the same transaction;
 					      or NULL */
 };

@@ -178,6 +178,23 @@ static int change(struct metadata *own, const struct metadata *changes, struct f
 	return 0;
 }
 
+int policy_of_new(struct engine *engine, const struct metadata *wanted, struct metadata *ret,
+		  struct fl_error *err)
+{
+	own_metadata struct metadata own = { 0 }, instance = { 0 }, common = { 0 };
+	struct policy policy;
+
+	if (!wanted || wanted->count == 0)
+		return 0;
+	config_policy(engine->config, &instance);
+	read_common(engine, &instance, &common);
+	if (change(&own, wanted, err) < 0 || policy_read(&own, &common, &policy, err) < 0)
+		return fl_failed(err);
+	*ret = own;
+	own = (struct metadata){ 0 };
+	return 0;
+}
+
 struct setting {
 	const struct uuid *branch;
 	const struct metadata *own;

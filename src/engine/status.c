@@ -129,8 +129,8 @@ static int fill_pool(struct engine *engine, struct status *status, struct fl_err
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_branch_count(tx, &engine->instance, &status->branches, err) < 0 ||
-	    tx_branch_newest(tx, &engine->instance, &status->last_snapshot, err) < 0 ||
+	    tx_branch_summary(tx, &engine->instance, &status->branches, &status->last_snapshot,
+			      err) < 0 ||
 	    fill_unsaved(engine, tx, status, err) < 0)
 		return fl_failed(err);
 	tx_end(take_ptr(tx));

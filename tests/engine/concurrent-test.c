@@ -68,7 +68,7 @@ static int do_branch(struct client *client, struct fl_error *err)
 
 	ref.kind = REF_BRANCH;
 	snprintf(ref.branch, sizeof(ref.branch), "%c", 'a' + rand_r(&client->seed) % 4);
-	r = engine_branch(client->engine, &ref, &from, &branch, err);
+	r = engine_branch(client->engine, &ref, &from, NULL, &branch, err);
 	branch_done(&branch);
 	return r;
 }

@@ -120,7 +120,7 @@ int make_branch(struct engine *engine, const char *name, const char *from, struc
 {
 	struct ref ref = reference(name), source = from ? reference(from) : (struct ref){ 0 };
 	struct branch branch = { 0 };
-	int r = engine_branch(engine, &ref, from ? &source : NULL, &branch, err);
+	int r = engine_branch(engine, &ref, from ? &source : NULL, NULL, &branch, err);
 
 	branch_done(&branch);
 	return r;

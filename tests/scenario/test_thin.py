@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import tap
-from flocker import MIB, Host
+from flocker import MIB, Host, host_with_pool, unchanged
 from tap import equal, test, true
 
 
@@ -65,6 +65,40 @@ def what_contradicts_itself_is_refused():
         host.fails("invalid", "config", "set", "policy.settle", "10s", says=["max-lag"])
         host.fails("invalid", "config", "set", "policy.keep", "often", says=["often"])
         equal(rules(host), before, "the policy")
+
+
+def own_rules(host, ref):
+    return {rule["key"]: rule["value"] for rule in host.json("policy", "show", ref)["settings"]
+            if rule["source"] == "branch"}
+
+
+@test
+def a_policy_is_given_at_creation():
+    with Host() as host:
+        host.pool()
+        wanted = {"max-count": "50", "keep": "24h 14d"}
+        options = [word for key, value in wanted.items() for word in ("--policy", f"{key}={value}")]
+        host.run("create", "data", *options)
+        host.run("branch", "data/test", "--policy", "max-count=60")
+        host.run("create", "copy", "--from", "data", *options)
+        host.run("export", "data", f"{host.directory}/data.tar")
+        host.run("import", "brought", f"{host.directory}/data.tar", *options)
+        host.run("import", "data/brought", f"{host.directory}/data.tar", "--policy", "max-count=70")
+        for ref in "data", "copy", "brought":
+            equal(own_rules(host, ref), wanted, ref)
+        equal(own_rules(host, "data/test"), {"max-count": "60"}, "a branch")
+        equal(own_rules(host, "data/brought"), {"max-count": "70"}, "an imported one")
+
+        def refused(*words):
+            unchanged(host, lambda: host.fails("invalid", *words))
+
+        for rule in "resolution=0.3", "colour=red", "max-count=1", "max-count":
+            refused("create", "bad", "--policy", rule)
+            refused("create", "bad", "--from", "data", "--policy", rule)
+            refused("branch", "data/bad", "--policy", rule)
+            refused("import", "bad", f"{host.directory}/data.tar", "--policy", rule)
+        host.run("pool", "recover")
+        equal(own_rules(host, "data"), wanted, "after the catalogue was rebuilt")
 
 
 @test
