@@ -87,7 +87,7 @@ const struct route routes[] = {
 	  "Destroy a snapshot", "destroy" },
 
 	{ "GET", "/v1/diff", 200, get_diff,
-	  { .query = IN_REF | IN_TO, .required = IN_REF, .forms = FORM_ANY },
+	  { .query = IN_REF | IN_TO, .required = IN_REF, .forms = FORM_ANY | FORM_PATH },
 	  "List what differs between two moments" },
 
 	{ "GET", "/v1/policy", 200, get_policy, BY_REF(FORM_VOLUME | FORM_BRANCH),

@@ -41,7 +41,8 @@ must_check int fsat_open_named(const char *path, int flags, int *ret_fd, struct 
 void fsat_hold_standard(void);
 /* A directory, O_RDONLY | O_DIRECTORY. */
 must_check int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err);
-/* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath. */
+/* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath
+ * (FL_DENIED) and are not too many (FL_INVALID). */
 must_check int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd,
 				 struct fl_error *err);
 /* The same, but a symbolic link anywhere on the way is refused (FL_INVALID), and so is a mount

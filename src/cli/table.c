@@ -113,6 +113,7 @@ static const struct option thin_options[] = {
 
 static const struct option diff_options[] = {
 	{ OPT_STAT, "stat", 0, NULL, "count the changes instead of listing them" },
+	{ OPT_CONTENT, "content", 0, NULL, "show what changed in the files: a unified diff" },
 	{ 0 },
 };
 
@@ -237,9 +238,10 @@ const struct command commands[] = {
 	  "Of one branch, or of all. The daemon does so by itself, little by little; this does\n"
 	  "all of it now. What is pinned or in use stays.",
 	  thin_options, 0, 1, verb_thin },
-	{ "diff", GROUP_PAST, "REF [REF]", "list what differs between two moments",
+	{ "diff", GROUP_PAST, "REF[:PATH] [REF[:PATH]]", "list what differs between two moments",
 	  "Between the first and the second, or what its branch holds now. A line for each path:\n"
-	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed.",
+	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed. With a\n"
+	  "PATH, which counts for both unless each has its own, of that file or directory alone.",
 	  diff_options, 1, 2, verb_diff },
 	{ "ls", GROUP_PAST, "REF[:PATH]", "list files, of any moment",
 	  "What a directory holds, or one file; nothing is mounted for it. No symbolic link leads\n"

@@ -183,6 +183,10 @@ must_check int engine_snapshot(struct engine *engine, const struct ref *refs, si
  * of the branch that `earlier` belongs to.  Branches stand for their live heads
  * as they are now.  They need not be related.  FL_UNSUPPORTED where the driver
  * cannot tell.
+ *
+ * A path (REF:PATH) makes it that file or directory alone; given on one side it counts
+ * for both.  Two different paths are walked side by side, and files in them that are
+ * called the same are the same file.
  */
 must_check int engine_diff(struct engine *engine, const struct ref *earlier,
 			   const struct ref *later, change_each *each, void *arg,

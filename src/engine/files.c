@@ -40,7 +40,8 @@ static int fail_at(const struct ref *ref, struct fl_error *err)
 	own_text struct text text = { 0 };
 
 	ref_format(ref, &text);
-	if (err->code == FL_NOT_FOUND && ref->path)
+	/* Also through what is no directory. */
+	if ((err->code == FL_NOT_FOUND || err->sys == ENOTDIR) && ref->path)
 		fl_fail(err, FL_NOT_FOUND, "there is no '%s'", text_get(&text));
 	return fl_object(err, "%s", text_get(&text));
 }
@@ -360,9 +361,10 @@ static int look(const struct search *search, const struct tree *tree, struct sta
 }
 
 /* A path that leads nowhere or through a file was not there then. */
-static bool was_absent(int r)
+static bool was_absent(const struct fl_error *err)
 {
-	return r == -FL_NOT_FOUND || r == -FL_INVALID || r == -FL_DENIED;
+	return err->code == FL_NOT_FOUND || err->code == FL_INVALID || err->code == FL_DENIED ||
+	       err->sys == ENOTDIR;
 }
 
 /* `id` 0: the live file. */
@@ -372,11 +374,10 @@ static int add_state(struct search *search, const struct moment *moment, struct 
 	struct file file = { 0 };
 	struct state state;
 	struct stat st;
-	int r = look(search, &moment->tree, &st, &file, err);
 
-	if (r < 0) {
+	if (look(search, &moment->tree, &st, &file, err) < 0) {
 		search->any = false;
-		return was_absent(r) ? 0 : r;
+		return was_absent(err) ? 0 : fl_failed(err);
 	}
 	state = state_of(search->engine, &st);
 	if (search->any && same_state(&state, &search->last)) {

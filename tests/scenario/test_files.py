@@ -79,7 +79,12 @@ def no_link_leads_out():
             true(done.returncode != 0 and b"root:" not in done.stdout, f"{ref}:{path}")
         for path in ("directory/passwd", "magic/etc"):
             host.fails("denied", "ls", f"{ref}:{path}", says=("leads out",))
-        true(cat(f"{ref}:loop").returncode != 0, "a loop")
+        for verb in (("cat",), ("ls",), ("cp", host.directory)):
+            for path in ("loop/", "loop/more"):
+                if verb[0] != "ls" or path != "loop/": # that shows the link itself
+                    host.fails("invalid", verb[0], f"{ref}:{path}", *verb[1:],
+                               says=("too many symbolic links",), hint="itself")
+        host.fails("invalid", "export", f"{ref}:loop", "x.tar", says=("too many symbolic links",))
         host.fails("invalid", "ls", f"{ref}:../etc")
 
 
@@ -94,9 +99,16 @@ def what_is_no_file_is_refused():
     host.fails("invalid", "cat", "data@{odd}", says=("names no file",))
     host.fails("not-found", "cat", "data@{odd}:nope", says=("data@{odd}:nope",))
     host.fails("not-found", "ls", "data@{odd}:etc/nope/there")
+    for verb, *after in (("ls",), ("cat",), ("cp", "x"), ("versions",), ("export", "x.tar"), ("diff",),
+                         ("restore",)):
+        host.fails("invalid", verb, "data@{odd}:" + "n" * 256, *after, says=("256 bytes",))
+        host.fails("invalid", verb, "data@{odd}:" + "n" * 4000 + "/x", *after)
+        host.fails("invalid", verb, "data@{odd}:" + "n/" * 2048 + "n", *after, says=("4097 bytes",))
+        wanted = {"restore": "invalid", "export": "invalid"}.get(verb, "not-found")
+        host.fails(wanted, verb, "data@{one}:etc/hosts/x", *after)
+    host.fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "n" * 256, says=("256 bytes",))
     host.fails("not-found", "ls", "data@{none}:etc")
     host.fails("not-found", "ls", "nothing:etc")
-    host.fails("invalid", "diff", "data:etc", says=("names a file",))
 
 
 @test
