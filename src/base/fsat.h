@@ -108,6 +108,8 @@ must_check int fsat_write(int dir, const char *path, const char *bytes, size_t l
  */
 must_check int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err);
 must_check int fsat_give_name(int fd, int dir, const char *name, struct fl_error *err);
+/* A file in memory, without a name, open for reading and writing; `what` it is shows in /proc. */
+must_check int fsat_open_memory(const char *what, int *ret_fd, struct fl_error *err);
 /* Adds at the end of a file, which is made if it is missing.  Not synced. */
 must_check int fsat_append(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 			   struct fl_error *err);

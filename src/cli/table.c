@@ -96,7 +96,7 @@ static const struct option snapshot_options[] = {
 };
 
 static const struct option cp_options[] = {
-	{ OPT_FORCE, "force", 0, NULL, "replace DEST if it is there" },
+	{ OPT_FORCE, "force", 0, NULL, "replace DEST if it is a file that is there" },
 	{ 0 },
 };
 
@@ -249,8 +249,11 @@ const struct command commands[] = {
 	  NULL, 1, 1, verb_ls },
 	{ "cat", GROUP_PAST, "REF:PATH...", "print files, of any moment",
 	  "To standard output, byte by byte.", NULL, 1, ANY_NUMBER, verb_cat },
-	{ "cp", GROUP_PAST, "REF:PATH DEST", "copy a file of any moment to the host",
-	  "DEST is a name, a directory, or '-' for standard output.", cp_options, 2, 2, verb_cp },
+	{ "cp", GROUP_PAST, "REF[:PATH] DEST", "copy a file or directory of any moment to the host",
+	  "DEST is a name, a directory, or '-' for standard output. A directory comes with all "
+	  "that\n"
+	  "is in it, and is there when it is whole.",
+	  cp_options, 2, 2, verb_cp },
 	{ "versions", GROUP_PAST, "REF:PATH", "list the contents that a file had",
 	  "Newest first: each with the snapshots, from the first to the last, that hold it.", NULL,
 	  1, 1, verb_versions },

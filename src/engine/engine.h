@@ -332,9 +332,12 @@ must_check int engine_restore(struct engine *engine, const struct restore_option
  * followed as long as they stay in the tree, FL_DENIED otherwise.
  */
 
-/* What is there: of a directory what is in it, by name; of anything else itself. */
-must_check int engine_files(struct engine *engine, const struct ref *ref, struct file_list *ret,
-			    struct fl_error *err);
+/*
+ * What is there: of a directory what is in it, by name; of anything else itself.  With `itself`
+ * the one that the path leads to: a directory too, and what a symbolic link leads to.
+ */
+must_check int engine_files(struct engine *engine, const struct ref *ref, bool itself,
+			    struct file_list *ret, struct fl_error *err);
 
 struct open_file;
 
