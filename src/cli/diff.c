@@ -157,6 +157,27 @@ static int diff_contents(struct invocation *in, struct fl_error *err)
 	return content_print(in, &moments, value_get(list, "items"), err);
 }
 
+/* The grammar, checked here so that the message needs no daemon. */
+static int take_operands(struct invocation *in, struct fl_error *err)
+{
+	char volumes[2][NAME_TEXT] = { "", "" };
+
+	for (size_t i = 0; i < in->operand_count; i++) {
+		own_ref struct ref ref = { 0 };
+
+		if (ref_parse(in->operands[i], &ref, err) < 0)
+			return fl_object(err, "%.150s", in->operands[i]);
+		snprintf(volumes[i], NAME_TEXT, "%s", ref.volume);
+	}
+	if (in->operand_count > 1 && strcmp(volumes[0], volumes[1]) != 0 &&
+	    !option_given(in, OPT_JSON))
+		fprintf(stderr,
+			"flocker: '%s' and '%s' are two volumes: what they do not share is all "
+			"compared, which takes longer\n",
+			volumes[0], volumes[1]);
+	return 0;
+}
+
 int verb_diff(struct invocation *in, struct fl_error *err)
 {
 	own_free struct value *list = NULL;
@@ -164,12 +185,8 @@ int verb_diff(struct invocation *in, struct fl_error *err)
 	bool stat = option_given(in, OPT_STAT);
 	struct value *items;
 
-	for (size_t i = 0; i < in->operand_count; i++) {
-		own_ref struct ref ref = { 0 };
-
-		if (ref_parse(in->operands[i], &ref, err) < 0)
-			return fl_object(err, "%.150s", in->operands[i]);
-	}
+	if (take_operands(in, err) < 0)
+		return fl_failed(err);
 	if (option_given(in, OPT_CONTENT))
 		return diff_contents(in, err);
 	if (get_changes(in, in->operands[0], later, &list, err) < 0)

@@ -290,10 +290,14 @@ def unrelated_moments_are_compared():
     for name in ("plain", "binary"):
         with open(f"{host.path('stranger')}/{name}", "wb") as file:
             file.write(TEXTS["plain"][0])
-    found, sentences = take_apart(shown("data@{two}:plain", "stranger"))
+    status, out, err = run("data@{two}:plain", "stranger", "--content")
+    equal(status, 0, "diff")
+    true("'data' and 'stranger' are two volumes" in err and "longer" in err, f"it is said: {err}")
+    found, _ = take_apart(out)
     equal(apply(TEXTS["plain"][1], found[("data@{two}:plain", "stranger:plain")]), TEXTS["plain"][0], "text")
-    found, sentences = take_apart(shown("data@{two}", "stranger"))
+    found, _ = take_apart(run("data@{two}", "stranger", "--content")[1])
     true(("data@{two}:crlf", "/dev/null") in found, "what is only in one")
+    equal(run("data@{two}", "stranger", "--stat", "--json")[2], "", "not with a document")
 
 
 @test
