@@ -63,6 +63,7 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(quota, TYPE_NUMBER),
 	FIELD(why, TYPE_FLAG),
 	FIELD(policy, TYPE_METADATA),
+	FIELD(itself, TYPE_FLAG),
 };
 
 static const char *const type_names[] = {

@@ -49,7 +49,8 @@
 #define IN_QUOTA (UINT64_C(1) << 30)
 #define IN_WHY (UINT64_C(1) << 31)
 #define IN_POLICY (UINT64_C(1) << 32)
-#define INPUT_COUNT 33
+#define IN_ITSELF (UINT64_C(1) << 33)
+#define INPUT_COUNT 34
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -83,7 +84,7 @@ struct input {
 	struct string_array unset;
 	const char *operation, *compression, *directory;
 	uint64_t size, limit, quota;
-	bool sparse, compress, force, devices, setuid, why;
+	bool sparse, compress, force, devices, setuid, why, itself;
 };
 
 void input_done(struct input *input);

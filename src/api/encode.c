@@ -449,6 +449,14 @@ static const char *type_name(mode_t mode)
 	}
 }
 
+/* Of a file, which may well say 1970. */
+static void add_modified(struct json *json, int64_t time)
+{
+	char text[CLOCK_TEXT];
+
+	json_put_string(json, "modified", clock_format(time, text));
+}
+
 static void add_side(struct json *json, const char *key, const struct change_side *side)
 {
 	if (side->mode == 0) {
@@ -459,6 +467,9 @@ static void add_side(struct json *json, const char *key, const struct change_sid
 	json_put_string(json, "type", type_name(side->mode));
 	json_put_int(json, "mode", side->mode & 07777);
 	add_size(json, "size", side->size);
+	json_put_int(json, "uid", side->uid);
+	json_put_int(json, "gid", side->gid);
+	add_modified(json, side->modified);
 	json_end(json);
 }
 
@@ -498,7 +509,7 @@ void encode_file(struct json *json, const char *key, const struct file *file)
 	add_size(json, "size", file->size);
 	json_put_int(json, "uid", file->uid);
 	json_put_int(json, "gid", file->gid);
-	json_put_time(json, "modified", file->modified);
+	add_modified(json, file->modified);
 	json_put_string(json, "target", file->target);
 	json_end(json);
 }

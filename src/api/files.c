@@ -7,7 +7,7 @@ int get_files(struct call *call, struct fl_error *err)
 {
 	own(file_list_done) struct file_list list = { 0 };
 
-	if (engine_files(call->engine, call->input->ref, &list, err) < 0)
+	if (engine_files(call->engine, call->input->ref, call->input->itself, &list, err) < 0)
 		return fl_failed(err);
 	encode_list_begin(call->json);
 	for (size_t i = 0; i < list.count; i++)

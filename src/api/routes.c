@@ -89,7 +89,7 @@ const struct route routes[] = {
 	  "Destroy a snapshot", "destroy" },
 
 	{ "GET", "/v1/diff", 200, get_diff,
-	  { .query = IN_REF | IN_TO, .required = IN_REF, .forms = FORM_ANY },
+	  { .query = IN_REF | IN_TO, .required = IN_REF, .forms = FORM_ANY | FORM_PATH },
 	  "List what differs between two moments" },
 
 	{ "GET", "/v1/policy", 200, get_policy, BY_REF(FORM_VOLUME | FORM_BRANCH),
@@ -105,7 +105,9 @@ const struct route routes[] = {
 	  { .body = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Delete the snapshots that are to go", "thin" },
 
-	{ "GET", "/v1/files", 200, get_files, BY_REF(FORM_ANY | FORM_PATH), "List files" },
+	{ "GET", "/v1/files", 200, get_files,
+	  { .query = IN_REF | IN_ITSELF, .required = IN_REF, .forms = FORM_ANY | FORM_PATH },
+	  "List files" },
 	{ "GET", "/v1/file", 200, get_file, BY_REF(FORM_ANY | FORM_PATH), "Read a file" },
 	{ "GET", "/v1/versions", 200, get_versions, BY_REF(FORM_ANY | FORM_PATH),
 	  "List the contents that a file had" },

@@ -47,6 +47,8 @@ static enum fl_code code_of_errno(int sys)
 		return FL_DENIED;
 	case EOPNOTSUPP:
 		return FL_UNSUPPORTED;
+	case ENAMETOOLONG: /* names come from outside */
+		return FL_INVALID;
 	case EUCLEAN:
 		return FL_CORRUPT;
 	default:

@@ -67,9 +67,14 @@ int fsat_open_far(int dir, const char *path, int *ret_fd, struct fl_error *err)
 		size_t length = strlen(path);
 		int next;
 
-		if (length > CHUNK)
-			for (length = CHUNK; path[length] != '/'; length--)
-				;
+		if (length > CHUNK) {
+			const char *slash = memrchr(path, '/', CHUNK + 1);
+
+			if (!slash)
+				return fl_fail(err, FL_INVALID, "'%.20s...' is no name: too long",
+					       path);
+			length = (size_t)(slash - path);
+		}
 		snprintf(part, sizeof(part), "%.*s", (int)length, path);
 		if (fsat_open_strict(at, part, O_RDONLY | O_DIRECTORY, true, &next, err) < 0)
 			return fl_failed(err);

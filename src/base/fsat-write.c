@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /*
  * Replacing a file or a symbolic link in one step needs a second name beside
@@ -152,6 +153,16 @@ int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err)
 	if (access(fd_path(fd, path), F_OK) < 0)
 		return fl_fail(err, FL_UNSUPPORTED, "/proc is missing");
 	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+int fsat_open_memory(const char *what, int *ret_fd, struct fl_error *err)
+{
+	int fd = memfd_create(what, MFD_CLOEXEC);
+
+	if (fd < 0)
+		return fl_fail_errno(err, "cannot make a file in memory");
+	*ret_fd = fd;
 	return 0;
 }
 

@@ -66,6 +66,11 @@ int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd, struct 
 
 	if (fd < 0 && errno == EXDEV)
 		return fl_fail(err, FL_DENIED, "path '%s' leads out of its tree", path);
+	if (fd < 0 && errno == ELOOP) {
+		fl_fail(err, FL_INVALID, "path '%.200s' leads through too many symbolic links",
+			path);
+		return fl_hint(err, "one of them may lead to itself");
+	}
 	if (fd < 0)
 		return fl_fail_errno(err, "cannot open '%s'", path);
 	*ret_fd = fd;

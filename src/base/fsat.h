@@ -42,7 +42,8 @@ must_check int fsat_open_named(const char *path, int flags, int *ret_fd, struct 
 void fsat_hold_standard(void);
 /* A directory, O_RDONLY | O_DIRECTORY. */
 must_check int fsat_open_dir(int dir, const char *path, int *ret_fd, struct fl_error *err);
-/* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath. */
+/* Below `dir` whatever the path says; symbolic links are followed as long as they stay beneath
+ * (FL_DENIED) and are not too many (FL_INVALID). */
 must_check int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd,
 				 struct fl_error *err);
 /* The same, but a symbolic link anywhere on the way is refused (FL_INVALID), and so is a mount
@@ -111,6 +112,8 @@ must_check int fsat_write(int dir, const char *path, const char *bytes, size_t l
  */
 must_check int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err);
 must_check int fsat_give_name(int fd, int dir, const char *name, struct fl_error *err);
+/* A file in memory, without a name, open for reading and writing; `what` it is shows in /proc. */
+must_check int fsat_open_memory(const char *what, int *ret_fd, struct fl_error *err);
 /* Adds at the end of a file, which is made if it is missing.  Not synced. */
 must_check int fsat_append(int dir, const char *path, const char *bytes, size_t length, mode_t mode,
 			   struct fl_error *err);

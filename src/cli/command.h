@@ -40,6 +40,7 @@ enum option_id {
 	OPT_MESSAGE,
 	OPT_COUNT,
 	OPT_STAT,
+	OPT_CONTENT,
 	OPT_LIST,
 	OPT_TO,
 	OPT_AS,

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/content.h"
 #include "cli/diff.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
@@ -77,12 +78,16 @@ static void print_counts(const size_t counts[static array_size(marks)])
 	printf("%s\n", *between ? "" : "no changes");
 }
 
-/* At most `most` are printed; counts all of them. */
-static int print_changes(struct value *items, size_t most, size_t counts[static array_size(marks)],
+static void print_counts_json(const size_t counts[static array_size(marks)])
+{
+	for (size_t i = 0; i < array_size(marks); i++)
+		printf("%s\"%s\":%zu", i ? "," : "{", marks[i].kind, counts[i]);
+	printf("}\n");
+}
+
+static int count_changes(struct value *items, size_t counts[static array_size(marks)],
 			 struct fl_error *err)
 {
-	size_t printed = 0;
-
 	if (!value_is(items, VALUE_ARRAY))
 		return fl_fail(err, FL_CORRUPT, "the daemon's answer is not a list");
 	value_each(items, change)
@@ -93,20 +98,32 @@ static int print_changes(struct value *items, size_t most, size_t counts[static 
 			return fl_fail(err, FL_CORRUPT, "the daemon tells of a change called '%s'",
 				       field(change, "kind"));
 		counts[mark - marks]++;
-		if (printed++ < most)
-			print_change(change, mark);
 	}
 	return 0;
+}
+
+static void print_first(struct value *items, size_t most)
+{
+	size_t printed = 0;
+
+	value_each(items, change)
+	{
+		if (printed++ == most)
+			break;
+		print_change(change, mark_of(change));
+	}
 }
 
 int diff_print(struct value *items, bool counts_alone, struct fl_error *err)
 {
 	size_t counts[array_size(marks)] = { 0 };
 
-	if (print_changes(items, counts_alone ? 0 : SIZE_MAX, counts, err) < 0)
+	if (count_changes(items, counts, err) < 0)
 		return fl_failed(err);
 	if (counts_alone)
 		print_counts(counts);
+	else
+		print_first(items, SIZE_MAX);
 	return 0;
 }
 
@@ -114,9 +131,72 @@ int diff_preview(struct value *items, size_t most, struct fl_error *err)
 {
 	size_t counts[array_size(marks)] = { 0 };
 
-	if (print_changes(items, most, counts, err) < 0)
+	if (count_changes(items, counts, err) < 0)
 		return fl_failed(err);
+	print_first(items, most);
 	print_counts(counts);
+	return 0;
+}
+
+static int print_stat(struct value *items, struct fl_error *err)
+{
+	size_t counts[array_size(marks)] = { 0 };
+
+	if (count_changes(items, counts, err) < 0)
+		return fl_failed(err);
+	print_counts_json(counts);
+	return 0;
+}
+
+static int get_changes(struct invocation *in, const char *earlier, const char *later,
+		       struct value **ret, struct fl_error *err)
+{
+	own_free struct value *list = NULL;
+
+	if (talk_to(in, "GET", fl_target("/v1/diff", "ref", earlier, "to", later, NULL), NULL,
+		    &list, err) < 0)
+		return fl_failed(err);
+	if (!value_is(value_get(list, "items"), VALUE_ARRAY))
+		return fl_fail(err, FL_CORRUPT, "the daemon's answer is not a list");
+	*ret = take_ptr(list);
+	return 0;
+}
+
+static int diff_contents(struct invocation *in, struct fl_error *err)
+{
+	own_text struct text earlier = { 0 }, later = { 0 };
+	own_moments struct moments moments = { 0 };
+	own_free struct value *list = NULL;
+
+	if (option_given(in, OPT_STAT))
+		return fl_fail(err, FL_INVALID, "give --stat or --content, not both");
+	if (moments_find(in, &moments, err) < 0)
+		return fl_failed(err);
+	text_add_format(&earlier, "%s%s", text_get(&moments.refs[0]), text_get(&moments.paths[0]));
+	text_add_format(&later, "%s%s", text_get(&moments.refs[1]), text_get(&moments.paths[1]));
+	if (get_changes(in, text_get(&earlier), text_get(&later), &list, err) < 0)
+		return fl_failed(err);
+	return content_print(in, &moments, value_get(list, "items"), err);
+}
+
+/* The grammar, checked here so that the message needs no daemon. */
+static int take_operands(struct invocation *in, struct fl_error *err)
+{
+	char volumes[2][NAME_TEXT] = { "", "" };
+
+	for (size_t i = 0; i < in->operand_count; i++) {
+		own_ref struct ref ref = { 0 };
+
+		if (ref_parse(in->operands[i], &ref, err) < 0)
+			return fl_object(err, "%.150s", in->operands[i]);
+		snprintf(volumes[i], NAME_TEXT, "%s", ref.volume);
+	}
+	if (in->operand_count > 1 && strcmp(volumes[0], volumes[1]) != 0 &&
+	    !option_given(in, OPT_JSON))
+		fprintf(stderr,
+			"flocker: '%s' and '%s' are two volumes: what they do not share is all "
+			"compared, which takes longer\n",
+			volumes[0], volumes[1]);
 	return 0;
 }
 
@@ -124,23 +204,21 @@ int verb_diff(struct invocation *in, struct fl_error *err)
 {
 	own_free struct value *list = NULL;
 	const char *later = in->operand_count > 1 ? in->operands[1] : NULL;
+	bool stat = option_given(in, OPT_STAT);
 	struct value *items;
 
-	for (size_t i = 0; i < in->operand_count; i++) {
-		own_ref struct ref ref = { 0 };
-
-		if (take_ref(in->operands[i], &ref, err) < 0)
-			return fl_failed(err);
-	}
-	if (talk_to(in, "GET", fl_target("/v1/diff", "ref", in->operands[0], "to", later, NULL),
-		    NULL, &list, err) < 0)
+	if (take_operands(in, err) < 0)
+		return fl_failed(err);
+	if (option_given(in, OPT_CONTENT))
+		return diff_contents(in, err);
+	if (get_changes(in, in->operands[0], later, &list, err) < 0)
 		return fl_failed(err);
 	items = value_get(list, "items");
-	if (!value_is(items, VALUE_ARRAY))
-		return fl_fail(err, FL_CORRUPT, "the daemon's answer is not a list");
+	if (option_given(in, OPT_JSON) && stat)
+		return print_stat(items, err);
 	if (option_given(in, OPT_JSON)) {
 		print_json(items);
 		return 0;
 	}
-	return diff_print(items, option_given(in, OPT_STAT), err);
+	return diff_print(items, stat, err);
 }

@@ -6,6 +6,7 @@
 
 #include "base/fsat.h"
 #include "base/uuid.h"
+#include "cli/copy-tree.h"
 #include "cli/list.h"
 #include "cli/part.h"
 #include "cli/talk.h"
@@ -151,7 +152,7 @@ static int fetch_file(struct invocation *in, int fd, struct fl_error *err)
 
 /*
  * Rights to read, write and execute alone: set-user-ID is about an owner, and the
- * file gets another.  A symbolic link was followed and has nothing of its own.
+ * file gets another.
  */
 static int keep_attributes(struct invocation *in, int fd, struct fl_error *err)
 {
@@ -160,7 +161,9 @@ static int keep_attributes(struct invocation *in, int fd, struct fl_error *err)
 	struct value *file;
 	int64_t modified;
 
-	if (talk(in, "GET", "/v1/files", in->operands[0], NULL, &list, err) < 0)
+	if (talk_to(in, "GET",
+		    fl_target("/v1/files", "ref", in->operands[0], "itself", "true", NULL), NULL,
+		    &list, err) < 0)
 		return fl_failed(err);
 	file = value_first(value_get(list, "items"));
 	if (!file || strcmp(field(file, "type"), "file") != 0)
@@ -201,15 +204,32 @@ static void name_place(const char *dest, const struct ref *ref, struct text *ret
 		text_add_format(ret, "/%s", slash ? slash + 1 : ref->path);
 }
 
+/* Whatever it turns out to be, or is not: who asks for it then says so. */
+static bool is_directory(struct invocation *in, const struct ref *ref)
+{
+	own_free char *target = fl_target("/v1/files", "ref", in->operands[0], "itself", "true",
+					  NULL);
+	own_free struct value *list = NULL;
+	struct fl_error ignored;
+
+	if (!ref->path || !ref->path[0])
+		return true;
+	return talk_to(in, "GET", take_ptr(target), NULL, &list, &ignored) == 0 &&
+	       strcmp(field(value_first(value_get(list, "items")), "type"), "directory") == 0;
+}
+
 int verb_cp(struct invocation *in, struct fl_error *err)
 {
 	own_text struct text place = { 0 };
 	own_ref struct ref ref = { 0 };
 
-	if (check_path(in->operands[0], err) < 0 || ref_parse(in->operands[0], &ref, err) < 0)
+	if (ref_parse(in->operands[0], &ref, err) < 0)
 		return fl_failed(err);
 	if (strcmp(in->operands[1], "-") == 0)
-		return fetch_file(in, STDOUT_FILENO, err);
+		return check_path(in->operands[0], err) < 0 ? fl_failed(err)
+							    : fetch_file(in, STDOUT_FILENO, err);
+	if (is_directory(in, &ref))
+		return copy_tree(in, &ref, in->operands[1], err);
 	name_place(in->operands[1], &ref, &place);
 	return copy_to(in, text_get(&place), err);
 }

@@ -98,7 +98,7 @@ static const struct option snapshot_options[] = {
 };
 
 static const struct option cp_options[] = {
-	{ OPT_FORCE, "force", 0, NULL, "replace DEST if it is there" },
+	{ OPT_FORCE, "force", 0, NULL, "replace DEST if it is a file that is there" },
 	{ 0 },
 };
 
@@ -115,6 +115,7 @@ static const struct option thin_options[] = {
 
 static const struct option diff_options[] = {
 	{ OPT_STAT, "stat", 0, NULL, "count the changes instead of listing them" },
+	{ OPT_CONTENT, "content", 0, NULL, "show what changed in the files: a unified diff" },
 	{ 0 },
 };
 
@@ -241,9 +242,10 @@ const struct command commands[] = {
 	  "Of one branch, or of all. The daemon does so by itself, little by little; this does\n"
 	  "all of it now. What is pinned or in use stays.",
 	  thin_options, 0, 1, verb_thin },
-	{ "diff", GROUP_PAST, "REF [REF]", "list what differs between two moments",
+	{ "diff", GROUP_PAST, "REF[:PATH] [REF[:PATH]]", "list what differs between two moments",
 	  "Between the first and the second, or what its branch holds now. A line for each path:\n"
-	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed.",
+	  "+ added, - removed, M modified, a only its attributes, T its type, R renamed. With a\n"
+	  "PATH, which counts for both unless each has its own, of that file or directory alone.",
 	  diff_options, 1, 2, verb_diff },
 	{ "ls", GROUP_PAST, "REF[:PATH]", "list files, of any moment",
 	  "What a directory holds, or one file; nothing is mounted for it. No symbolic link leads\n"
@@ -251,8 +253,11 @@ const struct command commands[] = {
 	  NULL, 1, 1, verb_ls },
 	{ "cat", GROUP_PAST, "REF:PATH...", "print files, of any moment",
 	  "To standard output, byte by byte.", NULL, 1, ANY_NUMBER, verb_cat },
-	{ "cp", GROUP_PAST, "REF:PATH DEST", "copy a file of any moment to the host",
-	  "DEST is a name, a directory, or '-' for standard output.", cp_options, 2, 2, verb_cp },
+	{ "cp", GROUP_PAST, "REF[:PATH] DEST", "copy a file or directory of any moment to the host",
+	  "DEST is a name, a directory, or '-' for standard output. A directory comes with all "
+	  "that\n"
+	  "is in it, and is there when it is whole.",
+	  cp_options, 2, 2, verb_cp },
 	{ "versions", GROUP_PAST, "REF:PATH", "list the contents that a file had",
 	  "Newest first: each with the snapshots, from the first to the last, that hold it.", NULL,
 	  1, 1, verb_versions },

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fsat.h"
 #include "driver/dir/attrs.h"
 
@@ -20,8 +21,13 @@
 
 struct change_side change_side_of(const struct stat *st)
 {
-	return (struct change_side){ st->st_mode,
-				     S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size };
+	return (struct change_side){
+		.mode = st->st_mode,
+		.size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.modified = (int64_t)st->st_mtim.tv_sec * CLOCK_SECOND + st->st_mtim.tv_nsec,
+	};
 }
 
 /* --- contents ---------------------------------------------------------------------------- */
@@ -67,13 +73,33 @@ static bool share_blocks(int one, int other)
 	return true;
 }
 
+/* The next byte of either file that is not in a hole: a huge sparse file is read in no time. */
+static off_t next_data(const int fds[static 2], off_t at)
+{
+	off_t next = -1;
+
+	for (int i = 0; i < 2; i++) {
+		off_t data = lseek(fds[i], at, SEEK_DATA);
+
+		if (data < 0 && errno != ENXIO)
+			return at; /* this file system does not tell */
+		if (data >= 0 && (next < 0 || data < next))
+			next = data;
+	}
+	return next;
+}
+
+/* They are of one size. */
 static int read_both(const int fds[static 2], bool *ret, struct fl_error *err)
 {
 	own_free char *bytes = xcalloc(2, PIECE);
 	off_t at = 0;
-	ssize_t n[2];
+	ssize_t n[2] = { 0 };
 
 	do {
+		at = next_data(fds, at);
+		if (at < 0)
+			break;
 		for (int i = 0; i < 2; i++) {
 			n[i] = TEMP_FAILURE_RETRY(pread(fds[i], bytes + i * PIECE, PIECE, at));
 			if (n[i] < 0)

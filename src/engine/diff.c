@@ -9,16 +9,19 @@
  * Where a snapshot is a copy of everything that would cost more than the
  * comparison: there the trees themselves are looked at, and their volumes keep
  * their shape meanwhile.
+ *
+ * A path on either side makes it a comparison of that file or directory alone
+ * (diff-path.c).
  */
 
 #include <string.h>
 
+#include "engine/diff-path.h"
 #include "engine/internal.h"
 
 struct comparison {
 	struct engine *engine;
-	change_each *each;
-	void *arg;
+	struct diff_path path; /* without paths: all of both trees */
 };
 
 static struct tree tree_of(const struct target *target)
@@ -27,11 +30,36 @@ static struct tree tree_of(const struct target *target)
 				   : tree_head(&target->branch.uuid);
 }
 
+static int compare_whole(const struct comparison *c, const struct tree trees[static 2],
+			 change_each *each, void *arg, struct fl_error *err)
+{
+	return driver_of(c->engine)->diff(c->engine->pool, &trees[0], &trees[1], each, arg, err);
+}
+
+static int compare_part(const struct comparison *c, const struct tree trees[static 2],
+			struct fl_error *err)
+{
+	const struct driver *driver = driver_of(c->engine);
+	struct diff_path path = c->path;
+	own_fd int earlier = -1;
+	own_fd int later = -1;
+
+	if (driver->tree_open(c->engine->pool, &trees[0], &earlier, err) < 0 ||
+	    driver->tree_open(c->engine->pool, &trees[1], &later, err) < 0)
+		return fl_failed(err);
+	if (!diff_path_is_one(&path))
+		return diff_path_compare(&path, (const int[]){ earlier, later },
+					 !(driver->capabilities & DRIVER_CAN_SHARE), err);
+	if (diff_path_check(&path, (const int[]){ earlier, later }, err) < 0)
+		return fl_failed(err);
+	return compare_whole(c, trees, diff_path_filter, &path, err);
+}
+
 static int compare(const struct comparison *c, const struct tree trees[static 2],
 		   struct fl_error *err)
 {
-	return driver_of(c->engine)->diff(c->engine->pool, &trees[0], &trees[1], c->each, c->arg,
-					  err);
+	return c->path.paths[0] ? compare_part(c, trees, err)
+				: compare_whole(c, trees, c->path.each, c->path.arg, err);
 }
 
 static int compare_in_place(const struct comparison *c, const struct ref refs[static 2],
@@ -114,7 +142,7 @@ static int compare_apart(const struct comparison *c, const struct ref refs[stati
 	struct side sides[2] = { 0 };
 	int r = take_sides(c->engine, refs, sides, err);
 
-	if (r == 0 && !same_side(&sides[0], &sides[1]))
+	if (r == 0 && (c->path.paths[0] || !same_side(&sides[0], &sides[1])))
 		r = compare(c, (const struct tree[]){ sides[0].tree, sides[1].tree }, err);
 	side_drop(c->engine, &sides[0]);
 	side_drop(c->engine, &sides[1]);
@@ -136,23 +164,34 @@ static int branch_of(struct engine *engine, const struct ref *ref, struct ref *r
 	return ref_parse(text, ret, err);
 }
 
+/* A path on one side alone counts for both.  The root is all of a tree. */
+static void take_paths(const struct ref *earlier, const struct ref *later, struct diff_path *ret)
+{
+	const char *first = earlier->path && earlier->path[0] ? earlier->path : NULL;
+	const char *second = later && later->path && later->path[0] ? later->path : NULL;
+
+	ret->paths[0] = first ? first : second;
+	ret->paths[1] = second ? second : first;
+}
+
 int engine_diff(struct engine *engine, const struct ref *earlier, const struct ref *later,
 		change_each *each, void *arg, struct fl_error *err)
 {
-	const struct comparison comparison = { engine, each, arg };
+	struct comparison comparison = { engine, { .each = each, .arg = arg } };
 	own_gate struct engine *inside = NULL;
 	own_ref struct ref head = { 0 };
 	struct ref refs[2] = { *earlier };
 
 	if (gate_enter(engine, &inside, err) < 0 ||
-	    check_form(earlier, FORM_ANY, "diff", err) < 0 ||
-	    (later && check_form(later, FORM_ANY, "diff", err) < 0))
+	    check_form(earlier, FORM_ANY | FORM_PATH, "diff", err) < 0 ||
+	    (later && check_form(later, FORM_ANY | FORM_PATH, "diff", err) < 0))
 		return fl_failed(err);
 	if (!(driver_of(engine)->capabilities & DRIVER_CAN_DIFF))
 		return fl_fail(err, FL_UNSUPPORTED, "the driver '%s' can't compare trees",
 			       driver_of(engine)->name);
 	if (!later && branch_of(engine, earlier, &head, err) < 0)
 		return fl_failed(err);
+	take_paths(earlier, later, &comparison.path);
 	refs[1] = later ? *later : head; /* borrowed */
 	return driver_of(engine)->capabilities & DRIVER_CAN_SHARE
 		       ? compare_apart(&comparison, refs, err)

@@ -187,6 +187,10 @@ must_check int engine_snapshot(struct engine *engine, const struct ref *refs, si
  * of the branch that `earlier` belongs to.  Branches stand for their live heads
  * as they are now.  They need not be related.  FL_UNSUPPORTED where the driver
  * cannot tell.
+ *
+ * A path (REF:PATH) makes it that file or directory alone; given on one side it counts
+ * for both.  Two different paths are walked side by side, and files in them that are
+ * called the same are the same file.
  */
 must_check int engine_diff(struct engine *engine, const struct ref *earlier,
 			   const struct ref *later, change_each *each, void *arg,
@@ -334,9 +338,12 @@ must_check int engine_restore(struct engine *engine, const struct restore_option
  * followed as long as they stay in the tree, FL_DENIED otherwise.
  */
 
-/* What is there: of a directory what is in it, by name; of anything else itself. */
-must_check int engine_files(struct engine *engine, const struct ref *ref, struct file_list *ret,
-			    struct fl_error *err);
+/*
+ * What is there: of a directory what is in it, by name; of anything else itself.  With `itself`
+ * the one that the path leads to: a directory too, and what a symbolic link leads to.
+ */
+must_check int engine_files(struct engine *engine, const struct ref *ref, bool itself,
+			    struct file_list *ret, struct fl_error *err);
 
 struct open_file;
 

@@ -40,7 +40,8 @@ static int fail_at(const struct ref *ref, struct fl_error *err)
 	own_text struct text text = { 0 };
 
 	ref_format(ref, &text);
-	if (err->code == FL_NOT_FOUND && ref->path)
+	/* Also through what is no directory. */
+	if ((err->code == FL_NOT_FOUND || err->sys == ENOTDIR) && ref->path)
 		fl_fail(err, FL_NOT_FOUND, "there is no '%s'", text_get(&text));
 	return fl_object(err, "%s", text_get(&text));
 }
@@ -133,6 +134,19 @@ static int list_one(int root, const struct ref *ref, struct file_list *list, str
 	return fill_file(parent, name_of(ref), &st, file_list_add(list), err);
 }
 
+/* What the path leads to, and no more of it. */
+static int look_at(int root, const struct ref *ref, struct file_list *list, struct fl_error *err)
+{
+	own_fd int fd = -1;
+	struct stat st;
+
+	if (fsat_open_beneath(root, path_of(ref), O_PATH, &fd, err) < 0)
+		return fl_failed(err);
+	if (fstat(fd, &st) < 0)
+		return fl_fail_errno(err, "cannot look at it");
+	return fill_file(fd, name_of(ref), &st, file_list_add(list), err);
+}
+
 /* A symbolic link is shown itself. */
 static int list_at(int root, const struct ref *ref, struct file_list *list, struct fl_error *err)
 {
@@ -145,7 +159,7 @@ static int list_at(int root, const struct ref *ref, struct file_list *list, stru
 	return ref->path && ref->path[0] && r != -FL_DENIED ? list_one(root, ref, list, err) : r;
 }
 
-int engine_files(struct engine *engine, const struct ref *ref, struct file_list *ret,
+int engine_files(struct engine *engine, const struct ref *ref, bool itself, struct file_list *ret,
 		 struct fl_error *err)
 {
 	own(file_list_done) struct file_list list = { 0 };
@@ -161,7 +175,7 @@ int engine_files(struct engine *engine, const struct ref *ref, struct file_list 
 	tree = tree_of(&claim.targets[0]);
 	if (driver_of(engine)->tree_open(engine->pool, &tree, &root, err) < 0)
 		return fl_failed(err);
-	if (list_at(root, ref, &list, err) < 0)
+	if ((itself ? look_at : list_at)(root, ref, &list, err) < 0)
 		return fail_at(ref, err);
 	*ret = list;
 	list = (struct file_list){ 0 };
@@ -205,8 +219,7 @@ static int check_regular(int fd, struct fl_error *err)
 		return fl_fail_errno(err, "cannot look at the file");
 	if (S_ISDIR(st.st_mode)) {
 		fl_fail(err, FL_INVALID, "it is a directory");
-		return fl_hint(err,
-			       "list it: flocker ls; copy it: flocker export REF:PATH - | tar -x");
+		return fl_hint(err, "list it: flocker ls; copy it: flocker cp REF:PATH DEST");
 	}
 	return S_ISREG(st.st_mode) ? 0 : fl_fail(err, FL_UNSUPPORTED, "it is no regular file");
 }
@@ -360,9 +373,10 @@ static int look(const struct search *search, const struct tree *tree, struct sta
 }
 
 /* A path that leads nowhere or through a file was not there then. */
-static bool was_absent(int r)
+static bool was_absent(const struct fl_error *err)
 {
-	return r == -FL_NOT_FOUND || r == -FL_INVALID || r == -FL_DENIED;
+	return err->code == FL_NOT_FOUND || err->code == FL_INVALID || err->code == FL_DENIED ||
+	       err->sys == ENOTDIR;
 }
 
 /* `id` 0: the live file. */
@@ -372,11 +386,10 @@ static int add_state(struct search *search, const struct moment *moment, struct 
 	struct file file = { 0 };
 	struct state state;
 	struct stat st;
-	int r = look(search, &moment->tree, &st, &file, err);
 
-	if (r < 0) {
+	if (look(search, &moment->tree, &st, &file, err) < 0) {
 		search->any = false;
-		return was_absent(r) ? 0 : r;
+		return was_absent(err) ? 0 : fl_failed(err);
 	}
 	state = state_of(search->engine, &st);
 	if (search->any && same_state(&state, &search->last)) {

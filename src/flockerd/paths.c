@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fsat.h"
+#include "base/program.h"
 #include "base/text.h"
 
 void paths_done(struct paths *paths)
@@ -54,23 +55,6 @@ static int make_real(const char *path, char **ret, struct fl_error *err)
 	return 0;
 }
 
-/* Beside this program in a build tree; else where it is installed. */
-static char *find_tree_program(void)
-{
-	own_free char *self = realpath("/proc/self/exe", NULL);
-	own_text struct text beside = { 0 };
-
-	if (self && strrchr(self, '/')) {
-		*strrchr(self, '/') = '\0';
-		text_add_format(&beside, "%s/../tree/flocker-tree", self);
-		if (access(text_get(&beside), X_OK) == 0)
-			return realpath(text_get(&beside), NULL);
-	}
-	if (access(FLOCKER_LIBEXEC "/flocker-tree", X_OK) == 0)
-		return xstrdup(FLOCKER_LIBEXEC "/flocker-tree");
-	return NULL;
-}
-
 static void choose(const char *root, struct paths *paths)
 {
 	paths->config = root ? join(root, "etc") : xstrdup("/etc/flocker");
@@ -88,7 +72,7 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	choose(paths->root, paths);
 	paths->socket = options->socket ? xstrdup(options->socket)
 					: join(paths->run, "flocker.sock");
-	paths->tree_program = find_tree_program();
+	paths->tree_program = program_find("tree", "flocker-tree");
 	if (options->mount_root)
 		mount_root = xstrdup(options->mount_root);
 	else

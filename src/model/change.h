@@ -60,6 +60,9 @@ extern const char *const change_what_names[CHANGE_WHATS]; /* by the bit's number
 struct change_side {
 	mode_t mode;
 	uint64_t size; /* bytes; 0 of a directory */
+	uid_t uid;
+	gid_t gid;
+	int64_t modified; /* ns UTC */
 };
 
 /* Borrowed for the time of a call. */

@@ -1,6 +1,7 @@
 #include "model/ref.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 /*
@@ -288,6 +289,10 @@ static int add_component(struct text *path, const char *component, struct fl_err
 			err,
 			"a path begins at the root of the branch or snapshot and goes down only");
 	}
+	if (strlen(component) > NAME_MAX)
+		return fl_fail(err, FL_INVALID,
+			       "'%.20s...' in its path has %zu bytes, a name has at most %d",
+			       component, strlen(component), NAME_MAX);
 	if (path->length > 0)
 		text_add(path, "/", 1);
 	text_add_string(path, component);

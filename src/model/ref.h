@@ -68,7 +68,8 @@ void ref_done(struct ref *ref);
  * FL_INVALID with the exact reason and place: what was expected where.  A tag
  * or a stash takes no @{POINT} (it is one snapshot already).  PATH may hold
  * any byte but NUL; "" and "/" mean the root; slashes at either end and doubled
- * ones are dropped; "." and ".." components are refused.
+ * ones are dropped; "." and ".." components are refused, and what is longer than any
+ * file system takes: REF_PATH - 1 bytes in all, 255 between two slashes.
  */
 must_check int ref_parse(const char *text, struct ref *ret, struct fl_error *err);
 

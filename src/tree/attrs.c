@@ -107,13 +107,21 @@ static int fail_owner(const struct attrs *attrs, struct fl_error *err)
 	return fl_hint(err, "only a daemon that runs as root can keep the owners of others");
 }
 
-int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs, struct fl_error *err)
+static bool is_beyond_us(const struct fl_error *err)
+{
+	return err->code == FL_INVALID || err->sys == EPERM || err->sys == EACCES ||
+	       err->sys == EOPNOTSUPP;
+}
+
+static int apply(int dir, const char *name, int fd, const struct attrs *attrs, bool some,
+		 struct fl_error *err)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, attrs->mtime };
 	struct xattr x;
 	size_t at = 0;
 
-	if (fchownat(fd >= 0 ? fd : dir, fd >= 0 ? "" : name, attrs->uid, attrs->gid,
+	if (!(some && geteuid() != 0) &&
+	    fchownat(fd >= 0 ? fd : dir, fd >= 0 ? "" : name, attrs->uid, attrs->gid,
 		     AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_owner(attrs, err);
 	/* The modes of others were given when they were made.  After the owner: that clears
@@ -123,10 +131,21 @@ int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs, st
 	if (attrs->xattrs.length > 0 && enter(dir, fd, err) < 0)
 		return fl_failed(err);
 	while (xattrs_next(&attrs->xattrs, &at, &x)) {
-		if (apply_value(name, fd, &x, err) < 0)
+		if (apply_value(name, fd, &x, err) < 0 && !(some && is_beyond_us(err)))
 			return fl_failed(err);
 	}
 	if ((fd >= 0 ? futimens(fd, times) : utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW)) < 0)
 		return fl_fail_errno(err, "cannot set the time");
 	return 0;
+}
+
+int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs, struct fl_error *err)
+{
+	return apply(dir, name, fd, attrs, false, err);
+}
+
+int attrs_apply_some(int dir, const char *name, int fd, const struct attrs *attrs,
+		     struct fl_error *err)
+{
+	return apply(dir, name, fd, attrs, true, err);
 }

@@ -33,3 +33,9 @@ must_check int attrs_read(int dir, const char *name, int fd, const struct stat *
 /* The other way round.  The time goes last: nothing may change the file afterwards. */
 must_check int attrs_apply(int dir, const char *name, int fd, const struct attrs *attrs,
 			   struct fl_error *err);
+/*
+ * The same as far as the user may: without root the file stays the user's, and an attribute
+ * that he may not set, or that the file system does not have, is left out.
+ */
+must_check int attrs_apply_some(int dir, const char *name, int fd, const struct attrs *attrs,
+				struct fl_error *err);

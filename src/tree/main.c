@@ -3,13 +3,14 @@
  *
  *	flocker-tree pack [--zstd]			1: the archive, 3: the tree
  *	flocker-tree unpack [--devices] [--setuid]	0: the archive, 3: an empty tree
+ *	flocker-tree unpack --plain			0: the archive, 3: an empty tree
  *	flocker-tree copy				5: the tree, 3: an empty one
  *	flocker-tree copy --entry NAME			5: a directory with NAME in it, 3: an empty
  *one
  *
  * A program of its own so that the parsing of archives is kept away from the
- * daemon, which starts it with these descriptors and reads what it reports on
- * descriptor 4 (report.h).  It ends with 0 after it has said how it went.
+ * daemon, and from the command (`flocker cp`), which start it with these descriptors and reads what
+ *it reports on descriptor 4 (report.h).  It ends with 0 after it has said how it went.
  */
 
 #include <signal.h>
@@ -52,9 +53,10 @@ static const struct verb {
 
 static int usage(void)
 {
-	fputs("usage: flocker-tree pack [--zstd] | unpack [--devices] [--setuid] | "
+	fputs("usage: flocker-tree pack [--zstd] | unpack [--devices] [--setuid] | unpack --plain "
+	      "| "
 	      "copy [--entry NAME]\n"
-	      "This is a part of flockerd, which runs it.\n",
+	      "This is a part of flockerd and of flocker, which run it.\n",
 	      stderr);
 	return 2;
 }
@@ -66,6 +68,7 @@ static bool parse_options(char *const words[], struct options *ret)
 		bool *to;
 	} known[] = { { "--devices", &ret->devices },
 		      { "--setuid", &ret->setuid },
+		      { "--plain", &ret->plain },
 		      { "--zstd", &ret->zstd } };
 
 	for (; *words; words++) {

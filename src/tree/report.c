@@ -27,9 +27,9 @@ static int put(const char *line, size_t length)
 
 static int put_counts(const char *word, const struct report *report)
 {
-	char line[80];
-	int length = snprintf(line, sizeof(line), "%s %" PRIu64 " %" PRIu64 "\n", word,
-			      report->entries, report->bytes);
+	char line[100];
+	int length = snprintf(line, sizeof(line), "%s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", word,
+			      report->entries, report->bytes, report->left_out);
 
 	return put(line, (size_t)length);
 }
@@ -49,6 +49,11 @@ void report_entry(struct report *report)
 {
 	report->entries++;
 	progress(report);
+}
+
+void report_left_out(struct report *report)
+{
+	report->left_out++;
 }
 
 void report_bytes(struct report *report, uint64_t bytes)

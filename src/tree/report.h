@@ -2,8 +2,8 @@
 
 /*
  * What the program tells the one that started it, on a descriptor of its own:
- * text lines `progress ENTRIES BYTES`, at most ten in a second, and at the end
- * exactly one `done ENTRIES BYTES` or
+ * text lines `progress ENTRIES BYTES LEFT-OUT`, at most ten in a second, and at the end
+ * exactly one `done ENTRIES BYTES LEFT-OUT` or
  * `failed CODE<tab>ERRNO<tab>TEXT<tab>HINT<tab>OBJECT`.  BYTES are of file
  * contents; those of the archive, as it is stored, when one is unpacked: they can be
  * compared to its size.  ERRNO is what the system said, a decimal number, or 0: a
@@ -19,10 +19,12 @@
 struct report {
 	uint64_t entries;
 	uint64_t bytes;
-	int64_t next; /* monotonic time before which no further line is written */
+	uint64_t left_out; /* entries that were not made, on purpose */
+	int64_t next;	   /* monotonic time before which no further line is written */
 };
 
 void report_entry(struct report *report);
+void report_left_out(struct report *report);
 void report_bytes(struct report *report, uint64_t bytes);   /* so many more */
 void report_reached(struct report *report, uint64_t bytes); /* so many in all */
 

@@ -17,6 +17,11 @@
  * one, directories merge.  An entry that must not be there ends the whole; the
  * caller throws the tree away.  Memory does not grow with the archive: hard
  * links name their target, and what directories get at the end is spooled.
+ *
+ * The plain way is for whom a tree is taken out of a volume, as `cp` would: what is made gives
+ * nobody rights over the host.  Set-user-ID, set-group-ID and capabilities of programs are taken
+ * off, devices left out (and counted), owners kept by root alone, and attributes as far as they
+ * can be.
  */
 
 #define INPUT_FD 0
@@ -31,6 +36,8 @@ struct unpack {
 	struct archive_entry *entry; /* borrowed, the present one */
 	struct text path;	     /* its own, normalized */
 	struct text target;	     /* of a hard link, normalized */
+	char **left_out;	     /* paths of devices: what further names of them have */
+	size_t left_out_count;
 };
 
 static void unpack_done(struct unpack *u)
@@ -40,6 +47,9 @@ static void unpack_done(struct unpack *u)
 	spool_done(&u->spool);
 	text_done(&u->path);
 	text_done(&u->target);
+	for (size_t i = 0; i < u->left_out_count; i++)
+		free(u->left_out[i]);
+	free(u->left_out);
 }
 
 static int get_owner(struct archive_entry *entry, struct attrs *attrs, struct fl_error *err)
@@ -56,7 +66,8 @@ static int get_owner(struct archive_entry *entry, struct attrs *attrs, struct fl
 	return 0;
 }
 
-static int get_xattrs(struct archive_entry *entry, struct attrs *attrs, struct fl_error *err)
+static int get_xattrs(struct archive_entry *entry, bool plain, struct attrs *attrs,
+		      struct fl_error *err)
 {
 	const char *name;
 	const void *value;
@@ -64,6 +75,8 @@ static int get_xattrs(struct archive_entry *entry, struct attrs *attrs, struct f
 
 	archive_entry_xattr_reset(entry);
 	while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+		if (plain && name && strcmp(name, CAPABILITY) == 0)
+			continue;
 		if (!name || !*name || strlen(name) > 255 || size > 65536)
 			return fl_fail(err, FL_INVALID,
 				       "its attribute '%.100s' of %zu bytes cannot be stored",
@@ -78,9 +91,12 @@ static int get_attrs(const struct unpack *u, struct attrs *attrs, struct fl_erro
 	struct archive_entry *entry = u->entry;
 
 	attrs->mode = archive_entry_mode(entry);
+	if (u->options->plain && !S_ISDIR(attrs->mode))
+		attrs->mode &= ~(mode_t)(S_ISUID | S_ISGID);
 	if (times_modified(&u->input, entry, &attrs->mtime, err) < 0)
 		return fl_failed(err);
-	if (get_owner(entry, attrs, err) < 0 || get_xattrs(entry, attrs, err) < 0)
+	if (get_owner(entry, attrs, err) < 0 ||
+	    get_xattrs(entry, u->options->plain, attrs, err) < 0)
 		return fl_failed(err);
 	return acl_from_entry(entry, attrs, err);
 }
@@ -150,6 +166,12 @@ static int write_contents(struct unpack *u, int fd, struct fl_error *err)
 	return 0;
 }
 
+static int set_attrs(const struct unpack *u, int dir, const char *name, int fd,
+		     const struct attrs *attrs, struct fl_error *err)
+{
+	return (u->options->plain ? attrs_apply_some : attrs_apply)(dir, name, fd, attrs, err);
+}
+
 static int make_file(struct unpack *u, const struct place *place, const struct attrs *attrs,
 		     struct fl_error *err)
 {
@@ -157,7 +179,7 @@ static int make_file(struct unpack *u, const struct place *place, const struct a
 
 	if (place_make_file(place, &fd, err) < 0 || write_contents(u, fd, err) < 0)
 		return fl_failed(err);
-	return attrs_apply(place->dir, place->name, fd, attrs, err);
+	return set_attrs(u, place->dir, place->name, fd, attrs, err);
 }
 
 static int make_symlink(struct unpack *u, const struct place *place, const struct attrs *attrs,
@@ -173,7 +195,7 @@ static int make_symlink(struct unpack *u, const struct place *place, const struc
 			       PATH_MAX - 1);
 	if (place_make_symlink(place, target, err) < 0)
 		return fl_failed(err);
-	return attrs_apply(place->dir, place->name, -1, attrs, err);
+	return set_attrs(u, place->dir, place->name, -1, attrs, err);
 }
 
 static int make_node(struct unpack *u, const struct place *place, const struct attrs *attrs,
@@ -181,6 +203,11 @@ static int make_node(struct unpack *u, const struct place *place, const struct a
 {
 	dev_t device = 0;
 
+	if (!S_ISFIFO(attrs->mode) && u->options->plain) {
+		*array_add(u->left_out, u->left_out_count) = xstrdup(text_get(&u->path));
+		report_left_out(u->report);
+		return 0;
+	}
 	if (!S_ISFIFO(attrs->mode)) {
 		if (!u->options->devices) {
 			fl_fail(err, FL_INVALID, "it is a device");
@@ -191,7 +218,7 @@ static int make_node(struct unpack *u, const struct place *place, const struct a
 	}
 	if (place_make_node(place, attrs->mode, device, err) < 0)
 		return fl_failed(err);
-	return attrs_apply(place->dir, place->name, -1, attrs, err);
+	return set_attrs(u, place->dir, place->name, -1, attrs, err);
 }
 
 static int make_dir(struct unpack *u, const struct place *place, const struct attrs *attrs,
@@ -216,6 +243,11 @@ static int make_link(struct unpack *u, const char *name, struct fl_error *err)
 {
 	if (place_normalize(name, &u->target, err) < 0)
 		return fl_wrap(err, "as the target of a hard link");
+	if (word_find((const char *const *)u->left_out, u->left_out_count, text_get(&u->target)) <
+	    u->left_out_count) {
+		report_left_out(u->report);
+		return 0;
+	}
 	return place_make_link(&u->places, text_get(&u->path), text_get(&u->target), err);
 }
 
@@ -270,7 +302,7 @@ static int finish_dir(void *arg, const char *path, const struct attrs *attrs, st
 
 		return gone ? 0 : fl_failed(err);
 	}
-	if (attrs_apply(-1, NULL, fd, attrs, err) < 0)
+	if (set_attrs(u, -1, NULL, fd, attrs, err) < 0)
 		return fail_entry(*path ? path : "./", err);
 	return 0;
 }

@@ -13,6 +13,7 @@
 struct options {
 	bool devices;	   /* unpack: device nodes too */
 	bool setuid;	   /* unpack: set-uid and set-gid files and file capabilities too */
+	bool plain;	   /* unpack: as `cp` does, see unpack.c */
 	bool zstd;	   /* pack: compressed */
 	const char *entry; /* copy: this one of what the directory holds, and not its own
 			      attributes; NULL: the directory */

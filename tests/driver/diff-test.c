@@ -639,12 +639,45 @@ static void it_stops_when_told_to(void)
 	check_string("enough", err.text);
 }
 
+static void write_far(struct pool *pool, const struct tree *tree, off_t at)
+{
+	struct fl_error err = { 0 };
+	own_fd int root = -1;
+	own_fd int fd = -1;
+
+	check_ok(call(pool, tree_open, tree, &root, &err));
+	fd = openat(root, "sparse", O_WRONLY | O_CREAT, 0644);
+	check(fd >= 0 && ftruncate(fd, (off_t)1 << 41) == 0 && pwrite(fd, "x", 1, at) == 1);
+}
+
+/* Two terabytes of holes: who reads them does not come to an end. */
+static void holes_are_not_read(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	const struct tree head = tree_head(&branch), one = snapshot_number(&branch, 1),
+			  two = snapshot_number(&branch, 2), three = snapshot_number(&branch, 3);
+	size_t told = 0;
+
+	check_ok(call(pool, head_create, &branch, &err));
+	write_far(pool, &head, (off_t)1 << 40);
+	check_ok(call(pool, snapshot, &head, &one, &err));
+	check_ok(call(pool, snapshot, &head, &two, &err));
+	write_far(pool, &head, (off_t)1 << 39);
+	check_ok(call(pool, snapshot, &head, &three, &err));
+	check_ok(call(pool, diff, &one, &two, count, &told, &err));
+	check(told == 0);
+	check_ok(call(pool, diff, &two, &three, count, &told, &err));
+	check(told == 1);
+}
+
 int main(int argc, char **argv)
 {
 	return suite_main(argc, argv, DRIVER_CAN_DIFF,
 			  (struct check[]){
 				  CHECK(a_tree_does_not_differ_from_itself),
 				  CHECK(it_stops_when_told_to),
+				  CHECK(holes_are_not_read),
 				  CHECK(files_of_two_branches_are_told_apart),
 				  CHECK(random_trees_are_told_exactly),
 				  CHECK_END,

@@ -382,8 +382,11 @@ def as_stranger(host, *arguments):
     os.chown(host.socket, 0, GROUP)
     for directory in (host.directory, host.root, os.path.dirname(host.socket)):
         os.chmod(directory, 0o755)
-    command = f"{host.directory}/flocker"
-    shutil.copy(COMMAND, command)
+    command = f"{host.directory}/programs/cli/flocker"
+    for program, copy in ((COMMAND, command),
+                          (BUILD / "src/tree/flocker-tree", f"{host.directory}/programs/tree/flocker-tree")):
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        shutil.copy(program, copy)
     return subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={GROUP}", "--clear-groups", command,
                            *arguments], capture_output=True, text=True, check=False, timeout=60,
                           env={"FLOCKER_SOCKET": host.socket, "PATH": os.environ["PATH"]})

@@ -4,11 +4,14 @@
 import hashlib
 import json
 import os
+import shutil
+import signal
+import stat
 import subprocess
 
 from digest import digest
 from flocker import COMMAND, MIB, STRANGER, as_stranger, host_with_pool, temporary
-from tap import equal, in_threads, main, test, true, wait_until
+from tap import equal, in_threads, main, note, test, true, wait_until
 
 host = host_with_pool()
 
@@ -79,7 +82,12 @@ def no_link_leads_out():
             true(done.returncode != 0 and b"root:" not in done.stdout, f"{ref}:{path}")
         for path in ("directory/passwd", "magic/etc"):
             host.fails("denied", "ls", f"{ref}:{path}", says=("leads out",))
-        true(cat(f"{ref}:loop").returncode != 0, "a loop")
+        for verb in (("cat",), ("ls",), ("cp", host.directory)):
+            for path in ("loop/", "loop/more"):
+                if verb[0] != "ls" or path != "loop/": # that shows the link itself
+                    host.fails("invalid", verb[0], f"{ref}:{path}", *verb[1:],
+                               says=("too many symbolic links",), hint="itself")
+        host.fails("invalid", "export", f"{ref}:loop", "x.tar", says=("too many symbolic links",))
         host.fails("invalid", "ls", f"{ref}:../etc")
 
 
@@ -94,9 +102,16 @@ def what_is_no_file_is_refused():
     host.fails("invalid", "cat", "data@{odd}", says=("names no file",))
     host.fails("not-found", "cat", "data@{odd}:nope", says=("data@{odd}:nope",))
     host.fails("not-found", "ls", "data@{odd}:etc/nope/there")
+    for verb, *after in (("ls",), ("cat",), ("cp", "x"), ("versions",), ("export", "x.tar"), ("diff",),
+                         ("restore",)):
+        host.fails("invalid", verb, "data@{odd}:" + "n" * 256, *after, says=("256 bytes",))
+        host.fails("invalid", verb, "data@{odd}:" + "n" * 4000 + "/x", *after)
+        host.fails("invalid", verb, "data@{odd}:" + "n/" * 2048 + "n", *after, says=("4097 bytes",))
+        wanted = {"restore": "invalid", "export": "invalid"}.get(verb, "not-found")
+        host.fails(wanted, verb, "data@{one}:etc/hosts/x", *after)
+    host.fails("invalid", "restore", "data@{one}:etc/hosts", "--to", "n" * 256, says=("256 bytes",))
     host.fails("not-found", "ls", "data@{none}:etc")
     host.fails("not-found", "ls", "nothing:etc")
-    host.fails("invalid", "diff", "data:etc", says=("names a file",))
 
 
 @test
@@ -203,7 +218,7 @@ def a_file_is_copied_out():
     with open(f"{place}/secret", encoding="utf-8") as file:
         equal(file.read(), "localhost", "replaced, through a link")
     equal(host.run("cp", "data@{one}:etc/hosts", "-"), "localhost", "standard output")
-    host.fails("invalid", "cp", "data@{one}:etc", f"{place}/etc", says=("export",))
+    host.fails("invalid", "cp", "data@{one}:etc", "-", says=("directory",))
     host.fails("not-found", "cp", "data@{one}:nope", f"{place}/nope")
     host.fails("not-found", "cp", "data@{one}:etc/hosts", f"{place}/no/such")
     equal(os.listdir(place), ["secret"], "nothing else is there")
@@ -216,6 +231,118 @@ def a_file_is_copied_out():
     done = as_stranger(host, "cp", "data@{secret}:secret", place)
     info = os.stat(f"{place}/secret")
     equal((done.returncode, info.st_uid, info.st_mode & 0o7777), (0, STRANGER, 0o751), "the user's own")
+
+
+@test
+def a_directory_is_copied_out():
+    place = temporary(host)
+    host.create("tree")
+    top = host.path("tree")
+    os.makedirs(f"{top}/dir/sub/read-only")
+    for name, data in (("dir/file", b"file\n"), ("dir/sub/deep", os.urandom(MIB)), ("outside", b"no")):
+        with open(f"{top}/{name}", "wb") as file:
+            file.write(data)
+    os.link(f"{top}/dir/file", f"{top}/dir/sub/second")
+    with open(f"{top}/dir/sparse", "wb") as file:
+        file.truncate(16 * MIB)
+        file.write(b"x")
+    os.symlink("/etc/passwd", f"{top}/dir/link")
+    os.symlink("dir", f"{top}/to-dir")
+    os.mkfifo(f"{top}/dir/fifo")
+    os.setxattr(f"{top}/dir/file", "user.note", b"kept")
+    os.chown(f"{top}/dir/sub/deep", 12, 34)
+    os.chmod(f"{top}/dir/sub/deep", 0o640)
+    os.chmod(f"{top}/dir/sub/read-only", 0o555)
+    os.utime(f"{top}/dir/sub", ns=(1, 1_600_000_000_123_456_789))
+    host.snapshot("tree", name="one")
+    host.run("cp", "tree@{one}:dir", f"{place}/new")
+    equal(digest(f"{place}/new"), digest(f"{top}/dir"), "all of it, under a new name")
+    equal((os.stat(f"{place}/new/file").st_nlink, os.stat(f"{place}/new/sparse").st_blocks < 1000),
+          (2, True), "a hard link, and a hole")
+    host.run("cp", "tree@{one}:dir", place)
+    equal(digest(f"{place}/dir"), digest(f"{top}/dir"), "into a directory")
+    host.run("cp", "tree:to-dir", f"{place}/followed/")
+    equal(digest(f"{place}/followed"), digest(f"{top}/dir"), "through a link, of the head")
+    host.run("cp", "tree@{one}", place)
+    equal(digest(f"{place}/tree"), digest(top), "the root, called as the volume")
+    equal(sorted(os.listdir(place)), ["dir", "followed", "new", "tree"], "nothing else is there")
+
+
+@test
+def a_directory_that_cannot_be_copied_leaves_nothing():
+    place = temporary(host)
+    os.mkdir(f"{place}/dir")
+    with open(f"{place}/file", "w", encoding="utf-8") as file:
+        file.write("mine")
+    os.symlink("/nowhere", f"{place}/dangling")
+    for dest in (place, f"{place}/file", f"{place}/dangling"):
+        for force in ((), ("--force",)):
+            host.fails("exists", "cp", "tree@{one}:dir", dest, *force, hint="merged")
+    host.fails("not-found", "cp", "tree@{one}:dir", f"{place}/no/such")
+    host.fails("not-found", "cp", "tree@{one}:nope/", f"{place}/nope")
+    host.fails("denied", "cp", "data@{links}:directory", f"{place}/directory", says=("leads out",))
+    small = f"{host.directory}/small"
+    os.mkdir(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", small], check=True)
+    try:
+        host.fails("no-space", "cp", "tree@{one}:dir", f"{small}/dir")
+        equal(os.listdir(small), [], "nothing is left")
+    finally:
+        subprocess.run(["umount", small], check=True)
+    equal(sorted(os.listdir(place)), ["dangling", "dir", "file"], "nothing was made")
+    equal((os.listdir(f"{place}/dir"), os.path.getsize(f"{place}/file")), ([], 4), "nor replaced")
+
+
+@test
+def what_is_copied_gives_no_rights():
+    place = temporary(host)
+    top = f"{host.path('tree')}/rights"
+    os.mkdir(top)
+    for name, mode in (("suid", 0o4755), ("sgid", 0o2755), ("plain", 0o644)):
+        with open(f"{top}/{name}", "w", encoding="utf-8") as file:
+            file.write("x")
+        os.chmod(f"{top}/{name}", mode)
+    os.setxattr(f"{top}/plain", "security.capability",
+                bytes.fromhex("0100000200040000000000000000000000000000"))
+    os.mknod(f"{top}/null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    os.link(f"{top}/null", f"{top}/null-too")
+    os.mkdir(f"{top}/box")
+    os.chmod(f"{top}/box", 0o2775)
+    done = host.try_run("cp", "tree:rights", place)
+    equal((done.status, done.err), (0, "flocker: left out: 2 devices, which only an export takes\n"), "cp")
+    copied = f"{place}/rights"
+    equal({n: stat.S_IMODE(os.lstat(f"{copied}/{n}").st_mode) for n in os.listdir(copied)},
+          {"suid": 0o755, "sgid": 0o755, "plain": 0o644, "box": 0o2775}, "modes")
+    equal(os.listxattr(f"{copied}/plain"), [], "capabilities")
+    # As an ordinary user: what is another's becomes his.
+    shutil.rmtree(copied)
+    os.chown(place, STRANGER, STRANGER)
+    done = as_stranger(host, "cp", "tree@{one}:dir", place)
+    if done.returncode:
+        true("only root" in done.stderr and os.listdir(place) == [], done.stderr)
+        note("this kernel gives ordinary users no namespaces")
+        return
+    info = os.stat(f"{place}/dir/sub/deep")
+    equal((info.st_uid, info.st_mode & 0o7777), (STRANGER, 0o640), "the user's own")
+    equal(os.getxattr(f"{place}/dir/file", "user.note"), b"kept", "attributes that he may set")
+
+
+@test
+def who_interrupts_a_copy_finds_nothing():
+    place = temporary(host)
+    with open(f"{host.path('tree')}/dir/long", "wb") as file:
+        file.write(os.urandom(64 * MIB))
+    stopped = 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        child = subprocess.Popen([COMMAND, "--root", host.root, "cp", "tree:dir", f"{place}/copy"])
+        wait_until(lambda: os.listdir(place), "it has begun")
+        child.send_signal(number)
+        if child.wait(60) == -number:
+            stopped += 1
+            equal(os.listdir(place), [], "nothing is left")
+        shutil.rmtree(f"{place}/copy", ignore_errors=True)
+    true(stopped > 0, "one was stopped")
+    os.unlink(f"{host.path('tree')}/dir/long")
 
 
 @test

@@ -72,7 +72,7 @@ class Ran:
     def __init__(self, lines, status, out, memory):
         self.status, self.out, self.memory, self.lines = status, out, memory, lines
         last = lines[-1] if lines else ""
-        self.done = tuple(int(n) for n in last.split()[1:]) if last.startswith("done ") else None
+        self.done = tuple(int(n) for n in last.split()[1:3]) if last.startswith("done ") else None
         code, number, *rest = last[7:].split("\t") if last.startswith("failed ") else (None, "0")
         self.failed = (code, *rest) if code else None
         self.errno = int(number)

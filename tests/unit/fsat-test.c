@@ -102,6 +102,9 @@ static void nothing_leads_out_from_beneath(void)
 	check_code(FL_DENIED, fsat_open_beneath(inner, "root", O_RDONLY, &fd, &err));
 	check_code(FL_DENIED, fsat_open_beneath(inner, "/etc/passwd", O_RDONLY, &fd, &err));
 	check_code(FL_NOT_FOUND, fsat_open_beneath(inner, "none", O_RDONLY, &fd, &err));
+	check(symlinkat("loop", inner, "loop") == 0);
+	check_code(FL_INVALID, fsat_open_beneath(inner, "loop", O_RDONLY, &fd, &err));
+	check(strstr(err.text, "symbolic links") && err.hint[0]);
 	check(fd == -1);
 	check_ok(fsat_open_beneath(inner, "sub/within", O_RDONLY, &fd, &err));
 	close(fd);
@@ -418,6 +421,20 @@ static void who_holds_a_lock_is_named(void)
 	close(second);
 }
 
+/* Paths come from users: their parts may be longer than any name. */
+static void a_far_path_has_names_of_any_length(void)
+{
+	char path[2 * PATH_MAX + 1] = { 0 };
+	struct fl_error err = { 0 };
+	int fd = -1;
+
+	begin();
+	memset(path, 'n', 2 * PATH_MAX);
+	check_code(FL_INVALID, fsat_open_far(dir, path, &fd, &err));
+	path[300] = '/';
+	check_code(FL_INVALID, fsat_open_far(dir, path, &fd, &err));
+}
+
 int main(int argc, char **argv)
 {
 	struct fl_error err;
@@ -430,6 +447,7 @@ int main(int argc, char **argv)
 				    CHECK(a_link_at_the_end_is_not_followed),
 				    CHECK(what_is_missing_is_not_found),
 				    CHECK(nothing_leads_out_from_beneath),
+				    CHECK(a_far_path_has_names_of_any_length),
 				    CHECK(strictly_no_link_is_on_the_way),
 				    CHECK(directories_may_be_there_already),
 				    CHECK(names_change_places),

@@ -241,19 +241,24 @@ static void lengths_are_bounded(void)
 	memset(text, 'p', REF_TEXT + 99);
 	text[0] = 'a';
 	text[1] = ':';
+	for (size_t at = 2 + 255; at < REF_TEXT; at += 256)
+		text[at] = '/';
 	text[2 + REF_PATH - 1] = '\0';
 	check_ok(ref_parse(text, &ref, &err));
 	check(strlen(ref.path) == REF_PATH - 1);
 	ref_done(&ref);
-	text[2 + REF_PATH - 1] = 'p';
-	text[2 + REF_PATH] = '\0';
+	text[2 + REF_PATH - 1] = '/';
+	text[2 + REF_PATH] = 'p';
+	text[2 + REF_PATH + 1] = '\0';
 	check_code(FL_INVALID, ref_parse(text, &ref, &err));
 	check(strstr(err.text,
-		     "...' is not a reference: its path has 4096 bytes, 4095 are allowed"));
+		     "...' is not a reference: its path has 4097 bytes, 4095 are allowed"));
+	check_code(FL_INVALID, ref_parse("a:b/" X63 X63 X63 X63 "pppp/c", &ref, &err));
+	check(strstr(err.text, "in its path has 256 bytes, a name has at most 255"));
 	/* What slashes too many cost is not counted. */
 	memset(text + 2, '/', 300);
 	check_ok(ref_parse(text, &ref, &err));
-	check(strlen(ref.path) == REF_PATH - 300);
+	check(strlen(ref.path) == REF_PATH + 1 - 300);
 	memset(text + 2, 'p', REF_TEXT);
 	text[REF_TEXT] = '\0';
 	check_code(FL_INVALID, ref_parse(text, &ref, &err));

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fsat.h"
 #include "driver/btrfs/ioctl.h"
 #include "driver/btrfs/pool.h"
@@ -181,7 +182,13 @@ static struct change_side side_of(const struct statx *stat)
 {
 	bool directory = S_ISDIR(stat->stx_mode);
 
-	return (struct change_side){ stat->stx_mode, directory ? 0 : stat->stx_size };
+	return (struct change_side){
+		.mode = stat->stx_mode,
+		.size = directory ? 0 : stat->stx_size,
+		.uid = stat->stx_uid,
+		.gid = stat->stx_gid,
+		.modified = stat->stx_mtime.tv_sec * CLOCK_SECOND + stat->stx_mtime.tv_nsec,
+	};
 }
 
 static bool same_time(const struct statx *a, const struct statx *b)
