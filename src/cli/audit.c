@@ -8,10 +8,10 @@
 #include "cli/verbs.h"
 
 static const struct column audit_columns[] = {
-	{ "NUMBER", PAINT_DIM, true },	 { "TIME", PAINT_NONE, false },
-	{ "WHO", PAINT_NONE, false },	 { "VERB", PAINT_NAME, false },
-	{ "OBJECT", PAINT_NONE, false }, { "OUTCOME", PAINT_NONE, false },
-	{ "MESSAGE", PAINT_DIM, false }, { 0 },
+	{ "NUMBER", PAINT_DIM, true },	       { "TIME", PAINT_NONE, false },
+	{ "WHO", PAINT_NONE, false },	       { "VERB", PAINT_NAME, false },
+	{ "OBJECT", PAINT_NONE, false },       { "OUTCOME", PAINT_NONE, false },
+	{ "MESSAGE", PAINT_DIM, false, true }, { 0 },
 };
 
 /* The user's name as it is here and now; the log has the number. */

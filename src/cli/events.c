@@ -11,7 +11,7 @@ static const struct column event_columns[] = {
 	{ "TIME", PAINT_NONE, false },
 	{ "EVENT", PAINT_NAME, false },
 	{ "OBJECT", PAINT_NONE, false },
-	{ "MESSAGE", PAINT_DIM, false },
+	{ "MESSAGE", PAINT_DIM, false, true },
 	{ 0 },
 };
 

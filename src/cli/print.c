@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -18,11 +19,14 @@ static const char *const paints[] = {
 void printing_init(bool colour_allowed)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	struct winsize window = { 0 };
 
 	printing.terminal = isatty(STDOUT_FILENO);
 	printing.colour = printing.terminal && colour_allowed && !(no_color && *no_color) && term &&
 			  strcmp(term, "dumb") != 0;
 	printing.now = clock_now();
+	if (printing.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0)
+		printing.width = window.ws_col;
 }
 
 /* --- sizes and times ---------------------------------------------------------- */
@@ -325,7 +329,9 @@ void print_bad_fact(const char *label, const char *value)
 
 /* --- tables ------------------------------------------------------------------------ */
 
-#define NOTE "\001" /* begins a cell that is a whole line; cleaned cells never hold it */
+#define DOTS "..."
+#define TEXT_LEAST 12 /* columns: with less a text is of no use */
+#define NOTE "\001"   /* begins a cell that is a whole line; cleaned cells never hold it */
 
 void table_done(struct table *table)
 {
@@ -369,12 +375,41 @@ static void add_spaces(struct text *out, size_t count)
 	out->bytes[out->length] = '\0';
 }
 
+/* As much of a cleaned string as `most` columns hold, with dots at its end where it is cut. */
+static char *cut(const char *cell, size_t most)
+{
+	struct text text = { 0 };
+	size_t width = 0;
+
+	while (*cell) {
+		size_t n = utf8_length(cell), wide = width_of(utf8_code_point(cell, n));
+
+		if (width + wide > most - strlen(DOTS))
+			break;
+		width += wide;
+		text_add(&text, cell, n);
+		cell += n;
+	}
+	text_add_string(&text, DOTS);
+	return text_take(&text);
+}
+
 static void add_cell(const struct table *table, size_t column, const char *cell, enum paint paint,
 		     struct text *out)
 {
 	bool last = !table->columns[column + 1].title, right = table->columns[column].right;
 	size_t width = display_width(cell), room = table->width[column];
-	size_t gap = room > width ? room - width : 0;
+	size_t most = table->most[column];
+	own_free char *shorter = most && width > most ? cut(cell, most) : NULL;
+	size_t gap;
+
+	if (shorter) {
+		cell = shorter;
+		width = display_width(cell);
+	}
+	if (most && room > most)
+		room = most;
+	gap = room > width ? room - width : 0;
 
 	if (right)
 		add_spaces(out, gap);
@@ -385,17 +420,40 @@ static void add_cell(const struct table *table, size_t column, const char *cell,
 		add_spaces(out, right ? 2 : gap + 2);
 }
 
-static void add_titles(struct table *table, struct text *out)
+static void make_room_for_titles(struct table *table)
 {
-	size_t columns = column_count(table);
-
-	for (size_t i = 0; i < columns; i++) {
+	for (size_t i = 0; i < column_count(table); i++) {
 		size_t width = strlen(table->columns[i].title);
 
 		if (width > table->width[i])
 			table->width[i] = width;
 	}
-	for (size_t i = 0; i < columns; i++)
+}
+
+/* The widest column of somebody's words gives what is too much, as long as some of it is left. */
+static void fit(struct table *table)
+{
+	size_t columns = column_count(table), total = 2 * (columns - 1), widest = columns, too_much;
+
+	for (size_t i = 0; i < columns; i++) {
+		total += table->width[i];
+		table->most[i] = 0;
+		if (table->columns[i].text &&
+		    (widest == columns || table->width[i] > table->width[widest]))
+			widest = i;
+	}
+	if (!printing.terminal || !printing.width || total <= printing.width || widest == columns)
+		return;
+	too_much = total - printing.width;
+	if (table->width[widest] > too_much + TEXT_LEAST)
+		table->most[widest] = table->width[widest] - too_much;
+	else if (table->width[widest] > TEXT_LEAST)
+		table->most[widest] = TEXT_LEAST;
+}
+
+static void add_titles(struct table *table, struct text *out)
+{
+	for (size_t i = 0; i < column_count(table); i++)
 		add_cell(table, i, table->columns[i].title, PAINT_DIM, out);
 }
 
@@ -406,6 +464,9 @@ void table_flush(struct table *table)
 	const char *end = cell ? cell + table->cells.length : NULL;
 	own_text struct text out = { 0 };
 
+	if (printing.terminal && !table->titled)
+		make_room_for_titles(table);
+	fit(table);
 	if (printing.terminal && !table->titled && table->count > 0)
 		add_titles(table, &out);
 	table->titled = true;

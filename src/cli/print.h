@@ -31,7 +31,8 @@ enum paint {
 struct printing {
 	bool terminal; /* standard output is one */
 	bool colour;
-	int64_t now; /* that ages are counted from; ns UTC */
+	size_t width; /* columns of the terminal; 0: not known, or there is none */
+	int64_t now;  /* that ages are counted from; ns UTC */
 };
 
 extern struct printing printing; /* set once, in main() */
@@ -73,11 +74,13 @@ struct column {
 	const char *title; /* NULL ends the list */
 	enum paint paint;
 	bool right;
+	bool text; /* somebody's words: cut where the terminal is too narrow */
 };
 
 struct table {
 	const struct column *columns; /* ended by a title of NULL */
 	size_t width[TABLE_COLUMNS];  /* grows from flush to flush */
+	size_t most[TABLE_COLUMNS];   /* that a column gets on a narrow terminal; 0: all it wants */
 	struct text cells;	      /* NUL after each */
 	size_t count;		      /* cells that wait */
 	bool titled;

@@ -72,7 +72,7 @@ static const struct column log_columns[] = {
 	{ "REASON", PAINT_NONE, false },
 	{ "NAME", PAINT_NAME, false },
 	{ "TAGS", PAINT_TAG, false },
-	{ "MESSAGE", PAINT_NONE, false },
+	{ "MESSAGE", PAINT_NONE, false, true },
 	{ 0 },
 };
 

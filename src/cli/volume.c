@@ -80,9 +80,10 @@ static const struct column volume_columns[] = {
 	{ "BRANCHES", PAINT_NONE, true },
 	{ "SNAPSHOTS", PAINT_NONE, true },
 	{ "USED", PAINT_NONE, true },
+	{ "QUOTA", PAINT_NONE, true },
 	{ "AGE", PAINT_NONE, true },
 	{ "PATH", PAINT_NONE, false },
-	{ "DESCRIPTION", PAINT_DIM, false },
+	{ "DESCRIPTION", PAINT_DIM, false, true },
 	{ 0 },
 };
 
@@ -140,6 +141,7 @@ static void add_volume(struct table *table, struct value *volume, const struct h
 	snprintf(number, sizeof(number), "%lld", holding ? (long long)holding->snapshots : 0);
 	table_add(table, number);
 	table_add(table, field_size(value_get(volume, "usage"), "allocated", number));
+	table_add(table, field_size(volume, "quota", number));
 	table_add(table, print_age(field_time(volume, "created"), number));
 	table_add(table, holding ? holding->path : NULL);
 	table_add(table, field(volume, "description"));

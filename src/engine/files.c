@@ -37,12 +37,20 @@ static struct tree tree_of(const struct target *target)
 /* The words of who asked, where the kernel's are about a path within the tree. */
 static int fail_at(const struct ref *ref, struct fl_error *err)
 {
-	own_text struct text text = { 0 };
+	own_text struct text text = { 0 }, whole = { 0 };
+	struct ref root = *ref; /* shares the path */
 
+	root.path = NULL;
 	ref_format(ref, &text);
+	ref_format(&root, &whole);
 	/* Also through what is no directory. */
-	if ((err->code == FL_NOT_FOUND || err->sys == ENOTDIR) && ref->path)
+	if ((err->code == FL_NOT_FOUND || err->sys == ENOTDIR) && ref->path) {
 		fl_fail(err, FL_NOT_FOUND, "there is no '%s'", text_get(&text));
+		fl_add_hint(err,
+			    "flocker ls '%s' lists what is there; flocker versions '%s' says which "
+			    "snapshots hold it",
+			    text_get(&whole), text_get(&text));
+	}
 	return fl_object(err, "%s", text_get(&text));
 }
 

@@ -24,6 +24,13 @@
 #include "model/policy.h"
 #include "model/retention.h"
 
+/* What a look at all branches told. */
+struct branch_summary {
+	int64_t seen; /* clock_boot(); 0: never */
+	uint64_t branches;
+	int64_t newest; /* when the last snapshot was taken; 0 = there was none */
+};
+
 /* How many snapshots went in each of the last hours; zero is the empty one. */
 #define THIN_TALLY_HOURS 24
 struct thin_tally {
@@ -89,6 +96,7 @@ struct engine {
 	struct thin_tally thin_tally;
 	bool thin_more; /* the last pass left more to delete */
 	struct forecast forecast;
+	struct branch_summary summary;
 
 	int64_t forecast_due; /* clock_boot() of the next sample; the caretaker's */
 
@@ -438,6 +446,8 @@ void thin_count_gone(struct engine *engine, uint64_t count);
 void thin_tally_add(struct thin_tally *tally, int64_t boot, uint64_t count);
 uint64_t thin_tally_read(const struct thin_tally *tally, int64_t boot);
 
+/* A snapshot was taken at this time. */
+void status_taken(struct engine *engine, int64_t time);
 /* Takes a sample of the pool's use, where one is due (model/forecast.h). */
 int64_t care_for_forecast(struct engine *engine);
 /* What engine_pool_show() answers; behind the gate. */

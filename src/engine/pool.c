@@ -291,6 +291,7 @@ static void forget_use(struct engine *engine)
 
 	engine->forecast = (struct forecast){ 0 };
 	engine->forecast_due = 0;
+	engine->summary = (struct branch_summary){ 0 };
 }
 
 void engine_pool_close(struct engine *engine)

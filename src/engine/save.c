@@ -82,6 +82,7 @@ static void tell_saved(struct engine *engine, const struct target *target,
 	target_format(target, ref);
 	snprintf(text, sizeof(text), "%s by itself (%s)", snapid_format(row->id, id),
 		 reason_names[row->reason]);
+	status_taken(engine, row->position.time);
 	events_add_routine(&engine->events, "snapshot", ref, text);
 }
 

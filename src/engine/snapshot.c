@@ -177,6 +177,8 @@ static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct
 		batch_abort(batch);
 		return fl_failed(err);
 	}
+	for (size_t i = 0; i < batch->claim->count; i++)
+		status_taken(batch->engine, batch->rows[i].position.time);
 	*ret = batch->answer;
 	batch->answer = (struct snapshot_list){ 0 };
 	return 0;

@@ -5,6 +5,10 @@
 #include "base/text.h"
 #include "engine/internal.h"
 
+/* To look at so many branches takes milliseconds, and their number is told as it was then. */
+#define SUMMARY_DEAR 2000
+#define SUMMARY_KEPT (10 * CLOCK_SECOND)
+
 #define CLOCK_MATTERS CLOCK_MINUTE /* clocks are set by less all the time */
 
 const char *const thin_state_names[THIN_STATES] = {
@@ -124,13 +128,47 @@ static void fill_forecast(struct engine *engine, struct status *status)
 					 &status->full_in);
 }
 
+void status_taken(struct engine *engine, int64_t time)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->summary.newest < time)
+		engine->summary.newest = time;
+}
+
+/* The last look, where another one would not be cheap and that is no more than a moment ago. */
+static bool recall(struct engine *engine, struct branch_summary *ret)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	*ret = engine->summary;
+	return ret->seen && ret->branches >= SUMMARY_DEAR &&
+	       clock_boot() - ret->seen < SUMMARY_KEPT;
+}
+
+static int fill_summary(struct engine *engine, struct tx *tx, struct status *status,
+			struct fl_error *err)
+{
+	struct branch_summary summary;
+
+	if (!recall(engine, &summary)) {
+		summary.seen = clock_boot();
+		if (tx_branch_summary(tx, &engine->instance, &summary.branches, &summary.newest,
+				      err) < 0)
+			return fl_failed(err);
+		own_lock(guard, &engine->care_mutex);
+		engine->summary = summary;
+	}
+	status->branches = summary.branches;
+	status->last_snapshot = summary.newest;
+	return 0;
+}
+
 static int fill_pool(struct engine *engine, struct status *status, struct fl_error *err)
 {
 	own_tx struct tx *tx = NULL;
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_branch_summary(tx, &engine->instance, &status->branches, &status->last_snapshot,
-			      err) < 0 ||
+	if (tx_begin(engine->catalog, &tx, err) < 0 || fill_summary(engine, tx, status, err) < 0 ||
 	    fill_unsaved(engine, tx, status, err) < 0)
 		return fl_failed(err);
 	tx_end(take_ptr(tx));

@@ -44,7 +44,7 @@ struct thin_status {
 
 struct status {
 	int64_t time;
-	uint64_t branches;     /* of this instance */
+	uint64_t branches;     /* of this instance; of thousands, as of the last seconds */
 	int64_t last_snapshot; /* of all; 0 = there was none */
 	uint64_t unsaved_count;
 	struct waiting *unsaved; /* heap; the longest first */

@@ -100,7 +100,8 @@ def what_is_no_file_is_refused():
         host.fails("unsupported", "cat", f"{ref}:fifo")
         host.fails("invalid", "cat", f"{ref}:etc", says=("directory",))
     host.fails("invalid", "cat", "data@{odd}", says=("names no file",))
-    host.fails("not-found", "cat", "data@{odd}:nope", says=("data@{odd}:nope",))
+    host.fails("not-found", "cat", "data@{odd}:nope", says=("data@{odd}:nope",),
+               hint="flocker versions 'data@{odd}:nope'")
     host.fails("not-found", "ls", "data@{odd}:etc/nope/there")
     for verb, *after in (("ls",), ("cat",), ("cp", "x"), ("versions",), ("export", "x.tar"), ("diff",),
                          ("restore",)):

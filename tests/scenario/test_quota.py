@@ -381,6 +381,7 @@ def usage_tells_what_is_live_and_what_is_history():
         true("live:" in shown and str(8 * MIB) in shown and "history:" in shown, shown)
         true("quota:" in host.run("show", "data"), "show tells the quota")
         true(str(volume(host)["usage"]["allocated"]) in host.run("list"), "list tells what is used")
+        true(str(volume(host)["quota"]) in host.run("list").split(), "and the quota")
         equal(host.json("pool", "show")["quota"], True, "the pool counts")
 
 

@@ -213,6 +213,41 @@ static void colours_do_not_count(void)
 	check(strstr(got, "\033[1mab\033[0m    1  \n"));
 }
 
+static const struct column wordy[] = {
+	{ "NAME", PAINT_NAME, false },
+	{ "WORDS", PAINT_DIM, false, true },
+	{ "LAST", PAINT_NONE, false },
+	{ 0 },
+};
+
+static char *narrow(size_t width, bool terminal)
+{
+	own_table struct table table = { .columns = wordy };
+	static const char *const cells[] = {
+		"a", "0123456789é世0123456789", "z", "b", "short", "y"
+	};
+
+	printing = (struct printing){ .terminal = terminal, .width = width };
+	for (size_t i = 0; i < array_size(cells); i++)
+		table_add(&table, cells[i]);
+	return captured(&table);
+}
+
+static void words_are_cut_where_it_is_narrow(void)
+{
+	own_free char *wide = narrow(35, true), *cut = narrow(27, true), *least = narrow(10, true),
+		      *piped = narrow(10, false), *unknown = narrow(0, true);
+
+	check(strstr(wide, "a     0123456789é世0123456789  z\n"));
+	check_string(wide, unknown);
+	check_string("NAME  WORDS            LAST\n"
+		     "a     0123456789é...   z\n" /* the wide one would not fit */
+		     "b     short            y\n",
+		     cut);
+	check(strstr(least, "a     012345678...  z\n")); /* some is left in any case */
+	check_string("a  0123456789é世0123456789  z\nb  short                   y\n", piped);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -227,6 +262,7 @@ int main(int argc, char **argv)
 				  CHECK(tables_are_aligned),
 				  CHECK(pipes_get_no_headings),
 				  CHECK(colours_do_not_count),
+				  CHECK(words_are_cut_where_it_is_narrow),
 				  CHECK_END,
 			  });
 }
