@@ -94,7 +94,8 @@ static void add_thinned(struct table *table, struct value *item)
 /* Where snapshots count as younger or older than their times say. */
 static void say_behind(struct value *state)
 {
-	int64_t days = field_int(state, "behind") / (CLOCK_DAY / CLOCK_SECOND);
+	int64_t behind = field_int(state, "behind"), day = CLOCK_DAY / CLOCK_SECOND,
+		days = (behind + (behind < 0 ? -day : day) / 2) / day;
 
 	if (days)
 		fprintf(stderr,
