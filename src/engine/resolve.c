@@ -245,7 +245,7 @@ static bool is_future(int64_t time, int64_t now)
 static int find_time(const struct past *past, int64_t time, struct snapshot_row *ret,
 		     struct fl_error *err)
 {
-	int64_t newest;
+	int64_t newest = 0;
 
 	if (is_future(time, clock_now())) {
 		if (find_newest_time(past, &newest, err) < 0)

@@ -33,13 +33,13 @@ static struct uuid read_boot(void)
 /* Once for each jump: the clock that is set next knows nothing of it. */
 static void tell_jump(struct engine *engine, int64_t jump)
 {
-	int64_t days = jump / CLOCK_DAY, hours = jump % CLOCK_DAY / CLOCK_HOUR;
+	int64_t hours = ((jump < 0 ? -jump : jump) + CLOCK_HOUR / 2) / CLOCK_HOUR;
 	char text[96];
 
 	snprintf(text, sizeof(text),
-		 "by %" PRId64 " days and %" PRId64 " hours: snapshots grow older as time passes, "
+		 "%" PRId64 " days and %" PRId64 " hours %s: snapshots grow older as time passes, "
 		 "not by that",
-		 days, hours < 0 ? -hours : hours);
+		 hours / 24, hours % 24, jump < 0 ? "back" : "ahead");
 	log_warning("the host's clock jumped: thinning does not go by it", "seconds=%" PRId64,
 		    jump / CLOCK_SECOND);
 	events_add(&engine->events, "clock-jumped", NULL, text);

@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import tap
+from clocks import MINUTE, Clock
 from flocker import MIB, Host, host_with_pool, unchanged
 from tap import equal, test, true
 
@@ -232,6 +233,30 @@ def snapshots_are_given_up_for_space():
         equal(host.json("trash", "list"), [], "the trash")
         told = [event["kind"] for event in host.json("events") if "given-up" in event["kind"]]
         equal(told, ["trash-given-up", "snapshots-given-up"], "what was told")
+
+
+@test
+def it_waits_while_the_file_system_cleans_up():
+    with Host() as host:
+        clock = Clock(host)
+        clock.restart()
+        volume(host, 40, max_count=2)
+        host.run("config", "set", "thin.max-uncleaned", "4")
+        states = []
+
+        def pass_comes():
+            clock.passes(MINUTE)
+            host.create("waker")
+            host.run("destroy", "waker")  # what is destroyed wakes the caretaker
+            states.append(host.get("/v1/status")["thinning"])
+            return len(names(host)) == 2
+
+        tap.wait_until(pass_comes, "all goes that is to go", 60)
+        tap.wait_until(lambda: host.get("/v1/status")["thinning"]["state"] == "idle", "it waits no more")
+        told = [int(event["message"].split()[0]) for event in host.json("events") if event["kind"] == "thinned"]
+        true(max(told) <= 4 and sum(told) <= 38, f"snapshots that went at a time: {told}")
+        true(any(state["state"] == "cleaning" for state in states), "it waited")
+        equal([state for state in states if state["uncleaned"] > 4], [], "more than that to clean up")
 
 
 @test
