@@ -18,11 +18,8 @@ below the pool says of itself: a Btrfs superblock is such a sector.
 """
 
 import glob
-import json
-import multiprocessing
 import os
 import random
-import subprocess
 import time
 import traceback
 
@@ -30,6 +27,7 @@ import here
 os.environ.setdefault("FLOCKER_SEED", str(time.time_ns() % 10**9))
 here.with_own_mounts()
 import cleanup  # noqa: E402 - what is mounted by now stays unseen
+import cut  # noqa: E402
 import media  # noqa: E402
 import tap  # noqa: E402
 from disk import ALL, FLUSH, NOTHING, Disks  # noqa: E402
@@ -42,15 +40,7 @@ CLIENTS = 2
 ROUNDS = 3  # of work, 17 verbs in each
 SEED = int(os.environ["FLOCKER_SEED"])
 
-top = cleanup.make_directory()
-tap.finally_(lambda: cleanup.remove(top))
-# In memory: how fast the machine's own disk is has no part in it.  Who cleans up after a killed test sees
-# none of these mounts, but which processes to end.
-daemons = os.open(f"{top}/daemons", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3G,mode=700", "flocker-test", top], check=True)
-open(f"{top}/daemons", "w", encoding="utf-8").close()
-subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/fd/{daemons}", f"{top}/daemons"], check=True)
-MOUNTS = [f"{top}/daemons", top]
+top, MOUNTS = cut.directory()
 disks = Disks(top, "host", "pool")
 medium = media.chosen(disks)
 
@@ -140,10 +130,7 @@ def make_state(state, host):
     disks.state("pool", state.position, state.losses[1], pool)
     mount(f"{host.root}.disk", host.root)
     medium.attach(pool, host)
-    with open(f"{host.root}/lib/pool.json", encoding="utf-8") as file:
-        spec = json.load(file)
-    with open(f"{host.root}/lib/pool.json", "w", encoding="utf-8") as file:
-        json.dump({**spec, "path": medium.place(pool, host)}, file)
+    cut.move_pool(host, medium.place(pool, host))
     if state.rebuilt:
         for path in glob.glob(f"{host.root}/lib/catalog.db*"):
             os.unlink(path)
@@ -173,9 +160,8 @@ def check_state(state, host, clients):
 def try_state(job):
     """In a process of its own, one of a few; what went wrong, and the seconds."""
     state, clients = job
-    worker = multiprocessing.current_process().name.split("-")[-1]
     began = time.monotonic()
-    host = Host(top, f"w{worker}")
+    host = Host(top, f"w{cut.worker()}")
     problem = None
     try:
         open(host.log, "w", encoding="utf-8").close()
@@ -193,11 +179,6 @@ def try_state(job):
     return problem, made - began, time.monotonic() - made
 
 
-def record_worker():
-    """A worker that outlives a killed test is ended by the next one."""
-    cleanup.record(f"{top}/daemons", os.getpid())
-
-
 # --- the test -------------------------------------------------------------------------------
 
 
@@ -212,12 +193,7 @@ def nothing_acknowledged_is_lost_when_the_power_goes():
     true(min(done.values()) > 0, f"something was never done: {done}")
     jobs = [(state, clients) for state in states(clients, began)]
     start = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(medium.workers, record_worker) as pool:
-        results = list(pool.imap_unordered(try_state, jobs))
-        # Workers that are left to end by themselves: one that is ended while it waits for work keeps
-        # the lock that ending the pool then waits for.
-        pool.close()
-        pool.join()
+    results = cut.in_workers(top, try_state, jobs, medium.workers)
     problems = [problem for problem, _, _ in results if problem]
     made, checked = (sorted(result[i] for result in results) for i in (1, 2))
     tap.note(f"{medium.states} states in {time.monotonic() - start:.1f} s, {medium.workers} at once; one takes"

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """The power goes while branches are snapshotted by themselves: what was synced is held by a snapshot again, soon.
 
-Writers sync each change (fsync, fdatasync, O_DSYNC, msync); snapshots come by themselves,
-and some turn out to hold nothing new and are deleted.  Then the log of the disks (disk.py) is cut at many positions, most of
-them where a writer has just been told that its change is on the disk: that one is in the file system's
-log of syncs alone, which mounting replays, and which says of no tree that it was changed
-(docs/watching.md).  On each such state a daemon is started, and
+Writers sync each change (fsync, fdatasync, O_DSYNC, msync); snapshots come by themselves, and some turn out to
+hold nothing new and are deleted.  Then the log of the disks (disk.py) is cut at many positions, most of them
+where a writer has just been told that its change is on the disk: that one is in the file system's log of syncs
+alone, which mounting replays, and which says of no tree that it was changed (docs/watching.md).  On each such state
+a daemon is started, and
 
 - the head holds all that was synced, as ever;
 - every snapshot that anybody was shown is there, and holds what it held;
@@ -14,12 +14,9 @@ log of syncs alone, which mounting replays, and which says of no tree that it wa
 - after a further change it is still there.
 """
 
-import json
 import mmap
-import multiprocessing
 import os
 import random
-import subprocess
 import time
 import traceback
 
@@ -27,6 +24,7 @@ import here
 os.environ.setdefault("FLOCKER_SEED", str(time.time_ns() % 10**9))
 here.with_own_mounts()
 import cleanup  # noqa: E402 - what is mounted by now stays unseen
+import cut  # noqa: E402
 import media  # noqa: E402
 import tap  # noqa: E402
 from digest import digest  # noqa: E402
@@ -43,14 +41,7 @@ FILES, SIZE, PIECE = 4, 16384, 512
 SETTLES = ("0s", "1s")  # of each writer's branch
 SEED = int(os.environ["FLOCKER_SEED"])
 
-top = cleanup.make_directory()
-tap.finally_(lambda: cleanup.remove(top))
-# As in test_power.py: in memory, and those who clean up find the processes.
-daemons = os.open(f"{top}/daemons", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3G,mode=700", "flocker-test", top], check=True)
-open(f"{top}/daemons", "w", encoding="utf-8").close()
-subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/fd/{daemons}", f"{top}/daemons"], check=True)
-MOUNTS = [f"{top}/daemons", top]
+top, MOUNTS = cut.directory()
 disks = Disks(top, "host", "pool")
 medium = media.BtrfsInFile(disks)
 
@@ -105,7 +96,8 @@ class Writer:
 
     def change(self):
         """One change, synced; the version of the head that it makes."""
-        way = self.random.choice((self.overwrite, self.overwrite, self.overwrite_synchronously, self.store, self.replace))
+        way = self.random.choice((self.overwrite, self.overwrite, self.overwrite_synchronously, self.store,
+                                  self.replace))
         span = Span(disks.position(), NEVER)
         path = way()
         span.end = disks.position()
@@ -119,7 +111,8 @@ class Writer:
         if self.shown and self.shown[-1][1] == newest:
             return
         position = disks.position()
-        self.shown.append((position, newest, digest(self.host.post("/v1/mounts", ref=ref_of(self.volume, newest))["path"])))
+        path = self.host.post("/v1/mounts", ref=ref_of(self.volume, newest))["path"]
+        self.shown.append((position, newest, digest(path)))
 
     def work(self):
         until = time.monotonic() + SECONDS
@@ -150,7 +143,8 @@ def newest_is_head(host, volume):
 
 
 def soon(host, volume, what):
-    return tap.wait_until(lambda: newest_is_head(host, volume), f"the newest snapshot of {volume} is its head: {what}", SOON)
+    return tap.wait_until(lambda: newest_is_head(host, volume),
+                          f"the newest snapshot of {volume} is its head: {what}", SOON)
 
 
 def make_images():
@@ -227,10 +221,7 @@ def make_state(state, host):
     disks.state("host", state.position, state.losses[0], f"{host.root}.disk")
     disks.state("pool", state.position, state.losses[1], pool)
     mount(f"{host.root}.disk", host.root)
-    with open(f"{host.root}/lib/pool.json", encoding="utf-8") as file:
-        spec = json.load(file)
-    with open(f"{host.root}/lib/pool.json", "w", encoding="utf-8") as file:
-        json.dump({**spec, "path": pool}, file)
+    cut.move_pool(host, pool)
 
 
 def check_head(host, writer, position):
@@ -272,7 +263,7 @@ def check_state(state, host, writers):
 def try_state(job):
     """In a process of its own; what went wrong, and check_state()'s answer."""
     state, writers = job
-    host = Host(top, f"w{multiprocessing.current_process().name.split('-')[-1]}", watches=True)
+    host = Host(top, f"w{cut.worker()}", watches=True)
     problem, behind = None, 0
     try:
         open(host.log, "w", encoding="utf-8").close()
@@ -288,10 +279,6 @@ def try_state(job):
     return problem, behind
 
 
-def record_worker():
-    cleanup.record(f"{top}/daemons", os.getpid())
-
-
 # --- the test -------------------------------------------------------------------------------
 
 
@@ -303,11 +290,7 @@ def what_was_synced_is_in_a_snapshot_soon_after_the_power_went():
     tap.note("the work: " + ", ".join(f"{len(writer.heads)} changes, {len(writer.shown)} snapshots seen"
                                       for writer in writers))
     start = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(2, record_worker) as pool:
-        results = list(pool.imap_unordered(try_state, [(state, writers) for state in states(writers, began)]))
-        # As in test_power.py: workers end by themselves.
-        pool.close()
-        pool.join()
+    results = cut.in_workers(top, try_state, [(state, writers) for state in states(writers, began)], medium.workers)
     problems = [problem for problem, _ in results if problem]
     behind = sum(behind for _, behind in results)
     tap.note(f"{STATES} states in {time.monotonic() - start:.1f} s; {behind} of {2 * STATES} heads were ahead of"

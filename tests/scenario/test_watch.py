@@ -1,23 +1,18 @@
 #!/usr/bin/python3
-"""Snapshots by themselves: no change is missed, whoever makes it, and nothing is saved twice."""
+"""Snapshots by themselves: no change is missed, and nothing is saved twice.  Under stress: test_watch_stress.py."""
 
-import fcntl
 import mmap
 import os
 import pathlib
-import random
 import signal
-import struct
 import subprocess
-import threading
 
 import tap
 from digest import digest
 from flocker import MIB, Failure, Gone, Host
 from tap import equal, test, true, wait_until
+from ways import NODUMP, flags
 
-FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
-NODUMP = 0x40
 QUEUE = 16384  # events that the kernel keeps
 
 host = Host(watches=True)
@@ -26,18 +21,6 @@ host.pool(size=1024 * MIB)
 host.run("config", "set", "policy.duty", "100%")  # no rest: a loaded machine makes it a long one
 host.create("marker")
 host.create("data")
-
-
-def flags(path, change=None):
-    """The flags of chattr; `change` switches one."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        value = struct.unpack("l", fcntl.ioctl(descriptor, FS_IOC_GETFLAGS, bytes(8)))[0]
-        if change:
-            fcntl.ioctl(descriptor, FS_IOC_SETFLAGS, struct.pack("l", value ^ change))
-        return value
-    finally:
-        os.close(descriptor)
 
 
 def all_flags(root):
@@ -185,121 +168,6 @@ def a_flag_is_found():
     subprocess.run(["sync", "-f", host.path("data")], check=True)
     wait_until(lambda: count("data") > before, "a snapshot")
     saved("data")
-
-
-class Writer(threading.Thread):
-    """Changes files of its own in one way until it is told to end."""
-
-    def __init__(self, way, root):
-        super().__init__(daemon=True)
-        self.way, self.place, self.chance = way, f"{root}/{way.__name__}", random.Random(way.__name__)
-        self.ending, self.failure, self.done = threading.Event(), None, 0
-        os.makedirs(self.place)
-
-    def run(self):
-        try:
-            while not self.ending.is_set():
-                self.way(self.place, self.chance)
-                self.done += 1
-                self.ending.wait(0.002)  # a load, not a flood: many snapshots come in between
-        except Exception as failure:  # noqa: B902 - told by end()
-            self.failure = failure
-
-    def end(self):
-        self.ending.set()
-        self.join(60)
-        true(not self.is_alive() and not self.failure and self.done > 0,
-             f"{self.way.__name__}: {self.done} times, {self.failure!r}")
-
-
-def buffered(place, chance):
-    with open(f"{place}/{chance.randrange(20)}", "ab") as file:
-        file.write(chance.randbytes(chance.randrange(1, 9000)))
-        if file.tell() > MIB:
-            file.truncate(0)
-
-
-def direct(place, chance):
-    descriptor = os.open(f"{place}/file", os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o644)
-    try:
-        with mmap.mmap(-1, 4096) as block:
-            block[:] = chance.randbytes(4096)
-            os.pwrite(descriptor, block, 4096 * chance.randrange(256))
-    finally:
-        os.close(descriptor)
-
-
-MAPPED = {}
-
-
-def mapped(place, chance):
-    """Into a mapping that stays."""
-    if place not in MAPPED:
-        with open(f"{place}/file", "w+b") as file:
-            file.truncate(MIB)
-            MAPPED[place] = mmap.mmap(file.fileno(), MIB)
-    at = chance.randrange(MIB - 8)
-    MAPPED[place][at:at + 8] = chance.randbytes(8)
-
-
-def spliced(place, chance):
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, chance.randbytes(4096))
-        with open(f"{place}/file", "r+b" if os.path.exists(f"{place}/file") else "w+b") as file:
-            os.splice(reading, file.fileno(), 4096, offset_dst=4096 * chance.randrange(64))
-    finally:
-        os.close(reading)
-        os.close(writing)
-
-
-def renamed(place, chance):
-    name = f"{place}/{chance.randrange(10)}"
-    with open(f"{place}/new", "wb") as file:
-        file.write(chance.randbytes(100))
-    os.rename(f"{place}/new", name)
-    if chance.random() < 0.2:
-        os.unlink(name)
-
-
-def flagged(place, chance):
-    name = f"{place}/{chance.randrange(3)}"
-    with open(name, "ab"):
-        pass
-    flags(name, NODUMP)
-    os.chmod(name, chance.choice((0o600, 0o644, 0o640)))
-    os.setxattr(name, "user.test", chance.randbytes(8))
-
-
-def truncated(place, chance):
-    name = f"{place}/{chance.randrange(3)}"
-    with open(name, "ab") as file:
-        file.truncate(chance.randrange(100000))
-    os.utime(name, ns=(0, chance.randrange(1 << 60)))
-
-
-WAYS = (buffered, direct, mapped, spliced, renamed, flagged, truncated)
-
-
-@test
-def no_change_is_missed_whoever_makes_it():
-    host.create("busy")
-    for kill in (False, True, True):
-        root = f"{host.path('busy')}/{'killed' if kill else 'calm'}-{random.randrange(1 << 30)}"
-        writers = [Writer(way, root) for way in WAYS]
-        before = count("busy")
-        for writer in writers:
-            writer.start()
-        wait_until(lambda: count("busy") >= before + 2, "two snapshots while it is written to", 120)
-        if kill:
-            host.kill()
-        for writer in writers[::2]:
-            writer.end()
-        if kill:
-            host.start()
-        for writer in writers[1::2]:
-            writer.end()
-        saved("busy")
 
 
 @test
