@@ -126,7 +126,7 @@ int restore_keep_late(struct restore *restore, int parent, struct fl_error *err)
 	if (!late)
 		return 0;
 	name_kept(restore, name);
-	if (fsat_rename(restore->private_fd, restore->from.name, parent, name, err) < 0)
+	if (fsat_rename_new(restore->private_fd, restore->from.name, parent, name, err) < 0)
 		return fl_failed(err);
 	text_add_format(&path, "%s%s%s", restore->to.parent, restore->to.parent[0] ? "/" : "",
 			name);
