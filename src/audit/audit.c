@@ -377,14 +377,11 @@ void audit_append(struct audit *audit, const struct audit_entry *entry)
 	struct fl_error err;
 
 	if (append(audit, entry, &err) == 0) {
-		if (audit->lost)
-			log_info("the audit log is written again", "lost=%" PRIu64, audit->lost);
 		audit->lost = 0;
 		audit->trouble = (struct fl_error){ 0 };
 		return;
 	}
-	if (audit->lost++ == 0)
-		log_error("a change was not recorded in the audit log", "error=\"%s\"", err.text);
+	audit->lost++;
 	note_trouble(audit, &err);
 }
 
@@ -395,7 +392,7 @@ int audit_trouble(struct audit *audit, struct fl_error *err)
 	if (audit->trouble.code == FL_OK)
 		return 0;
 	*err = audit->trouble;
-	return fl_wrap(err, "changes are not recorded in the audit log");
+	return fl_failed(err);
 }
 
 /* --- life ------------------------------------------------------------------------------ */
@@ -409,10 +406,8 @@ struct audit *audit_open(int state, const struct audit_limits *limits)
 	audit->limits = *limits;
 	audit->directory = audit->fd = -1;
 	pthread_mutex_init(&audit->mutex, NULL);
-	if (open_log(audit, &err) < 0) {
-		log_error("the audit log can't be written", "error=\"%s\"", err.text);
+	if (open_log(audit, &err) < 0)
 		note_trouble(audit, &err);
-	}
 	return audit;
 }
 

@@ -33,9 +33,17 @@ static void audit_due(struct engine *engine, int64_t delay)
 		engine->care_wake(engine->care_arg);
 }
 
+void audit_note(struct engine *engine)
+{
+	struct fl_error err;
+
+	failing_note(engine, FAILING_AUDIT, NULL, audit_trouble(engine->audit, &err), &err);
+}
+
 void engine_audit(struct engine *engine, const struct audit_entry *entry)
 {
 	audit_append(engine->audit, entry);
+	audit_note(engine);
 	if (entry->outcome == FL_OK)
 		events_add(&engine->events, entry->verb, entry->object, entry->message);
 	audit_due(engine, SYNC_AFTER);
@@ -117,9 +125,12 @@ static void note_broken(struct engine *engine, const struct audit_report *report
 		.message = report->problem,
 	};
 
+	struct fl_error why;
+
 	engine->audit_broken = true;
-	log_error("the audit log is not as it was written", "record=%" PRIu64 " problem=\"%s\"",
-		  report->problem_number, report->problem);
+	fl_fail(&why, FL_CORRUPT, "record %" PRIu64 ": %s", report->problem_number,
+		report->problem);
+	failing_set(engine, FAILING_AUDIT_LOG, NULL, &why);
 	audit_append(engine->audit, &entry);
 }
 
@@ -196,9 +207,8 @@ int64_t care_for_audit(struct engine *engine)
 
 	if (left != 0)
 		return left < 0 ? SYNC_NONE : left;
-	if (audit_settle(engine, &err) == 0)
+	if (failing_note(engine, FAILING_AUDIT_SYNC, NULL, audit_settle(engine, &err), &err) == 0)
 		return SYNC_NONE;
-	log_warning("the audit log could not be synced", "error=\"%s\"", err.text);
 	audit_due(engine, SYNC_RETRY);
 	return SYNC_RETRY;
 }

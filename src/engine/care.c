@@ -67,13 +67,21 @@ static int64_t take_sync(struct engine *engine)
 	return 0;
 }
 
+/* What was to be synced then still is. */
+static void sync_after_error(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	if (engine->sync_due == 0)
+		engine->sync_due = clock_boot() + PASS_AFTER_ERROR;
+}
+
 void note_facts_unwritten(struct engine *engine, const struct fl_error *why)
 {
 	own_lock(guard, &engine->care_mutex);
 
-	if (engine->facts_failures++ == 0)
-		log_warning("facts could not be written; they will be tried again", "error=\"%s\"",
-			    why->text);
+	engine->facts_failures++;
+	failing_set(engine, FAILING_FACTS, NULL, why);
 }
 
 static uint64_t count_facts_failures(struct engine *engine)
@@ -88,8 +96,10 @@ static void clear_facts_failures(struct engine *engine, uint64_t seen)
 {
 	own_lock(guard, &engine->care_mutex);
 
-	if (engine->facts_failures == seen)
-		engine->facts_failures = 0;
+	if (engine->facts_failures != seen)
+		return;
+	engine->facts_failures = 0;
+	failing_clear(engine, FAILING_FACTS, NULL);
 }
 
 /* On a full pool they wait for the space that deletions and a sync bring. */
@@ -110,13 +120,16 @@ static int64_t care_for_durability(struct engine *engine)
 {
 	int64_t left = take_sync(engine);
 	struct fl_error err;
-	size_t forgot;
+	size_t forgot = 0;
+	int r;
 
 	if (left != 0)
 		return left < 0 ? PASS_IDLE : left;
-	if (driver_of(engine)->sync(engine->pool, &err) < 0 ||
-	    intents_forget(engine, &forgot, &err) < 0) {
-		log_warning("the pool could not be synced", "error=\"%s\"", err.text);
+	r = driver_of(engine)->sync(engine->pool, &err);
+	if (r == 0)
+		r = intents_forget(engine, &forgot, &err);
+	if (failing_note(engine, FAILING_SYNC, NULL, r, &err) < 0) {
+		sync_after_error(engine);
 		return PASS_AFTER_ERROR;
 	}
 	/* The file system cleans up behind a deletion, and gives the space back with one more sync.
@@ -126,45 +139,48 @@ static int64_t care_for_durability(struct engine *engine)
 	return PASS_IDLE;
 }
 
-static bool take_deletions(struct engine *engine)
+/* Are there any?  From now on there are `due`, beside those that came meanwhile. */
+static bool take_deletions(struct engine *engine, bool due)
 {
 	own_lock(guard, &engine->care_mutex);
-	bool due = engine->deletions_due;
+	bool was = engine->deletions_due;
 
-	engine->deletions_due = false;
-	return due;
+	engine->deletions_due = due;
+	return was;
 }
 
 static int64_t care_for_deletions(struct engine *engine)
 {
 	struct fl_error err;
 
-	if (take_deletions(engine) && finish_deletions(engine, &err) < 0)
-		log_warning("what was deleted while it was read stays until the next start",
-			    "error=\"%s\"", err.text);
-	return PASS_IDLE;
+	if (!take_deletions(engine, false))
+		return PASS_IDLE;
+	if (failing_note(engine, FAILING_DELETION, NULL, finish_deletions(engine, &err), &err) == 0)
+		return PASS_IDLE;
+	(void)take_deletions(engine, true);
+	return PASS_AFTER_ERROR;
 }
 
 static int64_t care_for_retired(struct engine *engine)
 {
 	struct fl_error err;
 	size_t left;
+	int r = retired_release(engine, &left, &err);
 
-	if (retired_release(engine, &left, &err) == 0)
-		return left > 0 ? PASS_HELD : PASS_IDLE;
-	log_warning("a replaced head could not be let go", "error=\"%s\"", err.text);
-	return PASS_AFTER_ERROR;
+	if (failing_note(engine, FAILING_RETIRED, NULL, r, &err) < 0)
+		return PASS_AFTER_ERROR;
+	return left > 0 ? PASS_HELD : PASS_IDLE;
 }
 
 static int64_t care_for_trash(struct engine *engine)
 {
 	struct fl_error err;
 	int64_t next;
+	int r = trash_expire(engine, &next, &err);
 
-	if (trash_expire(engine, &next, &err) == 0)
-		return next < PASS_IDLE ? next : PASS_IDLE;
-	log_warning("the trash could not be emptied", "error=\"%s\"", err.text);
-	return PASS_AFTER_ERROR;
+	if (failing_note(engine, FAILING_TRASH, NULL, r, &err) < 0)
+		return PASS_AFTER_ERROR;
+	return next < PASS_IDLE ? next : PASS_IDLE;
 }
 
 static int64_t care_for_operations(struct engine *engine)
@@ -176,11 +192,9 @@ static int64_t care_for_operations(struct engine *engine)
 static int64_t care_for_reserve(struct engine *engine)
 {
 	struct fl_error err;
+	int r = failing_note(engine, FAILING_RESERVE, NULL, reserve_fill(engine, &err), &err);
 
-	if (reserve_fill(engine, &err) == 0)
-		return PASS_IDLE;
-	log_warning("deletions have no reserve", "error=\"%s\"", err.text);
-	return PASS_AFTER_ERROR;
+	return r == 0 ? PASS_IDLE : PASS_AFTER_ERROR;
 }
 
 /* --- the host below a sparse pool ------------------------------------------------ */
@@ -205,39 +219,18 @@ static uint64_t unwritten_bytes(void)
 
 static void raise_alarm(struct engine *engine, const struct pool_stats *stats)
 {
-	own_lock(guard, &engine->care_mutex);
+	struct fl_error why;
 
-	fl_fail(&engine->alarm, FL_NO_SPACE,
-		"the host has only %" PRIu64
-		" MiB left below the sparse pool %s: it is read-only now",
-		stats->host_free >> 20, engine->pool->spec.path);
-	fl_hint(&engine->alarm,
-		"free space on the host; the pool is writable again by itself then");
-	events_add(&engine->events, "host-full", engine->pool->spec.path, engine->alarm.text);
-	log_error("the host is full: the pool is read-only", "path=%s free=%" PRIu64,
-		  engine->pool->spec.path, stats->host_free);
-}
-
-static void clear_alarm(struct engine *engine)
-{
-	own_lock(guard, &engine->care_mutex);
-
-	engine->alarm = (struct fl_error){ 0 };
-	events_add(&engine->events, "host-free", engine->pool->spec.path, NULL);
-	log_info("the pool is writable again", "path=%s", engine->pool->spec.path);
-}
-
-static bool alarm_is_on(struct engine *engine)
-{
-	own_lock(guard, &engine->care_mutex);
-
-	return engine->alarm.code != FL_OK;
+	fl_fail(&why, FL_NO_SPACE, "the host has only %" PRIu64 " MiB left below it",
+		stats->host_free >> 20);
+	fl_hint(&why, "free space on the host; the pool is writable again by itself then");
+	failing_set(engine, FAILING_HOST, engine->pool->spec.path, &why);
 }
 
 static int watch_host(struct engine *engine, const struct pool_stats *stats, struct fl_error *err)
 {
 	uint64_t reserve = HOST_RESERVE + 2 * unwritten_bytes();
-	bool on = alarm_is_on(engine);
+	bool on = failing_is(engine, FAILING_HOST);
 
 	if (!on && stats->host_free < reserve && stats->host_needed > 0) {
 		if (driver_of(engine)->set_read_only(engine->pool, true, err) < 0)
@@ -246,7 +239,7 @@ static int watch_host(struct engine *engine, const struct pool_stats *stats, str
 	} else if (on && stats->host_free > 2 * reserve) {
 		if (driver_of(engine)->set_read_only(engine->pool, false, err) < 0)
 			return fl_failed(err);
-		clear_alarm(engine);
+		failing_clear(engine, FAILING_HOST, engine->pool->spec.path);
 	}
 	return 0;
 }
@@ -255,15 +248,15 @@ static int64_t care_for_host(struct engine *engine)
 {
 	struct pool_stats stats;
 	struct fl_error err;
+	int r;
 
 	if (!engine->pool->spec.sparse)
 		return PASS_IDLE;
-	if (driver_of(engine)->stats(engine->pool, &stats, &err) < 0 ||
-	    watch_host(engine, &stats, &err) < 0) {
-		log_error("the space below the pool can't be watched", "error=\"%s\"", err.text);
-		return PASS_AFTER_ERROR;
-	}
-	return PASS_SPARSE;
+	r = driver_of(engine)->stats(engine->pool, &stats, &err);
+	if (r == 0)
+		r = watch_host(engine, &stats, &err);
+	r = failing_note(engine, FAILING_HOST_WATCH, engine->pool->spec.path, r, &err);
+	return r == 0 ? PASS_SPARSE : PASS_AFTER_ERROR;
 }
 
 /* --- one pass ------------------------------------------------------------------------ */

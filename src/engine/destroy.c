@@ -425,6 +425,7 @@ int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_it
 		return fl_failed(err);
 	if (claim.targets[0].is_snapshot)
 		return destroy_snapshot(engine, &claim.targets[0], err);
+	policies_look_anew(engine);
 	if (ref->kind == REF_VOLUME)
 		return destroy_volume(engine, &claim.targets[0], ret, err);
 	return destroy_branch(engine, &claim.targets[0], ret, err);

@@ -38,6 +38,7 @@ static void engine_free(struct engine *engine)
 	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
+	failing_done(&engine->failing);
 	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
 	pthread_mutex_destroy(&engine->reserve_mutex);
@@ -77,11 +78,13 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->watching = watching_new();
 	operation_table_init(&engine->operations);
 	events_init(&engine->events);
+	failing_init(&engine->failing, &engine->events);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
 	if (open_directories(engine, err) < 0)
 		return fl_failed(err);
 	engine->audit = audit_open(engine->state_fd, &audit_limits);
+	audit_note(engine);
 	engine_pool_open(engine);
 	*ret = take_ptr(engine);
 	return 0;
@@ -137,16 +140,6 @@ void gate_leave(struct engine **inside)
 		pthread_rwlock_unlock(&(*inside)->gate);
 }
 
-static int get_alarm(struct engine *engine, struct fl_error *err)
-{
-	own_lock(guard, &engine->care_mutex);
-
-	if (engine->alarm.code == FL_OK)
-		return 0;
-	*err = engine->alarm;
-	return fl_failed(err);
-}
-
 /* What became of its file while it is open shows when it is read. */
 static int check_catalog(struct engine *engine, struct fl_error *err)
 {
@@ -164,9 +157,9 @@ int engine_health(struct engine *engine, struct fl_error *err)
 
 	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
-	if (get_alarm(engine, err) < 0 || check_catalog(engine, err) < 0)
+	if (check_catalog(engine, err) < 0)
 		return fl_failed(err);
-	return audit_trouble(engine->audit, err);
+	return failing_health(engine, err);
 }
 
 char *time_text(int64_t time, char text[static CLOCK_TEXT])

@@ -60,8 +60,9 @@ const char *engine_name(const struct engine *engine);
 struct uuid engine_instance(const struct engine *engine);
 
 /*
- * 0: all is well.  Else why verbs fail: no pool, a foreign pool, a lost catalogue, a full host; or
- * that changes are not recorded.
+ * 0: all is well.  Else why verbs fail: no pool, a foreign pool, a lost catalogue; or the gravest
+ * of what fails by itself and puts the service in doubt (failing.h): a full host, a branch that is
+ * not snapshotted, changes that are not recorded.
  */
 must_check int engine_health(struct engine *engine, struct fl_error *err);
 
@@ -466,9 +467,9 @@ void export_end(struct export *export, bool taken);
 
 /*
  * Every change that was made is one, by the name of its verb; and what the daemon does
- * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up",
- * "host-full", "host-free"; and that a branch cannot be snapshotted by itself, "not-saved",
- * and can again, "saved-again".
+ * by itself: "trash-expired", "trash-given-up", "thinned", "snapshots-given-up"; and what begins to
+ * fail by itself and works again, by the names of failing.c: "not-saved" and "saved-again" where it
+ * is that a branch is snapshotted.
  */
 struct events *engine_events(struct engine *engine);
 

@@ -16,6 +16,7 @@
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
+#include "engine/failing.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
 #include "model/form.h"
@@ -47,6 +48,7 @@ struct engine {
 	struct lock_table locks;
 	struct operation_table operations;
 	struct events events;
+	struct failing_table failing;
 	char *tree_program; /* or NULL */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
@@ -72,8 +74,6 @@ struct engine {
 				     again */
 	struct reading *readings; /* heap (reading.c) */
 	bool deletions_due;	  /* a tree that was deleted while it was read is free now */
-	struct fl_error alarm;	  /* a trouble that stops no reader: the host is full */
-	bool policy_complained;	  /* that a branch's policy contradicts the instance's */
 
 	int64_t thin_due;  /* clock_boot() when branches are to be thinned; 0: not soon */
 	bool thin_all;	   /* all of them are to be looked at */
@@ -81,11 +81,9 @@ struct engine {
 
 	struct thin_memory *thinned; /* heap, by branch (thinner.c); the caretaker's */
 	size_t thinned_count;
-	bool thin_complained; /* that it failed; the caretaker's */
 
-	bool space_short;      /* when the pool was looked at last; the caretaker's */
-	uint64_t space_free;   /* then */
-	bool space_complained; /* that nothing can be given up */
+	bool space_short;    /* when the pool was looked at last; the caretaker's */
+	uint64_t space_free; /* then */
 
 	pthread_mutex_t retention_mutex; /* of what follows */
 	struct retention retention;
@@ -214,6 +212,9 @@ void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uu
  */
 must_check int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch,
 			 struct policy *ret, struct fl_error *err);
+
+/* A branch whose policy contradicted the instance's may be gone, or be called otherwise. */
+void policies_look_anew(struct engine *engine);
 
 /* How old snapshots are goes by this clock (model/retention.h); it is kept in the catalogue. */
 int64_t retention_now(struct engine *engine);
@@ -417,6 +418,8 @@ must_check int trash_empty_oldest(struct engine *engine, struct trash_item *ret,
 
 /* --- the audit log (audit.c) -------------------------------------------------- */
 
+/* Says whether it is written (failing.h). */
+void audit_note(struct engine *engine);
 /* Syncs it when that is due.  Outside the gate.  Nanoseconds until it is wanted again. */
 int64_t care_for_audit(struct engine *engine);
 /* Syncs it now.  By the caretaker's thread, or when that has ended. */

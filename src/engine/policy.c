@@ -50,16 +50,25 @@ static void read_common(struct engine *engine, const struct metadata *instance,
 		(void)!metadata_set(ret, key, "manual", &impossible);
 }
 
-static void complain(struct engine *engine, const struct uuid *branch, const struct fl_error *why)
+/* The first is told; which others there are shows when that is mended. */
+static void complain(struct engine *engine, struct tx *tx, const struct uuid *branch,
+		     struct fl_error *why)
 {
-	own_lock(guard, &engine->care_mutex);
-	char uuid[UUID_TEXT];
+	own_volume_row struct volume_row volume = { 0 };
+	struct branch_row row;
+	struct fl_error unknown;
 
-	if (engine->policy_complained)
+	if (failing_is(engine, FAILING_POLICY))
 		return;
-	engine->policy_complained = true;
-	log_warning("a branch's policy contradicts the instance's, which does not count for it",
-		    "branch=%s error=\"%s\"", uuid_format(branch, uuid), why->text);
+	if (tx_branch_get(tx, branch, &row, &unknown) == 0 &&
+	    tx_volume_get(tx, &row.volume, &volume, &unknown) == 0)
+		fl_add_wrap(why, "%s/%s", volume.name, row.name);
+	failing_set(engine, FAILING_POLICY, NULL, why);
+}
+
+void policies_look_anew(struct engine *engine)
+{
+	failing_forget(engine, FAILING_POLICY, NULL);
 }
 
 int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch, struct policy *ret,
@@ -74,7 +83,7 @@ int policy_of(struct engine *engine, struct tx *tx, const struct uuid *branch, s
 		return fl_failed(err);
 	if (policy_read(&own, &common, ret, &why) == 0)
 		return 0;
-	complain(engine, branch, &why);
+	complain(engine, tx, branch, &why);
 	if (policy_read(&own, NULL, ret, &why) == 0)
 		return 0;
 	return policy_read(NULL, NULL, ret, err);
@@ -109,6 +118,7 @@ static void call_hook(struct engine *engine)
 
 void engine_policies_changed(struct engine *engine)
 {
+	policies_look_anew(engine);
 	thin_soon(engine, true);
 	call_hook(engine);
 }

@@ -269,11 +269,17 @@ static int open_all(struct engine *engine, struct fl_error *err)
 	return start_catalog(engine, err);
 }
 
+/* After what opens it, or fails to and says so in engine->trouble. */
+static int note_trouble(struct engine *engine, int outcome)
+{
+	return failing_note(engine, FAILING_POOL, NULL, outcome, &engine->trouble);
+}
+
 void engine_pool_open(struct engine *engine)
 {
 	char uuid[UUID_TEXT];
 
-	if (open_all(engine, &engine->trouble) == 0)
+	if (note_trouble(engine, open_all(engine, &engine->trouble)) == 0)
 		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
 			 uuid_format(&engine->pool->identity.pool, uuid));
 }
@@ -384,6 +390,7 @@ static void forget_pool(struct engine *engine, const struct fl_error *why)
 {
 	engine_pool_close(engine);
 	engine->trouble = *why;
+	(void)note_trouble(engine, fl_failed(why));
 }
 
 int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, struct fl_error *err)
@@ -406,7 +413,7 @@ int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, st
 		return fl_failed(err);
 	}
 	if (start_new(engine, &spec, err) == 0)
-		return 0;
+		return note_trouble(engine, 0);
 	if (load_spec(engine, &spec, &none) < 0)
 		forget_pool(engine, &none);
 	return fl_hint(err, "the pool was made but could not be opened; try: flocker pool adopt");
@@ -516,11 +523,12 @@ int engine_pool_recover(struct engine *engine, struct recovery *ret, struct fl_e
 		return fl_failed(err);
 	}
 	if (rebuild_catalog(engine, ret, err) == 0)
-		return 0;
+		return note_trouble(engine, 0);
 	fl_wrap(err, "rebuilding the catalogue");
 	if (engine->catalog)
 		close_catalog(engine);
 	engine->trouble = *err;
+	(void)note_trouble(engine, fl_failed(err));
 	return fl_hint(err, "the pool is untouched; when the cause is gone: flocker pool recover");
 }
 
@@ -565,7 +573,7 @@ int engine_pool_adopt(struct engine *engine, const struct pool_spec *wanted, str
 	if (complete_spec(&spec, err) < 0)
 		return fl_failed(err);
 	if (take_over(engine, &spec, ret, err) == 0)
-		return 0;
+		return note_trouble(engine, 0);
 	if (engine->pool) /* else nothing was opened, and what was wrong before still is */
 		forget_pool(engine, err);
 	return fl_wrap(err, "taking over the pool %s", spec.path);

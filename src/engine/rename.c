@@ -119,6 +119,7 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 	if (claim_take(engine, &claimed, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	renaming.target = &claim.targets[0];
+	policies_look_anew(engine);
 	if (ref->kind == REF_VOLUME)
 		return rename_volume(engine, &renaming, err);
 	if (ref->kind == REF_BRANCH)

@@ -87,7 +87,11 @@ int retention_save(struct engine *engine, struct fl_error *err)
 	(void)retention_now(engine);
 	pthread_mutex_lock(&engine->retention_mutex);
 	retention_format(&engine->retention, text);
+	pthread_mutex_unlock(&engine->retention_mutex);
+	if (catalog_write(engine->catalog, CATALOG_LAZY, write_clock, text, err) < 0)
+		return fl_failed(err);
+	pthread_mutex_lock(&engine->retention_mutex);
 	engine->retention_saved = clock_boot();
 	pthread_mutex_unlock(&engine->retention_mutex);
-	return catalog_write(engine->catalog, CATALOG_LAZY, write_clock, text, err);
+	return 0;
 }

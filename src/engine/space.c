@@ -184,6 +184,15 @@ static uint64_t wanted_free(struct engine *engine)
 	return (uint64_t)config_number(engine->config, CONFIG_THIN_MIN_FREE);
 }
 
+static int fail_short(const struct pool_stats *stats, struct fl_error *err)
+{
+	char free[SIZE_TEXT], size[SIZE_TEXT];
+
+	return fl_fail(err, FL_NO_SPACE,
+		       "only %s of %s are free, and there is nothing more that may be given up",
+		       size_text(stats->free, free), size_text(stats->size, size));
+}
+
 static int relieve(struct engine *engine, const struct pool_stats *stats, struct fl_error *err)
 {
 	bool grows = engine->space_short && stats->free > engine->space_free;
@@ -195,13 +204,13 @@ static int relieve(struct engine *engine, const struct pool_stats *stats, struct
 		return 0;
 	if (give_up(engine, &any, err) < 0)
 		return fl_failed(err);
-	if (any)
-		engine->space_complained = false;
-	else if (!engine->space_complained)
-		log_warning("the pool has too little space, and nothing that may be given up",
-			    "free=%" PRIu64 " size=%" PRIu64, stats->free, stats->size);
-	engine->space_complained |= !any;
-	return 0;
+	return any ? 0 : fail_short(stats, err);
+}
+
+/* Parts of a percent are of no matter; an overflow would be. */
+static bool has_room(const struct pool_stats *stats, uint64_t wanted)
+{
+	return stats->read_only || stats->free >= stats->size / 100 * wanted;
 }
 
 int64_t space_look(struct engine *engine)
@@ -209,23 +218,17 @@ int64_t space_look(struct engine *engine)
 	uint64_t wanted = wanted_free(engine);
 	struct pool_stats stats;
 	struct fl_error err;
+	int r = 0;
 
-	if (wanted == 0)
-		return SPACE_LOOK;
-	if (driver_of(engine)->stats(engine->pool, &stats, &err) == 0) {
-		/* Parts of a percent are of no matter; an overflow would be. */
-		if (stats.read_only || stats.free >= stats.size / 100 * wanted) {
-			engine->space_short = engine->space_complained = false;
-			return SPACE_LOOK;
-		}
-		if (relieve(engine, &stats, &err) == 0)
-			return SPACE_SHORT;
-	}
-	if (!engine->space_complained)
-		log_warning("space could not be made in the pool; it will be tried again",
-			    "error=\"%s\"", err.text);
-	engine->space_complained = true;
-	return SPACE_LOOK;
+	if (wanted > 0)
+		r = driver_of(engine)->stats(engine->pool, &stats, &err);
+	if (wanted == 0 || (r == 0 && has_room(&stats, wanted)))
+		engine->space_short = false;
+	else if (r == 0)
+		r = relieve(engine, &stats, &err);
+	failing_note(engine, FAILING_SPACE, NULL, r, &err);
+	return engine->space_short && (r == 0 || err.code == FL_NO_SPACE) ? SPACE_SHORT
+									  : SPACE_LOOK;
 }
 
 /* --- when -------------------------------------------------------------------------------- */

@@ -195,14 +195,6 @@ static int64_t next_due(struct engine *engine)
 	return due;
 }
 
-static void complain(struct engine *engine, const struct fl_error *why)
-{
-	if (!engine->thin_complained)
-		log_warning("snapshots could not be thinned; it will be tried again",
-			    "error=\"%s\"", why->text);
-	engine->thin_complained = true;
-}
-
 static int64_t keep_clock(struct engine *engine)
 {
 	struct fl_error err;
@@ -210,9 +202,8 @@ static int64_t keep_clock(struct engine *engine)
 
 	if (saved && clock_boot() - saved < RETENTION_KEPT)
 		return THIN_IDLE;
-	if (retention_save(engine, &err) == 0)
+	if (failing_note(engine, FAILING_CLOCK, NULL, retention_save(engine, &err), &err) == 0)
 		return THIN_IDLE;
-	log_warning("the retention clock could not be kept", "error=\"%s\"", err.text);
 	return THIN_AFTER_ERROR;
 }
 
@@ -222,11 +213,8 @@ int64_t care_for_thinning(struct engine *engine)
 	struct fl_error err;
 
 	if (left <= 0) {
-		if (thin_pass(engine, &err) < 0) {
-			complain(engine, &err);
+		if (failing_note(engine, FAILING_THINNING, NULL, thin_pass(engine, &err), &err) < 0)
 			return THIN_AFTER_ERROR;
-		}
-		engine->thin_complained = false;
 		left = next_due(engine) - clock_boot();
 	}
 	return left < next ? (left > 0 ? left : 0) : next;

@@ -113,13 +113,11 @@ int motion_of(struct engine *engine, struct tx *tx, const struct uuid *branch, s
 
 /* --- the call ------------------------------------------------------------------------------- */
 
-static void note_outcome(struct watching *watching, int outcome, const struct fl_error *err)
+static void note_outcome(struct engine *engine, int outcome, const struct fl_error *err)
 {
-	if (outcome < 0 && !watching->failing)
-		log_warning("changes can't be looked for; it is tried again", "error=\"%s\"",
-			    err->text);
-	if (outcome == 0 && watching->failing)
-		log_info("changes are looked for again", "branches=%zu", watching->heads.count);
+	struct watching *watching = engine->watching;
+
+	failing_note(engine, FAILING_WATCHING, NULL, outcome, err);
 	watching->failing = outcome < 0;
 	watching->lost |= outcome < 0;
 	if (outcome < 0)
@@ -144,7 +142,7 @@ int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
 	if (watching->failing && clock_monotonic() < watching->asked)
 		return watching->asked - clock_monotonic();
 	outcome = watching->told ? look_at_events(&round, &err) : look_plainly(&round, &err);
-	note_outcome(watching, outcome, &err);
+	note_outcome(engine, outcome, &err);
 	wait = watching->asked - clock_monotonic();
 	return wait > 0 ? wait : WATCHING_TICK;
 }

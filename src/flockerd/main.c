@@ -278,8 +278,6 @@ static void log_ready(const struct daemon *daemon, int64_t began)
 	char uuid[UUID_TEXT];
 	int64_t took = (clock_monotonic() - began) / 1000000;
 
-	if (engine_health(daemon->engine, &err) < 0)
-		log_warning("not in order", "reason=\"%s\" hint=\"%s\"", err.text, err.hint);
 	if (engine_pool_show(daemon->engine, &pool, &err) < 0)
 		snprintf(pool.spec.path, sizeof(pool.spec.path), "none");
 	log_info("ready", "name=%s uuid=%s socket=%s pool=%.500s volumes=%zu ms=%" PRId64,

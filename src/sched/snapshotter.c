@@ -14,15 +14,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/text.h"
-#include "engine/events.h"
+#include "engine/failing.h"
 #include "model/schedule.h"
 
 #define STACK (256 * 1024)
@@ -40,12 +40,19 @@ struct entry {
 	bool gone;
 	bool queued;   /* it is due, and no taker has it yet */
 	char *failure; /* of the last attempt; heap; NULL: there is none */
+	char *failed;  /* what the branch was called then; heap */
 	struct schedule schedule;
 };
 
+static void forget_failure(struct entry *entry)
+{
+	free(take_ptr(entry->failure));
+	free(take_ptr(entry->failed));
+}
+
 static void entry_free(struct entry *entry)
 {
-	free(entry->failure);
+	forget_failure(entry);
 	free(entry);
 }
 
@@ -212,29 +219,25 @@ static void note_failure(struct snapshotter *snapshotter, struct entry *entry, c
 
 	(void)!getrandom(&chance, sizeof(chance), GRND_NONBLOCK);
 	schedule_failed(&entry->schedule, clock_monotonic(), chance);
-	if (!entry->failure)
-		events_add(engine_events(snapshotter->engine), "not-saved", ref, err->text);
-	if (!entry->failure)
-		log_warning("a branch can't be snapshotted by itself; it is tried again and again",
-			    "branch=%s error=\"%s\" hint=\"%s\"", ref, err->text, err->hint);
-	free(entry->failure);
+	/* Where it was renamed meanwhile, what failed was called otherwise. */
+	if (entry->failure && strcmp(entry->failed, ref) != 0)
+		failing_forget(snapshotter->engine, FAILING_SNAPSHOT, entry->failed);
+	failing_set(snapshotter->engine, FAILING_SNAPSHOT, ref, err);
+	forget_failure(entry);
 	entry->failure = xstrdup(err->text);
+	entry->failed = xstrdup(ref);
 }
 
 static void note_success(struct snapshotter *snapshotter, struct entry *entry,
 			 const struct saving *saving)
 {
-	bool again;
-
 	schedule_ended(&entry->schedule, &entry->policy, clock_monotonic());
 	/* What was told meanwhile may be that it is back. */
 	entry->gone = saving->saved == SAVED_GONE && !entry->schedule.dirty;
-	again = entry->failure && !entry->gone;
-	if (again)
-		events_add(engine_events(snapshotter->engine), "saved-again", saving->ref, NULL);
-	if (again)
-		log_info("a branch is snapshotted by itself again", "branch=%s", saving->ref);
-	free(take_ptr(entry->failure));
+	if (entry->failure)
+		(entry->gone ? failing_forget : failing_clear)(snapshotter->engine,
+							       FAILING_SNAPSHOT, entry->failed);
+	forget_failure(entry);
 }
 
 static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason *ret_reason,

@@ -339,7 +339,7 @@ def a_branch_that_cannot_be_snapshotted_waits_and_recovers():
     subprocess.run(["btrfs", "-q", "subvolume", "create", inner], check=True)
     host.write("nested", "file", "one")
     wait_until(lambda: lines("can't be snapshotted") > failed, "it is logged")
-    true("branch=nested/trunk" in host.tail() and "inner" in host.tail(), "it says what and where")
+    true("object=nested/trunk" in host.tail() and "inner" in host.tail(), "it says what and where")
     equal(events_of("nested/trunk"), ["not-saved"], "events")
     branch = host.get("/v1/branch", ref="nested")
     true(branch["head_changed_since"] and "inner" in branch["snapshot_failure"], f"{branch}")

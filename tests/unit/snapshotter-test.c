@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "engine/events.h"
+#include "engine/failing.h"
 #include "sched/snapshotter.h"
 
 static struct fl_error err;
@@ -17,7 +17,8 @@ static unsigned changed;	   /* under mutex: bits of branches that are to be told
 static bool late;		   /* under mutex */
 static int failures;		   /* under mutex: of saves to come */
 static enum saved answer;	   /* under mutex */
-static int not_saved, saved_again; /* under mutex: events */
+static bool is_failing;		   /* under mutex */
+static int not_saved, saved_again; /* under mutex: how often that began and ended */
 static unsigned policies_read;	   /* under mutex */
 static sem_t saves, attempts;
 static enum reason reason;
@@ -88,17 +89,29 @@ void engine_on_unsaved(struct engine *engine,
 	unsaved_arg = arg;
 }
 
-struct events *engine_events(struct engine *engine)
-{
-	return NULL;
-}
-
-void events_add(struct events *all, const char *kind, const char *object, const char *text)
+void failing_set(struct engine *engine, enum failing what, const char *object,
+		 const struct fl_error *why)
 {
 	own_lock(guard, &mutex);
 
-	not_saved += strcmp(kind, "not-saved") == 0;
-	saved_again += strcmp(kind, "saved-again") == 0;
+	not_saved += !is_failing;
+	is_failing = true;
+	check(what == FAILING_SNAPSHOT);
+}
+
+void failing_clear(struct engine *engine, enum failing what, const char *object)
+{
+	own_lock(guard, &mutex);
+
+	saved_again++;
+	is_failing = false;
+	check(what == FAILING_SNAPSHOT);
+	check_string("data/trunk", object);
+}
+
+void failing_forget(struct engine *engine, enum failing what, const char *object)
+{
+	check(!"the branch is neither gone nor renamed");
 }
 
 static struct unsaved unsaved(unsigned branch)
@@ -126,6 +139,7 @@ static struct snapshotter *open_with(enum policy_when when)
 	policy = (struct policy){ .when = when, .every = CLOCK_SECOND / 100, .duty = 1000000 };
 	answer = SAVED_NEW;
 	failures = not_saved = saved_again = 0;
+	is_failing = false;
 	policies_read = 0;
 	late = false;
 	sem_init(&saves, 0, 0);
