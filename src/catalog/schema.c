@@ -195,11 +195,7 @@ static const char version_5[] = "CREATE TABLE hook (\n"
 				") STRICT, WITHOUT ROWID;\n";
 
 static const char *const steps[] = {
-	version_1,
-	version_2,
-	version_3,
-	version_4,
-	version_5,
+	version_1, version_2, version_3, version_4, version_5,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

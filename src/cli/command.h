@@ -52,6 +52,8 @@ enum option_id {
 	OPT_FROM_DIRECTORY,
 	OPT_WHY,
 	OPT_DRY_RUN,
+	OPT_TIMEOUT,
+	OPT_REQUIRED,
 	OPTIONS,
 };
 

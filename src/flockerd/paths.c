@@ -18,6 +18,8 @@ void paths_done(struct paths *paths)
 	free(paths->mount_root);
 	free(paths->socket);
 	free(paths->tree_program);
+	free(paths->own_hooks);
+	free(paths->shipped_hooks);
 	*paths = (struct paths){ 0 };
 }
 
@@ -54,21 +56,20 @@ static int make_real(const char *path, char **ret, struct fl_error *err)
 	return 0;
 }
 
-/* Beside this program in a build tree; else where it is installed. */
-static char *find_tree_program(void)
+/* In a build tree, `beside` as seen from this program; else `installed`.  NULL: neither is there.
+ */
+static char *find_own(const char *beside, const char *installed)
 {
 	own_free char *self = realpath("/proc/self/exe", NULL);
-	own_text struct text beside = { 0 };
+	own_text struct text path = { 0 };
 
 	if (self && strrchr(self, '/')) {
 		*strrchr(self, '/') = '\0';
-		text_add_format(&beside, "%s/../tree/flocker-tree", self);
-		if (access(text_get(&beside), X_OK) == 0)
-			return realpath(text_get(&beside), NULL);
+		text_add_format(&path, "%s/%s", self, beside);
+		if (access(text_get(&path), X_OK) == 0)
+			return realpath(text_get(&path), NULL);
 	}
-	if (access(FLOCKER_LIBEXEC "/flocker-tree", X_OK) == 0)
-		return xstrdup(FLOCKER_LIBEXEC "/flocker-tree");
-	return NULL;
+	return access(installed, X_OK) == 0 ? xstrdup(installed) : NULL;
 }
 
 static void choose(const char *root, struct paths *paths)
@@ -88,7 +89,9 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	choose(paths->root, paths);
 	paths->socket = options->socket ? xstrdup(options->socket)
 					: join(paths->run, "flocker.sock");
-	paths->tree_program = find_tree_program();
+	paths->tree_program = find_own("../tree/flocker-tree", FLOCKER_LIBEXEC "/flocker-tree");
+	paths->shipped_hooks = find_own("../../hooks", FLOCKER_LIBEXEC "/hooks");
+	paths->own_hooks = join(paths->config, "hooks");
 	if (options->mount_root)
 		mount_root = xstrdup(options->mount_root);
 	else
