@@ -213,6 +213,13 @@ static void read_lines(struct hook *hook)
 				   : "ended or closed its output before it was done");
 }
 
+static bool is_readable(int descriptor)
+{
+	struct pollfd fd = { .fd = descriptor, .events = POLLIN };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
 static void obey(struct hook *hook)
 {
 	enum wish wish;
@@ -225,6 +232,11 @@ static void obey(struct hook *hook)
 	if (wish == WISH_END)
 		enter(hook, GIVEN_UP);
 	if (wish != WISH_GO || stage_of(hook) != READY)
+		return;
+	/* One that has ended, or has said more, did not hold still until now. */
+	while (!hook->over && hook->out >= 0 && is_readable(hook->out))
+		read_lines(hook);
+	if (hook->over)
 		return;
 	enter(hook, GOING);
 	if (TEMP_FAILURE_RETRY(write(hook->in, "go\n", 3)) != 3)
@@ -257,22 +269,12 @@ static void fail_late(struct hook *hook)
 	fail(hook, text);
 }
 
-static bool has_ended(const struct hook *hook)
-{
-	struct pollfd fd = { .fd = hook->spawned.pidfd, .events = POLLIN };
-
-	return poll(&fd, 1, 0) > 0;
-}
-
 /* What is left in its pipes, after its end. */
 static void hear_out(struct hook *hook)
 {
-	struct pollfd fds[] = { { .fd = hook->out, .events = POLLIN },
-				{ .fd = hook->err, .events = POLLIN } };
-
-	if (hook->err >= 0 && poll(&fds[1], 1, 0) > 0)
+	if (hook->err >= 0 && is_readable(hook->err))
 		read_words(hook);
-	while (!hook->over && hook->out >= 0 && poll(&fds[0], 1, 0) > 0)
+	while (!hook->over && hook->out >= 0 && is_readable(hook->out))
 		read_lines(hook);
 	if (!hook->over)
 		fail(hook, stage_of(hook) == STARTED ? "ended before it was ready"
@@ -328,7 +330,7 @@ static bool await_end(struct hook *hook, int64_t deadline)
 				(void)pull(&hook->err, bytes, sizeof(bytes), &length);
 		}
 		if (clock_monotonic() >= deadline)
-			return has_ended(hook);
+			return is_readable(hook->spawned.pidfd);
 	}
 }
 

@@ -213,8 +213,8 @@ static void nonsense_is_a_failure(void)
 	check(refuses("echo done; read word", PATIENT, "said 'done'"));
 	check(refuses("head -c 100 /dev/urandom | tr '\\n' x; echo; read word", PATIENT, "said '"));
 	check(fails_after("echo ready; read word; echo ready; read word", PATIENT, "said 'ready'"));
-	check(fails_somewhere("echo ready; echo ready; read word; echo done", "said 'ready'"));
-	check(fails_somewhere("echo ready; echo done; read word", "said 'done'"));
+	check(fails_somewhere("printf 'ready\\nready\\n'; read word; echo done", "said 'ready'"));
+	check(fails_somewhere("printf 'ready\\ndone\\n'; read word", "said 'done'"));
 }
 
 static void a_flood_is_a_failure(void)
