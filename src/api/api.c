@@ -134,6 +134,18 @@ static void log_request(const struct http_request *request, const struct http_re
 		  (int)request->pid, (clock_monotonic() - began) / 1000);
 }
 
+int take_stream(const struct call *call, struct fl_error *err)
+{
+	if (http_take_stream(call->request->exchange))
+		return 0;
+	fl_fail(err, FL_BUSY,
+		"imports, exports, restores, files that are read and followers of events take all "
+		"connections that they may");
+	return fl_hint(err,
+		       "wait until one has ended, or cancel one: flocker operations; the setting "
+		       "http.connections says how many there are");
+}
+
 bool api_streams(void *api, const struct http_request *head)
 {
 	const struct route *route = find_route(head->method, head->path);

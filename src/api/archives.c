@@ -22,16 +22,6 @@ static int take_operation(const struct input *input, struct uuid *uuid, const st
 	return 0;
 }
 
-static int take_stream(const struct call *call, struct fl_error *err)
-{
-	if (http_take_stream(call->request->exchange))
-		return 0;
-	fl_fail(err, FL_BUSY, "imports, exports and restores take all connections that they may");
-	return fl_hint(err,
-		       "wait until one has ended, or cancel one: flocker operations; the setting "
-		       "http.connections says how many there are");
-}
-
 /*
  * The daemon reads as root.  Whoever may talk to it is not therefore one who
  * may read every directory of the host, so only root can have one copied.

@@ -95,6 +95,8 @@ int get_events_stream(struct call *call, struct fl_error *err)
 	struct follower *follower;
 	int ends[2];
 
+	if (take_stream(call, err) < 0)
+		return fl_failed(err);
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return fl_fail_errno(err, "cannot make a pipe");
 	follower = xcalloc(1, sizeof(*follower));

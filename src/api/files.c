@@ -30,7 +30,8 @@ int get_file(struct call *call, struct fl_error *err)
 {
 	struct open_file *file;
 
-	if (engine_file_open(call->engine, call->input->ref, &file, err) < 0)
+	if (take_stream(call, err) < 0 ||
+	    engine_file_open(call->engine, call->input->ref, &file, err) < 0)
 		return fl_failed(err);
 	call->response->type = "application/octet-stream";
 	call->response->stream_fd = open_file_fd(file);

@@ -36,6 +36,12 @@ extern const struct route routes[];
 /* The contract as JSON: openapi.yaml, made a string by the build (contract.py). */
 extern const char openapi_json[];
 
+/*
+ * Of what may last for as long as a client likes: it leaves a connection to others
+ * (http/server.h), FL_BUSY when it would be the last.  Before anything is begun.
+ */
+must_check int take_stream(const struct call *call, struct fl_error *err);
+
 /* meta.c */
 must_check int get_version(struct call *call, struct fl_error *err);
 must_check int get_health(struct call *call, struct fl_error *err);

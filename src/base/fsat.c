@@ -163,67 +163,6 @@ int fsat_rmdir(int dir, const char *path, struct fl_error *err)
 	return fl_fail_errno(err, "cannot remove directory '%s'", path);
 }
 
-/*
- * Removal of a tree descends by descriptors and never follows a link, so that
- * whoever renames things meanwhile cannot lead it elsewhere.  A directory on
- * another device (a mount, a subvolume) is left alone, and its parents with it.
- */
-struct removal {
-	int dir;
-	dev_t device;
-};
-
-static int remove_below(int dir, dev_t device, struct fl_error *err);
-
-static int remove_directory(int dir, const char *name, dev_t device, struct fl_error *err)
-{
-	own_fd int fd = -1;
-	struct stat st;
-	int rc;
-
-	rc = fsat_open_dir(dir, name, &fd, err);
-	if (rc < 0)
-		return rc == -FL_NOT_FOUND ? 0 : rc;
-	if (fstat(fd, &st) < 0)
-		return fl_fail_errno(err, "cannot look at '%s'", name);
-	if (st.st_dev != device)
-		return fl_fail(err, FL_BUSY, "'%s' is another file system", name);
-	rc = remove_below(fd, device, err);
-	if (rc < 0)
-		return rc;
-	return fsat_rmdir(dir, name, err);
-}
-
-static int remove_entry(void *arg, const char *name, unsigned char type, uint64_t inode,
-			struct fl_error *err)
-{
-	struct removal *removal = arg;
-
-	if (unlinkat(removal->dir, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return fl_fail_errno(err, "cannot remove '%s'", name);
-	return remove_directory(removal->dir, name, removal->device, err);
-}
-
-static int remove_below(int dir, dev_t device, struct fl_error *err)
-{
-	struct removal removal = { .dir = dir, .device = device };
-
-	return fsat_each(dir, remove_entry, &removal, err);
-}
-
-int fsat_remove_tree(int dir, const char *path, struct fl_error *err)
-{
-	struct stat st;
-
-	if (fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : fl_fail_errno(err, "cannot look at '%s'", path);
-	if (!S_ISDIR(st.st_mode))
-		return fsat_unlink(dir, path, err);
-	return remove_directory(dir, path, st.st_dev, err);
-}
-
 int fsat_check_private(int dir, const char *path, struct fl_error *err)
 {
 	own_fd int fd = -1;

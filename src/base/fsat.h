@@ -4,7 +4,8 @@
  * Files, relative to a directory descriptor.
  *
  * The only code in Flocker that opens, makes, renames and removes files
- * (fsat.c; fsat-write.c writes them, fsat-lock.c locks them).
+ * (fsat.c; fsat-write.c writes them, fsat-lock.c locks them, fsat-remove.c removes
+ * whole trees).
  * Every path is relative to `dir` (AT_FDCWD for the daemon's own absolute
  * paths), every descriptor is close-on-exec, and the last component is never
  * followed when it is a symbolic link.  fsat_open_beneath() is for paths that
@@ -65,7 +66,10 @@ must_check int fsat_exchange(int a_dir, const char *a, int b_dir, const char *b,
 must_check int fsat_unlink(int dir, const char *path, struct fl_error *err);
 /* A missing directory is success; one that is not empty is FL_BUSY. */
 must_check int fsat_rmdir(int dir, const char *path, struct fl_error *err);
-/* Removes `path` and everything below it, on its own file system only.  Missing is success. */
+/*
+ * Removes `path` and everything below it, also what is immutable, with subvolumes, of
+ * any depth; a mount point in it is FL_UNSUPPORTED.  Missing is success.
+ */
 must_check int fsat_remove_tree(int dir, const char *path, struct fl_error *err);
 /* A symbolic link; one that is there already is replaced in one step, by way of .NAME.new. */
 must_check int fsat_symlink(const char *target, int dir, const char *path, struct fl_error *err);

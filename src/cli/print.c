@@ -215,6 +215,42 @@ void add_clean(struct text *out, const char *string)
 	}
 }
 
+/* What must not go to a terminal as it is, byte by byte, as $'...' takes it. */
+static void add_escaped(struct text *out, const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		text_add_format(out, "\\%03o", (unsigned char)bytes[i]);
+}
+
+static void add_dollar_quoted(struct text *out, const char *word)
+{
+	text_add_string(out, "$'");
+	while (*word) {
+		size_t n = utf8_length(word);
+
+		if (*word == '\'' || *word == '\\')
+			text_add(out, "\\", 1);
+		if (utf8_is_plain(word, n))
+			text_add(out, word, n);
+		else
+			add_escaped(out, word, n ? n : 1);
+		word += n ? n : 1;
+	}
+	text_add(out, "'", 1);
+}
+
+static bool may_be_printed(const char *word)
+{
+	size_t n;
+
+	for (; *word; word += n) {
+		n = utf8_length(word);
+		if (!utf8_is_plain(word, n))
+			return false;
+	}
+	return true;
+}
+
 void add_shell_word(struct text *out, const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -222,6 +258,10 @@ void add_shell_word(struct text *out, const char *word)
 
 	if (*word && word[strspn(word, plain)] == '\0') {
 		text_add_string(out, word);
+		return;
+	}
+	if (!may_be_printed(word)) {
+		add_dollar_quoted(out, word);
 		return;
 	}
 	text_add(out, "'", 1);

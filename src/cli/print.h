@@ -55,7 +55,7 @@ must_check int size_parse(const char *text, uint64_t *ret, struct fl_error *err)
 size_t display_width(const char *string);
 /* Appends with each control character and each byte that is not UTF-8 as '?'. */
 void add_clean(struct text *out, const char *string);
-/* As one word for a shell, quoted where it must be. */
+/* As one word for a shell, quoted where it must be; $'...' where a terminal would be steered. */
 void add_shell_word(struct text *out, const char *word);
 
 /* `string` in a colour, cleaned, to standard output. */

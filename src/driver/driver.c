@@ -168,6 +168,15 @@ char *tree_format(const struct tree *tree, char text[static TREE_TEXT])
 	return text;
 }
 
+bool tree_equal(const struct tree *a, const struct tree *b)
+{
+	if (a->kind != b->kind || !uuid_equal(&a->uuid, &b->uuid))
+		return false;
+	return a->kind != TREE_SNAPSHOT ||
+	       (a->snapshot.time == b->snapshot.time &&
+		uuid_equal(&a->snapshot.instance, &b->snapshot.instance));
+}
+
 void identity_encode(const struct pool_identity *identity, struct text *out)
 {
 	char pool[UUID_TEXT], instance[UUID_TEXT];

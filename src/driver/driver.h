@@ -467,7 +467,8 @@ struct driver {
 	int (*facts_delete)(struct pool *pool, const struct uuid *branch, struct fl_error *err);
 
 	/*
-	 * Files of the engine, by a name of [a-z.]{1,32}.  write: atomic,
+	 * Files of the engine, by a name of [a-z.]{1,32} that is none of a
+	 * layout's own, else FL_INVALID (kept_file_check()).  write: atomic,
 	 * durable.  append: adds at the end, made if missing; survives the
 	 * process at once, a power cut after sync(); torn at the end by a crash
 	 * at worst.  read: FL_NOT_FOUND, or up to 1 GiB.
@@ -498,6 +499,7 @@ enum support driver_supports(const struct driver *driver, enum ability ability);
 /* Names for messages: "heads/<uuid>", "snaps/<uuid>/<snapname>", ... */
 #define TREE_TEXT 160
 char *tree_format(const struct tree *tree, char text[static TREE_TEXT]);
+bool tree_equal(const struct tree *a, const struct tree *b);
 
 /* identity <-> flocker.json, shared by the drivers that keep it as a file. */
 void identity_encode(const struct pool_identity *identity, struct text *out);

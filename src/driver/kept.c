@@ -43,6 +43,18 @@ int layout_has(int root, const struct tree *tree, bool *ret, struct fl_error *er
 	return 0;
 }
 
+int layout_moved(int root, const struct tree *from, const struct tree *to, struct fl_error *err)
+{
+	char path[TREE_TEXT];
+	bool done;
+
+	if (layout_has(root, to, &done, err) < 0)
+		return fl_failed(err);
+	if (done)
+		return 0;
+	return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(from, path));
+}
+
 int identity_write(int root, const struct pool_identity *identity, struct fl_error *err)
 {
 	own_text struct text text = { 0 };
@@ -188,10 +200,10 @@ int kept_facts_delete(int root, const struct uuid *branch, struct fl_error *err)
 	return fsat_rmdir(root, branch_path(branch, "", path), err);
 }
 
-static int check_name(const char *name, struct fl_error *err)
+int kept_file_check(const char *name, struct fl_error *err)
 {
-	static const char *const taken[] = { ".",	"..",	   "heads",   "snaps",
-					     "staging", "retired", "scratch", "flocker.json" };
+	static const char *const taken[] = { ".",	"..",	   "heads", "snaps", "staging",
+					     "retired", "scratch", FACTS,   IDENTITY };
 	size_t length = strlen(name);
 
 	if (length == 0 || length > FILE_NAME_LENGTH ||
@@ -208,7 +220,7 @@ int kept_file_write(int root, const char *name, const void *bytes, size_t length
 {
 	int rc;
 
-	rc = check_name(name, err);
+	rc = kept_file_check(name, err);
 	if (rc < 0)
 		return rc;
 	return fsat_write(root, name, bytes, length, 0600, true, err);
@@ -219,7 +231,7 @@ int kept_file_append(int root, const char *name, const void *bytes, size_t lengt
 {
 	int rc;
 
-	rc = check_name(name, err);
+	rc = kept_file_check(name, err);
 	if (rc < 0)
 		return rc;
 	return fsat_append(root, name, bytes, length, 0600, err);
@@ -229,7 +241,7 @@ int kept_file_read(int root, const char *name, struct text *ret, struct fl_error
 {
 	int rc;
 
-	rc = check_name(name, err);
+	rc = kept_file_check(name, err);
 	if (rc < 0)
 		return rc;
 	return fsat_read(root, name, FILE_LIMIT, ret, err);

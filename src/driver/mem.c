@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "driver/kept.h"
 #include "driver/store.h"
 
 #define SIZE_DEFAULT (UINT64_C(64) << 20)
@@ -482,6 +483,8 @@ static int mem_facts_delete(struct pool *pool, const struct uuid *branch, struct
 static int mem_file_write(struct pool *pool, const char *name, const void *bytes, size_t length,
 			  struct fl_error *err)
 {
+	if (kept_file_check(name, err) < 0)
+		return fl_failed(err);
 	return write_value(pool, &store_of(pool)->files, name, bytes, length, err);
 }
 
@@ -490,7 +493,7 @@ static int mem_file_append(struct pool *pool, const char *name, const void *byte
 {
 	own_lock(guard, &mutex);
 
-	if (check_writable(pool, err) < 0)
+	if (kept_file_check(name, err) < 0 || check_writable(pool, err) < 0)
 		return fl_failed(err);
 	text_add(map_get_or_add(&store_of(pool)->files, name), bytes, length);
 	return 0;
@@ -499,6 +502,8 @@ static int mem_file_append(struct pool *pool, const char *name, const void *byte
 static int mem_file_read(struct pool *pool, const char *name, struct text *ret,
 			 struct fl_error *err)
 {
+	if (kept_file_check(name, err) < 0)
+		return fl_failed(err);
 	return read_value(&store_of(pool)->files, name, ret, err);
 }
 

@@ -1,17 +1,6 @@
 #include "driver/store.h"
 
-#include <string.h>
-
 #include "base/clock.h"
-
-static bool tree_equal(const struct tree *a, const struct tree *b)
-{
-	if (a->kind != b->kind || !uuid_equal(&a->uuid, &b->uuid))
-		return false;
-	return a->kind != TREE_SNAPSHOT ||
-	       (a->snapshot.time == b->snapshot.time &&
-		uuid_equal(&a->snapshot.instance, &b->snapshot.instance));
-}
 
 struct mem_tree *store_find_tree(const struct store *store, const struct tree *name)
 {

@@ -153,8 +153,9 @@ static void batch_delete_trees(struct batch *batch)
 				    "error=%s", err.text);
 }
 
-void thin_plan_tell(const struct thin_plan *plan, const struct victim *victim, bool held,
-		    struct thinned_list *list)
+/* As users are told of it. */
+static void tell(const struct thin_plan *plan, const struct victim *victim, bool held,
+		 struct thinned_list *list)
 {
 	const struct kept_row *row = &plan->rows[victim->index];
 	struct thinned *thinned = thinned_list_add(list);
@@ -174,8 +175,7 @@ static int run_batch(struct batch *batch, struct thinned_list *list, struct fl_e
 	batch_delete_trees(batch);
 	for (size_t i = 0; i < batch->count; i++)
 		if (batch->items[i].deleted || batch->items[i].held)
-			thin_plan_tell(batch->plan, batch->items[i].victim, batch->items[i].held,
-				       list);
+			tell(batch->plan, batch->items[i].victim, batch->items[i].held, list);
 	return 0;
 }
 
@@ -188,6 +188,21 @@ int thin_plan_run(struct engine *engine, const struct thin_plan *plan, struct th
 		batch_fill(&batch, i);
 		if (run_batch(&batch, list, err) < 0)
 			return fl_wrap(err, "thinning %s/%s", plan->volume_name, plan->branch_name);
+	}
+	return 0;
+}
+
+int thin_plan_try(struct engine *engine, const struct thin_plan *plan, struct thinned_list *list,
+		  struct fl_error *err)
+{
+	for (size_t i = 0; i < plan->victim_count; i += THIN_BATCH) {
+		own(batch_done) struct batch batch = { .engine = engine, .plan = plan };
+
+		batch_fill(&batch, i);
+		if (batch_find_held(&batch, err) < 0)
+			return fl_wrap(err, "thinning %s/%s", plan->volume_name, plan->branch_name);
+		for (size_t j = 0; j < batch.count; j++)
+			tell(plan, batch.items[j].victim, batch.items[j].held, list);
 	}
 	return 0;
 }

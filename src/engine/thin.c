@@ -52,11 +52,8 @@ static int thin_branch(struct engine *engine, const struct uuid *branch, bool dr
 	    thin_plan_new(engine, tx, branch, SIZE_MAX, &plan, err) < 0)
 		return fl_failed(err);
 	tx_end(take_ptr(tx));
-	if (!dry)
-		return thin_plan_run(engine, plan, list, err);
-	for (size_t i = 0; i < plan->victim_count; i++)
-		thin_plan_tell(plan, &plan->victims[i], false, list);
-	return 0;
+	return dry ? thin_plan_try(engine, plan, list, err)
+		   : thin_plan_run(engine, plan, list, err);
 }
 
 int engine_thin(struct engine *engine, const struct ref *ref, bool dry, struct thinned_list *ret,

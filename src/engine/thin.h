@@ -61,6 +61,6 @@ void thin_plan_take(struct thin_plan *plan);
 /* Adds what went, and what is in use and stays, to the list. */
 must_check int thin_plan_run(struct engine *engine, const struct thin_plan *plan,
 			     struct thinned_list *list, struct fl_error *err);
-/* One of the plan's as it is told to users. */
-void thin_plan_tell(const struct thin_plan *plan, const struct victim *victim, bool held,
-		    struct thinned_list *list);
+/* Adds what thin_plan_run() would add now, and does nothing. */
+must_check int thin_plan_try(struct engine *engine, const struct thin_plan *plan,
+			     struct thinned_list *list, struct fl_error *err);

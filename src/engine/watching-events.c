@@ -48,15 +48,6 @@ static void note_event(void *arg, int type, const uint8_t *handle, size_t length
 	round->unknown = true;
 }
 
-static void add_candidate(struct round *round, uint64_t number)
-{
-	/* Doubled whenever the count is a power of two. */
-	if ((round->count & (round->count - 1)) == 0)
-		round->candidates = xrealloc(round->candidates, round->count ? 2 * round->count : 1,
-					     sizeof(*round->candidates));
-	round->candidates[round->count++] = number;
-}
-
 static int note_moved(void *arg, const struct moved_tree *moved, struct fl_error *err)
 {
 	struct round *round = arg;
@@ -76,7 +67,7 @@ static int note_moved(void *arg, const struct moved_tree *moved, struct fl_error
 	watched->head = true;
 	watched->branch = moved->branch;
 	watched->touched = moved->touched;
-	add_candidate(round, moved->number);
+	*array_add(round->candidates, round->count) = moved->number;
 	return 0;
 }
 

@@ -14,9 +14,7 @@ static int add_branch(void *arg, const struct branch_row *row, struct fl_error *
 {
 	struct watching *watching = arg;
 
-	watching->plain = xrealloc(watching->plain, watching->plain_count + 1,
-				   sizeof(*watching->plain));
-	watching->plain[watching->plain_count++] = row->uuid;
+	*array_add(watching->plain, watching->plain_count) = row->uuid;
 	return 0;
 }
 

@@ -2,8 +2,8 @@
 
 /*
  * An answer that goes out before all of the request's body has come, past the
- * library, which has no such thing.  Why and when: http/server.c, which alone
- * uses it.
+ * library, which has no such thing.  Why and when: http/answer.c.  For the
+ * server's files alone.
  */
 
 #include "http/server.h"

@@ -8,7 +8,7 @@
  *
  * Bodies that are too large to be collected are streams, in either direction,
  * and take the same memory however long they are (http/upload.h,
- * http/server.c).
+ * http/exchange.h).
  */
 
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 
 /*
  * A request's body on its way to its handler, as a stream: a pipe, and a
- * thread on which the handler runs and reads it.  For http/server.c alone.
+ * thread on which the handler runs and reads it.  For the server's files alone.
  *
  * The connection's thread writes what arrives, and waits when the handler is
  * slower than the client; the pipe is all the memory that a body takes.

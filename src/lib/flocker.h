@@ -2,7 +2,8 @@
 
 /*
  * The client library: one connection to a Flocker daemon, requests one after
- * another, and the daemon's errors as values.
+ * another, and the daemon's errors as values (error.h).  Installed as
+ * <flocker/flocker.h>, with -lflocker; pkg-config knows it as `flocker`.
  *
  * It never prints, never aborts, never exits, installs no signal handler and
  * keeps no global state.  A client may be used from any thread, by one at a
@@ -16,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include <flocker/error.h>
 
 #define FL_SOCKET_DEFAULT "/run/flocker/flocker.sock"
 #define FL_SOCKET_TEXT 108 /* bytes of a socket's path with the final NUL: sockaddr_un */

@@ -69,11 +69,10 @@ static void remove_at(struct metadata *metadata, size_t at)
 
 static void insert_at(struct metadata *metadata, size_t at, const char *key, const char *value)
 {
-	struct metadata_pair *pair;
+	struct metadata_pair *last = array_add(metadata->pairs, metadata->count);
+	struct metadata_pair *pair = &metadata->pairs[at];
 
-	metadata->pairs = xrealloc(metadata->pairs, metadata->count + 1, sizeof(*pair));
-	pair = &metadata->pairs[at];
-	memmove(pair + 1, pair, (metadata->count++ - at) * sizeof(*pair));
+	memmove(pair + 1, pair, (size_t)(last - pair) * sizeof(*pair));
 	*pair = (struct metadata_pair){ xstrdup(key), xstrdup(value) };
 }
 
@@ -127,12 +126,10 @@ void metadata_copy(const struct metadata *from, struct metadata *ret)
 {
 	struct metadata copy = { 0 };
 
-	if (from->count > 0)
-		copy.pairs = xcalloc(from->count, sizeof(*copy.pairs));
-	for (copy.count = 0; copy.count < from->count; copy.count++)
-		copy.pairs[copy.count] = (struct metadata_pair){
-			xstrdup(from->pairs[copy.count].key),
-			xstrdup(from->pairs[copy.count].value),
+	for (size_t i = 0; i < from->count; i++)
+		*array_add(copy.pairs, copy.count) = (struct metadata_pair){
+			xstrdup(from->pairs[i].key),
+			xstrdup(from->pairs[i].value),
 		};
 	*ret = copy;
 }

@@ -74,8 +74,7 @@ static void add_line(struct lines *lines, char *line)
 {
 	own_lock(guard, &lines->mutex);
 
-	lines->items = xrealloc(lines->items, lines->count + 1, sizeof(*lines->items));
-	lines->items[lines->count++] = line;
+	*array_add(lines->items, lines->count) = line;
 }
 
 static int compare_items(const void *a, const void *b)

@@ -186,6 +186,32 @@ static void a_file_is_appended_to(void)
 	check_file(pool, "journal", "three four!", 11);
 }
 
+static void what_is_no_name_for_a_file_is_refused(void)
+{
+	static const char *const names[] = {
+		"",
+		".",
+		"..",
+		"../note",
+		"a/b",
+		"Note",
+		"heads",
+		"facts",
+		"flocker.json",
+		"scratch",
+		"abcdefghijklmnopqrstuvwxyzabcdefg",
+	};
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	struct text text = { 0 };
+
+	for (size_t i = 0; i < array_size(names); i++) {
+		check_code(FL_INVALID, call(pool, file_write, names[i], "x", 1, &err));
+		check_code(FL_INVALID, call(pool, file_append, names[i], "x", 1, &err));
+		check_code(FL_INVALID, call(pool, file_read, names[i], &text, &err));
+	}
+}
+
 static void a_read_gives_out_what_is_there_and_nothing_else(void)
 {
 	struct fl_error err = { 0 };
@@ -215,6 +241,7 @@ int main(int argc, char **argv)
 				  CHECK(facts_stay_while_there_are_snapshots),
 				  CHECK(a_file_is_replaced_whole),
 				  CHECK(a_file_is_appended_to),
+				  CHECK(what_is_no_name_for_a_file_is_refused),
 				  CHECK(a_read_gives_out_what_is_there_and_nothing_else),
 				  CHECK_END,
 			  });

@@ -118,6 +118,27 @@ def who_does_not_read_holds_up_nobody():
 
 
 @test
+def streams_leave_a_connection_to_others():
+    host.run("create", "read")
+    host.write("read", "large", "x" * (4 << 20))
+    host.run("config", "set", "http.connections", "4")
+    host.restart()
+    reader = subprocess.Popen([COMMAND, "--root", host.root, "cat", "read:large"], stdout=subprocess.PIPE)
+    reader.stdout.read(1)
+    streams = [Stream(), Stream()]
+    host.fails("busy", "events", "--follow", says="connections", hint="http.connections")
+    host.fails("busy", "cat", "read:large")
+    host.run("list")
+    streams.pop().socket.close()
+    wait_until(lambda: host.try_run("cat", "read:large").status == 0, "its place is free again")
+    equal(len(reader.stdout.read()), (4 << 20) - 1, "the first reader's file")
+    equal(reader.wait(timeout=20), 0, "the first reader")
+    streams.pop().socket.close()
+    host.run("config", "unset", "http.connections")
+    host.restart()
+
+
+@test
 def a_stop_ends_streams():
     reader = subprocess.Popen([COMMAND, "--root", host.root, "events", "--follow"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -160,6 +160,26 @@ def what_cannot_be():
 
 
 @test
+def what_was_immutable_or_deep_goes_all_the_same():
+    host.run("create", "odd")
+    top = host.path("odd")
+    write(f"{top}/dir/file", "old")
+    host.run("snapshot", "odd", "--name", "old")
+    write(f"{top}/dir/file", "new")
+    subprocess.run(["chattr", "+i", f"{top}/dir/file"], check=True)
+    at = os.open(f"{top}/dir", os.O_PATH)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_PATH, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    host.run("restore", "odd@{old}:dir")
+    equal((read(f"{top}/dir/file"), leftovers("odd")), ("old", []), "nothing is left")
+    equal(host.run("cat", "stash/1@odd:dir/file"), "new", "it is stashed")
+
+
+@test
 def a_full_quota_changes_nothing():
     host.run("create", "small", "--quota", "64M")
     top = host.path("small")

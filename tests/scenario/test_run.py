@@ -92,13 +92,19 @@ def two_more_than(count):
     equal(len(snapshots()), count + 2, "both snapshots")
 
 
-@test
-def a_signal_is_passed_on_once():
+def start_counting():
+    """How many snapshots there were, and the command, which runs."""
     forget("begun", "caught")
     count = len(snapshots())
     command = subprocess.Popen(words("data", *shell(COUNTS)), stderr=subprocess.PIPE, text=True)
     cleanup.record(f"{host.directory}/daemons", command.pid)
     wait_until(lambda: os.path.exists(f"{TOP}/begun"), "it runs")
+    return count, command
+
+
+@test
+def a_signal_is_passed_on_once():
+    count, command = start_counting()
     command.send_signal(signal.SIGINT)
     said = command.stderr.read()
     equal(command.wait(), 7, said)
@@ -132,11 +138,7 @@ def ctrl_c_reaches_the_command():
 
 @test
 def a_daemon_that_was_away_is_found_again():
-    forget("begun", "caught")
-    count = len(snapshots())
-    command = subprocess.Popen(words("data", *shell(COUNTS)), stderr=subprocess.PIPE, text=True)
-    cleanup.record(f"{host.directory}/daemons", command.pid)
-    wait_until(lambda: os.path.exists(f"{TOP}/begun"), "it runs")
+    count, command = start_counting()
     host.restart()
     command.send_signal(signal.SIGINT)
     said = command.stderr.read()

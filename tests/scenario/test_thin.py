@@ -134,8 +134,9 @@ def what_a_process_uses_stays():
         place = f"{root}/.snaps/{branch}/{[s for s in stamps if s != 'facts'][2]}"
         with subprocess.Popen(["/usr/bin/sleep", "1000"], cwd=place) as process:
             try:
-                gone = host.json("thin", "data")
-                equal([item["ref"] for item in gone if item["held"]], [used["ref"]], "what is in use")
+                for options in (["--dry-run"], []):
+                    told = host.json("thin", "data", *options)
+                    equal([item["ref"] for item in told if item["held"]], [used["ref"]], "what is in use")
                 equal(names(host), ["s1", "s3", "s6"], "what stays")
             finally:
                 process.kill()

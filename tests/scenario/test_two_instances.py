@@ -17,7 +17,7 @@ ROUNDS = 3
 
 
 class Pair:
-    """Two running hosts with pools of their own; `other` lies on a file system of this kind."""
+    """Two running hosts with pools of their own, filled alike; `other` lies on a file system of this kind."""
 
     def __init__(self, kind):
         self.first = Host(name="one")
@@ -29,6 +29,8 @@ class Pair:
         self.first.post("/v1/pool", kind="file", path=self.places["file"], size=256 * MIB)
         pool = self.other.post("/v1/pool", kind="directory", path=self.places["directory"])
         equal(pool["driver"], "dir", "the other's driver")
+        for host in self:
+            fill(host)
 
     def __iter__(self):
         return iter((self.first, self.other))
@@ -47,14 +49,14 @@ class Pair:
         self.first.remove()
 
 
-def fill(host, text):
+def fill(host):
     """The same names everywhere, and contents that tell whose they are."""
-    host.create("data", description=text)
-    host.write("data", "file", text)
+    host.create("data", description=host.root)
+    host.write("data", "file", host.root)
     host.snapshot("data", name="one")
     host.tag("v1@data")
     host.branch("data/side")
-    host.write("data/side", "file", f"{text}, aside")
+    host.write("data/side", "file", f"{host.root}, aside")
 
 
 def work(host, name, rounds=ROUNDS):
@@ -89,8 +91,6 @@ def mounts(host):
 def neither_sees_what_is_the_others(kind):
     with Pair(kind) as pair:
         for host in pair:
-            fill(host, host.root)
-        for host in pair:
             equal([volume["description"] for volume in host.items("/v1/volumes")], [host.root], "volumes")
             equal((host.read("data", "file"), host.read("data/side", "file")), (host.root, f"{host.root}, aside"),
                   "contents")
@@ -103,8 +103,6 @@ def neither_sees_what_is_the_others(kind):
 def neither_touches_what_is_the_others(kind):
     """Verbs of one, down to the last file of a volume that both have; then its end."""
     with Pair(kind) as pair:
-        for host in pair:
-            fill(host, host.root)
         for host, beside in pair.ordered():
             state, mounted = beside.state(), mounts(beside)
             host.write("data", "file", "changed")
@@ -118,15 +116,13 @@ def neither_touches_what_is_the_others(kind):
             same(beside, state)
             equal(mounts(beside), mounted, "mounts of the other")
             host.start()
-            fill(host, host.root)
+            fill(host)
 
 
 @tests_for(KINDS)
 def neither_waits_for_the_other(kind):
     """One is stopped in the middle of what it does, with all its locks; the other works on the same names."""
     with Pair(kind) as pair:
-        for host in pair:
-            fill(host, host.root)
         for host, beside in pair.ordered():
             stopping = threading.Event()
 
@@ -149,8 +145,6 @@ def neither_waits_for_the_other(kind):
 @tests_for(KINDS)
 def one_is_killed_while_the_other_works(kind):
     with Pair(kind) as pair:
-        for host in pair:
-            fill(host, host.root)
         for host, beside in pair.ordered():
             state = host.state()
             ended = threading.Event()
@@ -175,8 +169,6 @@ def one_is_killed_while_the_other_works(kind):
 def neither_opens_the_others_pool(kind):
     with Pair(kind) as pair:
         kinds = {pair.first: "file", pair.other: "directory"}
-        for host in pair:
-            fill(host, host.root)
         third = Host(pair.first.directory, "three")
         third.start()
         for host, kind_of_place in kinds.items():

@@ -123,6 +123,9 @@ static void shell_words(void)
 		{ "a b", "'a b'" },
 		{ "it's", "'it'\\''s'" },
 		{ "v@{2h ago}", "'v@{2h ago}'" },
+		{ "\u00e9 \u4e16", "'\u00e9 \u4e16'" },
+		{ "e\033[31m'\\\n", "$'e\\033[31m\\'\\\\\\012'" },
+		{ "\xc2\x9b\u202e\xff", "$'\\302\\233\\342\\200\\256\\377'" },
 	};
 
 	for (size_t i = 0; i < array_size(cases); i++) {

@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/check.h"
@@ -294,6 +297,65 @@ static int count_entry(void *arg, const char *name, unsigned char type, uint64_t
 	return 0;
 }
 
+/* Whoever may write to a tree can make it so deep, and not even its removal may take more. */
+static void a_tree_of_any_depth_is_removed_with_few_descriptors(void)
+{
+	struct fl_error err = { 0 };
+	struct rlimit before;
+	int at = -1;
+
+	begin();
+	check_ok(fsat_mkdir(dir, "tree", 0755, &err));
+	check_ok(fsat_open_dir(dir, "tree", &at, &err));
+	for (int i = 0; i < 5000; i++) {
+		int next = -1;
+
+		check_ok(fsat_mkdir(at, "d", 0755, &err));
+		check_ok(fsat_open_dir(at, "d", &next, &err));
+		close(at);
+		at = next;
+	}
+	close(at);
+	check(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	check(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 64, before.rlim_max }) == 0);
+	check_ok(fsat_remove_tree(dir, "tree", &err));
+	check(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	check(!exists("tree"));
+}
+
+/* False where the file system or the user can't. */
+static bool set_flag(const char *path, int flag)
+{
+	struct fl_error err = { 0 };
+	int fd = -1, flags = 0;
+	bool done;
+
+	check_ok(fsat_open(dir, path, O_RDONLY, 0, &fd, &err));
+	done = ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
+	flags |= flag;
+	done = done && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+	close(fd);
+	return done;
+}
+
+static void what_is_immutable_is_removed_too(void)
+{
+	struct fl_error err = { 0 };
+
+	begin();
+	check_ok(fsat_mkdir_parents(dir, "tree/fixed/in", 0755, &err));
+	put("tree/fixed/file", "x");
+	put("tree/log", "x");
+	if (!set_flag("tree/log", FS_APPEND_FL)) /* where it can't be, nobody meets it */
+		return;
+	check(set_flag("tree/fixed/file", FS_IMMUTABLE_FL));
+	check(set_flag("tree/fixed/in", FS_IMMUTABLE_FL));
+	check(set_flag("tree/fixed", FS_IMMUTABLE_FL));
+	check(set_flag("tree", FS_IMMUTABLE_FL));
+	check_ok(fsat_remove_tree(dir, "tree", &err));
+	check(!exists("tree"));
+}
+
 static void entries_are_visited_until_one_says_no(void)
 {
 	struct fl_error err = { 0 };
@@ -379,6 +441,8 @@ int main(int argc, char **argv)
 				    CHECK(reading_a_pipe_does_not_hang),
 				    CHECK(appending_makes_and_adds),
 				    CHECK(a_tree_is_removed_without_following_links),
+				    CHECK(a_tree_of_any_depth_is_removed_with_few_descriptors),
+				    CHECK(what_is_immutable_is_removed_too),
 				    CHECK(entries_are_visited_until_one_says_no),
 				    CHECK(a_lock_is_held_once),
 				    CHECK(who_holds_a_lock_is_named),

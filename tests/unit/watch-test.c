@@ -55,6 +55,15 @@ static bool next(const struct buffer *buffer, size_t *at, struct watch_event *re
 	return watch_event_next(buffer->bytes, buffer->length, at, ret);
 }
 
+/* An event as the kernel writes it: one record, of whose it is; "" is none's. */
+static void put_told(struct buffer *buffer, uint64_t mask, const char *handle)
+{
+	uint32_t length = (uint32_t)strlen(handle);
+
+	put_event(buffer, mask, RECORD(length));
+	put_handle(buffer, FAN_EVENT_INFO_TYPE_FID, handle, length);
+}
+
 /* From `at` there is one that is lost, and then no more. */
 static void check_lost(const struct buffer *buffer, size_t at)
 {
@@ -71,10 +80,8 @@ static void an_event_says_its_handle(void)
 	struct watch_event event;
 	size_t at = 0;
 
-	put_event(&buffer, FAN_MODIFY, RECORD(20));
-	put_handle(&buffer, FAN_EVENT_INFO_TYPE_FID, "abcdefghijklmnopqrst", 20);
-	put_event(&buffer, FAN_CREATE, RECORD(3));
-	put_handle(&buffer, FAN_EVENT_INFO_TYPE_FID, "xyz", 3);
+	put_told(&buffer, FAN_MODIFY, "abcdefghijklmnopqrst");
+	put_told(&buffer, FAN_CREATE, "xyz");
 	check(next(&buffer, &at, &event));
 	check(!event.lost && event.type == 0x4d && event.length == 20);
 	check(memcmp(event.handle, "abcdefghijklmnopqrst", 20) == 0);
@@ -105,10 +112,8 @@ static void a_full_queue_is_told(void)
 	struct watch_event event;
 	size_t at = 0;
 
-	put_event(&buffer, FAN_Q_OVERFLOW, RECORD(0));
-	put_handle(&buffer, FAN_EVENT_INFO_TYPE_FID, "", 0);
-	put_event(&buffer, FAN_MODIFY, RECORD(4));
-	put_handle(&buffer, FAN_EVENT_INFO_TYPE_FID, "abcd", 4);
+	put_told(&buffer, FAN_Q_OVERFLOW, "");
+	put_told(&buffer, FAN_MODIFY, "abcd");
 	check(next(&buffer, &at, &event));
 	check(event.lost && !event.handle);
 	check(next(&buffer, &at, &event));
@@ -120,8 +125,7 @@ static void what_is_cut_off_is_lost(void)
 {
 	struct buffer buffer = { .length = 0 };
 
-	put_event(&buffer, FAN_MODIFY, RECORD(4));
-	put_handle(&buffer, FAN_EVENT_INFO_TYPE_FID, "abcd", 4);
+	put_told(&buffer, FAN_MODIFY, "abcd");
 	for (size_t length = 1; length < buffer.length; length++) {
 		/* On the heap, so that a sanitizer sees what is read behind it. */
 		uint8_t *cut = malloc(length);
@@ -142,8 +146,7 @@ static void lengths_that_lie_are_lost(void)
 	struct buffer good = { .length = 0 }, bad;
 	uint32_t huge = UINT32_MAX;
 
-	put_event(&good, FAN_MODIFY, RECORD(4));
-	put_handle(&good, FAN_EVENT_INFO_TYPE_FID, "abcd", 4);
+	put_told(&good, FAN_MODIFY, "abcd");
 	for (int i = 0; i < 5; i++) {
 		bad = good;
 		memcpy(&event, bad.bytes, sizeof(event));

@@ -185,24 +185,13 @@ int btrfs_head_swap(struct pool *pool, const struct uuid *branch, const struct t
 	return move_new(p, &staging, &retired, err);
 }
 
-/*
- * Renames that may have happened before: when the old name is gone and the new
- * one is there, it is done.
- */
+/* Renames that may have happened before. */
 static int move_once(struct btrfs_pool *pool, const struct tree *from, const struct tree *to,
 		     struct fl_error *err)
 {
-	char path[TREE_TEXT];
-	bool done;
-	int rc;
+	int rc = move_new(pool, from, to, err);
 
-	rc = move_new(pool, from, to, err);
-	if (rc != -FL_NOT_FOUND)
-		return rc;
-	rc = layout_has(pool->root, to, &done, err);
-	if (rc < 0 || done)
-		return rc;
-	return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(from, path));
+	return rc == -FL_NOT_FOUND ? layout_moved(pool->root, from, to, err) : rc;
 }
 
 int btrfs_head_retire(struct pool *pool, const struct uuid *branch, const struct uuid *operation,

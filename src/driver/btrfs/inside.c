@@ -71,7 +71,7 @@ static int look_up(int fd, uint64_t subvolume, uint64_t directory, struct above 
 
 struct names {
 	char **items; /* the innermost first */
-	size_t count, room;
+	size_t count;
 };
 
 static void names_done(struct names *names)
@@ -83,11 +83,7 @@ static void names_done(struct names *names)
 
 static void add_name(struct names *names, const char *name)
 {
-	if (names->count == names->room) {
-		names->room = names->room ? 2 * names->room : 16;
-		names->items = xrealloc(names->items, names->room, sizeof(*names->items));
-	}
-	names->items[names->count++] = xstrdup(name);
+	*array_add(names->items, names->count) = xstrdup(name);
 }
 
 /* The directory that holds `inner`, which lies in the subvolume that is open as `fd`. */
@@ -113,22 +109,12 @@ static int open_holder(int fd, const struct subvol_reference *inner, int *ret_fd
 struct emptying {
 	struct btrfs_pool *pool;
 	struct uuid *moved; /* to staging */
-	size_t count, room;
+	size_t count;
 };
 
 static void emptying_done(struct emptying *emptying)
 {
 	free(emptying->moved);
-}
-
-static void note_moved(struct emptying *emptying, const struct uuid *uuid)
-{
-	if (emptying->count == emptying->room) {
-		emptying->room = emptying->room ? 2 * emptying->room : 16;
-		emptying->moved = xrealloc(emptying->moved, emptying->room,
-					   sizeof(*emptying->moved));
-	}
-	emptying->moved[emptying->count++] = *uuid;
 }
 
 /* A directory moves only where it may be written to, for its "..". */
@@ -154,7 +140,7 @@ static int move_out(struct emptying *emptying, int fd, const struct subvol_refer
 	    fsat_rename_new(holder, inner->name, emptying->pool->root, tree_format(&staging, path),
 			    err) < 0)
 		return fl_wrap(err, "moving subvolume '%s' out", inner->name);
-	note_moved(emptying, &uuid);
+	*array_add(emptying->moved, emptying->count) = uuid;
 	return 0;
 }
 

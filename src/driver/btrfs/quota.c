@@ -321,8 +321,7 @@ static int note_above(void *arg, const struct btrfs_ioctl_search_header *header,
 
 	if (header->offset <= header->objectid) /* one that is in it */
 		return 0;
-	above->items = xrealloc(above->items, above->count + 1, sizeof(*above->items));
-	above->items[above->count++] = (struct group){ .number = header->offset };
+	*array_add(above->items, above->count) = (struct group){ .number = header->offset };
 	return 0;
 }
 

@@ -188,24 +188,13 @@ int head_recover(struct dir_pool *pool, struct fl_error *err)
 
 /* --- retiring ----------------------------------------------------------------------- */
 
-/*
- * Renames that may have happened before: when the old name is gone and the new
- * one is there, it is done.
- */
+/* Renames that may have happened before. */
 static int move_once(struct dir_pool *pool, const struct tree *from, const struct tree *to,
 		     struct fl_error *err)
 {
-	char path[TREE_TEXT];
-	bool done;
-	int rc;
+	int rc = dir_move(pool, from, to, err);
 
-	rc = dir_move(pool, from, to, err);
-	if (rc != -FL_NOT_FOUND)
-		return rc;
-	rc = layout_has(pool->root, to, &done, err);
-	if (rc < 0 || done)
-		return rc;
-	return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(from, path));
+	return rc == -FL_NOT_FOUND ? layout_moved(pool->root, from, to, err) : rc;
 }
 
 int dir_head_retire(struct pool *pool, const struct uuid *branch, const struct uuid *operation,

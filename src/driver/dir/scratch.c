@@ -3,31 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fsat.h"
 #include "base/log.h"
 #include "driver/dir/pool.h"
-#include "base/walk.h"
 
 /*
  * A tree is removed as it is made: out of sight.  Its name goes by one rename,
- * then its files, by several threads.  Directories that their owner may not
- * search or write are opened up first; root needs nothing of the kind.
- *
- * Whoever writes to a tree can make directories below each other by the
- * million, and the way to each is the longer the deeper it lies.  So what lies
- * deep is moved up, to be removed by the next walk.
+ * then its files.
  */
 
-#define DEEP 64
-
 /* --- removing ------------------------------------------------------------- */
-
-struct removal {
-	int root;
-	atomic_bool again; /* something was moved up */
-};
 
 static void name_it(char path[static SCRATCH_TEXT])
 {
@@ -38,66 +24,6 @@ static void name_it(char path[static SCRATCH_TEXT])
 	snprintf(path, SCRATCH_TEXT, "scratch/%016" PRIx64, number);
 }
 
-static int remove_found(void *arg, const struct visit *visit, const char *name,
-			struct fl_error *err)
-{
-	struct removal *removal = arg;
-	struct fl_error ignored;
-	char up[SCRATCH_TEXT];
-
-	if (geteuid() != 0 && fsat_allow_entry(visit->dir, name, err) < 0)
-		return fl_failed(err);
-	if (visit->node->depth < DEEP)
-		return 0;
-	name_it(up);
-	/* What cannot be moved, as a mount point, is tried where it is, and says why. */
-	if (fsat_rename(visit->dir, name, removal->root, strchr(up, '/') + 1, &ignored) < 0)
-		return 0;
-	removal->again = true;
-	return 1;
-}
-
-static int remove_entry(void *arg, const struct visit *visit, const char *name,
-			struct fl_error *err)
-{
-	return fsat_unlink(visit->dir, name, err);
-}
-
-static int remove_directory(void *arg, struct walk_node *node, struct fl_error *err)
-{
-	const struct removal *removal = arg;
-	own_fd int parent = -1;
-
-	if (!err || !node->parent) /* the root of the walk is its caller's */
-		return 0;
-	if (walk_open(removal->root, node->parent, &parent, err) < 0)
-		return fl_failed(err);
-	return fsat_rmdir(parent, node->name, err);
-}
-
-static int remove_all(struct dir_pool *pool, const char *path, struct fl_error *err)
-{
-	own_fd int root = -1;
-	struct removal removal;
-	struct walk walk = {
-		.twin = -1,
-		.found = remove_found,
-		.entry = remove_entry,
-		.leave = remove_directory,
-		.arg = &removal,
-	};
-
-	if (fsat_open_dir(pool->root, path, &root, err) < 0)
-		return fl_failed(err);
-	walk.root = removal.root = root;
-	do {
-		removal.again = false;
-		if (walk_tree(&walk, err) < 0)
-			return fl_failed(err);
-	} while (removal.again);
-	return fsat_rmdir(pool->root, path, err);
-}
-
 int scratch_bury(struct dir_pool *pool, const struct tree *tree, struct fl_error *err)
 {
 	char from[TREE_TEXT], to[SCRATCH_TEXT];
@@ -105,7 +31,7 @@ int scratch_bury(struct dir_pool *pool, const struct tree *tree, struct fl_error
 	name_it(to);
 	if (fsat_rename(pool->root, tree_format(tree, from), pool->root, to, err) < 0)
 		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
-	if (remove_all(pool, to, err) < 0)
+	if (fsat_remove_tree(pool->root, to, err) < 0)
 		return fl_wrap(err, "removing what %s held", from);
 	return 0;
 }
@@ -121,7 +47,7 @@ static int sweep_one(void *arg, const char *name, unsigned char type, uint64_t i
 	snprintf(path, sizeof(path), "scratch/%s", name);
 	if (fsat_unlink(p->root, path, &why) == 0) /* the last process's clock */
 		return 0;
-	if (remove_all(p, path, &why) < 0)
+	if (fsat_remove_tree(p->root, path, &why) < 0)
 		log_warning("left in the pool", "path=%s error=\"%s\"", path, why.text);
 	return 0;
 }
@@ -142,7 +68,7 @@ void scratch_done(struct scratch *scratch)
 {
 	struct fl_error why;
 
-	if (scratch->path[0] && remove_all(scratch->pool, scratch->path, &why) < 0)
+	if (scratch->path[0] && fsat_remove_tree(scratch->pool->root, scratch->path, &why) < 0)
 		log_warning("left in the pool", "path=%s error=\"%s\"", scratch->path, why.text);
 }
 

@@ -21,10 +21,8 @@ struct group *accounts_find_group(const struct accounts *accounts, uint64_t id)
 
 void accounts_add_group(struct accounts *accounts, const struct uuid *uuid)
 {
-	accounts->groups = xrealloc(accounts->groups, accounts->group_count + 1,
-				    sizeof(*accounts->groups));
-	accounts->groups[accounts->group_count++] = (struct group){ .id = group_id(uuid),
-								    .uuid = *uuid };
+	*array_add(accounts->groups, accounts->group_count) = (struct group){ .id = group_id(uuid),
+									      .uuid = *uuid };
 }
 
 void accounts_remove_group(struct accounts *accounts, uint64_t id)
@@ -67,8 +65,7 @@ void accounts_set(struct accounts *accounts, const struct uuid *branch, uint64_t
 	} else if (account) {
 		*account = accounts->branches[--accounts->branch_count];
 	} else if (group) {
-		accounts->branches = xrealloc(accounts->branches, accounts->branch_count + 1,
-					      sizeof(*accounts->branches));
-		accounts->branches[accounts->branch_count++] = (struct counted){ *branch, group };
+		*array_add(accounts->branches, accounts->branch_count) = (struct counted){ *branch,
+											   group };
 	}
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/fsat.h"
+#include "driver/kept.h"
 #include "driver/zfs/pool.h"
 
 /*
@@ -12,8 +13,6 @@
  */
 
 #define FACTS_LIMIT (16 * 1024 * 1024)
-#define FILE_NAME_LENGTH 32
-#define FILE_LIMIT (1024ul * 1024 * 1024)
 #define FACTS_PATH (sizeof("facts/") + UUID_TEXT)
 
 static const char *facts_path(const struct uuid *branch, char path[static FACTS_PATH])
@@ -83,8 +82,7 @@ static void add_branch(struct branches *branches, const struct uuid *branch)
 	for (size_t i = 0; i < branches->count; i++)
 		if (uuid_equal(&branches->items[i], branch))
 			return;
-	branches->items = xrealloc(branches->items, branches->count + 1, sizeof(*branches->items));
-	branches->items[branches->count++] = *branch;
+	*array_add(branches->items, branches->count) = *branch;
 }
 
 static int add_file(void *arg, const char *name, unsigned char type, uint64_t inode,
@@ -162,29 +160,14 @@ int zfs_facts_delete(struct pool *pool, const struct uuid *branch, struct fl_err
 
 /* --- files ---------------------------------------------------------------------------------- */
 
-static int check_name(const char *name, struct fl_error *err)
-{
-	static const char *const taken[] = { ".", "..", "facts" };
-	size_t length = strlen(name);
-
-	if (length == 0 || length > FILE_NAME_LENGTH ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz.") != length)
-		return fl_fail(err, FL_INVALID, "'%.40s' is no name for a file in the pool", name);
-	for (size_t i = 0; i < array_size(taken); i++)
-		if (strcmp(name, taken[i]) == 0)
-			return fl_fail(err, FL_INVALID, "'%s' is the pool's own", name);
-	return 0;
-}
-
 int zfs_file_write(struct pool *pool, const char *name, const void *bytes, size_t length,
 		   struct fl_error *err)
 {
 	own_fd int state = -1;
 
-	if (check_writable(zfs_pool(pool), err) < 0 || check_name(name, err) < 0 ||
-	    state_open(zfs_pool(pool), &state, err) < 0)
+	if (check_writable(zfs_pool(pool), err) < 0 || state_open(zfs_pool(pool), &state, err) < 0)
 		return fl_failed(err);
-	return fsat_write(state, name, bytes, length, 0600, true, err);
+	return kept_file_write(state, name, bytes, length, err);
 }
 
 int zfs_file_append(struct pool *pool, const char *name, const void *bytes, size_t length,
@@ -192,17 +175,16 @@ int zfs_file_append(struct pool *pool, const char *name, const void *bytes, size
 {
 	own_fd int state = -1;
 
-	if (check_writable(zfs_pool(pool), err) < 0 || check_name(name, err) < 0 ||
-	    state_open(zfs_pool(pool), &state, err) < 0)
+	if (check_writable(zfs_pool(pool), err) < 0 || state_open(zfs_pool(pool), &state, err) < 0)
 		return fl_failed(err);
-	return fsat_append(state, name, bytes, length, 0600, err);
+	return kept_file_append(state, name, bytes, length, err);
 }
 
 int zfs_file_read(struct pool *pool, const char *name, struct text *ret, struct fl_error *err)
 {
 	own_fd int state = -1;
 
-	if (check_name(name, err) < 0 || state_open(zfs_pool(pool), &state, err) < 0)
+	if (state_open(zfs_pool(pool), &state, err) < 0)
 		return fl_failed(err);
-	return fsat_read(state, name, FILE_LIMIT, ret, err);
+	return kept_file_read(state, name, ret, err);
 }

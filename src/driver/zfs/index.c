@@ -36,11 +36,7 @@ struct item *index_add(struct index *index, const struct item *item)
 		copy->order = index->last_order + 1;
 	if (copy->order > index->last_order)
 		index->last_order = copy->order;
-	if (index->count == index->room) {
-		index->room = index->room ? 2 * index->room : 64;
-		index->items = xrealloc(index->items, index->room, sizeof(*index->items));
-	}
-	index->items[index->count++] = copy;
+	*array_add(index->items, index->count) = copy;
 	return copy;
 }
 
@@ -54,15 +50,6 @@ void index_remove(struct index *index, struct item *item)
 		index->items[i--] = index->items[--index->count];
 	}
 	item_free(item);
-}
-
-static bool tree_equal(const struct tree *a, const struct tree *b)
-{
-	if (a->kind != b->kind || !uuid_equal(&a->uuid, &b->uuid))
-		return false;
-	return a->kind != TREE_SNAPSHOT ||
-	       (a->snapshot.time == b->snapshot.time &&
-		uuid_equal(&a->snapshot.instance, &b->snapshot.instance));
 }
 
 struct item *index_find(const struct index *index, const struct tree *tree)
@@ -259,12 +246,8 @@ static void end_of_lines(struct reading *reading, struct found *found)
 		accounts_add_group(&reading->index->accounts, &found->account.uuid);
 		return;
 	}
-	if (!is_ours(reading, found))
-		return;
-	if ((reading->count & (reading->count - 1)) == 0)
-		reading->found = xrealloc(reading->found, reading->count ? 2 * reading->count : 1,
-					  sizeof(*reading->found));
-	reading->found[reading->count++] = *found;
+	if (is_ours(reading, found))
+		*array_add(reading->found, reading->count) = *found;
 }
 
 static void collect(struct reading *reading, char *text)

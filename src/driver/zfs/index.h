@@ -39,7 +39,7 @@ struct item {
 
 struct index {
 	struct item **items;
-	size_t count, room;
+	size_t count;
 	uint64_t last_order;
 	struct accounts accounts;
 };

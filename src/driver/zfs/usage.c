@@ -76,9 +76,8 @@ static void note(struct lines *lines, const struct get_line *line)
 	if (strchr(line->name, '@') || !component_id(line->name, &id))
 		return;
 	if (!last || last->id != id) {
-		lines->items = xrealloc(lines->items, lines->count + 1, sizeof(*lines->items));
-		last = &lines->items[lines->count++];
-		*last = (struct line){ .id = id };
+		last = array_add(lines->items, lines->count);
+		last->id = id;
 	}
 	if (strcmp(line->property, "used") == 0)
 		last->used = value;
