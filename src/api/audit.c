@@ -4,7 +4,7 @@
  *
  * The object is what the request names in its query, else in its body: the
  * reference, the name or the path.  Of the rest only what says where something
- * comes from or goes to is noted, and what a setting, a policy or a quota
+ * comes from or goes to is noted, and what a setting, a policy, a hook or a quota
  * becomes: no setting is a secret.  Descriptions, messages and metadata are the
  * user's contents: they are not.
  */
@@ -64,6 +64,13 @@ static void add_refs(const struct ref_array *refs, struct text *out)
 	}
 }
 
+static void add_pairs(const struct metadata *pairs, struct text *message)
+{
+	for (size_t i = 0; i < pairs->count; i++)
+		text_add_format(message, "%s%s=%s", message->length ? ", " : "",
+				pairs->pairs[i].key, pairs->pairs[i].value);
+}
+
 static void describe(const struct input *input, struct text *object, struct text *message)
 {
 	add_refs(&input->refs, object);
@@ -77,9 +84,8 @@ static void describe(const struct input *input, struct text *object, struct text
 		text_add_format(message, "%s%s ", message->length ? ", " : "", details[i].name);
 		add_detail(input, &details[i], message);
 	}
-	for (size_t i = 0; i < input->policy.count; i++)
-		text_add_format(message, "%s%s=%s", message->length ? ", " : "",
-				input->policy.pairs[i].key, input->policy.pairs[i].value);
+	add_pairs(&input->policy, message);
+	add_pairs(&input->settings, message);
 	if (input->given & IN_QUOTA)
 		text_add_format(message, "%squota %" PRIu64, message->length ? ", " : "",
 				input->quota);

@@ -64,6 +64,9 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(why, TYPE_FLAG),
 	FIELD(policy, TYPE_METADATA),
 	FIELD(itself, TYPE_FLAG),
+	FIELD(settings, TYPE_METADATA),
+	FIELD(timeout, TYPE_NUMBER),
+	FIELD(required, TYPE_FLAG),
 };
 
 static const char *const type_names[] = {
@@ -100,6 +103,7 @@ void input_done(struct input *input)
 	free(input->unset.items);
 	metadata_done(&input->metadata);
 	metadata_done(&input->policy);
+	metadata_done(&input->settings);
 	json_decref(input->document);
 	*input = (struct input){ 0 };
 }

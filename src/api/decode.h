@@ -50,7 +50,10 @@
 #define IN_WHY (UINT64_C(1) << 31)
 #define IN_POLICY (UINT64_C(1) << 32)
 #define IN_ITSELF (UINT64_C(1) << 33)
-#define INPUT_COUNT 34
+#define IN_SETTINGS (UINT64_C(1) << 34)
+#define IN_TIMEOUT (UINT64_C(1) << 35)
+#define IN_REQUIRED (UINT64_C(1) << 36)
+#define INPUT_COUNT 37
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -80,11 +83,11 @@ struct input {
 	struct ref_array refs;
 	const char *name, *description, *mount_path, *message;
 	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
-	struct metadata metadata, policy;
+	struct metadata metadata, policy, settings;
 	struct string_array unset;
 	const char *operation, *compression, *directory;
-	uint64_t size, limit, quota;
-	bool sparse, compress, force, devices, setuid, why, itself;
+	uint64_t size, limit, quota, timeout;
+	bool sparse, compress, force, devices, setuid, why, itself, required;
 };
 
 void input_done(struct input *input);

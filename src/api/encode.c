@@ -232,6 +232,27 @@ void encode_stash(struct json *json, const char *key, const struct stash *stash)
 	json_end(json);
 }
 
+void encode_hook(struct json *json, const char *key, const struct hook_report *report)
+{
+	json_put_object(json, key);
+	json_put_string(json, "ref", report->ref);
+	json_put_string(json, "name", report->name);
+	add_pairs(json, "settings", &report->settings);
+	json_put_int(json, "timeout", report->timeout / CLOCK_SECOND);
+	json_put_bool(json, "required", report->required);
+	json_put_string(json, "trouble", report->trouble);
+	json_end(json);
+}
+
+void encode_hook_offer(struct json *json, const char *key, const struct hook_offer *offer)
+{
+	json_put_object(json, key);
+	json_put_string(json, "name", offer->name);
+	json_put_string(json, "path", offer->path);
+	json_put_bool(json, "shipped", offer->shipped);
+	json_end(json);
+}
+
 void encode_policy(struct json *json, const char *key, const struct policy_report *report)
 {
 	json_put_object(json, key);

@@ -14,6 +14,8 @@ void encode_branch(struct json *json, const char *key, const struct branch *bran
 void encode_snapshot(struct json *json, const char *key, const struct snapshot *snapshot);
 void encode_tag(struct json *json, const char *key, const struct tag *tag);
 void encode_stash(struct json *json, const char *key, const struct stash *stash);
+void encode_hook(struct json *json, const char *key, const struct hook_report *report);
+void encode_hook_offer(struct json *json, const char *key, const struct hook_offer *offer);
 void encode_policy(struct json *json, const char *key, const struct policy_report *report);
 void encode_thinned(struct json *json, const char *key, const struct thinned *thinned);
 void encode_trash_item(struct json *json, const char *key, const struct trash_item *item);

@@ -106,6 +106,12 @@ must_check int patch_policy(struct call *call, struct fl_error *err);
 must_check int get_thinning(struct call *call, struct fl_error *err);
 must_check int post_thinning(struct call *call, struct fl_error *err);
 
+/* hooks.c */
+must_check int get_hooks(struct call *call, struct fl_error *err);
+must_check int get_hooks_available(struct call *call, struct fl_error *err);
+must_check int put_hook(struct call *call, struct fl_error *err);
+must_check int delete_hook(struct call *call, struct fl_error *err);
+
 /* tags.c */
 must_check int get_tags(struct call *call, struct fl_error *err);
 must_check int post_tags(struct call *call, struct fl_error *err);

@@ -78,29 +78,49 @@ static bool place_descriptors(const struct spawn_fd *fds, size_t count, int fail
 	return true;
 }
 
-/* In the child, between fork and exec of a program with threads: only calls that are safe there. */
-static _Noreturn void run_child(const char *const argv[], const struct spawn_fd *fds, size_t count,
-				int failure, pid_t parent)
+struct program {
+	const char *const *argv;
+	const char *const *environment;
+	const struct spawn_fd *fds; /* at FREE_FD or above, as what tells of a failure */
+	size_t count;
+	unsigned lifetime; /* seconds that it may go on without its starter; 0: none */
+};
+
+static const char *const plain_environment[] = { SPAWN_ENVIRONMENT, NULL };
+
+/*
+ * The kernel sends the signal that kills it either with the end of the thread that
+ * started it, or when its time is up: an alarm outlives exec, and this program.
+ */
+static bool arrange_end(const struct program *program, pid_t parent)
 {
-	static const char *const environment[] = { "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-						   NULL };
+	if (program->lifetime) {
+		alarm(program->lifetime);
+		return true;
+	}
+	/* The parent may be gone already; then nobody is left to whom the signal could matter. */
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
+}
+
+/* In the child, between fork and exec of a program with threads: only calls that are safe there. */
+static _Noreturn void run_child(const struct program *program, int failure, pid_t parent)
+{
 	struct sigaction plain = { .sa_handler = SIG_DFL };
 	sigset_t none;
 	int sys;
 
-	/* The parent may be gone already; then nobody is left to whom the signal could matter. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+	if (!arrange_end(program, parent))
 		_exit(127);
 	setpgid(0, 0);
 	for (int i = 1; i < NSIG; i++)
 		sigaction(i, &plain, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (place_descriptors(fds, count, failure)) {
+	if (place_descriptors(program->fds, program->count, failure)) {
 		/* exec takes its vectors without const for history's sake and does not write to
 		 * them. */
-		execve(argv[0], (char *const *)(uintptr_t)argv,
-		       (char *const *)(uintptr_t)environment);
+		execve(program->argv[0], (char *const *)(uintptr_t)program->argv,
+		       (char *const *)(uintptr_t)program->environment);
 		failure = SPAWN_FDS;
 	}
 	sys = errno;
@@ -133,22 +153,21 @@ static int reap(pid_t pid)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* The fork itself; `fds` and `failure` are at FREE_FD or above. */
-static int start_child(const char *const argv[], const struct spawn_fd *fds, size_t count,
-		       int failure, struct spawned *ret, struct fl_error *err)
+static int start_child(const struct program *program, int failure, struct spawned *ret,
+		       struct fl_error *err)
 {
 	pid_t self = getpid();
 	struct spawned child = { .pid = fork() };
 	int rc;
 
 	if (child.pid < 0)
-		return fl_fail_errno(err, "cannot start '%s'", argv[0]);
+		return fl_fail_errno(err, "cannot start '%s'", program->argv[0]);
 	if (child.pid == 0)
-		run_child(argv, fds, count, failure, self);
+		run_child(program, failure, self);
 	setpgid(child.pid, child.pid); /* here too: whoever is first */
 	child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
 	if (child.pidfd < 0) {
-		rc = fl_fail_errno(err, "cannot watch '%s'", argv[0]);
+		rc = fl_fail_errno(err, "cannot watch '%s'", program->argv[0]);
 		kill(child.pid, SIGKILL);
 		reap(child.pid);
 		return rc;
@@ -163,6 +182,8 @@ static int start(const char *const argv[], struct child *ret, struct fl_error *e
 	own_fd int out = -1;
 	own_fd int error = -1;
 	own_fd int failure = -1;
+	struct spawn_fd fds[2];
+	const struct program program = { argv, plain_environment, fds, 2, 0 };
 	struct spawned spawned;
 	int rc;
 
@@ -173,8 +194,9 @@ static int start(const char *const argv[], struct child *ret, struct fl_error *e
 		rc = make_pipe(&child.failure, &failure, err);
 	if (rc < 0)
 		return rc;
-	rc = start_child(argv, (struct spawn_fd[]){ { out, 1 }, { error, 2 } }, 2, failure,
-			 &spawned, err);
+	fds[0] = (struct spawn_fd){ out, 1 };
+	fds[1] = (struct spawn_fd){ error, 2 };
+	rc = start_child(&program, failure, &spawned, err);
 	if (rc < 0)
 		return rc;
 	*ret = (struct child){
@@ -353,8 +375,7 @@ static int await_exec(const char *program, int failure, struct spawned *spawned,
 	return fl_fail_errno(err, "cannot run '%s'", program);
 }
 
-int spawn_start(const char *const argv[], const struct spawn_fd *fds, size_t count,
-		struct spawned *ret, struct fl_error *err)
+static int start_program(struct program *program, struct spawned *ret, struct fl_error *err)
 {
 	struct spawn_fd lifted[SPAWN_FDS] = { 0 };
 	struct spawned spawned = SPAWNED_NONE;
@@ -362,17 +383,42 @@ int spawn_start(const char *const argv[], const struct spawn_fd *fds, size_t cou
 	own_fd int failure = -1;
 	int rc;
 
-	assert(count <= SPAWN_FDS);
-	if (make_pipe(&result, &failure, err) < 0 || lift(fds, count, lifted, err) < 0)
+	assert(program->count <= SPAWN_FDS);
+	if (make_pipe(&result, &failure, err) < 0 ||
+	    lift(program->fds, program->count, lifted, err) < 0)
 		return fl_failed(err);
-	rc = start_child(argv, lifted, count, failure, &spawned, err);
-	close_all(lifted, count);
+	program->fds = lifted;
+	rc = start_child(program, failure, &spawned, err);
+	close_all(lifted, program->count);
 	close(take_fd(failure)); /* or its end would never come */
 	if (rc == 0)
-		rc = await_exec(argv[0], result, &spawned, err);
+		rc = await_exec(program->argv[0], result, &spawned, err);
 	if (rc == 0)
 		*ret = spawned;
 	return rc;
+}
+
+int spawn_start(const char *const argv[], const struct spawn_fd *fds, size_t count,
+		struct spawned *ret, struct fl_error *err)
+{
+	struct program program = { argv, plain_environment, fds, count, 0 };
+
+	return start_program(&program, ret, err);
+}
+
+int spawn_start_talker(const char *const argv[], const char *const environment[], unsigned lifetime,
+		       const struct spawn_fd fds[static 3], struct spawned *ret,
+		       struct fl_error *err)
+{
+	struct program program = { argv, environment, fds, 3, lifetime };
+
+	return start_program(&program, ret, err);
+}
+
+void spawn_signal_group(const struct spawned *spawned, int number)
+{
+	if (spawned->pid > 0)
+		kill(-spawned->pid, number);
 }
 
 void spawn_kill(const struct spawned *spawned)

@@ -22,6 +22,9 @@
 
 #define SPAWN_OUTPUT (64 * 1024)
 
+/* What every program finds in its environment. */
+#define SPAWN_ENVIRONMENT "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+
 struct spawn_result {
 	int status; /* exit status, or 128 + signal */
 	struct text out;
@@ -72,6 +75,19 @@ struct spawned {
  */
 must_check int spawn_start(const char *const argv[], const struct spawn_fd *fds, size_t count,
 			   struct spawned *ret, struct fl_error *err);
+/*
+ * The same for a program that is talked to over `fds`, its three standard streams,
+ * and that finds `environment` (NULL at its end; SPAWN_ENVIRONMENT belongs in it).
+ * It is not killed with whoever started it, because it may have to put something
+ * right when that dies: it sees the end of its standard input, and has until
+ * `lifetime` seconds (> 0) after its start, when the kernel ends it, if nobody did
+ * before.  Any thread may start it.
+ */
+must_check int spawn_start_talker(const char *const argv[], const char *const environment[],
+				  unsigned lifetime, const struct spawn_fd fds[static 3],
+				  struct spawned *ret, struct fl_error *err);
+/* To its whole process group.  Before spawn_wait(): until then the number is nobody else's. */
+void spawn_signal_group(const struct spawned *spawned, int number);
 /* Kills it.  From any thread, before and after its end, as long as spawned_done() was not called.
  */
 void spawn_kill(const struct spawned *spawned);

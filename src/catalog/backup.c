@@ -38,7 +38,7 @@ enum {
 
 /* Those that are referred to before those that refer. */
 static const char *const tables[] = {
-	"setting", "volume", "branch", "line", "note", "tag", "stash", "retired", "intent",
+	"setting", "volume", "branch", "line", "note", "tag", "stash", "hook", "retired", "intent",
 };
 
 struct backup {

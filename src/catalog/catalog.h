@@ -168,7 +168,7 @@ must_check int tx_branch_get(struct tx *tx, const struct uuid *uuid, struct bran
 			     struct fl_error *err);
 must_check int tx_branch_insert(struct tx *tx, const struct branch_row *row, struct fl_error *err);
 must_check int tx_branch_update(struct tx *tx, const struct branch_row *row, struct fl_error *err);
-/* With its lines and snapshots. */
+/* With its lines, snapshots and hooks. */
 must_check int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *err);
 /* Of one volume (trunk first, then by name), or of all living volumes (`volume` NULL; by volume
  * name, then the same). */
@@ -337,6 +337,28 @@ must_check int tx_stash_each(struct tx *tx, const struct uuid *volume,
 			     int (*each)(void *arg, const struct stash_row *row,
 					 struct fl_error *err),
 			     void *arg, struct fl_error *err);
+
+/* --- hooks: programs that are told of a branch's snapshots and rollbacks ---------- */
+
+struct hook_row {
+	struct uuid branch;
+	char name[NAME_TEXT];	  /* unique in its branch */
+	struct metadata settings; /* owned */
+	int64_t timeout;	  /* ns */
+	bool required;
+};
+void hook_row_done(struct hook_row *row);
+#define own_hook_row own(hook_row_done)
+
+/* Inserts it, or writes every column of the one with that branch and name. */
+must_check int tx_hook_set(struct tx *tx, const struct hook_row *row, struct fl_error *err);
+must_check int tx_hook_delete(struct tx *tx, const struct uuid *branch, const char *name,
+			      struct fl_error *err);
+/* Of one branch, by name; or of all, those in the trash too (`branch` NULL). */
+must_check int tx_hook_each(struct tx *tx, const struct uuid *branch,
+			    int (*each)(void *arg, const struct hook_row *row,
+					struct fl_error *err),
+			    void *arg, struct fl_error *err);
 
 /* --- retired heads: replaced by a rollback, not yet released ------------------- */
 

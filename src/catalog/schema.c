@@ -9,7 +9,7 @@
 /*
  * Two kinds of tables.
  *
- * What only users know (setting, volume, branch, line, note, tag, stash) and
+ * What only users know (setting, volume, branch, line, note, tag, stash, hook) and
  * what is under way (retired, intent) has keys that mean something outside this
  * file: UUIDs, names, positions.  These tables travel in the backup (backup.h),
  * row by row, and must fit into any other catalogue.  They refer to snapshots
@@ -188,8 +188,18 @@ static const char version_4[] = "ALTER TABLE snapshot ADD COLUMN late INTEGER NO
 static const char version_5[] = "ALTER TABLE volume ADD COLUMN late INTEGER NOT NULL DEFAULT 0;\n"
 				"ALTER TABLE branch ADD COLUMN late INTEGER NOT NULL DEFAULT 0;\n";
 
+/* `settings` is in the text form of metadata, `timeout` in ns. */
+static const char version_6[] = "CREATE TABLE hook (\n"
+				"	branch BLOB NOT NULL REFERENCES branch,\n"
+				"	name TEXT NOT NULL,\n"
+				"	settings TEXT NOT NULL,\n"
+				"	timeout INTEGER NOT NULL,\n"
+				"	required INTEGER NOT NULL,\n"
+				"	PRIMARY KEY (branch, name)\n"
+				") STRICT, WITHOUT ROWID;\n";
+
 static const char *const steps[] = {
-	version_1, version_2, version_3, version_4, version_5,
+	version_1, version_2, version_3, version_4, version_5, version_6,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

@@ -78,6 +78,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BRANCH_RAISE] = "UPDATE branch SET last_sequence = max(last_sequence, ?2), "
 			     "last_time = max(last_time, ?3) WHERE uuid = ?1",
 	[SQL_BRANCH_DELETE] = "DELETE FROM branch WHERE uuid = ?1",
+	[SQL_BRANCH_DELETE_HOOKS] = "DELETE FROM hook WHERE branch = ?1",
 	[SQL_BRANCH_DELETE_LINES] = "DELETE FROM line WHERE branch = ?1",
 	[SQL_BRANCH_DELETE_NOTES] = "DELETE FROM note WHERE branch = ?1",
 	[SQL_BRANCH_DELETE_NUMBER] = "DELETE FROM branch_number WHERE uuid = ?1",
@@ -193,6 +194,15 @@ static const char *const texts[SQL_COUNT] = {
 			 "WHERE volume = ?1 ORDER BY name",
 	[SQL_TAG_EACH_AT] = "SELECT volume, name, branch, time, created FROM tag "
 			    "WHERE branch = ?2 AND time = ?3 AND volume = ?1 ORDER BY name",
+
+	[SQL_HOOK_SET] = "INSERT INTO hook (branch, name, settings, timeout, required) "
+			 "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (branch, name) DO UPDATE SET "
+			 "settings = ?3, timeout = ?4, required = ?5",
+	[SQL_HOOK_DELETE] = "DELETE FROM hook WHERE branch = ?1 AND name = ?2",
+	[SQL_HOOK_EACH] = "SELECT branch, name, settings, timeout, required "
+			  "FROM hook WHERE branch = ?1 ORDER BY name",
+	[SQL_HOOK_EACH_ALL] = "SELECT branch, name, settings, timeout, required "
+			      "FROM hook ORDER BY branch, name",
 
 	[SQL_STASH_INSERT] = "INSERT INTO stash (volume, number, branch, tip_branch, tip_time, "
 			     "target_branch, target_time, target_id, created) "

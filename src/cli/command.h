@@ -55,6 +55,8 @@ enum option_id {
 	OPT_DRY_RUN,
 	OPT_YES,
 	OPT_POLICY,
+	OPT_TIMEOUT,
+	OPT_REQUIRED,
 	OPTIONS,
 };
 

@@ -159,6 +159,7 @@ static const struct source {
 	{ "stash/N@VOLUME", names_stashes },
 	{ "ITEM", names_trash },
 	{ "SETTING", names_settings },
+	{ "HOOK", names_hooks },
 	{ "VALUE", names_setting_values },
 	{ "ID", names_operations },
 	{ "KEY", names_keys },

@@ -274,6 +274,13 @@ void names_settings(struct completion *c)
 		complete_offer(c, field(setting, "key"), field(setting, "description"));
 }
 
+void names_hooks(struct completion *c)
+{
+	own_free struct value *hooks = list(c, "/v1/hooks/available", NULL);
+
+	value_each(hooks, hook) complete_offer(c, field(hook, "name"), field(hook, "path"));
+}
+
 /* Of the setting before it, if that is a choice. */
 void names_setting_values(struct completion *c)
 {

@@ -38,6 +38,21 @@ static int snapshot_body(struct invocation *in, struct body *body, struct fl_err
 	return 0;
 }
 
+/* It was taken all the same. */
+static void warn_of_hooks(struct value *snapshot)
+{
+	const char *note = field(value_get(snapshot, "metadata"), "flocker.hooks");
+	own_text struct text text = { 0 };
+
+	if (!note[0])
+		return;
+	add_clean(&text, note);
+	fprintf(stderr,
+		"flocker: the snapshot may be inconsistent: hooks %s\n"
+		"hint: flocker events says why; flocker hook set --required takes none then\n",
+		text_get(&text));
+}
+
 int verb_snapshot(struct invocation *in, struct fl_error *err)
 {
 	own_free struct value *list = NULL;
@@ -58,7 +73,11 @@ int verb_snapshot(struct invocation *in, struct fl_error *err)
 		print_json(items);
 		return 0;
 	}
-	value_each(items, snapshot) printf("%s\n", field(snapshot, "ref"));
+	value_each(items, snapshot)
+	{
+		printf("%s\n", field(snapshot, "ref"));
+		warn_of_hooks(snapshot);
+	}
 	return 0;
 }
 

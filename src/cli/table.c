@@ -108,6 +108,13 @@ static const struct option log_options[] = {
 	{ 0 },
 };
 
+static const struct option hook_options[] = {
+	{ OPT_SET, "set", 0, "KEY=VALUE", "what it is told; may be repeated" },
+	{ OPT_TIMEOUT, "timeout", 0, "TIME", "in which all of it must be over: 1s to 10m (30s)" },
+	{ OPT_REQUIRED, "required", 0, NULL, "no snapshot, rather than one without the hook" },
+	{ 0 },
+};
+
 static const struct option thin_options[] = {
 	{ OPT_DRY_RUN, "dry-run", 0, NULL, "only list what would go" },
 	{ 0 },
@@ -238,6 +245,20 @@ const struct command commands[] = {
 	  "A policy that contradicts itself is refused.", NULL, 2, ANY_NUMBER, verb_policy_set },
 	{ "policy unset", GROUP_PAST, "REF RULE...", "go by the instance's rules again", NULL, NULL,
 	  2, ANY_NUMBER, verb_policy_unset },
+	{ "hook list", GROUP_PAST, "[REF]", "list the hooks of a branch, or of all",
+	  "A hook makes what uses a branch hold still while a snapshot of it is taken, or while "
+	  "it\n"
+	  "is rolled back.",
+	  NULL, 0, 1, verb_hook_list },
+	{ "hook available", GROUP_PAST, "", "list the hooks that there are",
+	  "Those that come with Flocker, and the administrator's.", NULL, 0, 0,
+	  verb_hook_available },
+	{ "hook set", GROUP_PAST, "REF HOOK", "give a branch a hook, or say anew what it is told",
+	  "A hook that fails does not keep a snapshot from being taken, which says so then; with\n"
+	  "--required it does. It always keeps a branch from being rolled back.",
+	  hook_options, 2, 2, verb_hook_set },
+	{ "hook unset", GROUP_PAST, "REF HOOK", "take a hook away from a branch", NULL, NULL, 2, 2,
+	  verb_hook_unset },
 	{ "thin", GROUP_PAST, "[REF]", "delete the snapshots that the policy does not keep",
 	  "Of one branch, or of all. The daemon does so by itself, little by little; this does\n"
 	  "all of it now. What is pinned or in use stays.",

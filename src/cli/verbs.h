@@ -61,6 +61,12 @@ must_check int verb_thin(struct invocation *in, struct fl_error *err);
 /* status.c */
 must_check int verb_status(struct invocation *in, struct fl_error *err);
 
+/* hook.c */
+must_check int verb_hook_list(struct invocation *in, struct fl_error *err);
+must_check int verb_hook_available(struct invocation *in, struct fl_error *err);
+must_check int verb_hook_set(struct invocation *in, struct fl_error *err);
+must_check int verb_hook_unset(struct invocation *in, struct fl_error *err);
+
 /* events.c */
 must_check int verb_events(struct invocation *in, struct fl_error *err);
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/hooks.h"
 
 int birth_branch_free(struct engine *engine, const struct volume_row *volume, const char *name,
 		      struct fl_error *err)
@@ -45,7 +45,9 @@ static int check_refs(struct engine *engine, const struct ref *ref, const struct
 struct making {
 	struct engine *engine;
 	const char *name;
-	struct metadata policy;
+	struct hooking *hooks;
+	const struct metadata *wanted; /* rules of its policy; or NULL */
+	struct metadata policy;	       /* as it is to be kept; once `wanted` was checked */
 };
 
 static void making_done(struct making *making)
@@ -69,25 +71,22 @@ static int make_branch(const struct making *making, const struct target *from,
 	return answer_branch(engine, tx, &from->volume, &birth.branch, ret, err);
 }
 
-int engine_branch(struct engine *engine, const struct ref *ref, const struct ref *from,
-		  const struct metadata *policy, struct branch *ret, struct fl_error *err)
+static int branch_from(struct making *making, const struct ref *ref, const struct ref *from,
+		       struct branch *ret, struct fl_error *err)
 {
-	const struct snapshot_options hidden = { .reason = REASON_BRANCH };
-	own(making_done) struct making making = { .engine = engine, .name = ref->branch };
+	const struct snapshot_options hidden = { .reason = REASON_BRANCH, .hooks = making->hooks };
+	struct engine *engine = making->engine;
 	own_gate struct engine *inside = NULL;
 	own_locks struct lock_set locks = { 0 };
 	own_claim struct claim claim = { 0 };
 	own_snapshot_row struct snapshot_row taken = { 0 };
-	struct ref trunk = { .kind = REF_VOLUME };
 	char name[2 * NAME_TEXT];
 	const char *names[] = { name };
 	const struct target *target;
 
 	snprintf(name, sizeof(name), "%s/%s", ref->volume, ref->branch);
-	memcpy(trunk.volume, ref->volume, NAME_TEXT);
-	from = from ? from : &trunk;
-	if (check_refs(engine, ref, from, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
-	    policy_of_new(engine, policy, &making.policy, err) < 0)
+	if (gate_enter(engine, &inside, err) < 0 ||
+	    policy_of_new(engine, making->wanted, &making->policy, err) < 0)
 		return fl_failed(err);
 	lock_take_names(&engine->locks, names, 1, &locks);
 	if (claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
@@ -95,8 +94,28 @@ int engine_branch(struct engine *engine, const struct ref *ref, const struct ref
 		return fl_failed(err);
 	target = &claim.targets[0];
 	if (target->is_snapshot)
-		return make_branch(&making, target, NULL, ret, err);
+		return make_branch(making, target, NULL, ret, err);
 	if (snapshot_take(engine, &target->branch, &hidden, &taken, err) < 0)
 		return fl_failed(err);
-	return make_branch(&making, target, &taken, ret, err);
+	return make_branch(making, target, &taken, ret, err);
+}
+
+int engine_branch(struct engine *engine, const struct ref *ref, const struct ref *from,
+		  const struct metadata *policy, struct branch *ret, struct fl_error *err)
+{
+	struct ref trunk = { .kind = REF_VOLUME };
+	struct hooking hooking;
+	own(making_done) struct making making = {
+		.engine = engine, .name = ref->branch, .hooks = &hooking, .wanted = policy
+	};
+	int r;
+
+	memcpy(trunk.volume, ref->volume, NAME_TEXT);
+	from = from ? from : &trunk;
+	if (check_refs(engine, ref, from, err) < 0 ||
+	    hooks_begin(engine, from, 1, HOOK_SNAPSHOT, REASON_BRANCH, &hooking, err) < 0)
+		return fl_failed(err);
+	r = branch_from(&making, ref, from, ret, err);
+	hooks_end(&hooking, r == 0);
+	return r;
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/hooks.h"
 
 int check_create_options(const struct create_options *options, struct fl_error *err)
 {
@@ -77,9 +77,9 @@ static int create_volume(struct engine *engine, const struct create_options *opt
 }
 
 static int create_from(struct engine *engine, const struct create_options *options,
-		       struct volume *ret, struct fl_error *err)
+		       struct hooking *hooks, struct volume *ret, struct fl_error *err)
 {
-	const struct snapshot_options hidden = { .reason = REASON_BRANCH };
+	const struct snapshot_options hidden = { .reason = REASON_BRANCH, .hooks = hooks };
 	own_claim struct claim claim = { 0 };
 	own_snapshot_row struct snapshot_row taken = { 0 };
 	const struct target *from;
@@ -94,15 +94,16 @@ static int create_from(struct engine *engine, const struct create_options *optio
 	return create_volume(engine, options, from, &taken, ret, err);
 }
 
-int engine_create(struct engine *engine, const struct create_options *options, struct volume *ret,
-		  struct fl_error *err)
+/* `hooks`: of what it is made from, if it is. */
+static int create_named(struct engine *engine, const struct create_options *options,
+			struct hooking *hooks, struct volume *ret, struct fl_error *err)
 {
 	own_metadata struct metadata policy = { 0 };
 	struct create_options checked = *options;
 	own_gate struct engine *inside = NULL;
 	own_locks struct lock_set name = { 0 };
 
-	if (check_create_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	if (gate_enter(engine, &inside, err) < 0 ||
 	    policy_of_new(engine, options->policy, &policy, err) < 0)
 		return fl_failed(err);
 	checked.policy = &policy;
@@ -110,6 +111,23 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	if (birth_volume_free(engine, options->name, err) < 0)
 		return fl_failed(err);
 	if (options->from)
-		return create_from(engine, &checked, ret, err);
+		return create_from(engine, &checked, hooks, ret, err);
 	return create_volume(engine, &checked, NULL, NULL, ret, err);
+}
+
+int engine_create(struct engine *engine, const struct create_options *options, struct volume *ret,
+		  struct fl_error *err)
+{
+	struct hooking hooking;
+	int r;
+
+	if (check_create_options(options, err) < 0)
+		return fl_failed(err);
+	if (!options->from)
+		return create_named(engine, options, NULL, ret, err);
+	if (hooks_begin(engine, options->from, 1, HOOK_SNAPSHOT, REASON_BRANCH, &hooking, err) < 0)
+		return fl_failed(err);
+	r = create_named(engine, options, &hooking, ret, err);
+	hooks_end(&hooking, r == 0);
+	return r;
 }

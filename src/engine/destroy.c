@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "engine/internal.h"
+#include "engine/hooks.h"
 
 #define PINS_NAMED 5 /* in an error; of more it says so */
 
@@ -429,6 +429,7 @@ int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_it
 	if (claim.targets[0].is_snapshot)
 		return destroy_snapshot(engine, &claim.targets[0], err);
 	policies_look_anew(engine);
+	hooks_look_anew(engine);
 	if (ref->kind == REF_VOLUME)
 		return destroy_volume(engine, &claim.targets[0], ret, err);
 	return destroy_branch(engine, &claim.targets[0], ret, err);

@@ -53,6 +53,8 @@ static void engine_free(struct engine *engine)
 	free(engine->name);
 	free(engine->host);
 	free(engine->tree_program);
+	free(engine->hook_places.own);
+	free(engine->hook_places.shipped);
 	free(engine);
 }
 OWN_FREEP(engine, engine_free)
@@ -79,6 +81,10 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	failing_init(&engine->failing, &engine->events);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
+	if (options->own_hooks)
+		engine->hook_places.own = xstrdup(options->own_hooks);
+	if (options->shipped_hooks)
+		engine->hook_places.shipped = xstrdup(options->shipped_hooks);
 	if (open_directories(engine, err) < 0)
 		return fl_failed(err);
 	engine->audit = audit_open(engine->state_fd, &audit_limits);

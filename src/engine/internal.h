@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "container/hook-file.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -64,6 +65,7 @@ struct engine {
 	struct events events;
 	struct failing_table failing;
 	char *tree_program; /* or NULL */
+	struct hook_places hook_places;
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 

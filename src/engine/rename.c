@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/hooks.h"
 #include "engine/note.h"
 
 struct renaming {
@@ -120,6 +120,7 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 		return fl_failed(err);
 	renaming.target = &claim.targets[0];
 	policies_look_anew(engine);
+	hooks_look_anew(engine);
 	if (ref->kind == REF_VOLUME)
 		return rename_volume(engine, &renaming, err);
 	if (ref->kind == REF_BRANCH)

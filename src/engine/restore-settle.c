@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fsat.h"
+#include "engine/hooks.h"
 #include "engine/note.h"
 
 /*
@@ -24,7 +25,8 @@ static int write_stash(struct tx *tx, void *arg, struct fl_error *err)
 
 static int put_aside(struct restore *restore, struct fl_error *err)
 {
-	const struct snapshot_options options = { .reason = REASON_ROLLBACK };
+	const struct snapshot_options options = { .reason = REASON_ROLLBACK,
+						  .hooks = restore->hooks };
 	struct engine *engine = restore->engine;
 
 	restore_mark_time(restore);
@@ -149,16 +151,13 @@ static void take_back(const struct restore *restore, int parent)
 			    restore->volume.name, err.text);
 }
 
-int restore_settle(struct restore *restore, struct fl_error *err)
+static int settle(struct restore *restore, const struct ref *branch, struct fl_error *err)
 {
 	own_claim struct claim claim = { 0 };
-	struct ref branch = { .kind = REF_BRANCH };
 	own_fd int parent = -1;
 	struct stat there;
 
-	memcpy(branch.volume, restore->volume.name, NAME_TEXT);
-	memcpy(branch.branch, restore->branch.name, NAME_TEXT);
-	if (claim_take(restore->engine, &branch, 1, CLAIM_HEAD, &claim, err) < 0 ||
+	if (claim_take(restore->engine, branch, 1, CLAIM_HEAD, &claim, err) < 0 ||
 	    check_head(restore, &claim.targets[0], err) < 0)
 		return fl_failed(err);
 	restore->branch = claim.targets[0].branch; /* with the latest of its snapshots */
@@ -177,4 +176,22 @@ int restore_settle(struct restore *restore, struct fl_error *err)
 	if (driver_of(restore->engine)->sync(restore->engine->pool, err) < 0)
 		return fl_wrap(err, "it is in its place, but writing that to the disk");
 	return 0;
+}
+
+int restore_settle(struct restore *restore, struct fl_error *err)
+{
+	struct ref branch = { .kind = REF_BRANCH };
+	struct hooking hooking;
+	int r;
+
+	memcpy(branch.volume, restore->volume.name, NAME_TEXT);
+	memcpy(branch.branch, restore->branch.name, NAME_TEXT);
+	if (hooks_begin(restore->engine, &branch, 1, HOOK_SNAPSHOT, REASON_ROLLBACK, &hooking,
+			err) < 0)
+		return fl_failed(err);
+	restore->hooks = &hooking;
+	r = settle(restore, &branch, err);
+	hooks_end(&hooking, r == 0);
+	restore->hooks = NULL;
+	return r;
 }

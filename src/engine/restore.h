@@ -30,6 +30,7 @@ struct restore {
 	int private_fd;
 	struct timespec root_before,
 		root_with;	   /* times of the root: before it was made, and then */
+	struct hooking *hooks;	   /* of the branch, ready, while it is locked */
 	struct snapshot_row taken; /* what the branch was */
 	struct stash_row stash;
 	struct timespec stashed; /* before that */

@@ -24,7 +24,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "engine/internal.h"
+#include "engine/hooks.h"
 #include "engine/note.h"
 
 #define VERB "rollback"
@@ -37,6 +37,7 @@ struct swap {
 	struct snapshot_row taken;  /* S */
 	struct snapshot_row target; /* what the head is to become */
 	struct stash_row stash;	    /* filled by the last commit */
+	struct hooking *hooks;	    /* of the branch, ready */
 };
 
 static void swap_done(struct swap *swap)
@@ -274,7 +275,7 @@ static void undo_failed(struct engine *engine, struct swap *swap, struct fl_erro
 
 static int run_swap(struct engine *engine, struct swap *swap, struct fl_error *err)
 {
-	const struct snapshot_options options = { .reason = REASON_ROLLBACK };
+	const struct snapshot_options options = { .reason = REASON_ROLLBACK, .hooks = swap->hooks };
 	struct tree head = tree_head(&swap->branch.uuid);
 	struct tree_info info;
 
@@ -320,10 +321,10 @@ static int answer(struct engine *engine, const struct swap *swap, struct rollbac
 	return 0;
 }
 
-static int roll_back(struct engine *engine, struct claim *claim, struct rollback *ret,
-		     struct fl_error *err)
+static int swap_claimed(struct engine *engine, struct claim *claim, struct hooking *hooks,
+			struct rollback *ret, struct fl_error *err)
 {
-	own(swap_done) struct swap swap = { 0 };
+	own(swap_done) struct swap swap = { .hooks = hooks };
 	struct target *head = &claim->targets[0], *target = &claim->targets[1];
 
 	if (!uuid_equal(&head->volume.uuid, &target->volume.uuid))
@@ -341,31 +342,61 @@ static int roll_back(struct engine *engine, struct claim *claim, struct rollback
 	return answer(engine, &swap, ret, err);
 }
 
-int engine_rollback(struct engine *engine, const struct ref *branch, const struct ref *target,
-		    struct rollback *ret, struct fl_error *err)
+/* `refs`: the branch, and what it is to become. */
+static int roll_back(struct engine *engine, const struct ref refs[static 2], struct hooking *hooks,
+		     struct rollback *ret, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
-	struct ref refs[2] = { *branch, *target }; /* borrowed: nothing here releases them */
 
-	if (check_form(branch, FORM_VOLUME | FORM_BRANCH, "rollback", err) < 0 ||
-	    check_form(target, FORM_TAG | FORM_STASH | FORM_SNAPSHOT, "rollback --to", err) < 0 ||
-	    gate_enter(engine, &inside, err) < 0 ||
+	if (gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
 		return fl_failed(err);
-	return roll_back(engine, &claim, ret, err);
+	return swap_claimed(engine, &claim, hooks, ret, err);
+}
+
+/* `meant`: what the branch's reference stood for when it was made; NULL: anything. */
+static int roll_back_with_hooks(struct engine *engine, const struct ref refs[static 2],
+				const struct uuid *meant, struct rollback *ret,
+				struct fl_error *err)
+{
+	struct hooking hooking;
+	int r;
+
+	if (hooks_begin(engine, refs, 2, HOOK_ROLLBACK, REASON_ROLLBACK, &hooking, err) < 0)
+		return fl_failed(err);
+	/* From here on hooks_before() sees to it. */
+	if (meant && !uuid_equal(&hooking.branches[0], meant))
+		r = fl_fail(err, FL_BUSY, "the branch of stash %u was renamed just now; try again",
+			    refs[1].stash);
+	else
+		r = roll_back(engine, refs, &hooking, ret, err);
+	hooks_end(&hooking, r == 0);
+	return r;
+}
+
+int engine_rollback(struct engine *engine, const struct ref *branch, const struct ref *target,
+		    struct rollback *ret, struct fl_error *err)
+{
+	const struct ref refs[2] = { *branch, *target }; /* borrowed: nothing here releases them */
+
+	if (check_form(branch, FORM_VOLUME | FORM_BRANCH, "rollback", err) < 0 ||
+	    check_form(target, FORM_TAG | FORM_STASH | FORM_SNAPSHOT, "rollback --to", err) < 0)
+		return fl_failed(err);
+	return roll_back_with_hooks(engine, refs, NULL, ret, err);
 }
 
 /* The branch that the stash was put aside from, as a reference. */
 static int stash_branch(struct engine *engine, const struct ref *stash, struct ref *ret,
 			struct uuid *ret_branch, struct fl_error *err)
 {
+	own_gate struct engine *inside = NULL;
 	own_target struct target target = { 0 };
 	own_tx struct tx *tx = NULL;
 	struct stash_row row;
 	struct branch_row branch;
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 ||
+	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
 	    resolve(engine, tx, stash, &target, err) < 0 ||
 	    tx_stash_find(tx, &target.volume.uuid, stash->stash, &row, err) < 0 ||
 	    tx_branch_get(tx, &row.branch, &branch, err) < 0)
@@ -387,21 +418,13 @@ static int stash_branch(struct engine *engine, const struct ref *stash, struct r
 int engine_stash_restore(struct engine *engine, const struct ref *stash, struct rollback *ret,
 			 struct fl_error *err)
 {
-	own_gate struct engine *inside = NULL;
-	own_claim struct claim claim = { 0 };
 	struct ref refs[2] = { { 0 }, *stash };
 	struct uuid branch;
 
 	if (check_form(stash, FORM_STASH, "stash restore", err) < 0 ||
-	    gate_enter(engine, &inside, err) < 0 ||
-	    stash_branch(engine, stash, &refs[0], &branch, err) < 0 ||
-	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
+	    stash_branch(engine, stash, &refs[0], &branch, err) < 0)
 		return fl_failed(err);
-	if (!uuid_equal(&claim.targets[0].branch.uuid, &branch))
-		return fl_fail(err, FL_BUSY,
-			       "the branch of stash %u was renamed just now; try again",
-			       stash->stash);
-	return roll_back(engine, &claim, ret, err);
+	return roll_back_with_hooks(engine, refs, &branch, ret, err);
 }
 
 /* --- after a crash ------------------------------------------------------------------ */

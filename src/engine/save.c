@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "engine/watching.h"
-#include "engine/internal.h"
+#include "engine/hooks.h"
 
 #define RENAMED_TRIES 4
 
@@ -69,7 +69,9 @@ static int keep_or_drop(struct engine *engine, const struct save_base *base,
 		return fl_failed(err);
 	*ret = new ? SAVED_NEW : SAVED_NOTHING;
 	if (new)
-		return catalog_write(engine->catalog, CATALOG_LAZY, insert_row, row, err);
+		return catalog_write(engine->catalog,
+				     row->metadata.count ? CATALOG_DURABLE : CATALOG_LAZY,
+				     insert_row, row, err);
 	snapshot_abort(engine, row);
 	return 0;
 }
@@ -86,10 +88,10 @@ static void tell_saved(struct engine *engine, const struct target *target,
 	events_add_routine(&engine->events, "snapshot", ref, text);
 }
 
-static int save_target(struct engine *engine, const struct target *target, enum reason reason,
-		       int64_t age, enum saved *ret, struct fl_error *err)
+static int save_target(struct engine *engine, const struct target *target,
+		       const struct snapshot_options *options, int64_t age, enum saved *ret,
+		       struct fl_error *err)
 {
-	const struct snapshot_options options = { .reason = reason };
 	own_snapshot_row struct snapshot_row row = { 0 };
 	struct save_base base;
 
@@ -98,7 +100,7 @@ static int save_target(struct engine *engine, const struct target *target, enum 
 		return fl_failed(err);
 	if (!base.changed)
 		return 0;
-	if (snapshot_take(engine, &target->branch, &options, &row, err) < 0)
+	if (snapshot_take(engine, &target->branch, options, &row, err) < 0)
 		return fl_failed(err);
 	if (keep_or_drop(engine, &base, &row, ret, err) == 0) {
 		if (*ret == SAVED_NEW)
@@ -110,14 +112,14 @@ static int save_target(struct engine *engine, const struct target *target, enum 
 	return fl_failed(err);
 }
 
-int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason, int64_t age,
-		struct saving *ret, struct fl_error *err)
+static int save_branch(struct engine *engine, const struct uuid *branch,
+		       const struct snapshot_options *options, int64_t age, struct saving *ret,
+		       struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
 	int r;
 
-	*ret = (struct saving){ .saved = SAVED_GONE };
 	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
 	r = claim_branch(engine, branch, &claim, err);
@@ -126,9 +128,73 @@ int engine_save(struct engine *engine, const struct uuid *branch, enum reason re
 	if (r < 0)
 		return r;
 	target_format(&claim.targets[0], ret->ref);
-	if (save_target(engine, &claim.targets[0], reason, age, &ret->saved, err) < 0)
+	if (save_target(engine, &claim.targets[0], options, age, &ret->saved, err) < 0)
 		return fl_object(err, "%s", ret->ref);
 	return 0;
+}
+
+/*
+ * A hook is not asked to hold an application still for nothing.  That is more than
+ * courtesy: what it does for that (a checkpoint) writes to the branch before the snapshot,
+ * is told as a change, and would lead to one snapshot after the other.
+ */
+static int look_for_hooks(struct engine *engine, const struct uuid *branch, struct ref *ret_ref,
+			  bool *ret_any, bool *ret_changed, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_tx struct tx *tx = NULL;
+
+	*ret_changed = true;
+	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
+	    hooks_any(tx, branch, ret_any, err) < 0)
+		return fl_failed(err);
+	tx_end(take_ptr(tx));
+	if (!*ret_any)
+		return 0;
+	if (name_branch(engine, branch, ret_ref, err) < 0)
+		return fl_failed(err);
+	return head_changed(engine, branch, ret_changed, err);
+}
+
+static int save_with_hooks(struct engine *engine, const struct uuid *branch, const struct ref *ref,
+			   struct snapshot_options *options, int64_t age, struct saving *ret,
+			   struct fl_error *err)
+{
+	struct hooking hooking;
+	int r;
+
+	snprintf(ret->ref, sizeof(ret->ref), "%s/%s", ref->volume, ref->branch);
+	if (hooks_begin(engine, ref, 1, HOOK_SNAPSHOT, options->reason, &hooking, err) < 0)
+		return fl_object(err, "%s", ret->ref);
+	options->hooks = &hooking;
+	r = save_branch(engine, branch, options, age + hooking.took, ret, err);
+	hooks_end(&hooking, r == 0);
+	ret->waited = hooking.took;
+	return r;
+}
+
+int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason, int64_t age,
+		struct saving *ret, struct fl_error *err)
+{
+	struct snapshot_options options = { .reason = reason };
+	bool hooks = false, changed = true;
+	struct ref ref;
+	int r;
+
+	*ret = (struct saving){ .saved = SAVED_GONE };
+	r = look_for_hooks(engine, branch, &ref, &hooks, &changed, err);
+	if (r == -FL_NOT_FOUND && hooks)
+		return 0;
+	if (r < 0)
+		return r;
+	if (!hooks)
+		return save_branch(engine, branch, &options, age, ret, err);
+	if (!changed) {
+		ret->saved = SAVED_NOTHING;
+		return 0;
+	}
+	r = save_with_hooks(engine, branch, &ref, &options, age, ret, err);
+	return r == -FL_NOT_FOUND ? 0 : r;
 }
 
 void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source)

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/hooks.h"
 #include "engine/note.h"
 
 #define SNAPSHOT_THREADS 64
@@ -65,11 +65,17 @@ int snapshot_take(struct engine *engine, const struct branch_row *branch,
 	const struct tree head = tree_head(&branch->uuid);
 
 	fill_row(engine, branch, options, &row);
+	if (hooks_before(options->hooks, branch, &row, err) < 0)
+		return fl_failed(err);
 	if (note_snapshot(engine, &head, &row, err) < 0) {
 		/* An error after the fact must not leave one that the next start would adopt. */
 		if (err->code != FL_EXISTS)
 			snapshot_abort(engine, &row);
 		return fl_wrap(err, "taking a snapshot of branch '%s'", branch->name);
+	}
+	if (hooks_after(options->hooks, branch, &row, err) < 0) {
+		snapshot_abort(engine, &row);
+		return fl_failed(err);
 	}
 	thin_soon(engine, false);
 	*ret = row;
@@ -164,15 +170,21 @@ static void batch_done(struct batch *batch)
 	free(batch->errors);
 }
 
+/* Does any row say what its storage name does not? */
+static bool is_noted(const struct batch *batch)
+{
+	bool noted = batch->options->name || batch->options->message;
+
+	for (size_t i = 0; i < batch->claim->count; i++)
+		noted |= batch->rows[i].metadata.count > 0;
+	return noted;
+}
+
 static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
 {
-	const struct snapshot_options *options = batch->options;
-	bool noted = options->name || options->message ||
-		     (options->metadata && options->metadata->count > 0);
-
 	batch_run(batch);
 	if (batch_first_error(batch, err) < 0 ||
-	    catalog_write(batch->engine->catalog, noted ? CATALOG_DURABLE : CATALOG_LAZY,
+	    catalog_write(batch->engine->catalog, is_noted(batch) ? CATALOG_DURABLE : CATALOG_LAZY,
 			  batch_insert, batch, err) < 0) {
 		batch_abort(batch);
 		return fl_failed(err);
@@ -227,22 +239,16 @@ static int check_name_free(struct engine *engine, const struct claim *claim, con
 	return 0;
 }
 
-int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
-		    const struct snapshot_options *options, struct snapshot_list *ret,
-		    struct fl_error *err)
+static int snapshot_heads(struct engine *engine, const struct ref *refs, size_t count,
+			  const struct snapshot_options *options, struct snapshot_list *ret,
+			  struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
 	struct batch batch = { .engine = engine, .claim = &claim, .options = options };
 	int r;
 
-	if (count < 1 || count > SNAPSHOT_REFS)
-		return fl_fail(err, FL_INVALID, "a snapshot takes 1 to %d references, not %zu",
-			       SNAPSHOT_REFS, count);
-	for (size_t i = 0; i < count; i++)
-		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
-			return fl_failed(err);
-	if (check_options(options, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	if (gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, refs, count, CLAIM_HEAD, &claim, err) < 0 ||
 	    check_refs(&claim, err) < 0 ||
 	    (options->name && check_name_free(engine, &claim, options->name, err) < 0))
@@ -251,5 +257,28 @@ int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 	batch.errors = xcalloc(count, sizeof(*batch.errors));
 	r = snapshot_batch(&batch, ret, err);
 	batch_done(&batch);
+	return r;
+}
+
+int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
+		    const struct snapshot_options *options, struct snapshot_list *ret,
+		    struct fl_error *err)
+{
+	struct snapshot_options held = *options;
+	struct hooking hooking;
+	int r;
+
+	if (count < 1 || count > SNAPSHOT_REFS)
+		return fl_fail(err, FL_INVALID, "a snapshot takes 1 to %d references, not %zu",
+			       SNAPSHOT_REFS, count);
+	for (size_t i = 0; i < count; i++)
+		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
+			return fl_failed(err);
+	if (check_options(options, err) < 0 ||
+	    hooks_begin(engine, refs, count, HOOK_SNAPSHOT, options->reason, &hooking, err) < 0)
+		return fl_failed(err);
+	held.hooks = &hooking;
+	r = snapshot_heads(engine, refs, count, &held, ret, err);
+	hooks_end(&hooking, r == 0);
 	return r;
 }

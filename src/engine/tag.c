@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/hooks.h"
 #include "engine/note.h"
 
 struct tagging {
@@ -43,9 +43,9 @@ static int check_free(struct engine *engine, const struct volume_row *volume, co
 }
 
 static int tag_target(struct engine *engine, const char *name, const struct target *target,
-		      struct tag *ret, struct fl_error *err)
+		      struct hooking *hooks, struct tag *ret, struct fl_error *err)
 {
-	const struct snapshot_options options = { .reason = REASON_TAG };
+	const struct snapshot_options options = { .reason = REASON_TAG, .hooks = hooks };
 	own_snapshot_row struct snapshot_row taken = { 0 };
 	own_tx struct tx *tx = NULL;
 	struct tagging tagging = { .row = { .volume = target->volume.uuid,
@@ -71,12 +71,25 @@ static int tag_target(struct engine *engine, const char *name, const struct targ
 	return answer_tag(tx, &target->volume, &tagging.row, ret, err);
 }
 
-int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *target,
-	       struct tag *ret, struct fl_error *err)
+static int tag_claimed(struct engine *engine, const struct ref *tag, const struct ref *target,
+		       struct hooking *hooks, struct tag *ret, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
+
+	if (gate_enter(engine, &inside, err) < 0 ||
+	    claim_take(engine, target, 1, CLAIM_HEAD, &claim, err) < 0 ||
+	    check_free(engine, &claim.targets[0].volume, tag->tag, err) < 0)
+		return fl_failed(err);
+	return tag_target(engine, tag->tag, &claim.targets[0], hooks, ret, err);
+}
+
+int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *target,
+	       struct tag *ret, struct fl_error *err)
+{
 	struct ref trunk = ref_of_volume(tag);
+	struct hooking hooking;
+	int r;
 
 	target = target ? target : &trunk;
 	if (check_form(tag, FORM_TAG, "tag", err) < 0 || name_check("tag", tag->tag, err) < 0 ||
@@ -86,11 +99,11 @@ int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *t
 		return fl_fail(err, FL_INVALID,
 			       "a tag of '%s' can't point into another volume ('%s')", tag->volume,
 			       target->volume);
-	if (gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, target, 1, CLAIM_HEAD, &claim, err) < 0 ||
-	    check_free(engine, &claim.targets[0].volume, tag->tag, err) < 0)
+	if (hooks_begin(engine, target, 1, HOOK_SNAPSHOT, REASON_TAG, &hooking, err) < 0)
 		return fl_failed(err);
-	return tag_target(engine, tag->tag, &claim.targets[0], ret, err);
+	r = tag_claimed(engine, tag, target, &hooking, ret, err);
+	hooks_end(&hooking, r == 0);
+	return r;
 }
 
 struct untagging {

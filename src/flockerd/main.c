@@ -109,6 +109,8 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.host = daemon->instance.host,
 		.config = daemon->config,
 		.tree_program = daemon->paths.tree_program,
+		.own_hooks = daemon->paths.own_hooks,
+		.shipped_hooks = daemon->paths.shipped_hooks,
 	};
 	int r = engine_open(&options, &daemon->engine, err);
 

@@ -19,6 +19,8 @@ void paths_done(struct paths *paths)
 	free(paths->mount_root);
 	free(paths->socket);
 	free(paths->tree_program);
+	free(paths->own_hooks);
+	free(paths->shipped_hooks);
 	*paths = (struct paths){ 0 };
 }
 
@@ -73,6 +75,8 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	paths->socket = options->socket ? xstrdup(options->socket)
 					: join(paths->run, "flocker.sock");
 	paths->tree_program = program_find("tree", "flocker-tree");
+	paths->shipped_hooks = program_find("..", "hooks");
+	paths->own_hooks = join(paths->config, "hooks");
 	if (options->mount_root)
 		mount_root = xstrdup(options->mount_root);
 	else

@@ -18,6 +18,8 @@ struct paths {	    /* heap, absolute */
 	char *mount_root;
 	char *socket;
 	char *tree_program; /* flocker-tree; NULL: it is not installed */
+	char *own_hooks;    /* the administrator's hooks; need not be there */
+	char *shipped_hooks;
 };
 
 void paths_done(struct paths *paths);

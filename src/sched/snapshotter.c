@@ -232,6 +232,7 @@ static void note_failure(struct snapshotter *snapshotter, struct entry *entry, c
 static void note_success(struct snapshotter *snapshotter, struct entry *entry,
 			 const struct saving *saving)
 {
+	entry->schedule.began += saving->waited;
 	schedule_ended(&entry->schedule, &entry->policy, clock_monotonic());
 	/* What was told meanwhile may be that it is back. */
 	entry->gone = saving->saved == SAVED_GONE && !entry->schedule.dirty;

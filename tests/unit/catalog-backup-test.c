@@ -111,6 +111,14 @@ static int describe_stash(void *arg, const struct stash_row *row, struct fl_erro
 	return 0;
 }
 
+static int describe_hook(void *arg, const struct hook_row *row, struct fl_error *e)
+{
+	text_add_format(described, "  hook %s %lld %d\n", row->name, (long long)row->timeout,
+			row->required);
+	metadata_encode(&row->settings, described);
+	return 0;
+}
+
 static int describe_branch(void *arg, const struct branch_row *row, struct fl_error *e)
 {
 	own_metadata struct metadata policy = { 0 };
@@ -124,6 +132,8 @@ static int describe_branch(void *arg, const struct branch_row *row, struct fl_er
 			row->name, row->mounted, (unsigned long long)row->last_sequence,
 			(long long)row->last_time);
 	metadata_encode(&policy, described);
+	if (tx_hook_each(describing, &row->uuid, describe_hook, NULL, e) < 0)
+		return fl_failed(e);
 	if (tx_line_list(describing, &row->uuid, &lines, &count, e) < 0)
 		return fl_failed(e);
 	for (size_t i = 0; i < count; i++)
@@ -286,6 +296,7 @@ static int do_everything(struct tx *tx, void *arg, struct fl_error *e)
 				   .snapshot = { fixture_trunk, 50 },
 				   .target_id = UINT64_MAX };
 	struct snapshot_row named = snapshot_row(&fixture_trunk, 900);
+	own_hook_row struct hook_row hook = { .branch = side, .name = "mysql", .timeout = 30 };
 	int64_t five = 5;
 
 	strcpy(named.name, "named");
@@ -298,6 +309,9 @@ static int do_everything(struct tx *tx, void *arg, struct fl_error *e)
 	    tx_line_insert(tx, &line, e) < 0 || tx_branch_delete(tx, &gone, e) < 0 ||
 	    tx_tag_insert(tx, &tag, e) < 0 || tx_stash_insert(tx, &stash, e) < 0 ||
 	    tx_snapshot_insert(tx, &named, e) < 0 || do_what_is_under_way(tx, NULL, e) < 0)
+		return -(int)e->code;
+	check_ok(metadata_set(&hook.settings, "socket", "/run/x", e));
+	if (tx_hook_set(tx, &hook, e) < 0)
 		return -(int)e->code;
 	check_ok(metadata_set(&policy, "keep", "14d", e));
 	if (tx_branch_policy_set(tx, &fixture_trunk, &policy, e) < 0)

@@ -255,6 +255,42 @@ static void stashes(struct tx *tx)
 	check_code(FL_NOT_FOUND, tx_stash_insert(tx, &row, &err));
 }
 
+static int see_hook(void *arg, const struct hook_row *row, struct fl_error *e)
+{
+	return see_number((uint32_t)(row->timeout + row->required));
+}
+
+static void hooks(struct tx *tx)
+{
+	struct uuid side = uuid_new();
+	struct branch_row branch = { .uuid = side, .volume = fixture_volume, .name = "hooked" };
+	own_hook_row struct hook_row row = { .branch = side, .name = "mysql", .timeout = 30 };
+
+	check_ok(metadata_set(&row.settings, "socket", "/run/x", &err));
+	check_code(FL_NOT_FOUND, tx_hook_set(tx, &row, &err));
+	check_ok(tx_branch_insert(tx, &branch, &err));
+	check_ok(tx_hook_set(tx, &row, &err));
+	row.timeout = 40;
+	row.required = true;
+	check_ok(tx_hook_set(tx, &row, &err));
+	check_seen("41", tx_hook_each(tx, &side, see_hook, NULL, &err));
+	strcpy(row.name, "a");
+	row.timeout = 10;
+	check_ok(tx_hook_set(tx, &row, &err));
+	check_seen("11 41", tx_hook_each(tx, &side, see_hook, NULL, &err));
+	check_seen("11 41", tx_hook_each(tx, NULL, see_hook, NULL, &err));
+	check_seen("", tx_hook_each(tx, &fixture_trunk, see_hook, NULL, &err));
+	check_ok(tx_hook_delete(tx, &side, "a", &err));
+	check_code(FL_NOT_FOUND, tx_hook_delete(tx, &side, "a", &err));
+	check_ok(tx_branch_delete(tx, &side, &err));
+	check_seen("", tx_hook_each(tx, NULL, see_hook, NULL, &err));
+}
+
+static void hooks_are_kept(void)
+{
+	in_write("hooks", hooks);
+}
+
 static void stashes_are_kept(void)
 {
 	in_write("stashes", stashes);
@@ -335,6 +371,7 @@ int main(int argc, char **argv)
 				  CHECK(policies_are_kept),
 				  CHECK(lines_are_kept),
 				  CHECK(tags_are_kept),
+				  CHECK(hooks_are_kept),
 				  CHECK(stashes_are_kept),
 				  CHECK(intents_and_retired_heads_are_kept),
 				  CHECK(a_deleted_volume_leaves_nothing),
