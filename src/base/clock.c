@@ -19,6 +19,16 @@ int64_t clock_now(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+int clock_milliseconds_until(int64_t monotonic)
+{
+	int64_t left = monotonic - clock_monotonic();
+
+	if (left <= 0)
+		return 0;
+	left = left / 1000000 + 1;
+	return left > 60000 ? 60000 : (int)left;
+}
+
 int64_t clock_boot(void)
 {
 	return read_clock(CLOCK_BOOTTIME);

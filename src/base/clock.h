@@ -3,8 +3,8 @@
 /*
  * Times and durations.  A time is a signed count of nanoseconds since
  * 1970-01-01T00:00:00Z, without leap seconds; 64 bits reach the year 2262.
- * A duration is nanoseconds too.  Nothing here but clock_now() and
- * clock_monotonic() asks the system anything.
+ * A duration is nanoseconds too.  Nothing here but the first four functions asks
+ * the system anything.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,9 @@
 
 int64_t clock_now(void);       /* wall clock */
 int64_t clock_monotonic(void); /* for deadlines and durations */
-int64_t clock_boot(void);      /* since the machine was started, sleep included */
+/* For poll(): rounded up, 0 when it is past, and no more than a minute: who waits looks again. */
+int clock_milliseconds_until(int64_t monotonic);
+int64_t clock_boot(void); /* since the machine was started, sleep included */
 
 /* RFC 3339 in UTC with nine digits: 2026-11-20T10:00:00.000000000Z */
 char *clock_format(int64_t time, char text[static CLOCK_TEXT]);

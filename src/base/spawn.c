@@ -227,16 +227,6 @@ static void drain(int *fd, struct text *text, size_t limit)
 	}
 }
 
-static int milliseconds_until(int64_t deadline)
-{
-	int64_t left = deadline - clock_monotonic();
-
-	if (left <= 0)
-		return 0;
-	left = left / 1000000 + 1;
-	return left > 60000 ? 60000 : (int)left;
-}
-
 /* What a program may print on standard output. */
 struct bound {
 	size_t limit;
@@ -263,7 +253,7 @@ static bool follow(struct child *child, int64_t deadline, const struct bound *bo
 
 		if (clock_monotonic() >= deadline)
 			return !ended;
-		if (poll(fds, array_size(fds), milliseconds_until(deadline)) <= 0)
+		if (poll(fds, array_size(fds), clock_milliseconds_until(deadline)) <= 0)
 			continue;
 		if (fds[0].revents)
 			drain(&child->out, &result->out, bound->limit);
@@ -285,7 +275,7 @@ static bool wait_for_end(const struct child *child, int64_t deadline)
 	struct pollfd fd = { .fd = child->pidfd, .events = POLLIN };
 
 	for (;;) {
-		if (poll(&fd, 1, milliseconds_until(deadline)) > 0)
+		if (poll(&fd, 1, clock_milliseconds_until(deadline)) > 0)
 			return true;
 		if (clock_monotonic() >= deadline)
 			return false;
@@ -375,24 +365,25 @@ static int await_exec(const char *program, int failure, struct spawned *spawned,
 	return fl_fail_errno(err, "cannot run '%s'", program);
 }
 
-static int start_program(struct program *program, struct spawned *ret, struct fl_error *err)
+static int start_program(const struct program *given, struct spawned *ret, struct fl_error *err)
 {
+	struct program program = *given;
 	struct spawn_fd lifted[SPAWN_FDS] = { 0 };
 	struct spawned spawned = SPAWNED_NONE;
 	own_fd int result = -1;
 	own_fd int failure = -1;
 	int rc;
 
-	assert(program->count <= SPAWN_FDS);
+	assert(program.count <= SPAWN_FDS);
 	if (make_pipe(&result, &failure, err) < 0 ||
-	    lift(program->fds, program->count, lifted, err) < 0)
+	    lift(program.fds, program.count, lifted, err) < 0)
 		return fl_failed(err);
-	program->fds = lifted;
-	rc = start_child(program, failure, &spawned, err);
-	close_all(lifted, program->count);
+	program.fds = lifted;
+	rc = start_child(&program, failure, &spawned, err);
+	close_all(lifted, program.count);
 	close(take_fd(failure)); /* or its end would never come */
 	if (rc == 0)
-		rc = await_exec(program->argv[0], result, &spawned, err);
+		rc = await_exec(program.argv[0], result, &spawned, err);
 	if (rc == 0)
 		*ret = spawned;
 	return rc;
@@ -401,7 +392,7 @@ static int start_program(struct program *program, struct spawned *ret, struct fl
 int spawn_start(const char *const argv[], const struct spawn_fd *fds, size_t count,
 		struct spawned *ret, struct fl_error *err)
 {
-	struct program program = { argv, plain_environment, fds, count, 0 };
+	const struct program program = { argv, plain_environment, fds, count, 0 };
 
 	return start_program(&program, ret, err);
 }
@@ -410,7 +401,7 @@ int spawn_start_talker(const char *const argv[], const char *const environment[]
 		       const struct spawn_fd fds[static 3], struct spawned *ret,
 		       struct fl_error *err)
 {
-	struct program program = { argv, environment, fds, 3, lifetime };
+	const struct program program = { argv, environment, fds, 3, lifetime };
 
 	return start_program(&program, ret, err);
 }

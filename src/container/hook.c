@@ -245,16 +245,6 @@ static void obey(struct hook *hook)
 
 /* --- the two loops ---------------------------------------------------------------------------- */
 
-static int milliseconds_until(int64_t deadline)
-{
-	int64_t left = deadline - clock_monotonic();
-
-	if (left <= 0)
-		return 0;
-	left = left / 1000000 + 1;
-	return left > 60000 ? 60000 : (int)left;
-}
-
 static void fail_late(struct hook *hook)
 {
 	static const char *const words[] = {
@@ -295,7 +285,7 @@ static void converse(struct hook *hook)
 			fail_late(hook);
 			return;
 		}
-		if (poll(fds, array_size(fds), milliseconds_until(hook->deadline)) <= 0)
+		if (poll(fds, array_size(fds), clock_milliseconds_until(hook->deadline)) <= 0)
 			continue;
 		if (fds[1].revents)
 			read_words(hook);
@@ -321,7 +311,7 @@ static bool await_end(struct hook *hook, int64_t deadline)
 			{ .fd = hook->spawned.pidfd, .events = POLLIN },
 		};
 
-		if (poll(fds, array_size(fds), milliseconds_until(deadline)) > 0) {
+		if (poll(fds, array_size(fds), clock_milliseconds_until(deadline)) > 0) {
 			if (fds[2].revents)
 				return true;
 			if (fds[0].revents)

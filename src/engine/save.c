@@ -112,23 +112,33 @@ static int save_target(struct engine *engine, const struct target *target,
 	return fl_failed(err);
 }
 
-static int save_branch(struct engine *engine, const struct uuid *branch,
-		       const struct snapshot_options *options, int64_t age, struct saving *ret,
-		       struct fl_error *err)
+/* One call of engine_save(). */
+struct save {
+	struct engine *engine;
+	const struct uuid *branch;
+	enum reason reason;
+	int64_t age;
+	struct saving *ret;
+};
+
+static int save_branch(const struct save *save, struct hooking *hooks, struct fl_error *err)
 {
+	const struct snapshot_options options = { .reason = save->reason, .hooks = hooks };
+	int64_t age = save->age + (hooks ? hooks->took : 0);
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
+	struct saving *ret = save->ret;
 	int r;
 
-	if (gate_enter(engine, &inside, err) < 0)
+	if (gate_enter(save->engine, &inside, err) < 0)
 		return fl_failed(err);
-	r = claim_branch(engine, branch, &claim, err);
+	r = claim_branch(save->engine, save->branch, &claim, err);
 	if (r == -FL_NOT_FOUND)
 		return 0;
 	if (r < 0)
 		return r;
 	target_format(&claim.targets[0], ret->ref);
-	if (save_target(engine, &claim.targets[0], options, age, &ret->saved, err) < 0)
+	if (save_target(save->engine, &claim.targets[0], &options, age, &ret->saved, err) < 0)
 		return fl_object(err, "%s", ret->ref);
 	return 0;
 }
@@ -156,45 +166,40 @@ static int look_for_hooks(struct engine *engine, const struct uuid *branch, stru
 	return head_changed(engine, branch, ret_changed, err);
 }
 
-static int save_with_hooks(struct engine *engine, const struct uuid *branch, const struct ref *ref,
-			   struct snapshot_options *options, int64_t age, struct saving *ret,
-			   struct fl_error *err)
+static int save_with_hooks(const struct save *save, const struct ref *ref, struct fl_error *err)
 {
 	struct hooking hooking;
 	int r;
 
-	snprintf(ret->ref, sizeof(ret->ref), "%s/%s", ref->volume, ref->branch);
-	if (hooks_begin(engine, ref, 1, HOOK_SNAPSHOT, options->reason, &hooking, err) < 0)
-		return fl_object(err, "%s", ret->ref);
-	options->hooks = &hooking;
-	r = save_branch(engine, branch, options, age + hooking.took, ret, err);
+	snprintf(save->ret->ref, sizeof(save->ret->ref), "%s/%s", ref->volume, ref->branch);
+	if (hooks_begin(save->engine, ref, 1, HOOK_SNAPSHOT, save->reason, &hooking, err) < 0)
+		return fl_object(err, "%s", save->ret->ref);
+	r = save_branch(save, &hooking, err);
 	hooks_end(&hooking, r == 0);
-	ret->waited = hooking.took;
+	save->ret->waited = hooking.took;
 	return r;
 }
 
 int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason, int64_t age,
 		struct saving *ret, struct fl_error *err)
 {
-	struct snapshot_options options = { .reason = reason };
+	const struct save save = { engine, branch, reason, age, ret };
 	bool hooks = false, changed = true;
 	struct ref ref;
 	int r;
 
 	*ret = (struct saving){ .saved = SAVED_GONE };
 	r = look_for_hooks(engine, branch, &ref, &hooks, &changed, err);
-	if (r == -FL_NOT_FOUND && hooks)
+	if (r == -FL_NOT_FOUND && hooks) /* it is gone, or in the trash */
 		return 0;
 	if (r < 0)
 		return r;
 	if (!hooks)
-		return save_branch(engine, branch, &options, age, ret, err);
-	if (!changed) {
-		ret->saved = SAVED_NOTHING;
-		return 0;
-	}
-	r = save_with_hooks(engine, branch, &ref, &options, age, ret, err);
-	return r == -FL_NOT_FOUND ? 0 : r;
+		return save_branch(&save, NULL, err);
+	if (changed)
+		return save_with_hooks(&save, &ref, err);
+	ret->saved = SAVED_NOTHING;
+	return 0;
 }
 
 void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source)
