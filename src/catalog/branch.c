@@ -269,7 +269,7 @@ int tx_line_at(struct tx *tx, const struct uuid *branch, int64_t time, struct li
 	return 0;
 }
 
-int tx_line_children(struct tx *tx, const struct stretch *stretch,
+int tx_line_children(struct tx *tx, const struct stretch *stretch, bool all,
 		     int (*each)(void *arg, const struct line *line, struct fl_error *err),
 		     void *arg, struct fl_error *err)
 {
@@ -281,6 +281,7 @@ int tx_line_children(struct tx *tx, const struct stretch *stretch,
 	query_bind_uuid(&q, 1, &stretch->branch);
 	query_bind_int(&q, 2, stretch->from);
 	query_bind_int(&q, 3, stretch->to);
+	query_bind_int(&q, 4, all);
 	while (query_next(&q, &r, err)) {
 		struct line line = read_line(&q);
 

@@ -188,8 +188,12 @@ must_check int tx_line_list(struct tx *tx, const struct uuid *branch, struct lin
 /* The line of `branch` that `time` lies in: the one with the greatest start <= `time`. */
 must_check int tx_line_at(struct tx *tx, const struct uuid *branch, int64_t time, struct line *ret,
 			  struct fl_error *err);
-/* The lines, of any branch, whose parent lies in the stretch. */
-must_check int tx_line_children(struct tx *tx, const struct stretch *stretch,
+/*
+ * The lines, of any branch, whose parent lies in the stretch.  But for `all` only
+ * those for which that must stay: not those whose snapshots have all gone and where
+ * no head goes on.
+ */
+must_check int tx_line_children(struct tx *tx, const struct stretch *stretch, bool all,
 				int (*each)(void *arg, const struct line *line,
 					    struct fl_error *err),
 				void *arg, struct fl_error *err);

@@ -20,6 +20,19 @@
 #define SNAPSHOT \
 	"SELECT n.uuid, s.time, s.id, s.sequence, s.reason, s.noted, t.instance, t.host, s.late "
 /* CROSS JOIN keeps SQLite to the order written: from what is given to what is looked up. */
+/*
+ * A line `l` that counts: the head goes on in the last, and in others there are
+ * snapshots, or come to be while a replaced head waits for its last one.  One whose
+ * snapshots have all gone keeps nothing.
+ */
+#define LINE_COUNTS                                                         \
+	"(l.start = (SELECT max(start) FROM line WHERE branch = l.branch) " \
+	"OR EXISTS (SELECT 1 FROM retired WHERE branch = l.branch) "        \
+	"OR EXISTS (SELECT 1 FROM branch_number m "                         \
+	"CROSS JOIN snapshot o ON o.branch = m.number "                     \
+	"WHERE m.uuid = l.branch AND o.time >= l.start AND o.time < "       \
+	"(SELECT min(start) FROM line WHERE branch = l.branch AND start > l.start)))"
+
 #define BY_BRANCH                                                            \
 	"FROM branch_number n CROSS JOIN snapshot s ON s.branch = n.number " \
 	"CROSS JOIN taker t ON t.number = s.taker "
@@ -100,7 +113,8 @@ static const char *const texts[SQL_COUNT] = {
 			"FROM line WHERE branch = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1",
 	[SQL_LINE_CHILDREN] =
 		"SELECT branch, start, parent_branch, parent_time "
-		"FROM line WHERE parent_branch = ?1 AND parent_time BETWEEN ?2 AND ?3",
+		"FROM line l WHERE parent_branch = ?1 AND parent_time BETWEEN ?2 AND ?3 "
+		"AND (?4 OR " LINE_COUNTS ")",
 	[SQL_LINE_REPOINT] = "UPDATE line SET parent_branch = ?3, parent_time = ?4 "
 			     "WHERE parent_branch = ?1 AND parent_time = ?2",
 
@@ -143,13 +157,14 @@ static const char *const texts[SQL_COUNT] = {
 		"SELECT s.time, s.late, s.id, t.instance, "
 		"EXISTS (SELECT 1 FROM tag WHERE branch = ?1 AND time = s.time), "
 		"EXISTS (SELECT 1 FROM stash WHERE tip_branch = ?1 AND tip_time = s.time), "
-		"EXISTS (SELECT 1 FROM line WHERE parent_branch = ?1 AND parent_time = "
-		"s.time) " BY_BRANCH "WHERE n.uuid = ?1 ORDER BY s.time",
+		"EXISTS (SELECT 1 FROM line l WHERE parent_branch = ?1 AND parent_time = "
+		"s.time AND " LINE_COUNTS ") " BY_BRANCH "WHERE n.uuid = ?1 ORDER BY s.time",
 	/* See snapshot.c: tag, stash, a line that began here, the two ways to be a tip. */
 	[SQL_SNAPSHOT_PINS] =
 		"SELECT EXISTS (SELECT 1 FROM tag WHERE branch = ?1 AND time = ?2), "
 		"EXISTS (SELECT 1 FROM stash WHERE tip_branch = ?1 AND tip_time = ?2), "
-		"EXISTS (SELECT 1 FROM line WHERE parent_branch = ?1 AND parent_time = ?2), "
+		"EXISTS (SELECT 1 FROM line l WHERE parent_branch = ?1 AND parent_time = ?2 "
+		"AND " LINE_COUNTS "), "
 		"?2 >= (SELECT max(start) FROM line WHERE branch = ?1) "
 		"AND NOT EXISTS (SELECT 1 FROM branch_number n "
 		"CROSS JOIN snapshot s ON s.branch = n.number "

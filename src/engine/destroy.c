@@ -95,7 +95,7 @@ int refuse_if_needed(struct tx *tx, const struct branch_row *branch, const char 
 	own(dependants_done) struct dependants dependants = { .tx = tx, .branch = branch };
 	const struct stretch all = { branch->uuid, 1, INT64_MAX };
 
-	if (tx_line_children(tx, &all, add_child, &dependants, err) < 0 ||
+	if (tx_line_children(tx, &all, false, add_child, &dependants, err) < 0 ||
 	    tx_tag_each(tx, &branch->volume, NULL, add_if_tag, &dependants, err) < 0)
 		return fl_failed(err);
 	if (dependants.count == 0)
@@ -297,7 +297,7 @@ static int find_pins(struct engine *engine, const struct target *target, struct 
 	pins->tx = tx;
 	if (tx_tag_each(tx, volume, at, add_tag_pin, pins, err) < 0 ||
 	    tx_stash_each(tx, volume, add_stash_pin, pins, err) < 0 ||
-	    tx_line_children(tx, &here, add_line_pin, pins, err) < 0 ||
+	    tx_line_children(tx, &here, false, add_line_pin, pins, err) < 0 ||
 	    add_tip_pin(pins, &target->branch, err) < 0)
 		return fl_failed(err);
 	if (snapshot_is_linked(engine, target->volume.name, target->snapshot.id))

@@ -113,7 +113,7 @@ static int forget_children(struct tx *tx, const struct branch_row *branch, struc
 	const struct position none = { 0 };
 	struct children children = { 0 };
 	own_free struct position *parents = NULL;
-	int r = tx_line_children(tx, &all, collect_parent, &children, err);
+	int r = tx_line_children(tx, &all, true, collect_parent, &children, err);
 
 	parents = children.parents;
 	for (size_t i = 0; r == 0 && i < children.count; i++)

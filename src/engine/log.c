@@ -94,7 +94,7 @@ static int mark_stretch(struct page *page, const struct stretch *stretch, struct
 {
 	struct position tip;
 
-	if (tx_line_children(page->tx, stretch, mark_child, page, err) < 0 ||
+	if (tx_line_children(page->tx, stretch, false, mark_child, page, err) < 0 ||
 	    head_position(page->tx, &stretch->branch, &tip, err) < 0)
 		return fl_failed(err);
 	if (!position_is_none(&tip))

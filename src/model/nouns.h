@@ -36,11 +36,12 @@ extern const char *const reason_names[REASON_MAX];
 
 /* Why a snapshot must stay: bits. */
 enum pin {
-	PIN_TAG = 1 << 0,    /* "tag" */
-	PIN_TIP = 1 << 1,    /* a branch's head continues from it: "tip" */
-	PIN_STASH = 1 << 2,  /* a stash's tip: "stash" */
-	PIN_BRANCH = 1 << 3, /* a branch or a rolled-back line began from it: "branch" */
-	PIN_MOUNT = 1 << 4,  /* mounted: "mount" */
+	PIN_TAG = 1 << 0,   /* "tag" */
+	PIN_TIP = 1 << 1,   /* a branch's head continues from it: "tip" */
+	PIN_STASH = 1 << 2, /* a stash's tip: "stash" */
+	PIN_BRANCH =
+		1 << 3, /* a branch or a rolled-back line began from it, and is there: "branch" */
+	PIN_MOUNT = 1 << 4, /* mounted: "mount" */
 };
 #define PIN_COUNT 5
 extern const char *const pin_names[PIN_COUNT];

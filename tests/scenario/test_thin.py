@@ -124,6 +124,36 @@ def what_is_pinned_stays():
 
 
 @test
+def what_was_rolled_back_to_stays_as_long_as_something_came_of_it():
+    def thin(host):
+        """What came of a snapshot goes first; then nothing keeps it any more."""
+        while host.json("thin", "data"):
+            pass
+
+    with Host() as host:
+        volume(host, 6, max_count=2)
+        for name in ("s2", "s4", "s3", "s5"):
+            host.rollback("data", f"data@{{{name}}}")
+        thin(host)
+        equal(names(host), ["s1", "s2", "s3", "s4", "s5"], "while there are stashes")
+        equal([host.run("cat", f"stash/{n}@data:file") for n in (1, 2, 3, 4)], ["6\n", "2\n", "4\n", "3\n"],
+              "the stashes")
+        host.run("destroy", "stash/2@data")
+        thin(host)
+        equal(names(host), ["s1", "s3", "s4", "s5"], "with one stash less")
+        host.fails("busy", "destroy", "data@{s4}", says="went on from it")
+        for number in (1, 3, 4):
+            host.run("destroy", f"stash/{number}@data")
+        host.run("snapshot", "data", "--name", "s7")
+        thin(host)
+        equal(names(host), ["s1", "s5", "s7"], "without any")
+        host.restart()
+        equal(names(host), ["s1", "s5", "s7"], "after a restart")
+        host.rollback("data", "data@{s1}")
+        equal(host.read("data", "file"), "1\n", "the first")
+
+
+@test
 def what_a_process_uses_stays():
     with Host() as host:
         volume(host, 6, max_count=2)

@@ -211,7 +211,7 @@ static void pins(struct tx *tx)
 
 	/* And one to 40, before anything was taken: only the last line counts. */
 	check_ok(tx_line_insert(tx, &once_more, &err));
-	check_pins(tx, 10, PIN_BRANCH);
+	check_pins(tx, 10, 0);
 	check_pins(tx, 40, PIN_BRANCH | PIN_TIP);
 	insert(tx, &fixture_trunk, 60);
 	check_pins(tx, 40, PIN_BRANCH);
