@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,6 +114,8 @@ int verb_run(struct invocation *in, struct fl_error *err)
 	fflush(stdout);
 	if (spawn_command(in->operands + 1, place, &in->status, err) < 0)
 		return fl_hint(err, "the snapshot '%s' was taken before", text_get(&before));
+	signal(SIGPIPE,
+	       SIG_IGN); /* the status is the command's, whether or not somebody reads on */
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		return fl_fail_errno(err, "cannot write to standard error");
 	printing_init(!option_given(in, OPT_NO_COLOR));

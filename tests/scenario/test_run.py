@@ -147,6 +147,17 @@ def a_daemon_that_was_away_is_found_again():
 
 
 @test
+def nobody_has_to_read_what_changed():
+    count = len(snapshots())
+    reading, writing = os.pipe()
+    os.close(reading)
+    equal(subprocess.run(words("data", *shell("echo new >unread; exit 7")), stderr=writing, timeout=60,
+                         check=False).returncode, 7, "the status")
+    os.close(writing)
+    two_more_than(count)
+
+
+@test
 def what_is_not_there_afterwards_is_told():
     host.run("create", "moved")
     ran = run("moved", *shell(f"'{COMMAND}' --root '{host.root}' rename moved elsewhere; exit 6"))
