@@ -1,8 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/json.h"
 #include "cli/content.h"
 #include "cli/talk.h"
 
@@ -11,9 +9,6 @@
  * no terminal.  All else is a sentence, which `patch` passes over.
  */
 
-#define CONTEXT 3
-#define NO_NEWLINE "\\ No newline at end of file"
-
 struct show {
 	struct invocation *in;
 	const struct moments *moments;
@@ -21,7 +16,7 @@ struct show {
 	struct contents *contents;
 };
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------- */
 
 static bool is_odd(const char *path)
 {
@@ -62,7 +57,7 @@ static void print_line(enum paint paint, const struct text *line)
 	putchar('\n');
 }
 
-/* --- the unified diff ------------------------------------------------------------------------ */
+/* --- the unified diff -------------------------------------------------------------------- */
 
 /* Of no line: the number of the one before. */
 static void add_range(struct text *out, char mark, size_t first, size_t count)
@@ -121,7 +116,7 @@ static void print_text_line(void *arg, enum textdiff_mark mark, const char *line
 		text_add(&out, line, length);
 	if (printing.colour)
 		text_add_string(&out, looks[mark].end);
-	text_add_string(&out, ends ? "\n" : "\n" NO_NEWLINE "\n");
+	text_add_string(&out, ends ? "\n" : "\n" CONTENT_NO_NEWLINE "\n");
 	fwrite(text_get(&out), 1, out.length, stdout);
 }
 
@@ -131,7 +126,7 @@ static void print_text(const struct show *show)
 
 	print_name(show, 0);
 	print_name(show, 1);
-	while (textdiff_next(&show->contents->diff, CONTEXT, &hunk)) {
+	while (textdiff_next(&show->contents->diff, CONTENT_CONTEXT, &hunk)) {
 		own_text struct text line = { 0 };
 
 		text_add_string(&line, "@@");
@@ -143,7 +138,7 @@ static void print_text(const struct show *show)
 	}
 }
 
-/* --- sentences -------------------------------------------------------------------------------- */
+/* --- sentences --------------------------------------------------------------------------- */
 
 static struct value *side_of(const struct show *show, int side)
 {
@@ -299,102 +294,28 @@ static int print_change(const struct show *show, struct fl_error *err)
 	return print_sentence(show, verb, err);
 }
 
-/* --- JSON ---------------------------------------------------------------------------------------
- */
+/* --- all --------------------------------------------------------------------------------- */
 
-static void add_text_line(void *arg, enum textdiff_mark mark, const char *line, size_t length)
-{
-	static const char marks[] = " -+";
-	own_text struct text out = { 0 };
-	bool ends = line[length - 1] == '\n';
-
-	text_add(&out, &marks[mark], 1);
-	text_add(&out, line, length - ends);
-	json_put_string(arg, NULL, text_get(&out));
-	if (!ends)
-		json_put_string(arg, NULL, NO_NEWLINE);
-}
-
-static void add_hunks(struct json *json, const struct textdiff *diff)
-{
-	struct textdiff_hunk hunk = { 0 };
-
-	json_put_array(json, "hunks");
-	while (textdiff_next(diff, CONTEXT, &hunk)) {
-		json_put_object(json, NULL);
-		json_put_int(json, "before", (int64_t)(hunk.before + (hunk.before_count > 0)));
-		json_put_int(json, "before_lines", (int64_t)hunk.before_count);
-		json_put_int(json, "after", (int64_t)(hunk.after + (hunk.after_count > 0)));
-		json_put_int(json, "after_lines", (int64_t)hunk.after_count);
-		json_put_array(json, "lines");
-		textdiff_each(diff, &hunk, add_text_line, json);
-		json_end(json);
-		json_end(json);
-	}
-	json_end(json);
-}
-
-static const char *state_of(const struct contents *contents)
-{
-	static const char *const names[] = {
-		[CONTENT_TEXT] = "text",     [CONTENT_EMPTY] = "text",
-		[CONTENT_BINARY] = "binary", [CONTENT_LARGE] = "large",
-		[CONTENT_GONE] = "gone",     [CONTENT_UNREADABLE] = "unreadable",
-	};
-	enum content worse = contents->files[0] > contents->files[1] ? contents->files[0]
-								     : contents->files[1];
-
-	return contents->same ? "same" : names[worse];
-}
-
-/* The change as the daemon wrote it, with one more member before its end. */
-static void add_json(const struct show *show, struct text *out)
-{
-	const struct contents *contents = show->contents;
-	own_text struct text content = { 0 };
-	struct json json;
-
-	while (out->length > 0 && out->bytes[out->length - 1] != '}')
-		out->length--;
-	out->length--;
-	text_add_string(out, ",\"content\":");
-	if (!contents->files[0] && !contents->files[1]) {
-		text_add_string(out, "null}");
-		return;
-	}
-	json_init(&json, &content);
-	json_put_object(&json, NULL);
-	json_put_string(&json, "state", state_of(contents));
-	json_put_string(&json, "message", contents->why.code ? contents->why.text : NULL);
-	add_hunks(&json, &contents->diff);
-	json_end(&json);
-	text_add_format(out, "%s}", text_get(&content));
-}
-
-/* --- all
- * ------------------------------------------------------------------------------------------ */
-
-static int print_one(struct show *show, size_t *unreadable, struct fl_error *first,
+static int print_one(const struct show *all, struct value *change, struct fl_error *ret_why,
 		     struct fl_error *err)
 {
-	bool as_json = option_given(show->in, OPT_JSON);
 	own_contents struct contents contents = { 0 };
+	const struct show show = { all->in, all->moments, change, &contents };
+	bool as_json = option_given(show.in, OPT_JSON);
 	own_text struct text written = { 0 };
 	size_t length;
 
 	if (as_json) { /* before any of its strings is looked at */
-		const char *text = value_written(show->change, &length);
+		const char *text = value_written(change, &length);
 
 		text_add(&written, text, length);
 	}
-	show->contents = &contents;
-	if (contents_look(show->in, show->moments, show->change, &contents, err) < 0)
+	if (contents_look(show.in, show.moments, change, &contents, err) < 0)
 		return fl_failed(err);
-	if (contents.why.code && (*unreadable)++ == 0)
-		*first = contents.why;
+	*ret_why = contents.why;
 	if (!as_json)
-		return print_change(show, err);
-	add_json(show, &written);
+		return print_change(&show, err);
+	contents_add_json(&contents, &written);
 	fwrite(text_get(&written), 1, written.length, stdout);
 	return 0;
 }
@@ -402,9 +323,9 @@ static int print_one(struct show *show, size_t *unreadable, struct fl_error *fir
 int content_print(struct invocation *in, const struct moments *moments, struct value *items,
 		  struct fl_error *err)
 {
-	struct show show = { .in = in, .moments = moments };
+	const struct show all = { .in = in, .moments = moments };
 	bool as_json = option_given(in, OPT_JSON), any = false;
-	struct fl_error first = { 0 };
+	struct fl_error first = { 0 }, why = { 0 };
 	size_t unreadable = 0;
 
 	in->broken = as_json;
@@ -413,9 +334,10 @@ int content_print(struct invocation *in, const struct moments *moments, struct v
 		if (as_json)
 			fputs(any ? ",\n" : "[\n", stdout);
 		any = true;
-		show.change = change;
-		if (print_one(&show, &unreadable, &first, err) < 0)
+		if (print_one(&all, change, &why, err) < 0)
 			return fl_failed(err);
+		if (why.code && unreadable++ == 0)
+			first = why;
 	}
 	if (as_json)
 		fputs(any ? "\n]\n" : "[]\n", stdout);

@@ -4,7 +4,7 @@
 
 #include "cli/talk.h"
 
-/* --- the moments ------------------------------------------------------------------------ */
+/* --- the moments ------------------------------------------------------------------------- */
 
 void moments_done(struct moments *moments)
 {
@@ -60,7 +60,7 @@ int moments_find(struct invocation *in, struct moments *ret, struct fl_error *er
 	return 0;
 }
 
-/* --- the files ---------------------------------------------------------------------------- */
+/* --- the files --------------------------------------------------------------------------- */
 
 void contents_done(struct contents *contents)
 {

@@ -58,6 +58,13 @@ void contents_done(struct contents *contents);
 must_check int contents_look(struct invocation *in, const struct moments *moments,
 			     struct value *change, struct contents *ret, struct fl_error *err);
 
+/* How much is shown around what changed, and how a last line without an end. */
+#define CONTENT_CONTEXT 3
+#define CONTENT_NO_NEWLINE "\\ No newline at end of file"
+
+/* Adds a member "content" to a change, an object as the daemon wrote it. */
+void contents_add_json(const struct contents *contents, struct text *change);
+
 /* Prints `items`, an array of changes, with their contents: as text, or as JSON. */
 must_check int content_print(struct invocation *in, const struct moments *moments,
 			     struct value *items, struct fl_error *err);

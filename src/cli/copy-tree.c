@@ -38,7 +38,7 @@ static void copy_done(struct copy *copy)
 	own_fdp(&copy->report);
 }
 
-/* --- where to ------------------------------------------------------------------------------ */
+/* --- where to ---------------------------------------------------------------------------- */
 
 static const char *name_of(const struct ref *ref)
 {
@@ -96,7 +96,7 @@ static int make_passing(struct copy *copy, struct fl_error *err)
 	return fsat_open_dir(copy->parent, copy->passing, &copy->dir, err);
 }
 
-/* --- the archive ----------------------------------------------------------------------------- */
+/* --- the archive ------------------------------------------------------------------------- */
 
 static int start_tree(struct copy *copy, int archive, struct spawned *ret, struct fl_error *err)
 {
@@ -194,8 +194,7 @@ static int transport(struct copy *copy, struct fl_error *err)
 	return why.code ? fl_failed(err) : r;
 }
 
-/* --- all of it ---------------------------------------------------------------------------------
- */
+/* --- all of it --------------------------------------------------------------------------- */
 
 static int settle(struct copy *copy, struct fl_error *err)
 {

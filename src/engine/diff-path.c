@@ -77,7 +77,7 @@ int diff_path_check(const struct diff_path *diff, const int roots[static 2], str
 	return find_both(diff, roots, &ends, err);
 }
 
-/* --- what concerns it ---------------------------------------------------------------------- */
+/* --- what concerns it -------------------------------------------------------------------- */
 
 /* `path` itself, or something in it. */
 static bool is_in(const char *path, const char *directory)
@@ -106,7 +106,7 @@ int diff_path_filter(void *arg, const struct change *change, struct fl_error *er
 	return diff->each(diff->arg, change, err);
 }
 
-/* --- two places ----------------------------------------------------------------------------- */
+/* --- two places -------------------------------------------------------------------------- */
 
 static void put_below(const char *directory, const char *path, struct text *ret)
 {

@@ -314,7 +314,7 @@ static void mark_changes(struct search *search, struct box box)
 	mark(&search->parts[1], box.y, box.y_end);
 }
 
-/* --- from marks to edits ------------------------------------------------------------------ */
+/* --- from marks to edits ----------------------------------------------------------------- */
 
 static bool same_lines(const struct textdiff_side *a, size_t i, const struct textdiff_side *b,
 		       size_t j)
@@ -375,7 +375,7 @@ static void collect(struct textdiff *diff, const bool *removed, const bool *adde
 	}
 }
 
-/* --- all of it ------------------------------------------------------------------------------ */
+/* --- all of it --------------------------------------------------------------------------- */
 
 static void search_init(struct search *search, const struct textdiff *diff, size_t first,
 			const size_t ends[static 2])
@@ -446,7 +446,7 @@ void textdiff_done(struct textdiff *diff)
 	free(diff->edits);
 }
 
-/* --- hunks ---------------------------------------------------------------------------------- */
+/* --- hunks ------------------------------------------------------------------------------- */
 
 static size_t smaller(size_t a, size_t b)
 {

@@ -9,7 +9,7 @@
 
 static struct fl_error err;
 
-/* --- by example ---------------------------------------------------------------------- */
+/* --- by example -------------------------------------------------------------------------- */
 
 static void print_line(void *arg, enum textdiff_mark mark, const char *line, size_t length)
 {
@@ -85,7 +85,7 @@ static void too_many_lines_are_refused(void)
 	check(most.edits[0].added == TEXTDIFF_LINES);
 }
 
-/* --- by their properties ---------------------------------------------------------------- */
+/* --- by their properties ----------------------------------------------------------------- */
 
 /* Lines of few kinds, so that many of them are equal. */
 static void random_text(struct text *text, size_t lines, size_t kinds)
