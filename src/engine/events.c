@@ -82,13 +82,12 @@ static uint64_t find_after(const struct event_ring *ring, uint64_t after)
 }
 
 struct reading_events {
-	const struct events *events;
 	uint64_t main, routine;
 };
 
 static struct reading_events begin_after(const struct events *events, uint64_t after)
 {
-	return (struct reading_events){ events, find_after(&events->main, after),
+	return (struct reading_events){ find_after(&events->main, after),
 					find_after(&events->routine, after) };
 }
 
@@ -98,10 +97,10 @@ static const struct event *peek(const struct event_ring *ring, uint64_t at)
 }
 
 /* NULL: that was the last. */
-static const struct event *next(struct reading_events *reading)
+static const struct event *next(const struct events *events, struct reading_events *reading)
 {
-	const struct event *main = peek(&reading->events->main, reading->main);
-	const struct event *routine = peek(&reading->events->routine, reading->routine);
+	const struct event *main = peek(&events->main, reading->main);
+	const struct event *routine = peek(&events->routine, reading->routine);
 
 	if (routine && (!main || routine->number < main->number)) {
 		reading->routine++;
@@ -118,7 +117,7 @@ void events_list(struct events *events, uint64_t after, size_t limit, struct eve
 	struct reading_events reading = begin_after(events, after);
 	const struct event *event;
 
-	for (size_t i = 0; i < limit && (event = next(&reading)); i++)
+	for (size_t i = 0; i < limit && (event = next(events, &reading)); i++)
 		*event_list_add(ret) = *event;
 }
 
@@ -134,7 +133,7 @@ void events_watch(struct events *events, struct event_watch *watch, const uint64
 		const struct event *event;
 
 		watch->missed = earlier || *after < events->dropped;
-		while ((event = next(&reading)))
+		while ((event = next(events, &reading)))
 			watch->tell(watch->arg, event);
 	}
 }
