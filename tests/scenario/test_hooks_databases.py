@@ -245,7 +245,7 @@ def the_server_goes_on_when_the_daemon_dies_while_it_is_locked():
     with open(f"{hooks}/zz-stuck", "w", encoding="utf-8") as file:
         file.write(f"#!/bin/sh\ntouch {host.directory}/stuck\ncat >/dev/null\n")
     os.chmod(f"{hooks}/zz-stuck", 0o755)
-    host.run("hook", "set", "mydb", "zz-stuck")
+    host.run("hook", "set", "mydb", "zz-stuck", "--timeout", "10s")
     asked = threading.Thread(target=lambda: host.try_run("snapshot", "mydb"))
     asked.start()
     tap.wait_until(lambda: os.path.exists(f"{host.directory}/stuck"), "both hooks run")
