@@ -42,6 +42,7 @@ is_in_branch() {
 # Is there one?  Sets $server to its process: find_server NAME...
 find_server() {
 	for process in /proc/[0-9]*; do
+		# shellcheck disable=SC3013 # dash, bash, busybox and ksh have it
 		[ "$process/cwd" -ef "$directory" ] || continue
 		read -r server_name <"$process/comm" || continue
 		for wanted; do

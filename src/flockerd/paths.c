@@ -57,6 +57,16 @@ static int make_real(const char *path, char **ret, struct fl_error *err)
 	return 0;
 }
 
+/* The directory of the hooks that come with Flocker is where this one is. */
+static char *find_hooks(void)
+{
+	char *path = program_find("..", "hooks/mysql");
+
+	if (path)
+		*strrchr(path, '/') = '\0';
+	return path;
+}
+
 static void choose(const char *root, struct paths *paths)
 {
 	paths->config = root ? join(root, "etc") : xstrdup("/etc/flocker");
@@ -75,7 +85,7 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	paths->socket = options->socket ? xstrdup(options->socket)
 					: join(paths->run, "flocker.sock");
 	paths->tree_program = program_find("tree", "flocker-tree");
-	paths->shipped_hooks = program_find("..", "hooks");
+	paths->shipped_hooks = find_hooks();
 	paths->own_hooks = join(paths->config, "hooks");
 	if (options->mount_root)
 		mount_root = xstrdup(options->mount_root);

@@ -106,11 +106,11 @@ class Load:
             pass
 
     def stop(self):
+        """After what was sent: a session that is cut off would leave half a transaction behind."""
         self.stopping = True
         for thread, client in zip(self.threads, self.clients):
-            client.terminate()
-            client.wait(timeout=60)
             thread.join(timeout=60)
+            equal(client.wait(timeout=60), 0, "the session that wrote")
 
 
 # --- MySQL and MariaDB --------------------------------------------------------------
@@ -373,6 +373,10 @@ def postgresql_that_does_not_answer_fails_it():
 def settings_that_are_none_are_refused():
     host.run(*HOOK, "--set", "sokcet=x")
     host.fails("system", "snapshot", "pgdb", says="it has no setting 'sokcet'")
+    host.run(*HOOK, "--set", "socket=example.com")
+    host.fails("system", "snapshot", "pgdb", says="absolute path")
+    host.run(*HOOK, "--set", "database=host=example.com")
+    host.fails("system", "snapshot", "pgdb", says="'database' is a name alone")
     host.run("hook", "set", "pgdb", "postgresql", "--required", "--set", "directory=../..")
     host.fails("system", "snapshot", "pgdb", says="without '..'")
     os.symlink("/etc", f"{host.path('pgdb')}/link")
