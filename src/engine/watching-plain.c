@@ -4,6 +4,10 @@
  * are only snapshotted by hand are not asked about.
  */
 
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
 #include "base/fsat.h"
 #include "engine/internal.h"
 
@@ -29,6 +33,15 @@ static int list_branches(struct engine *engine, struct fl_error *err)
 	return tx_branch_each(tx, NULL, false, add_branch, watching, err);
 }
 
+/* Has nobody given the root of a new head another owner, mode or attribute? */
+static bool root_is_as_made(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0755 && st.st_uid == geteuid() &&
+	       st.st_gid == getegid() && flistxattr(fd, NULL, 0) <= 0;
+}
+
 /* Of a head that no snapshot came before: does it hold anything? */
 static int head_is_filled(struct engine *engine, const struct tree *head, bool *ret,
 			  struct fl_error *err)
@@ -41,7 +54,7 @@ static int head_is_filled(struct engine *engine, const struct tree *head, bool *
 		r = fsat_is_empty(fd, &empty, err);
 	if (r < 0 && r != -FL_UNSUPPORTED) /* a driver without files: better once too often */
 		return r;
-	*ret = !empty;
+	*ret = !empty || !root_is_as_made(fd);
 	return 0;
 }
 

@@ -156,6 +156,7 @@ int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
  * If somebody else has snapshotted the branch since the first change, that may
  * hold all.  Then it is asked for first: a snapshot that is deleted again would
  * leave its mark on the head, and after a restart that looked like a change.
+ * So is a branch that nobody has snapshotted: it may only have been made.
  */
 static int may_be_saved(struct engine *engine, const struct uuid *branch, int64_t age, bool *ret,
 			struct fl_error *err)
@@ -166,7 +167,7 @@ static int may_be_saved(struct engine *engine, const struct uuid *branch, int64_
 	if (tx_begin(engine->catalog, &tx, err) < 0 ||
 	    head_position(tx, branch, &position, err) < 0)
 		return fl_failed(err);
-	*ret = !position_is_none(&position) && position.time >= clock_now() - age - CLOCK_SECOND;
+	*ret = position_is_none(&position) || position.time >= clock_now() - age - CLOCK_SECOND;
 	return 0;
 }
 

@@ -283,7 +283,9 @@ static void *take(void *arg)
 			note_failure(snapshotter, entry, saving.ref, &err);
 		else
 			note_success(snapshotter, entry, &saving);
-		wake(snapshotter);
+		/* One that rests can be forgotten at any time: that alone wakes nobody. */
+		if (entry->schedule.dirty || entry->failure)
+			wake(snapshotter);
 	}
 	return NULL;
 }

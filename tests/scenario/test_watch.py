@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 
 import tap
 from digest import digest
@@ -80,6 +81,31 @@ def an_idle_volume_makes_no_snapshots():
     for _ in range(3):
         marker()
     equal((count("idle"), count("data")), (0, before), "snapshots")
+
+
+@test
+def what_was_only_made_is_not_saved():
+    """Also when the file system commits while it is being made."""
+    ending = threading.Event()
+
+    def commit():
+        while not ending.is_set():
+            subprocess.run(["sync", "-f", host.path("marker")], check=True)
+
+    thread = threading.Thread(target=commit, daemon=True)
+    thread.start()
+    names = [f"made{number}" for number in range(10)]
+    try:
+        for name in names:
+            host.create(name)
+    finally:
+        ending.set()
+        thread.join()
+    for _ in range(3):
+        marker()
+    equal([count(name) for name in names], [0] * len(names), "snapshots")
+    os.chmod(host.path(names[0]), 0o700)
+    saved(names[0])
 
 
 @test
