@@ -17,6 +17,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static char paths[2][PATH];
 static char test_directory[PATH - 16];
 static int64_t test_patience;
+static _Atomic uint64_t runs;
 
 static const char *const names[] = { [PROGRAM_ZFS] = "zfs", [PROGRAM_ZPOOL] = "zpool" };
 
@@ -27,6 +28,11 @@ void zfs_use(const char *directory, int64_t patience)
 	snprintf(test_directory, sizeof(test_directory), "%s", directory ? directory : "");
 	test_patience = patience;
 	memset(paths, 0, sizeof(paths));
+}
+
+uint64_t zfs_runs(void)
+{
+	return runs;
 }
 
 static bool find_in(const char *directory, enum zfs_program program)
@@ -151,6 +157,7 @@ static int run(enum zfs_program program, const char *const arguments[], int64_t 
 			return fl_fail(err, FL_INVALID, "too many arguments for '%s'", path);
 		argv[count] = arguments[count - 1];
 	}
+	runs++;
 	rc = ret ? spawn_run_limited(argv, patience, limit, &result, err)
 		 : spawn_run(argv, patience, &result, err);
 	if (rc < 0)
