@@ -61,7 +61,9 @@ static int find_program(enum zfs_program program, char path[static PATH], int64_
 
 	if (!paths[program][0] && !find_anywhere(program)) {
 		paths[program][0] = '\0';
-		fl_fail(err, FL_UNSUPPORTED, "the program '%s' is missing", names[program]);
+		fl_fail(err, FL_UNSUPPORTED,
+			"the program '%s' is missing (package zfsutils-linux or zfs-fuse)",
+			names[program]);
 		return fl_hint(err, "install the package zfsutils-linux (with the kernel module of "
 				    "zfs-dkms), or zfs-fuse");
 	}
@@ -129,11 +131,11 @@ static int fail_as_told(const char *path, const char *verb, const struct spawn_r
 	if (length == 0)
 		return fl_fail(err, FL_SYSTEM, "'%s %s' ended with status %d and said nothing",
 			       path, verb, result->status);
-	fl_fail(err, code, "%.*s", length, text);
-	if (code == FL_UNREACHABLE)
-		return fl_hint(err, "start ZFS: load the kernel module 'zfs', or start the service "
-				    "zfs-fuse");
-	return fl_failed(err);
+	if (code != FL_UNREACHABLE)
+		return fl_fail(err, code, "%.*s", length, text);
+	fl_fail(err, code, "no ZFS runs here: %.*s", length, text);
+	return fl_hint(err, "start ZFS: load the kernel module 'zfs' (package zfs-dkms), or start "
+			    "the service zfs-fuse");
 }
 
 /* What zfs_run() does, at most for so long; `most` 0: as long as usual. */
@@ -188,7 +190,8 @@ int zfs_check(struct fl_error *err)
 		return fl_failed(err);
 	if (run(PROGRAM_ZPOOL, list, CHECK_PATIENCE, 0, NULL, &why) == 0)
 		return 0;
-	fl_fail(err, FL_UNSUPPORTED, "no ZFS runs here: %s", why.text);
+	fl_fail(err, FL_UNSUPPORTED, "%s%s",
+		why.code == FL_UNREACHABLE ? "" : "no ZFS runs here: ", why.text);
 	return fl_hint(err, features.kernel ? "see what 'zpool list' says"
 					    : "load the kernel module 'zfs' (package zfs-dkms), or "
 					      "start the service zfs-fuse");
