@@ -3,6 +3,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 
@@ -231,6 +232,67 @@ def what_is_destroyed_leaves_nothing():
     tap.wait_until(lambda: len(zfs("list", "-H", "-r", "-o", "name", "tank/ours").split()) == 2,
                    "only the pool and its state are left", 60)
     equal(zfs("list", "-H", "-o", "name", "tank/theirs").strip(), "tank/theirs", "of others")
+
+
+def zpool_runs():
+    return subprocess.run(["/usr/sbin/zpool", "list"], check=False, capture_output=True).returncode == 0
+
+
+class Server:
+    """A zfs-fuse in the place of one that died; it ends with the test."""
+
+    def __init__(self):
+        self.process = None
+
+    def serves(self):
+        """Started once more if it ended: one does that which finds something of the one before it."""
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(
+                ["/usr/bin/setpriv", "--pdeathsig", "KILL", "/usr/sbin/zfs-fuse", "--no-daemon",
+                 "--no-kstat-mount", "--enable-xattr"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return zpool_runs()
+
+
+@test
+def a_zfs_that_dies_is_missed_and_found_again_while_the_daemon_runs():
+    host.create("data")
+    host.write("data", "file", "one")
+    host.snapshot("data", name="first")
+    os.kill(int(os.environ["ZFS_FUSE_PID"]), signal.SIGKILL)
+    tap.wait_until(lambda: not zpool_runs(), "zfs-fuse is gone")
+    host.fails("unreachable", "snapshot", "data", says="no ZFS runs here", hint="zfs-fuse")
+    equal([s["name"] for s in host.log_of("data")], ["first"], "what is known is still told")
+    with Host() as other:
+        other.fails("unreachable", "pool", "create", "--zfs", says="no ZFS runs here", hint="zfs-dkms")
+    tap.wait_until(Server().serves, "another zfs-fuse answers", 60)
+    tap.wait_until(lambda: host.try_run("snapshot", "data", "--name", "second").status == 0, "it works again", 60)
+    tap.wait_until(lambda: os.path.exists(f"{host.path('data')}/file"), "the branch is there again", 60)
+    equal(host.read("data", "file"), "one", "contents")
+    host.write("data", "file", "two")
+    host.run("rollback", "data@{second}")
+    equal(host.read("data", "file"), "one", "after a rollback")
+    with open(host.log, encoding="utf-8") as log:
+        true("mounting anew" in log.read(), "the log says so")
+    equal(host.get("/v1/health")["status"], "ok", "health")
+    host.run("destroy", "data")
+
+
+@test
+def missing_programs_are_named_with_their_package():
+    with Host() as other:
+        for program in ("zfs", "zpool"):
+            subprocess.run(["mount", "--bind", "/dev/null", f"/usr/sbin/{program}"], check=True)
+        try:
+            for place in (["--zfs"], ["--zfs-file", f"{other.directory}/new.img", "--size", "128M"]):
+                other.fails("unsupported", "pool", "create", *place, says=("'zfs'", "zfsutils-linux"),
+                            hint="zfs-dkms")
+            zfs_driver = {driver["name"]: driver for driver in other.json("pool", "drivers")}["zfs"]
+            true(not zfs_driver["available"] and "zfsutils-linux" in zfs_driver["reason"], f"{zfs_driver}")
+        finally:
+            for program in ("zfs", "zpool"):
+                subprocess.run(["umount", f"/usr/sbin/{program}"], check=True)
+        true(not os.path.exists(f"{other.directory}/new.img"), "nothing was made")
 
 
 @test

@@ -246,7 +246,7 @@ int zfs_identify(struct pool *pool, const struct pool_identity *identity, struct
 /* --- sync and stop -------------------------------------------------------------------------- */
 
 /* What waits in the kernel's caches goes to ZFS, and then ZFS ends a transaction group. */
-static int sync_mounts(struct zfs_pool *pool, struct fl_error *err)
+static int sync_mounts(struct zfs_pool *pool, bool *ret_dead, struct fl_error *err)
 {
 	own_lock(guard, &pool->places);
 	own_lock(index_guard, &pool->mutex);
@@ -258,9 +258,10 @@ static int sync_mounts(struct zfs_pool *pool, struct fl_error *err)
 		if (mount < 0 || pool->index.items[i]->read_only)
 			continue;
 		if (fsat_open_dir(mount, ".", &fd, err) < 0) {
-			if (err->sys == ENOTCONN) /* nothing waits where nobody answers */
-				continue;
-			return fl_failed(err);
+			if (err->sys != ENOTCONN)
+				return fl_failed(err);
+			*ret_dead = true; /* nothing waits where nobody answers */
+			continue;
 		}
 		if (syncfs(fd) < 0)
 			return fl_fail_errno(err, "cannot sync '%s': what was written may be lost",
@@ -274,9 +275,11 @@ int zfs_sync(struct pool *pool, struct fl_error *err)
 	struct zfs_pool *p = zfs_pool(pool);
 	char name[ZFS_NAME + 8];
 	own_fd int state = -1;
+	bool dead = false;
 
 	figures_forget(p);
-	if (sync_mounts(p, err) < 0 || state_open(p, &state, err) < 0)
+	if (sync_mounts(p, &dead, err) < 0 || (dead && revive(p, err) < 0) ||
+	    state_open(p, &state, err) < 0)
 		return fl_failed(err);
 	if (syncfs(state) < 0)
 		return fl_fail_errno(err, "cannot sync the pool: what was written may be lost");

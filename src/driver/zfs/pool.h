@@ -266,5 +266,7 @@ int zfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, stru
 void figures_forget(struct zfs_pool *pool);
 
 /* space.c */
+/* Heads whose server died are made visible anew; called by what is asked for regularly. */
+must_check int revive(struct zfs_pool *pool, struct fl_error *err);
 int zfs_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err);
 int zfs_grow(struct pool *pool, uint64_t size, struct fl_error *err);

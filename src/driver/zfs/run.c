@@ -17,6 +17,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static char paths[2][PATH];
 static char test_directory[PATH - 16];
 static int64_t test_patience;
+static _Atomic uint64_t runs;
 
 static const char *const names[] = { [PROGRAM_ZFS] = "zfs", [PROGRAM_ZPOOL] = "zpool" };
 
@@ -27,6 +28,11 @@ void zfs_use(const char *directory, int64_t patience)
 	snprintf(test_directory, sizeof(test_directory), "%s", directory ? directory : "");
 	test_patience = patience;
 	memset(paths, 0, sizeof(paths));
+}
+
+uint64_t zfs_runs(void)
+{
+	return runs;
 }
 
 static bool find_in(const char *directory, enum zfs_program program)
@@ -55,7 +61,9 @@ static int find_program(enum zfs_program program, char path[static PATH], int64_
 
 	if (!paths[program][0] && !find_anywhere(program)) {
 		paths[program][0] = '\0';
-		fl_fail(err, FL_UNSUPPORTED, "the program '%s' is missing", names[program]);
+		fl_fail(err, FL_UNSUPPORTED,
+			"the program '%s' is missing (package zfsutils-linux or zfs-fuse)",
+			names[program]);
 		return fl_hint(err, "install the package zfsutils-linux (with the kernel module of "
 				    "zfs-dkms), or zfs-fuse");
 	}
@@ -123,11 +131,11 @@ static int fail_as_told(const char *path, const char *verb, const struct spawn_r
 	if (length == 0)
 		return fl_fail(err, FL_SYSTEM, "'%s %s' ended with status %d and said nothing",
 			       path, verb, result->status);
-	fl_fail(err, code, "%.*s", length, text);
-	if (code == FL_UNREACHABLE)
-		return fl_hint(err, "start ZFS: load the kernel module 'zfs', or start the service "
-				    "zfs-fuse");
-	return fl_failed(err);
+	if (code != FL_UNREACHABLE)
+		return fl_fail(err, code, "%.*s", length, text);
+	fl_fail(err, code, "no ZFS runs here: %.*s", length, text);
+	return fl_hint(err, "start ZFS: load the kernel module 'zfs' (package zfs-dkms), or start "
+			    "the service zfs-fuse");
 }
 
 /* What zfs_run() does, at most for so long; `most` 0: as long as usual. */
@@ -151,6 +159,7 @@ static int run(enum zfs_program program, const char *const arguments[], int64_t 
 			return fl_fail(err, FL_INVALID, "too many arguments for '%s'", path);
 		argv[count] = arguments[count - 1];
 	}
+	runs++;
 	rc = ret ? spawn_run_limited(argv, patience, limit, &result, err)
 		 : spawn_run(argv, patience, &result, err);
 	if (rc < 0)
@@ -181,7 +190,8 @@ int zfs_check(struct fl_error *err)
 		return fl_failed(err);
 	if (run(PROGRAM_ZPOOL, list, CHECK_PATIENCE, 0, NULL, &why) == 0)
 		return 0;
-	fl_fail(err, FL_UNSUPPORTED, "no ZFS runs here: %s", why.text);
+	fl_fail(err, FL_UNSUPPORTED, "%s%s",
+		why.code == FL_UNREACHABLE ? "" : "no ZFS runs here: ", why.text);
 	return fl_hint(err, features.kernel ? "see what 'zpool list' says"
 					    : "load the kernel module 'zfs' (package zfs-dkms), or "
 					      "start the service zfs-fuse");

@@ -36,6 +36,9 @@ must_check int zfs_check(struct fl_error *err);
  */
 void zfs_use(const char *directory, int64_t patience);
 
+/* For tests: how many programs this process has run. */
+uint64_t zfs_runs(void);
+
 /*
  * Runs a program with these arguments (NULL ends them).  `ret`, if not NULL, gets
  * what it printed (replaced); one that prints `limit` bytes or more is killed: then

@@ -74,8 +74,7 @@ static int find_state(struct zfs_pool *pool, struct fl_error *err)
 	return state_open(pool, &state, err);
 }
 
-/* Heads whose server died are made visible anew: this is what is asked for regularly. */
-static int revive(struct zfs_pool *pool, struct fl_error *err)
+int revive(struct zfs_pool *pool, struct fl_error *err)
 {
 	own_free char *root = NULL;
 

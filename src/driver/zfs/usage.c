@@ -10,8 +10,8 @@
  *
  * Who asks about one is answered by a run of `zfs` for the datasets of that one.  Who asks about
  * several, or again within a tenth of a second, as lists do, by one run for all, whose
- * answer is good for so long, unless we change something meanwhile or sync: so a list costs a few
- * runs, whatever is in it.  ZFS itself counts what is on the disk, which is some seconds
+ * answer is good for so long, unless we change something meanwhile or sync: so a list costs two
+ * runs at most, whatever is in it.  ZFS itself counts what is on the disk, which is some seconds
  * behind what is written.
  *
  * A group has `used` of its dataset.  A branch has the sum of its own datasets, with
@@ -19,7 +19,7 @@
  */
 
 #define FRESH (CLOCK_SECOND / 10)
-#define SINGLES 3 /* runs before it is a list */
+#define SINGLES 1 /* run before it is a list */
 #define MOST 20
 #define OUTPUT_LIMIT (64ul << 20)
 
