@@ -5,7 +5,7 @@
  * make the later one, and the hunks of a unified diff that show it.
  *
  * The fewest lines that do, unless the texts are large and have little in common:
- * then the search is cut short, so that the time is bounded (about a second for a
+ * then the search is cut short, so that the time is bounded (a few seconds for a
  * million lines) and the result longer than need be, but as true.
  *
  * Lines end with '\n', or where the text ends; any bytes may stand in them.  A last
