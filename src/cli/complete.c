@@ -171,6 +171,7 @@ static const struct source {
 	{ "PATH", offer_files },
 	{ "DEV", offer_files },
 	{ "FILE", offer_files },
+	{ "DEST", offer_files },
 	{ "ARCHIVE", offer_files },
 	{ "DIR", offer_directories },
 };
@@ -208,7 +209,10 @@ static void offer_options(struct completion *c, const struct option *options)
 	}
 }
 
-/* The word that the command's synopsis has for its next operand, without "[", "..." and "]". */
+/*
+ * The word that the command's synopsis has for its next operand, without "[", "..." and "]"; of
+ * "REF:PATH" and "REF[:PATH]" the reference, up to its colon.
+ */
 static void offer_operand(struct completion *c)
 {
 	const struct command *command = c->typed.command;
@@ -224,7 +228,7 @@ static void offer_operand(struct completion *c)
 		word = space + 1;
 	}
 	word += *word == '[';
-	offer_by_word(c, word, strcspn(word, "]. "));
+	offer_by_word(c, word, strcspn(word, "[:]. "));
 }
 
 /* --- reading the line ------------------------------------------------------------------ */
