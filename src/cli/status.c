@@ -61,13 +61,17 @@ static void print_saved(struct value *status, size_t late)
 	long long unsaved = field_int(status, "unsaved_count");
 	own_text struct text line = { 0 };
 
+	if (!value_is(value_get(status, "pool"), VALUE_OBJECT))
+		return;
 	if (branches == 0)
 		text_add_string(&line, "there is nothing to save yet");
+	else if (unsaved == 0 && branches == 1)
+		text_add_string(&line, "the one branch");
 	else if (unsaved == 0)
-		text_add_format(&line, "all that is saved by itself (branches: %lld)", branches);
+		text_add_format(&line, "all %lld branches", branches);
 	else
-		text_add_format(&line, "all but %lld of %lld branches, changed %s", unsaved,
-				branches, late ? "long ago" : "just now");
+		text_add_format(&line, "not yet: %lld of %lld, changed %s", unsaved, branches,
+				late ? "long ago" : "just now");
 	if (branches > 0)
 		add_last_snapshot(&line, status);
 	(late ? print_bad_fact : print_fact)("saved", text_get(&line));
@@ -118,7 +122,7 @@ static void print_pool_use(struct value *status)
 		return;
 	text_add_format(&line, "%.0f %% of %s used; ",
 			size > 0 ? 100.0 * (double)field_int(pool, "used") / size : 0,
-			print_size((uint64_t)field_int(pool, "size"), text));
+			size_text((uint64_t)field_int(pool, "size"), text));
 	if (strcmp(forecast, "filling") == 0) {
 		text_add_string(&line, "full in ");
 		add_about(&line, field_int(pool, "full_in"));
@@ -196,7 +200,7 @@ static void print_running(struct value *status)
 
 static void print_failing(struct invocation *in, struct value *status)
 {
-	char text[PRINT_TEXT];
+	char text[PRINT_TEXT], when[PRINT_TEXT];
 
 	value_each(value_get(status, "failing"), failure)
 	{
@@ -208,7 +212,7 @@ static void print_failing(struct invocation *in, struct value *status)
 		print_bad_fact("failing", text_get(&line));
 		text_clear(&line);
 		text_add_format(&line, "%s (%s)", print_ago(field_time(failure, "since"), text),
-				field(failure, "since"));
+				field_when(failure, "since", when));
 		print_fact("  since", text_get(&line));
 		print_fact("  why", field(failure, "message"));
 		add_hint(&hint, in, field(failure, "hint"));
