@@ -138,6 +138,26 @@ static void what_is_mended_is_told(void)
 	fixture_end(&fixture);
 }
 
+/* Snapshots by themselves leave the rest its place; all are told in their order. */
+static void what_comes_again_and_again_drives_nothing_out(void)
+{
+	own(event_list_done) struct event_list list = { 0 };
+	struct events events;
+
+	events_init(&events);
+	events_add(&events, "create", "data", NULL);
+	for (int i = 0; i < 10 * EVENTS_KEPT; i++)
+		events_add_routine(&events, "snapshot", "data/trunk", NULL);
+	events_add(&events, "rollback", "data", NULL);
+	events_list(&events, 0, SIZE_MAX, &list);
+	check(list.count == EVENTS_KEPT + 2);
+	check_string("create", list.items[0].kind);
+	check_string("rollback", list.items[list.count - 1].kind);
+	for (size_t i = 1; i < list.count; i++)
+		check(list.items[i].number > list.items[i - 1].number);
+	events_done(&events);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -147,6 +167,7 @@ int main(int argc, char **argv)
 				  CHECK(there_is_a_bound_for_each_kind),
 				  CHECK(health_names_the_gravest),
 				  CHECK(what_is_mended_is_told),
+				  CHECK(what_comes_again_and_again_drives_nothing_out),
 				  CHECK_END,
 			  });
 }
