@@ -107,27 +107,36 @@ static size_t count_gone(const struct thinned_list *list)
 	return gone;
 }
 
+/* What is in use is in the list too. */
+static const char *first_gone(const struct thinned_list *list)
+{
+	size_t i = 0;
+
+	while (list->items[i].held)
+		i++;
+	return list->items[i].ref;
+}
+
+/* At least one went. */
 static void tell(struct engine *engine, const struct thinned_list *list, size_t gone, bool young)
 {
+	const char *first = first_gone(list);
 	char text[96];
 
 	snprintf(text, sizeof(text), "%zu snapshots%s", gone,
 		 young ? ", younger than keep-all" : "");
 	log_warning("the pool has too little space: snapshots were given up",
-		    "first=%s what=\"%s\"", list->items[0].ref, text);
-	events_add(&engine->events, "snapshots-given-up", list->items[0].ref, text);
+		    "first=%s what=\"%s\"", first, text);
+	events_add(&engine->events, "snapshots-given-up", first, text);
 	thin_count_gone(engine, gone);
 }
 
-/* `*ret_gone`: how many went. */
-static int run(struct squeeze *squeeze, bool young, size_t *ret_gone, struct fl_error *err)
+/* Those that were chosen; `*ret_gone`: how many went. */
+static int run_chosen(struct squeeze *squeeze, bool young, size_t *ret_gone, struct fl_error *err)
 {
 	own(thinned_list_done) struct thinned_list list = { 0 };
 	const struct thin_plan *plan;
 
-	*ret_gone = 0;
-	if (choose(squeeze, young) == 0)
-		return 0;
 	for (size_t i = 0; i < squeeze->count; i++) {
 		plan = squeeze->plans[i];
 		if (plan->victim_count > 0 && thin_plan_run(squeeze->engine, plan, &list, err) < 0)
@@ -136,6 +145,19 @@ static int run(struct squeeze *squeeze, bool young, size_t *ret_gone, struct fl_
 	*ret_gone = count_gone(&list);
 	if (*ret_gone > 0)
 		tell(squeeze->engine, &list, *ret_gone, young);
+	return 0;
+}
+
+/* Until some went, or there are none that may. */
+static int run(struct squeeze *squeeze, bool young, size_t *ret_gone, struct fl_error *err)
+{
+	*ret_gone = 0;
+	while (*ret_gone == 0 && choose(squeeze, young) > 0) {
+		if (run_chosen(squeeze, young, ret_gone, err) < 0)
+			return fl_failed(err);
+		for (size_t i = 0; *ret_gone == 0 && i < squeeze->count; i++)
+			thin_plan_pass_over(squeeze->plans[i]);
+	}
 	return 0;
 }
 

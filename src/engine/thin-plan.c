@@ -187,3 +187,9 @@ void thin_plan_take(struct thin_plan *plan)
 	thinning_drop(plan->order);
 	plan->victim_count++;
 }
+
+void thin_plan_pass_over(struct thin_plan *plan)
+{
+	for (size_t i = 0; i < plan->victim_count; i++)
+		plan->points[plan->victims[i].index].pinned = true;
+}

@@ -19,7 +19,7 @@ struct item {
 	struct position position;
 	struct tree tree;
 	uint64_t id;
-	bool stays;   /* linked or pinned since the plan was made */
+	bool linked;  /* somebody has it mounted since the plan was made */
 	bool held;    /* a process uses it */
 	bool deleted; /* its row is gone */
 	struct intent_row intent;
@@ -77,8 +77,9 @@ static int batch_find_held(struct batch *batch, struct fl_error *err)
 	return 0;
 }
 
-/* With the volume alone.  It may have another name by now. */
-static int batch_find_linked(struct batch *batch, struct fl_error *err)
+/* With the volume alone: what became of the branch and its snapshots.  The volume may have another
+ * name by now. */
+static int batch_look_again(struct batch *batch, struct fl_error *err)
 {
 	own_volume_row struct volume_row volume = { 0 };
 	own_tx struct tx *tx = NULL;
@@ -94,8 +95,8 @@ static int batch_find_linked(struct batch *batch, struct fl_error *err)
 	if (r < 0 || tx_volume_get(tx, &branch.volume, &volume, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < batch->count; i++)
-		batch->items[i].stays = snapshot_is_linked(batch->engine, volume.name,
-							   batch->items[i].id);
+		batch->items[i].linked = snapshot_is_linked(batch->engine, volume.name,
+							    batch->items[i].id);
 	return 0;
 }
 
@@ -105,7 +106,7 @@ static int delete_item(struct tx *tx, struct item *item, struct fl_error *err)
 	int r;
 
 	item->deleted = false;
-	if (item->held || item->stays)
+	if (item->held || item->linked)
 		return 0;
 	if (tx_snapshot_pins(tx, &item->position, &pins, err) < 0)
 		return fl_failed(err);
@@ -134,7 +135,7 @@ static int batch_delete_rows(struct batch *batch, struct fl_error *err)
 	own_locks struct lock_set locks = { 0 };
 
 	lock_take(&batch->engine->locks, &volume, 1, &locks);
-	if (batch_find_linked(batch, err) < 0)
+	if (batch_look_again(batch, err) < 0)
 		return fl_failed(err);
 	if (batch->branch_gone)
 		return 0;
@@ -150,7 +151,7 @@ static void batch_delete_trees(struct batch *batch)
 		if (batch->items[i].deleted &&
 		    delete_snapshot_finish(batch->engine, &batch->items[i].intent, &err) < 0)
 			log_warning("a thinned snapshot stays in the pool until the next start",
-				    "error=%s", err.text);
+				    "error=\"%s\"", err.text);
 }
 
 /* As users are told of it. */

@@ -53,8 +53,10 @@ enum thin_rest thin_plan_rest(const struct thin_plan *plan);
 void thin_plan_squeeze(struct thin_plan *plan, bool young);
 /* The score of the next that may go; false: there is none. */
 bool thin_plan_peek(struct thin_plan *plan, double *ret_score);
-/* That one goes. */
+/* That one goes: thin_plan_peek() has told of it. */
 void thin_plan_take(struct thin_plan *plan);
+/* None of those that were taken went: they are pinned from now on.  Before it begins again. */
+void thin_plan_pass_over(struct thin_plan *plan);
 
 /* --- carrying it out ------------------------------------------------------------------- */
 

@@ -232,25 +232,50 @@ static void set_waits(struct engine *engine, bool waits)
 	engine->thin_waits = waits;
 }
 
-static bool take_all(struct engine *engine)
+/* What was asked for by thin_soon(). */
+struct wish {
+	bool all;
+	int64_t due;
+};
+
+static struct wish take_wish(struct engine *engine)
 {
 	own_lock(guard, &engine->care_mutex);
-	bool all = engine->thin_all;
+	struct wish wish = { engine->thin_all, engine->thin_due };
 
 	engine->thin_all = false;
 	engine->thin_due = 0;
-	return all;
+	return wish;
+}
+
+/* Nothing came of it.  Of two, the earlier one counts. */
+static void give_back_wish(struct engine *engine, const struct wish *wish)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->thin_all |= wish->all;
+	if (wish->due)
+		engine->thin_due = wish->due;
+}
+
+static int collect_all(struct pass *pass, struct fl_error *err)
+{
+	own_tx struct tx *tx = NULL;
+
+	if (tx_begin(pass->engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	return tx_branch_each(tx, NULL, false, collect, pass, err);
 }
 
 int thin_pass(struct engine *engine, struct fl_error *err)
 {
-	own(pass_done) struct pass pass = { .engine = engine, .all = take_all(engine) };
-	own_tx struct tx *tx = NULL;
+	const struct wish wish = take_wish(engine);
+	own(pass_done) struct pass pass = { .engine = engine, .all = wish.all };
 
-	if (tx_begin(engine->catalog, &tx, err) < 0 ||
-	    tx_branch_each(tx, NULL, false, collect, &pass, err) < 0)
+	if (collect_all(&pass, err) < 0) {
+		give_back_wish(engine, &wish);
 		return fl_failed(err);
-	tx_end(take_ptr(tx));
+	}
 	for (size_t i = 0; i < pass.count; i++)
 		look_at(&pass, &pass.memory[i]);
 	array_sort(pass.memory, pass.count, compare);

@@ -62,6 +62,7 @@ struct snapshotter {
 	int wake; /* eventfd */
 	atomic_bool policies_changed;
 	int64_t woken; /* since when events are waiting; the thread's own */
+	bool unread;   /* a policy could not be read; the thread's own */
 	pthread_t thread;
 	pthread_t takers[TAKERS];
 	size_t taker_count;
@@ -140,27 +141,49 @@ static bool is_over(const struct entry *entry, int64_t now)
  * which it must not hold while it asks the engine: who asks for a branch holds
  * the engine's gate and waits for it (tell_unsaved).
  */
-static void refresh_policy(struct snapshotter *snapshotter, struct entry *entry)
+static int refresh_policy(struct snapshotter *snapshotter, struct entry *entry,
+			  struct fl_error *err)
 {
 	struct policy policy;
-	struct fl_error err;
-	int r = engine_policy(snapshotter->engine, &entry->branch, &policy, &err);
+	int r = engine_policy(snapshotter->engine, &entry->branch, &policy, err);
 	own_lock(guard, &snapshotter->mutex);
 
 	entry->stale = r < 0;
 	entry->gone |= r == -FL_NOT_FOUND;
 	if (r == 0)
 		entry->policy = policy;
+	return r == -FL_NOT_FOUND ? 0 : r;
 }
 
+/*
+ * Without its policy a branch is not snapshotted, and is called nothing that could
+ * be told: what a branch is called is where its policy is.
+ */
+static void note_policies_read(struct snapshotter *snapshotter, int outcome, struct fl_error *why)
+{
+	if (outcome < 0) {
+		fl_wrap(why, "reading the policies of branches that were changed");
+		failing_set(snapshotter->engine, FAILING_SNAPSHOT, NULL, why);
+	} else if (snapshotter->unread) {
+		failing_clear(snapshotter->engine, FAILING_SNAPSHOT, NULL);
+	}
+	snapshotter->unread = outcome < 0;
+}
+
+/* What could not be read is tried again in the next round. */
 static void refresh_policies(struct snapshotter *snapshotter)
 {
 	bool all = atomic_exchange(&snapshotter->policies_changed, false);
+	struct fl_error err, why;
+	int outcome = 0;
 
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct entry *entry = snapshotter->buckets[i]; entry; entry = entry->next)
-			if (all || entry->stale)
-				refresh_policy(snapshotter, entry);
+			if ((all || entry->stale) && refresh_policy(snapshotter, entry, &err) < 0) {
+				outcome = -(int)err.code;
+				why = err;
+			}
+	note_policies_read(snapshotter, outcome, &why);
 }
 
 static void put_in_queue(struct snapshotter *snapshotter, struct entry *entry)

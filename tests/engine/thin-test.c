@@ -6,8 +6,10 @@
 #include "tests/engine/fixture.h"
 
 #include <math.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
+#include "catalog/internal.h"
 #include "engine/status.h"
 #include "engine/thin.h"
 
@@ -100,6 +102,14 @@ static void check_names(const char *branch, const char *wanted)
 	own_free char *names = names_of(branch);
 
 	check_string(wanted, names);
+}
+
+static void check_last_names(const char *branch, const char *wanted)
+{
+	own_free char *names = names_of(branch);
+	size_t length = strlen(names), last = strlen(wanted);
+
+	check_string(wanted, names + (length > last ? length - last : 0));
 }
 
 static int count_tree(void *arg, const struct tree *tree, const struct tree_info *info,
@@ -574,6 +584,68 @@ static void the_young_go_last_and_the_pinned_never(void)
 	end_short();
 }
 
+static struct uuid held;
+static dev_t root_device;
+
+/* Snapshots of one branch are where every process has its root. */
+static int one_branch_is_held(struct pool *pool, const struct tree *tree, struct tree_info *ret,
+			      struct fl_error *failure)
+{
+	*ret = (struct tree_info){ .device = uuid_equal(&tree->uuid, &held) ? root_device : 0 };
+	return 0;
+}
+
+/* A branch of `count` snapshots that are in use, and another with a few that are not. */
+static void begin_held(int count)
+{
+	struct stat root;
+	char from[16];
+
+	begin_short();
+	take("data", 1, count, CLOCK_SECOND);
+	snprintf(from, sizeof(from), "data@{s%d}", count);
+	check_ok(make_branch(fixture.engine, "data/test", from, &err));
+	take("data/test", 100, 4, 10 * CLOCK_HOUR);
+	take("data/test", 104, 3, CLOCK_MINUTE);
+	set_policy("data/test", "keep-all", "1h");
+	set_policy("data/test", "max-count", "none");
+	check(stat("/", &root) == 0);
+	root_device = root.st_dev;
+	held = tree_of(&fixture, "data").uuid;
+	fixture.broken.tree_info = one_branch_is_held;
+}
+
+/* There are more of them, with lower scores, than are given up at a time. */
+static void what_is_in_use_is_passed_over(void)
+{
+	begin_held(80);
+	space_look(fixture.engine);
+	check_last_names("data/test", " s80 s100 s103 s104 s105 s106");
+	space_look(fixture.engine);
+	check_last_names("data/test", " s80 s100 s106");
+	space_look(fixture.engine);
+	check(count_rows() == 80 + 2 && failing_is(fixture.engine, FAILING_SPACE));
+	end_short();
+}
+
+static void what_is_told_is_what_went(void)
+{
+	own(event_list_done) struct event_list list = { 0 };
+	bool told = false;
+
+	begin_held(10);
+	space_look(fixture.engine);
+	check(count_rows() == 10 + 5);
+	events_list(&fixture.engine->events, 0, 1000, &list);
+	for (size_t i = 0; i < list.count; i++)
+		if (strcmp(list.items[i].kind, "snapshots-given-up") == 0) {
+			check(strncmp(list.items[i].object, "data/test@", 10) == 0);
+			told = true;
+		}
+	check(told);
+	end_short();
+}
+
 static void a_shared_file_system_is_not_ours_to_empty(void)
 {
 	begin_short();
@@ -590,6 +662,27 @@ static void a_shared_file_system_is_not_ours_to_empty(void)
 static int no_delete(struct pool *pool, const struct tree *tree, struct fl_error *failure)
 {
 	return fl_fail(failure, FL_SYSTEM, "the disk is away");
+}
+
+static void rename_table(const char *statement)
+{
+	check_ok(connection_run(&fixture.engine->catalog->writer, statement, &err));
+}
+
+/* What a policy that changed asks for: a branch that is not looked at otherwise. */
+static void a_pass_that_fails_is_still_wanted(void)
+{
+	begin("8");
+	take("data", 1, 8, CLOCK_MINUTE);
+	pass();
+	set_policy("data", "max-count", "4");
+	rename_table("ALTER TABLE branch RENAME TO away");
+	check(thin_pass(fixture.engine, &err) < 0);
+	rename_table("ALTER TABLE away RENAME TO branch");
+	check(count_rows() == 8 && fixture.engine->thin_due != 0);
+	check_ok(thin_pass(fixture.engine, &err));
+	check(count_rows() == 4);
+	fixture_end(&fixture);
 }
 
 /* As after a crash between the rows and the trees: the next start deletes them. */
@@ -721,6 +814,20 @@ static void the_clock_is_kept(void)
 	fixture_end(&fixture);
 }
 
+static void a_clock_that_was_not_kept_is_soon_tried_again(void)
+{
+	begin("8");
+	rename_table("ALTER TABLE setting RENAME TO away");
+	check(care_for_thinning(fixture.engine) <= CLOCK_MINUTE);
+	check(failing_is(fixture.engine, FAILING_CLOCK));
+	check(retention_saved_at(fixture.engine) == 0);
+	rename_table("ALTER TABLE away RENAME TO setting");
+	(void)care_for_thinning(fixture.engine);
+	check(!failing_is(fixture.engine, FAILING_CLOCK));
+	check(retention_saved_at(fixture.engine) > 0);
+	fixture_end(&fixture);
+}
+
 /* --- why
  * -------------------------------------------------------------------------------------------------
  */
@@ -780,13 +887,17 @@ int main(int argc, char **argv)
 				  CHECK(the_lowest_scores_of_all_go),
 				  CHECK(nothing_goes_while_space_comes_back),
 				  CHECK(the_young_go_last_and_the_pinned_never),
+				  CHECK(what_is_in_use_is_passed_over),
+				  CHECK(what_is_told_is_what_went),
 				  CHECK(a_shared_file_system_is_not_ours_to_empty),
+				  CHECK(a_pass_that_fails_is_still_wanted),
 				  CHECK(a_batch_that_was_cut_is_finished),
 				  CHECK(policies_are_set_and_kept),
 				  CHECK(a_branch_has_its_own),
 				  CHECK(policies_survive_a_lost_catalogue),
 				  CHECK(a_clock_that_jumps_deletes_nothing),
 				  CHECK(the_clock_is_kept),
+				  CHECK(a_clock_that_was_not_kept_is_soon_tried_again),
 				  CHECK(each_snapshot_says_why_it_stays),
 				  CHECK_END,
 			  });

@@ -20,6 +20,8 @@ static enum saved answer;	   /* under mutex */
 static bool is_failing;		   /* under mutex */
 static int not_saved, saved_again; /* under mutex: how often that began and ended */
 static unsigned policies_read;	   /* under mutex */
+static bool policies_fail;	   /* under mutex */
+static int unread, read_again;	   /* under mutex: how often that was told, and its end */
 static sem_t saves, attempts;
 static enum reason reason;
 static int events = -1;
@@ -45,7 +47,7 @@ int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
 			each(arg, &branch, late);
 	}
 	changed = 0;
-	return CLOCK_DAY;
+	return policies_fail ? CLOCK_SECOND / 1000 : CLOCK_DAY;
 }
 
 int engine_save(struct engine *engine, const struct uuid *branch, enum reason why, int64_t age,
@@ -69,8 +71,10 @@ int engine_policy(struct engine *engine, const struct uuid *branch, struct polic
 {
 	own_lock(guard, &mutex);
 
-	*ret = policy;
 	policies_read++;
+	if (policies_fail)
+		return fl_fail(e, FL_SYSTEM, "the disk is away");
+	*ret = policy;
 	return 0;
 }
 
@@ -90,18 +94,27 @@ void failing_set(struct engine *engine, enum failing what, const char *object,
 {
 	own_lock(guard, &mutex);
 
+	check(what == FAILING_SNAPSHOT);
+	if (!object) {
+		check(strstr(why->text, "the disk is away"));
+		unread++;
+		return;
+	}
 	not_saved += !is_failing;
 	is_failing = true;
-	check(what == FAILING_SNAPSHOT);
 }
 
 void failing_clear(struct engine *engine, enum failing what, const char *object)
 {
 	own_lock(guard, &mutex);
 
+	check(what == FAILING_SNAPSHOT);
+	if (!object) {
+		read_again++;
+		return;
+	}
 	saved_again++;
 	is_failing = false;
-	check(what == FAILING_SNAPSHOT);
 	check_string("data/trunk", object);
 }
 
@@ -153,7 +166,8 @@ static struct snapshotter *open_with(enum policy_when when)
 	failures = not_saved = saved_again = 0;
 	is_failing = false;
 	policies_read = 0;
-	late = false;
+	policies_fail = late = false;
+	unread = read_again = 0;
 	sem_init(&saves, 0, 0);
 	sem_init(&attempts, 0, 0);
 	events = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -270,6 +284,28 @@ static void by_hand_means_never_until_the_policy_changes(void)
 	close_it(snapshotter);
 }
 
+static void a_policy_that_cannot_be_read_is_told(void)
+{
+	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
+	int told = 0;
+
+	pthread_mutex_lock(&mutex);
+	policies_fail = true;
+	pthread_mutex_unlock(&mutex);
+	change(1);
+	while (told < 2) {
+		own_lock(guard, &mutex);
+		told = unread;
+	}
+	check(count(&attempts) == 0);
+	pthread_mutex_lock(&mutex);
+	policies_fail = false;
+	pthread_mutex_unlock(&mutex);
+	sem_wait(&saves); /* the change of then */
+	close_it(snapshotter);
+	check(read_again == 1);
+}
+
 static void a_branch_that_is_gone_is_forgotten(void)
 {
 	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
@@ -300,6 +336,7 @@ int main(int argc, char **argv)
 				  CHECK(a_failure_is_tried_again),
 				  CHECK(what_is_unsaved_is_told),
 				  CHECK(by_hand_means_never_until_the_policy_changes),
+				  CHECK(a_policy_that_cannot_be_read_is_told),
 				  CHECK(a_branch_that_is_gone_is_forgotten),
 				  CHECK(it_ends_with_work_left),
 				  CHECK_END,
