@@ -261,6 +261,8 @@ must_check int retention_load(struct engine *engine, struct fl_error *err);
 must_check int retention_save(struct engine *engine, struct fl_error *err);
 /* clock_boot() of the last time; 0: not since it was loaded. */
 int64_t retention_saved_at(struct engine *engine);
+/* Writes it now and then.  Nanoseconds until this is wanted again. */
+int64_t care_for_retention(struct engine *engine);
 /*
  * In a catalogue that is made anew, where all snapshots are as old as their names say: it begins at
  * the wall clock, but no more than a day after `newest`, the last of them (0: there is none).

@@ -815,11 +815,11 @@ static void a_clock_that_was_not_kept_is_soon_tried_again(void)
 {
 	begin("8");
 	rename_table("ALTER TABLE setting RENAME TO away");
-	check(care_for_thinning(fixture.engine) <= CLOCK_MINUTE);
+	check(care_for_retention(fixture.engine) <= CLOCK_MINUTE);
 	check(failing_is(fixture.engine, FAILING_CLOCK));
 	check(retention_saved_at(fixture.engine) == 0);
 	rename_table("ALTER TABLE away RENAME TO setting");
-	(void)care_for_thinning(fixture.engine);
+	(void)care_for_retention(fixture.engine);
 	check(!failing_is(fixture.engine, FAILING_CLOCK));
 	check(retention_saved_at(fixture.engine) > 0);
 	fixture_end(&fixture);
