@@ -214,7 +214,7 @@ must_check int answer_volume(struct engine *engine, struct tx *tx, const struct 
 must_check int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
 			     const struct branch_row *row, struct branch *ret,
 			     struct fl_error *err);
-/* The part that who takes snapshots by themselves knows (save.c). */
+/* The part that who takes snapshots by themselves knows (unsaved.c). */
 void answer_unsaved(struct engine *engine, struct branch *ret);
 /* Calls told() for every branch that waits for a snapshot by itself. */
 void unsaved_each(struct engine *engine, unsaved_told *told, void *context);
