@@ -264,9 +264,9 @@ static int64_t care_for_host(struct engine *engine)
 int64_t engine_care(struct engine *engine)
 {
 	static int64_t (*const cares[])(struct engine * engine) = {
-		care_for_host,	   care_for_deletions, care_for_durability, care_for_facts,
-		care_for_retired,  care_for_trash,     care_for_reserve,    care_for_operations,
-		care_for_thinning, care_for_space,     care_for_forecast,
+		care_for_host,	    care_for_deletions, care_for_durability, care_for_facts,
+		care_for_retired,   care_for_trash,	care_for_reserve,    care_for_operations,
+		care_for_retention, care_for_thinning,	care_for_space,	     care_for_forecast,
 	};
 	own_gate struct engine *inside = NULL;
 	int64_t next = care_for_audit(engine);

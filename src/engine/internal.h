@@ -214,7 +214,7 @@ must_check int answer_volume(struct engine *engine, struct tx *tx, const struct 
 must_check int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row *volume,
 			     const struct branch_row *row, struct branch *ret,
 			     struct fl_error *err);
-/* The part that who takes snapshots by themselves knows (save.c). */
+/* The part that who takes snapshots by themselves knows (unsaved.c). */
 void answer_unsaved(struct engine *engine, struct branch *ret);
 /* Calls told() for every branch that waits for a snapshot by itself. */
 void unsaved_each(struct engine *engine, unsaved_told *told, void *context);
@@ -261,6 +261,8 @@ must_check int retention_load(struct engine *engine, struct fl_error *err);
 must_check int retention_save(struct engine *engine, struct fl_error *err);
 /* clock_boot() of the last time; 0: not since it was loaded. */
 int64_t retention_saved_at(struct engine *engine);
+/* Writes it now and then.  Nanoseconds until this is wanted again. */
+int64_t care_for_retention(struct engine *engine);
 /*
  * In a catalogue that is made anew, where all snapshots are as old as their names say: it begins at
  * the wall clock, but no more than a day after `newest`, the last of them (0: there is none).

@@ -15,6 +15,9 @@
 #include "engine/internal.h"
 
 #define RETENTION_SETTING "retention"
+#define RETENTION_SAVE_EVERY CLOCK_HOUR
+#define RETENTION_LOOK (10 * CLOCK_MINUTE)
+#define RETENTION_AFTER_ERROR (30 * CLOCK_SECOND)
 
 /* None if the kernel does not say: then every start counts as a new run. */
 static struct uuid read_boot(void)
@@ -135,4 +138,16 @@ int retention_save(struct engine *engine, struct fl_error *err)
 	engine->retention_saved = clock_boot();
 	pthread_mutex_unlock(&engine->retention_mutex);
 	return 0;
+}
+
+int64_t care_for_retention(struct engine *engine)
+{
+	int64_t saved = retention_saved_at(engine);
+	struct fl_error err;
+
+	if (saved && clock_boot() - saved < RETENTION_SAVE_EVERY)
+		return RETENTION_LOOK;
+	if (failing_note(engine, FAILING_CLOCK, NULL, retention_save(engine, &err), &err) < 0)
+		return RETENTION_AFTER_ERROR;
+	return RETENTION_LOOK;
 }

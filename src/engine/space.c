@@ -58,6 +58,12 @@ static int add_plan(void *arg, const struct branch_row *row, struct fl_error *er
 	return 0;
 }
 
+/*
+ * Of all branches, since a branch whose lowest score is the lowest of all can't be told
+ * from its row.  That reads the rows of all snapshots in one transaction, at each look
+ * that gives something up (SPACE_SHORT): bounded by what the policies let stay, and only
+ * while space is short and does not come back.
+ */
 static int load_plans(struct squeeze *squeeze, struct fl_error *err)
 {
 	own_tx struct tx *tx = NULL;

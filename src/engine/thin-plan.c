@@ -1,13 +1,14 @@
 /*
  * The plan for a branch: made in one read transaction, from one statement, all
  * snapshots of the branch with their times and pins.  model/thinning.h says what
- * goes and in which order.
+ * goes and in which order, model/stay.h why the rest stays.
  */
 
 #include <math.h>
 #include <string.h>
 
 #include "engine/thin.h"
+#include "model/stay.h"
 
 void thin_plan_free(struct thin_plan *plan)
 {
@@ -63,48 +64,12 @@ static int load_rows(struct engine *engine, struct tx *tx, struct thin_plan *pla
 	return 0;
 }
 
-/* Times as thinning takes them: in the order of the sequence, none after now. */
 static void fill_points(struct thin_plan *plan)
 {
-	int64_t last = INT64_MIN;
-
-	for (size_t i = 0; i < plan->count; i++) {
-		int64_t time = plan->rows[i].stamp < plan->now ? plan->rows[i].stamp : plan->now;
-
-		last = time > last ? time : last;
-		plan->points[i] = (struct thinning_point){ last, plan->rows[i].pins != 0 };
-	}
-}
-
-static enum stay judge(const struct thin_plan *plan, size_t i)
-{
-	if (plan->rows[i].pins)
-		return STAY_PINNED;
-	if (i + 1 == plan->count)
-		return STAY_NEWEST;
-	if (i == 0)
-		return STAY_OLDEST;
-	if (plan->now - plan->points[i].time < plan->policy.limits.keep_all)
-		return STAY_YOUNG;
-	return plan->points[i].pinned ? STAY_CALENDAR : STAY_ROOM;
-}
-
-/* Of what nothing makes go: the gap that it would leave, by its age. */
-static void score_rest(struct thin_plan *plan)
-{
-	size_t before = SIZE_MAX, middle = SIZE_MAX;
-
-	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->stays[i] == STAY_NOT)
-			continue;
-		if (before != SIZE_MAX && plan->stays[middle] == STAY_ROOM &&
-		    plan->now > plan->points[i].time)
-			plan->scores[middle] =
-				(double)(plan->points[i].time - plan->points[before].time) /
-				(double)(plan->now - plan->points[i].time);
-		before = middle;
-		middle = i;
-	}
+	for (size_t i = 0; i < plan->count; i++)
+		plan->points[i] = (struct thinning_point){ plan->rows[i].stamp,
+							   plan->rows[i].pins != 0 };
+	thinning_order_times(plan->points, plan->count, plan->now);
 }
 
 static void choose(struct thin_plan *plan, size_t cap)
@@ -139,13 +104,12 @@ int thin_plan_new(struct engine *engine, struct tx *tx, const struct uuid *branc
 	plan->scores = xcalloc(plan->count + 1, sizeof(*plan->scores));
 	plan->victims = xcalloc(plan->count + 1, sizeof(*plan->victims));
 	fill_points(plan);
-	thinning_pin_calendar(plan->points, plan->count, &plan->policy.calendar);
-	for (size_t i = 0; i < plan->count; i++) {
-		plan->stays[i] = judge(plan, i);
+	stay_judge(plan->points, plan->count, plan->now, plan->policy.limits.keep_all,
+		   &plan->policy.calendar, plan->stays);
+	for (size_t i = 0; i < plan->count; i++)
 		plan->scores[i] = INFINITY;
-	}
 	choose(plan, cap);
-	score_rest(plan);
+	stay_score(plan->points, plan->count, plan->now, plan->stays, plan->scores);
 	*ret = take_ptr(plan);
 	return 0;
 }
@@ -160,36 +124,4 @@ enum thin_rest thin_plan_rest(const struct thin_plan *plan)
 	return left > 2 && (limits->resolution > 0 || (limits->count && left > limits->count))
 		       ? THIN_LATER
 		       : THIN_DONE;
-}
-
-/* --- for want of space ------------------------------------------------------------------ */
-
-void thin_plan_squeeze(struct thin_plan *plan, bool young)
-{
-	thinning_free(plan->order);
-	plan->order = thinning_new(plan->points, plan->count, plan->now,
-				   young ? 0 : plan->policy.limits.keep_all);
-	plan->victim_count = 0;
-}
-
-bool thin_plan_peek(struct thin_plan *plan, double *ret_score)
-{
-	struct victim *next = &plan->victims[plan->victim_count];
-
-	if (!thinning_peek(plan->order, &next->index, &next->score))
-		return false;
-	*ret_score = next->score;
-	return true;
-}
-
-void thin_plan_take(struct thin_plan *plan)
-{
-	thinning_drop(plan->order);
-	plan->victim_count++;
-}
-
-void thin_plan_pass_over(struct thin_plan *plan)
-{
-	for (size_t i = 0; i < plan->victim_count; i++)
-		plan->points[plan->victims[i].index].pinned = true;
 }

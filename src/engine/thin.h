@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * Thinning of one branch: a plan (thin-plan.c), and carrying it out (thin-run.c).
+ * Thinning of one branch: a plan, by its policy (thin-plan.c) or for want of
+ * space (thin-squeeze.c), and carrying it out (thin-run.c).
  * For src/engine alone.
  *
  * A plan is what is to go and why the rest stays, as it was in the transaction
@@ -30,7 +31,7 @@ struct thin_plan {
 	struct victim *victims;
 	size_t victim_count;
 	bool capped;
-	struct thinning *order; /* while more is chosen than the policy says */
+	struct thinning *order; /* thin-squeeze.c's: what is chosen from; else NULL */
 };
 
 /*
@@ -49,11 +50,11 @@ enum thin_rest thin_plan_rest(const struct thin_plan *plan);
 
 /* --- for want of space: more than the policy says; of a plan with the cap 0 ---------- */
 
-/* Begins; `young`: what is younger than keep-all may go too. */
+/* Begins, with none taken; `young`: what is younger than keep-all may go too. */
 void thin_plan_squeeze(struct thin_plan *plan, bool young);
 /* The score of the next that may go; false: there is none. */
 bool thin_plan_peek(struct thin_plan *plan, double *ret_score);
-/* That one goes: thin_plan_peek() has told of it. */
+/* The one that thin_plan_peek() told of just now goes; there has to be one. */
 void thin_plan_take(struct thin_plan *plan);
 /* None of those that were taken went: they are pinned from now on.  Before it begins again. */
 void thin_plan_pass_over(struct thin_plan *plan);

@@ -25,7 +25,6 @@
 #define THIN_IDLE (10 * CLOCK_MINUTE)
 #define THIN_AFTER_ERROR (30 * CLOCK_SECOND)
 #define THIN_BY_TIME CLOCK_HOUR /* where snapshots go as they grow old */
-#define RETENTION_KEPT CLOCK_HOUR
 
 struct thin_memory {
 	struct uuid branch;
@@ -306,21 +305,9 @@ static int64_t next_due(struct engine *engine)
 	return due;
 }
 
-static int64_t keep_clock(struct engine *engine)
-{
-	struct fl_error err;
-	int64_t saved = retention_saved_at(engine);
-
-	if (saved && clock_boot() - saved < RETENTION_KEPT)
-		return THIN_IDLE;
-	if (failing_note(engine, FAILING_CLOCK, NULL, retention_save(engine, &err), &err) == 0)
-		return THIN_IDLE;
-	return THIN_AFTER_ERROR;
-}
-
 int64_t care_for_thinning(struct engine *engine)
 {
-	int64_t next = keep_clock(engine), left = next_due(engine) - clock_boot();
+	int64_t left = next_due(engine) - clock_boot();
 	struct fl_error err;
 
 	if (left <= 0) {
@@ -328,5 +315,5 @@ int64_t care_for_thinning(struct engine *engine)
 			return THIN_AFTER_ERROR;
 		left = next_due(engine) - clock_boot();
 	}
-	return left < next ? (left > 0 ? left : 0) : next;
+	return left < THIN_IDLE ? (left > 0 ? left : 0) : THIN_IDLE;
 }

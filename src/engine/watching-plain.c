@@ -98,7 +98,7 @@ int look_plainly(struct round *round, struct fl_error *err)
 	struct watching *watching = round->watching;
 	int64_t began = clock_monotonic(), spent = 0;
 
-	if (began < watching->asked)
+	if (began < watching->rests_until)
 		return 0;
 	if (watching->plain_at == watching->plain_count && list_branches(round->engine, err) < 0)
 		return fl_failed(err);
@@ -107,8 +107,9 @@ int look_plainly(struct round *round, struct fl_error *err)
 			return fl_failed(err);
 		spent = clock_monotonic() - began;
 	}
-	watching->asked = began + spent * (REST + 1);
-	if (watching->plain_at == watching->plain_count && watching->asked < began + WATCHING_TICK)
-		watching->asked = began + WATCHING_TICK;
+	watching->rests_until = began + spent * (REST + 1);
+	if (watching->plain_at == watching->plain_count &&
+	    watching->rests_until < began + WATCHING_TICK)
+		watching->rests_until = began + WATCHING_TICK;
 	return 0;
 }

@@ -7,7 +7,7 @@
 
 #include "engine/internal.h"
 
-#define AFTER_ERROR (10 * CLOCK_SECOND) /* of the same kind */
+#define AFTER_ERROR (10 * CLOCK_SECOND) /* from a round that failed to the next */
 
 static void round_done(struct round *round)
 {
@@ -56,8 +56,8 @@ void watching_begin(struct engine *engine)
 	watching->lost = true;
 	if (!(driver_of(engine)->capabilities & DRIVER_CAN_WATCH) || watching->watch.group < 0)
 		return;
-	watching->told = mark_pool(engine, &why) == 0;
-	if (!watching->told)
+	watching->kernel_tells = mark_pool(engine, &why) == 0;
+	if (!watching->kernel_tells)
 		log_warning("changes in the pool are found by looking, which is slow",
 			    "reason=\"%s\"", why.text);
 }
@@ -72,8 +72,8 @@ void watching_end(struct watching *watching)
 	watching->active_count = watching->active_at = 0;
 	watching->since = (struct watch_since){ 0 };
 	watching->opened = 0;
-	watching->asked = watching->searched = 0;
-	watching->told = watching->failing = watching->lost = false;
+	watching->rests_until = watching->searched = 0;
+	watching->kernel_tells = watching->failing = watching->lost = false;
 }
 
 int engine_changes_fd(const struct engine *engine)
@@ -123,7 +123,7 @@ static void note_outcome(struct engine *engine, int outcome, const struct fl_err
 	watching->failing = outcome < 0;
 	watching->lost |= outcome < 0;
 	if (outcome < 0)
-		watching->asked = clock_monotonic() + AFTER_ERROR;
+		watching->rests_until = clock_monotonic() + AFTER_ERROR;
 }
 
 int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
@@ -141,16 +141,16 @@ int64_t engine_changes(struct engine *engine, change_told *each, void *arg)
 		return WATCHING_TICK;
 	own_lock(guard, &watching->mutex);
 	watching->round++;
-	if (watching->failing && clock_monotonic() < watching->asked)
-		return watching->asked - clock_monotonic();
-	outcome = watching->told ? look_at_events(&round, &err) : look_plainly(&round, &err);
+	if (watching->failing && clock_monotonic() < watching->rests_until)
+		return watching->rests_until - clock_monotonic();
+	outcome = watching->kernel_tells ? look_at_events(&round, &err)
+					 : look_plainly(&round, &err);
 	note_outcome(engine, outcome, &err);
-	wait = watching->asked - clock_monotonic();
+	wait = watching->rests_until - clock_monotonic();
 	return wait > 0 ? wait : WATCHING_TICK;
 }
 
-/* --- snapshots by themselves (save.c) -----------------------------------------------------------
- */
+/* --- snapshots by themselves (save.c) -------------------------------------------------- */
 
 /*
  * If somebody else has snapshotted the branch since the first change, that may
@@ -196,14 +196,14 @@ static int fill_base(struct engine *engine, struct save_base *base, struct fl_er
 int watching_before(struct engine *engine, const struct uuid *branch, int64_t age,
 		    struct save_base *ret, struct fl_error *err)
 {
-	bool told = engine->watching->told, ask = true;
+	bool kernel_tells = engine->watching->kernel_tells, ask = true;
 
 	*ret = (struct save_base){ .branch = *branch, .changed = true };
-	if (told && may_be_saved(engine, branch, age, &ask, err) < 0)
+	if (kernel_tells && may_be_saved(engine, branch, age, &ask, err) < 0)
 		return fl_failed(err);
 	if (ask && head_changed(engine, branch, &ret->changed, err) < 0)
 		return fl_failed(err);
-	return told && ret->changed ? fill_base(engine, ret, err) : 0;
+	return kernel_tells && ret->changed ? fill_base(engine, ret, err) : 0;
 }
 
 static void set_floor(struct watching *watching, const struct save_base *base, uint64_t floor)
@@ -222,7 +222,7 @@ int watching_after(struct engine *engine, const struct save_base *base, const st
 	struct motion motion;
 
 	*ret_new = true;
-	if (!engine->watching->told)
+	if (!engine->watching->kernel_tells)
 		return 0;
 	if (driver_of(engine)->motion(engine->pool, taken, NULL, &motion, err) < 0)
 		return fl_failed(err);
@@ -233,6 +233,6 @@ int watching_after(struct engine *engine, const struct save_base *base, const st
 
 void watching_undo(struct engine *engine, const struct save_base *base)
 {
-	if (engine->watching->told)
+	if (engine->watching->kernel_tells)
 		set_floor(engine->watching, base, base->floor);
 }

@@ -19,18 +19,18 @@
 
 struct watching {
 	struct watch watch;
-	bool told; /* of the open pool the kernel tells; constant while it is open */
+	bool kernel_tells; /* of changes in the open pool; constant while it is open */
 
 	pthread_mutex_t mutex; /* of what follows */
 	struct heads heads;
 	struct watch_since since;
-	uint64_t opened;    /* the pool's point when all was compared first */
-	uint64_t round;	    /* each call of engine_changes() is one */
-	int64_t searched;   /* clock_monotonic() of the last search */
-	bool lost;	    /* all are to be compared */
-	bool failing;	    /* the last round did */
-	int64_t asked;	    /* clock_monotonic() until which asking rests */
-	struct uuid *plain; /* heap: the branches that are asked about in turn */
+	uint64_t opened;     /* the pool's point when all was compared first */
+	uint64_t round;	     /* each call of engine_changes() is one */
+	int64_t searched;    /* clock_monotonic() of the last search */
+	bool lost;	     /* all are to be compared */
+	bool failing;	     /* the last round did */
+	int64_t rests_until; /* clock_monotonic(): nothing is looked at before */
+	struct uuid *plain;  /* heap: the branches that are asked about in turn */
 	size_t plain_count, plain_at;
 	uint64_t *active; /* heap: the numbers of the heads that something was changed in of late */
 	size_t active_count, active_at;
@@ -62,7 +62,7 @@ struct save_base {
 	uint64_t number; /* of the tree */
 	uint64_t bound;	 /* a snapshot whose contents were not changed later holds nothing new; 0:
 			    that can't be told */
-	uint64_t floor;
+	uint64_t floor;	 /* the head's (watch/heads.h) before, for watching_undo() */
 };
 
 /* Under the branch's lock, which is held until after the others.  `age`: see engine_save(). */

@@ -31,6 +31,29 @@ struct thinning {
 	size_t left;
 };
 
+/* --- rules ------------------------------------------------------------------------- */
+
+/* `last`: that of the one before. */
+static int64_t time_after(int64_t last, int64_t time, int64_t now)
+{
+	if (time > now)
+		time = now;
+	return time > last ? time : last;
+}
+
+void thinning_order_times(struct thinning_point *points, size_t count, int64_t now)
+{
+	int64_t last = INT64_MIN;
+
+	for (size_t i = 0; i < count; i++)
+		points[i].time = last = time_after(last, points[i].time, now);
+}
+
+double thinning_score(int64_t from, int64_t to, int64_t now)
+{
+	return now == to ? INFINITY : (double)(to - from) / (double)(now - to);
+}
+
 /* --- the heap ---------------------------------------------------------------------- */
 
 /* Of equals the older one goes first. */
@@ -61,7 +84,7 @@ static double score_of(const struct thinning *thinning, uint32_t node)
 	int64_t from = thinning->nodes[thinning->nodes[node].before].time;
 	int64_t to = thinning->nodes[thinning->nodes[node].after].time;
 
-	return thinning->now == to ? INFINITY : (double)(to - from) / (double)(thinning->now - to);
+	return thinning_score(from, to, thinning->now);
 }
 
 /* --- life --------------------------------------------------------------------------- */
@@ -71,9 +94,7 @@ static void copy_times(struct thinning *thinning, const struct thinning_point *p
 	int64_t last = INT64_MIN;
 
 	for (size_t i = 0; i < count; i++) {
-		int64_t time = points[i].time < thinning->now ? points[i].time : thinning->now;
-
-		last = time > last ? time : last;
+		last = time_after(last, points[i].time, thinning->now);
 		thinning->nodes[i] = (struct node){ last, (uint32_t)i - 1, (uint32_t)i + 1 };
 	}
 }

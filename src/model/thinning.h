@@ -33,6 +33,11 @@ struct thinning_point {
 	bool pinned;
 };
 
+/* Times as they count here: none after `now`, none before that of the one before it. */
+void thinning_order_times(struct thinning_point *points, size_t count, int64_t now);
+/* The score of one between neighbours of these times; INFINITY: `to` is now. */
+double thinning_score(int64_t from, int64_t to, int64_t now);
+
 /* What stops it; 0: no such limit. */
 struct thinning_limits {
 	size_t count;	   /* at most so many stay */

@@ -416,8 +416,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* --- its life ----------------------------------------------------------------------------------
- */
+/* --- its life ---------------------------------------------------------------------- */
 
 static int start(pthread_t *thread, void *(*function)(void *), struct snapshotter *snapshotter,
 		 struct fl_error *err)

@@ -656,8 +656,7 @@ static void a_shared_file_system_is_not_ours_to_empty(void)
 	end_short();
 }
 
-/* --- trouble -----------------------------------------------------------------------------------
- */
+/* --- trouble ----------------------------------------------------------------------- */
 
 static int no_delete(struct pool *pool, const struct tree *tree, struct fl_error *failure)
 {
@@ -699,8 +698,7 @@ static void a_batch_that_was_cut_is_finished(void)
 	fixture_end(&fixture);
 }
 
-/* --- policies
- * -------------------------------------------------------------------------------------- */
+/* --- policies ---------------------------------------------------------------------- */
 
 static void check_setting(const char *branch, enum policy_key key, const char *value,
 			  enum policy_source source)
@@ -765,8 +763,7 @@ static void policies_survive_a_lost_catalogue(void)
 	fixture_end(&fixture);
 }
 
-/* --- the clock
- * ----------------------------------------------------------------------------------------- */
+/* --- the clock --------------------------------------------------------------------- */
 
 static int see_stamp(void *arg, const struct kept_row *row, struct fl_error *failure)
 {
@@ -818,19 +815,17 @@ static void a_clock_that_was_not_kept_is_soon_tried_again(void)
 {
 	begin("8");
 	rename_table("ALTER TABLE setting RENAME TO away");
-	check(care_for_thinning(fixture.engine) <= CLOCK_MINUTE);
+	check(care_for_retention(fixture.engine) <= CLOCK_MINUTE);
 	check(failing_is(fixture.engine, FAILING_CLOCK));
 	check(retention_saved_at(fixture.engine) == 0);
 	rename_table("ALTER TABLE away RENAME TO setting");
-	(void)care_for_thinning(fixture.engine);
+	(void)care_for_retention(fixture.engine);
 	check(!failing_is(fixture.engine, FAILING_CLOCK));
 	check(retention_saved_at(fixture.engine) > 0);
 	fixture_end(&fixture);
 }
 
-/* --- why
- * -------------------------------------------------------------------------------------------------
- */
+/* --- why --------------------------------------------------------------------------- */
 
 static void each_snapshot_says_why_it_stays(void)
 {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "model/stay.h"
 #include "tests/check.h"
 #include "tests/unit/random.h"
 
@@ -375,6 +376,84 @@ static void calendars_pin_the_last_of_each_period(void)
 
 /* --- a year ------------------------------------------------------------------------------- */
 
+/* --- why the rest stays ----------------------------------------------------------------- */
+
+static void times_are_put_in_order(void)
+{
+	static const int64_t wanted[] = { 5, 7, 7, 9, 20, 20, 20 };
+	struct thinning_point points[] = { { 5, false }, { 7, true },	{ 6, false }, { 9, false },
+					   { 30, true }, { 11, false }, { 20, false } };
+
+	thinning_order_times(points, array_size(points), 20);
+	for (size_t i = 0; i < array_size(points); i++)
+		check(points[i].time == wanted[i]);
+	check(points[1].pinned && points[4].pinned && !points[2].pinned);
+}
+
+/* The first reason that is so counts; hours have their ends at multiples of them. */
+static void each_says_why_it_stays(void)
+{
+	static const struct {
+		int64_t minute;
+		bool pinned;
+		enum stay wanted;
+	} cases[] = {
+		{ 0, false, STAY_OLDEST },   { 10, true, STAY_PINNED },
+		{ 20, false, STAY_ROOM },    { 50, false, STAY_CALENDAR },
+		{ 70, false, STAY_ROOM },    { 80, true, STAY_PINNED },
+		{ 100, false, STAY_YOUNG },  { 119, false, STAY_YOUNG },
+		{ 125, false, STAY_NEWEST },
+	};
+	static const struct thinning_calendar calendar = { .hours = 3 };
+	struct thinning_point points[array_size(cases)];
+	enum stay stays[array_size(cases)];
+
+	for (size_t i = 0; i < array_size(cases); i++)
+		points[i] = (struct thinning_point){ cases[i].minute * CLOCK_MINUTE,
+						     cases[i].pinned };
+	stay_judge(points, array_size(cases), 130 * CLOCK_MINUTE, 40 * CLOCK_MINUTE, &calendar,
+		   stays);
+	for (size_t i = 0; i < array_size(cases); i++)
+		check(stays[i] == cases[i].wanted);
+	stay_judge(points, 1, CLOCK_DAY, 0, &calendar, stays);
+	check(stays[0] == STAY_NEWEST);
+}
+
+/* By the second implementation; what does not stay for room has none. */
+static void the_rest_has_the_scores_of_the_rule(void)
+{
+	static const struct thinning_calendar none = { 0 };
+
+	for (int round = 0; round < ROUNDS; round++) {
+		struct thinning_limits limits;
+		struct history history;
+		double scores[MOST];
+		enum stay stays[MOST];
+		size_t planned[MOST], going;
+		bool gone[MOST] = { 0 };
+
+		make_history(&history);
+		limits = make_limits(&history);
+		thinning_order_times(history.points, history.count, history.now);
+		going = thinning_plan(history.points, history.count, history.now, &limits, MOST,
+				      planned);
+		stay_judge(history.points, history.count, history.now, history.keep_all, &none,
+			   stays);
+		for (size_t i = 0; i < going; i++) {
+			check(stays[planned[i]] == STAY_ROOM);
+			stays[planned[i]] = STAY_NOT;
+			gone[planned[i]] = true;
+		}
+		for (size_t i = 0; i < history.count; i++)
+			scores[i] = -1;
+		stay_score(history.points, history.count, history.now, stays, scores);
+		for (size_t i = 0; i < history.count; i++) {
+			check((stays[i] == STAY_ROOM) == (may_go(&history, i) && !gone[i]));
+			check(scores[i] == (stays[i] == STAY_ROOM ? score(&history, gone, i) : -1));
+		}
+	}
+}
+
 /* A snapshot a minute for a year, thinned each hour as the daemon does it. */
 static size_t live_a_year(const struct thinning_limits *limits, struct thinning_point *points)
 {
@@ -431,6 +510,9 @@ int main(int argc, char **argv)
 				  CHECK(scores_fall_with_time),
 				  CHECK(little_is_never_thinned),
 				  CHECK(calendars_pin_the_last_of_each_period),
+				  CHECK(times_are_put_in_order),
+				  CHECK(each_says_why_it_stays),
+				  CHECK(the_rest_has_the_scores_of_the_rule),
 				  CHECK(a_year_of_minutes),
 				  CHECK_END,
 			  });
