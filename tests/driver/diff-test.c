@@ -639,15 +639,20 @@ static void it_stops_when_told_to(void)
 	check_string("enough", err.text);
 }
 
-static void write_far(struct pool *pool, const struct tree *tree, off_t at)
+/* A byte at one half or one quarter of a sparse file, which is small where holes are not told. */
+static void write_far(struct pool *pool, const struct tree *tree, int shift)
 {
 	struct fl_error err = { 0 };
 	own_fd int root = -1;
 	own_fd int fd = -1;
+	off_t size = (off_t)1 << 41;
 
 	check_ok(call(pool, tree_open, tree, &root, &err));
 	fd = openat(root, "sparse", O_WRONLY | O_CREAT, 0644);
-	check(fd >= 0 && ftruncate(fd, (off_t)1 << 41) == 0 && pwrite(fd, "x", 1, at) == 1);
+	check(fd >= 0 && ftruncate(fd, size) == 0);
+	if (lseek(fd, 0, SEEK_HOLE) != 0) /* zfs-fuse: it passes for data */
+		size = (off_t)1 << 21;
+	check(ftruncate(fd, size) == 0 && pwrite(fd, "x", 1, size >> shift) == 1);
 }
 
 /* Two terabytes of holes: who reads them does not come to an end. */
@@ -660,10 +665,10 @@ static void holes_are_not_read(void)
 	size_t told = 0;
 
 	check_ok(call(pool, head_create, &branch, &err));
-	write_far(pool, &head, (off_t)1 << 40);
+	write_far(pool, &head, 1);
 	check_ok(call(pool, snapshot, &head, &one, &err));
 	check_ok(call(pool, snapshot, &head, &two, &err));
-	write_far(pool, &head, (off_t)1 << 39);
+	write_far(pool, &head, 2);
 	check_ok(call(pool, snapshot, &head, &three, &err));
 	check_ok(call(pool, diff, &one, &two, count, &told, &err));
 	check(told == 0);
