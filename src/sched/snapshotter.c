@@ -23,38 +23,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "engine/failing.h"
-#include "model/schedule.h"
+#include "sched/pending.h"
 
 #define STACK (256 * 1024)
 #define TAKERS 8		   /* snapshots at a time */
 #define GATHER (CLOCK_SECOND / 20) /* what comes so soon after each other is taken together */
-#define BUCKETS 256
-
-/* A branch that something changed in, until that is saved and its rest is over. */
-struct entry {
-	struct entry *next; /* in its bucket */
-	struct entry *queue;
-	struct uuid branch;
-	struct policy policy;
-	bool stale; /* the policy is to be read anew */
-	bool gone;
-	bool queued;   /* it is due, and no taker has it yet */
-	char *failure; /* of the last attempt; heap; NULL: there is none */
-	char *failed;  /* what the branch was called then; heap */
-	struct schedule schedule;
-};
-
-static void forget_failure(struct entry *entry)
-{
-	free(take_ptr(entry->failure));
-	free(take_ptr(entry->failed));
-}
-
-static void entry_free(struct entry *entry)
-{
-	forget_failure(entry);
-	free(entry);
-}
 
 struct snapshotter {
 	struct engine *engine;
@@ -69,8 +42,7 @@ struct snapshotter {
 
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t wanted; /* the queue is not empty, or it is time to stop */
-	struct entry *buckets[BUCKETS];
-	struct entry *first, **last; /* the queue: begun, and no taker has it yet */
+	struct pending_table table;
 	bool stopping;
 };
 
@@ -80,35 +52,24 @@ static void wake(struct snapshotter *snapshotter)
 	(void)!eventfd_write(snapshotter->wake, 1);
 }
 
-/* --- entries; under the mutex -------------------------------------------------------- */
-
-static struct entry **find(struct snapshotter *snapshotter, const struct uuid *branch)
-{
-	struct entry **at = &snapshotter->buckets[branch->bytes[0] % BUCKETS];
-
-	while (*at && !uuid_equal(&(*at)->branch, branch))
-		at = &(*at)->next;
-	return at;
-}
+/* --- what is to be done; the thread's ----------------------------------------------- */
 
 /* From engine_changes(). */
 static void note_change(void *arg, const struct uuid *branch, bool late)
 {
 	struct snapshotter *snapshotter = arg;
 	own_lock(guard, &snapshotter->mutex);
-	struct entry **at = find(snapshotter, branch);
+	struct pending *pending = pending_find(&snapshotter->table, branch);
 
-	if (!*at) {
-		*at = xcalloc(1, sizeof(**at));
-		(*at)->branch = *branch;
-		(*at)->schedule = SCHEDULE_NEW;
-	}
-	if (late && (*at)->schedule.dirty) /* that may be this: it does not restart the settling */
+	if (!pending)
+		pending = pending_add(&snapshotter->table, branch);
+	if (late &&
+	    pending->schedule.dirty) /* that may be this: it does not restart the settling */
 		return;
-	if (!(*at)->schedule.dirty)
-		(*at)->stale = true;
-	(*at)->gone = false;
-	schedule_changed(&(*at)->schedule, snapshotter->woken);
+	if (!pending->schedule.dirty)
+		pending->stale = true;
+	pending->gone = false;
+	schedule_changed(&pending->schedule, snapshotter->woken);
 }
 
 /* From whoever changes one: takes no lock, since that one holds the engine's. */
@@ -120,38 +81,22 @@ static void note_policies(void *arg)
 	wake(snapshotter);
 }
 
-/* Nothing is to be done, and nothing known of it would delay the next snapshot. */
-static bool is_over(const struct entry *entry, int64_t now)
-{
-	const struct schedule *schedule = &entry->schedule;
-	struct schedule next = *schedule;
-
-	if (schedule->running || entry->queued)
-		return false;
-	if (entry->gone)
-		return true;
-	schedule_changed(&next, now);
-	return !schedule->dirty && !entry->failure &&
-	       (entry->policy.when == POLICY_MANUAL ||
-		schedule_due(&next, &entry->policy) <= now + entry->policy.settle);
-}
-
 /*
  * Only this thread makes and frees entries, so it walks them without the lock,
  * which it must not hold while it asks the engine: who asks for a branch holds
  * the engine's gate and waits for it (tell_unsaved).
  */
-static int refresh_policy(struct snapshotter *snapshotter, struct entry *entry,
+static int refresh_policy(struct snapshotter *snapshotter, struct pending *pending,
 			  struct fl_error *err)
 {
 	struct policy policy;
-	int r = engine_policy(snapshotter->engine, &entry->branch, &policy, err);
+	int r = engine_policy(snapshotter->engine, &pending->branch, &policy, err);
 	own_lock(guard, &snapshotter->mutex);
 
-	entry->stale = r < 0;
-	entry->gone |= r == -FL_NOT_FOUND;
+	pending->stale = r < 0;
+	pending->gone |= r == -FL_NOT_FOUND;
 	if (r == 0)
-		entry->policy = policy;
+		pending->policy = policy;
 	return r == -FL_NOT_FOUND ? 0 : r;
 }
 
@@ -173,39 +118,31 @@ static void note_policies_read(struct snapshotter *snapshotter, int outcome, str
 /* What could not be read is tried again in the next round. */
 static void refresh_policies(struct snapshotter *snapshotter)
 {
+	const struct pending_table *table = &snapshotter->table;
 	bool all = atomic_exchange(&snapshotter->policies_changed, false);
 	struct fl_error err, why;
 	int outcome = 0;
 
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct entry *entry = snapshotter->buckets[i]; entry; entry = entry->next)
-			if ((all || entry->stale) && refresh_policy(snapshotter, entry, &err) < 0) {
-				outcome = -(int)err.code;
-				why = err;
-			}
+	for (struct pending *at = pending_next(table, NULL); at; at = pending_next(table, at))
+		if ((all || at->stale) && refresh_policy(snapshotter, at, &err) < 0) {
+			outcome = -(int)err.code;
+			why = err;
+		}
 	note_policies_read(snapshotter, outcome, &why);
 }
 
-static void put_in_queue(struct snapshotter *snapshotter, struct entry *entry)
-{
-	entry->queued = true;
-	entry->queue = NULL;
-	*snapshotter->last = entry;
-	snapshotter->last = &entry->queue;
-	pthread_cond_signal(&snapshotter->wanted);
-}
-
 /* What is to be done for one; when it wants to be looked at again. */
-static int64_t look_at(struct snapshotter *snapshotter, struct entry *entry, int64_t now)
+static int64_t look_at(struct snapshotter *snapshotter, struct pending *pending, int64_t now)
 {
 	int64_t due;
 
-	if (entry->stale || entry->gone || entry->queued)
+	if (pending->stale || pending->gone || pending->queued)
 		return SCHEDULE_NEVER;
-	due = schedule_due(&entry->schedule, &entry->policy);
+	due = schedule_due(&pending->schedule, &pending->policy);
 	if (due > now)
 		return due;
-	put_in_queue(snapshotter, entry);
+	pending_queue(&snapshotter->table, pending);
+	pthread_cond_signal(&snapshotter->wanted);
 	return SCHEDULE_NEVER;
 }
 
@@ -214,100 +151,89 @@ static int64_t look_at_all(struct snapshotter *snapshotter)
 {
 	own_lock(guard, &snapshotter->mutex);
 	int64_t now = clock_monotonic(), next = SCHEDULE_NEVER;
+	struct pending_table *table = &snapshotter->table;
+	struct pending *after;
 
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct entry **at = &snapshotter->buckets[i];
+	for (struct pending *at = pending_next(table, NULL); at; at = after) {
+		int64_t due = look_at(snapshotter, at, now);
 
-		while (*at) {
-			struct entry *entry = *at;
-			int64_t due = look_at(snapshotter, entry, now);
-
-			next = due < next ? due : next;
-			if (!is_over(entry, now)) {
-				at = &entry->next;
-				continue;
-			}
-			*at = entry->next;
-			entry_free(entry);
-		}
+		next = due < next ? due : next;
+		after = pending_next(table, at);
+		if (pending_is_over(at, now))
+			pending_remove(table, at);
 	}
 	return next;
 }
 
 /* --- who takes them ---------------------------------------------------------------------- */
 
-static void note_failure(struct snapshotter *snapshotter, struct entry *entry, const char *ref,
+static void note_failure(struct snapshotter *snapshotter, struct pending *pending, const char *ref,
 			 const struct fl_error *err)
 {
 	uint64_t chance = 0;
 
 	(void)!getrandom(&chance, sizeof(chance), GRND_NONBLOCK);
-	schedule_failed(&entry->schedule, clock_monotonic(), chance);
+	schedule_failed(&pending->schedule, clock_monotonic(), chance);
 	/* Where it was renamed meanwhile, what failed was called otherwise. */
-	if (entry->failure && strcmp(entry->failed, ref) != 0)
-		failing_forget(snapshotter->engine, FAILING_SNAPSHOT, entry->failed);
+	if (pending->failure && strcmp(pending->failed, ref) != 0)
+		failing_forget(snapshotter->engine, FAILING_SNAPSHOT, pending->failed);
 	failing_set(snapshotter->engine, FAILING_SNAPSHOT, ref, err);
-	forget_failure(entry);
-	entry->failure = xstrdup(err->text);
-	entry->failed = xstrdup(ref);
+	pending_forget_failure(pending);
+	pending->failure = xstrdup(err->text);
+	pending->failed = xstrdup(ref);
 }
 
-static void note_success(struct snapshotter *snapshotter, struct entry *entry,
+static void note_success(struct snapshotter *snapshotter, struct pending *pending,
 			 const struct saving *saving)
 {
-	entry->schedule.began += saving->waited;
-	schedule_ended(&entry->schedule, &entry->policy, clock_monotonic());
+	pending->schedule.began += saving->waited;
+	schedule_ended(&pending->schedule, &pending->policy, clock_monotonic());
 	/* What was told meanwhile may be that it is back. */
-	entry->gone = saving->saved == SAVED_GONE && !entry->schedule.dirty;
-	if (entry->failure)
-		(entry->gone ? failing_forget : failing_clear)(snapshotter->engine,
-							       FAILING_SNAPSHOT, entry->failed);
-	forget_failure(entry);
+	pending->gone = saving->saved == SAVED_GONE && !pending->schedule.dirty;
+	if (pending->failure)
+		(pending->gone ? failing_forget : failing_clear)(snapshotter->engine,
+								 FAILING_SNAPSHOT, pending->failed);
+	pending_forget_failure(pending);
 }
 
-static struct entry *next_of_queue(struct snapshotter *snapshotter, enum reason *ret_reason,
-				   int64_t *ret_age)
+static struct pending *next_of_queue(struct snapshotter *snapshotter, enum reason *ret_reason,
+				     int64_t *ret_age)
 {
 	own_lock(guard, &snapshotter->mutex);
-	struct entry *entry;
+	struct pending *pending;
 
-	while (!snapshotter->first && !snapshotter->stopping)
+	while (!snapshotter->table.first && !snapshotter->stopping)
 		pthread_cond_wait(&snapshotter->wanted, &snapshotter->mutex);
-	entry = snapshotter->stopping ? NULL : snapshotter->first;
-	if (!entry)
+	pending = snapshotter->stopping ? NULL : pending_dequeue(&snapshotter->table);
+	if (!pending)
 		return NULL;
-	*ret_reason = entry->policy.when == POLICY_EVERY ? REASON_SCHEDULE : REASON_CHANGE;
-	*ret_age = clock_monotonic() - entry->schedule.first_change;
-	snapshotter->first = entry->queue;
-	if (!snapshotter->first)
-		snapshotter->last = &snapshotter->first;
-	entry->queued = false;
+	*ret_reason = pending->policy.when == POLICY_EVERY ? REASON_SCHEDULE : REASON_CHANGE;
+	*ret_age = clock_monotonic() - pending->schedule.first_change;
 	/* From here on, since to wait for a taker is no price that duty is about. */
-	schedule_began(&entry->schedule, clock_monotonic());
-	return entry;
+	schedule_began(&pending->schedule, clock_monotonic());
+	return pending;
 }
 
 static void *take(void *arg)
 {
 	struct snapshotter *snapshotter = arg;
-	struct entry *entry;
-
+	struct pending *pending;
 	enum reason reason;
 	int64_t age;
 
-	while ((entry = next_of_queue(snapshotter, &reason, &age))) {
+	while ((pending = next_of_queue(snapshotter, &reason, &age))) {
 		struct saving saving;
 		struct fl_error err;
-		int r = engine_save(snapshotter->engine, &entry->branch, reason, age, &saving,
+		int r = engine_save(snapshotter->engine, &pending->branch, reason, age, &saving,
 				    &err);
 		own_lock(guard, &snapshotter->mutex);
 
 		if (r < 0)
-			note_failure(snapshotter, entry, saving.ref, &err);
+			note_failure(snapshotter, pending, saving.ref, &err);
 		else
-			note_success(snapshotter, entry, &saving);
+			note_success(snapshotter, pending, &saving);
 		/* One that rests can be forgotten at any time: that alone wakes nobody. */
-		if (entry->schedule.dirty || entry->failure)
+		if (pending->schedule.dirty || pending->failure)
 			wake(snapshotter);
 	}
 	return NULL;
@@ -316,42 +242,42 @@ static void *take(void *arg)
 /* --- what is asked about branches ---------------------------------------------------- */
 
 /* Of one that is snapshotted by hand nothing waits. */
-static bool is_told(const struct entry *entry)
+static bool is_told(const struct pending *pending)
 {
-	return entry && !entry->stale && !entry->gone && entry->policy.when != POLICY_MANUAL;
+	return pending && !pending->stale && !pending->gone &&
+	       pending->policy.when != POLICY_MANUAL;
 }
 
 /* Wall clock; 0: nothing waits. */
-static int64_t waits_since(const struct entry *entry)
+static int64_t waits_since(const struct pending *pending)
 {
-	if (!entry->schedule.dirty && !entry->schedule.running)
+	if (!pending->schedule.dirty && !pending->schedule.running)
 		return 0;
-	return clock_now() - (clock_monotonic() - entry->schedule.first_change);
+	return clock_now() - (clock_monotonic() - pending->schedule.first_change);
 }
 
 static void tell_unsaved(void *arg, const struct uuid *branch, struct unsaved *ret)
 {
 	struct snapshotter *snapshotter = arg;
 	own_lock(guard, &snapshotter->mutex);
-	const struct entry *entry = *find(snapshotter, branch);
+	const struct pending *pending = pending_find(&snapshotter->table, branch);
 
-	if (!is_told(entry))
+	if (!is_told(pending))
 		return;
-	ret->since = waits_since(entry);
-	if (entry->failure)
-		ret->failure = xstrdup(entry->failure);
+	ret->since = waits_since(pending);
+	if (pending->failure)
+		ret->failure = xstrdup(pending->failure);
 }
 
 static void tell_each_unsaved(void *arg, unsaved_told *told, void *context)
 {
 	struct snapshotter *snapshotter = arg;
+	const struct pending_table *table = &snapshotter->table;
 	own_lock(guard, &snapshotter->mutex);
 
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (const struct entry *entry = snapshotter->buckets[i]; entry;
-		     entry = entry->next)
-			if (is_told(entry) && waits_since(entry))
-				told(context, &entry->branch, waits_since(entry));
+	for (const struct pending *at = pending_next(table, NULL); at; at = pending_next(table, at))
+		if (is_told(at) && waits_since(at))
+			told(context, &at->branch, waits_since(at));
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -447,13 +373,7 @@ static void stop_takers(struct snapshotter *snapshotter)
 
 static void snapshotter_free(struct snapshotter *snapshotter)
 {
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (snapshotter->buckets[i]) {
-			struct entry *entry = snapshotter->buckets[i];
-
-			snapshotter->buckets[i] = entry->next;
-			entry_free(entry);
-		}
+	pending_done(&snapshotter->table);
 	own_fdp(&snapshotter->wake);
 	pthread_cond_destroy(&snapshotter->wanted);
 	pthread_mutex_destroy(&snapshotter->mutex);
@@ -478,7 +398,7 @@ int snapshotter_open(struct engine *engine, struct snapshotter **ret, struct fl_
 
 	snapshotter->engine = engine;
 	snapshotter->wake = -1;
-	snapshotter->last = &snapshotter->first;
+	pending_init(&snapshotter->table);
 	pthread_mutex_init(&snapshotter->mutex, NULL);
 	pthread_cond_init(&snapshotter->wanted, NULL);
 	if (start_all(snapshotter, err) < 0) {
