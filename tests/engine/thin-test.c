@@ -638,7 +638,6 @@ static void begin_held(int count)
 	set_policy("data/test", "max-count", "none");
 	check(stat("/", &root) == 0);
 	root_device = root.st_dev;
-	check(prctl(PR_SET_DUMPABLE, 1) == 0); /* it is not after a change of user; inherited */
 	holder = start_holder();
 	held = tree_of(&fixture, "data").uuid;
 	fixture.broken.tree_info = one_branch_is_held;
