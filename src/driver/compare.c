@@ -427,8 +427,7 @@ static int match_names(struct work *work, struct fl_error *err)
 	return 0;
 }
 
-/* --- telling ------------------------------------------------------------------------------------
- */
+/* --- telling --------------------------------------------------------------- */
 
 static int by_path(const void *a, const void *b)
 {

@@ -154,8 +154,7 @@ int hooks_begin(struct engine *engine, const struct ref *refs, size_t count, enu
 	return r;
 }
 
-/* --- the snapshot ------------------------------------------------------------------------------
- */
+/* --- the snapshot ---------------------------------------------------------- */
 
 static int mark(const struct hooking *hooking, const struct branch_row *branch,
 		struct snapshot_row *row, struct fl_error *err)
@@ -206,8 +205,7 @@ int hooks_after(struct hooking *hooking, const struct branch_row *branch, struct
 	return mark(hooking, branch, row, err);
 }
 
-/* --- after
- * ---------------------------------------------------------------------------------------- */
+/* --- after ----------------------------------------------------------------- */
 
 /* The first failure of a branch's hooks, once for each branch; nothing failed: it works again. */
 static void tell(const struct hooking *hooking, bool done)
@@ -261,8 +259,7 @@ void hooks_end(struct hooking *hooking, bool done)
 	empty(hooking);
 }
 
-/* --- what failed
- * ------------------------------------------------------------------------------------ */
+/* --- what failed ----------------------------------------------------------- */
 
 void hooks_look_anew(struct engine *engine)
 {

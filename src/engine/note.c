@@ -285,8 +285,7 @@ int notes_refresh_all(struct engine *engine, struct fl_error *err)
 	return 0;
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading --------------------------------------------------------------- */
 
 static void note_done(struct note *note)
 {

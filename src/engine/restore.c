@@ -394,8 +394,7 @@ int engine_restore(struct engine *engine, const struct restore_options *options,
 	return r;
 }
 
-/* --- what is left behind -----------------------------------------------------------------------
- */
+/* --- what is left behind --------------------------------------------------- */
 
 int restore_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
 {

@@ -201,8 +201,7 @@ static void a_program_that_hangs_fails_its_operation_and_no_other(void)
 	check_holds(pool, &second, "file", "one");
 }
 
-/* --- in use -------------------------------------------------------------------------------------
- */
+/* --- in use ---------------------------------------------------------------- */
 
 /* A process whose working directory this is, as soon as it answers. */
 static pid_t occupy(const char *directory)

@@ -173,8 +173,7 @@ static void one_may_be_given_up_before_it_is_ready(void)
 	check(is_there("heard-the-end"));
 }
 
-/* --- what is wrong -------------------------------------------------------------------------------
- */
+/* --- what is wrong --------------------------------------------------------- */
 
 static void it_says_why_it_failed(void)
 {
@@ -326,8 +325,7 @@ static void a_program_that_is_missing(void)
 	check(!hook);
 }
 
-/* --- files --------------------------------------------------------------------------------------
- */
+/* --- files ----------------------------------------------------------------- */
 
 static void make_file(const char *name, mode_t mode)
 {

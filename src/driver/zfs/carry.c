@@ -444,8 +444,7 @@ int carry_no_facts(struct zfs_pool *pool, const struct uuid *branch, struct fl_e
 	return 0;
 }
 
-/* --- from birth --------------------------------------------------------------------------------
- */
+/* --- from birth ------------------------------------------------------------ */
 
 /* With the mutex. */
 static struct facts_entry *facts_for(struct zfs_pool *pool, const struct label *label)
@@ -500,8 +499,7 @@ void carry_end(struct zfs_pool *pool, struct item *item, struct birth *birth)
 	add_carrier(entry, item->id);
 }
 
-/* --- notes -------------------------------------------------------------------------------------
- */
+/* --- notes ----------------------------------------------------------------- */
 
 int zfs_note_write(struct pool *pool, const struct tree *tree, const char *note,
 		   struct fl_error *err)

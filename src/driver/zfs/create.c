@@ -150,8 +150,7 @@ static int create_in_file(struct creation *creation, const struct pool_identity 
 	return make_dataset(creation, identity, features, err);
 }
 
-/* --- in a ZFS pool that exists ------------------------------------------------------------------
- */
+/* --- in a ZFS pool that exists --------------------------------------------- */
 
 static int check_dataset(struct creation *creation, struct fl_error *err)
 {
