@@ -210,7 +210,7 @@ def measure(bench, build):
     for path in (bench.directory, daemon.root):
         os.chmod(path, 0o755)  # PostgreSQL runs as its own user
     daemon.start()
-    daemon.pool(6144 * MIB)
+    daemon.pool(20480 * MIB)  # snapshots of what was unpacked keep it
     writers = Writers(bench, daemon, 3 if bench.options.quick else 30)
     for part in (database, unpacking, random_writes):
         part(writers)
