@@ -219,17 +219,19 @@ static void open_file_closep(struct open_file **file)
 	open_file_close(*file);
 }
 
-static int check_regular(int fd, struct fl_error *err)
+static int check_regular(int fd, const struct ref *ref, struct fl_error *err)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return fl_fail_errno(err, "cannot look at the file");
 	if (S_ISDIR(st.st_mode)) {
-		fl_fail(err, FL_INVALID, "it is a directory");
+		fl_fail(err, FL_INVALID, "'%s' is a directory", path_of(ref));
 		return fl_hint(err, "list it: flocker ls; copy it: flocker cp REF:PATH DEST");
 	}
-	return S_ISREG(st.st_mode) ? 0 : fl_fail(err, FL_UNSUPPORTED, "it is no regular file");
+	if (S_ISREG(st.st_mode))
+		return 0;
+	return fl_fail(err, FL_UNSUPPORTED, "'%s' is no regular file", path_of(ref));
 }
 
 /* Looked at before it is opened for reading: that alone does something to a device. */
@@ -239,9 +241,9 @@ static int open_regular(int root, const struct ref *ref, int *ret, struct fl_err
 	own_fd int fd = -1;
 
 	if (fsat_open_beneath(root, path_of(ref), O_PATH, &node, err) < 0 ||
-	    check_regular(node, err) < 0 ||
+	    check_regular(node, ref, err) < 0 ||
 	    fsat_open_beneath(root, path_of(ref), O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, err) < 0 ||
-	    check_regular(fd, err) < 0)
+	    check_regular(fd, ref, err) < 0)
 		return fl_failed(err);
 	*ret = take_fd(fd);
 	return 0;
@@ -376,7 +378,8 @@ static int look(const struct search *search, const struct tree *tree, struct sta
 		return fl_failed(err);
 	if (S_ISDIR(ret->st_mode))
 		return fl_fail(err, FL_UNSUPPORTED,
-			       "it is a directory; versions are told of files");
+			       "'%s' is a directory; versions are told of files",
+			       path_of(search->ref));
 	return fill_file(parent, name_of(search->ref), ret, ret_file, err);
 }
 
