@@ -38,7 +38,8 @@ enum {
 
 /* Those that are referred to before those that refer. */
 static const char *const tables[] = {
-	"setting", "volume", "branch", "line", "note", "tag", "stash", "hook", "retired", "intent",
+	"setting", "volume", "branch", "line",	  "note",   "tag",
+	"stash",   "hook",   "system", "retired", "intent",
 };
 
 struct backup {

@@ -118,8 +118,9 @@ int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *er
 {
 	/* Those that refer before those that are referred to. */
 	static const enum sql order[] = {
-		SQL_BRANCH_DELETE_NOTES,     SQL_BRANCH_DELETE_HOOKS,  SQL_BRANCH_DELETE_LINES,
-		SQL_BRANCH_DELETE_SNAPSHOTS, SQL_BRANCH_DELETE_NUMBER, SQL_BRANCH_DELETE,
+		SQL_BRANCH_DELETE_NOTES, SQL_BRANCH_DELETE_HOOKS,     SQL_BRANCH_DELETE_SYSTEM,
+		SQL_BRANCH_DELETE_LINES, SQL_BRANCH_DELETE_SNAPSHOTS, SQL_BRANCH_DELETE_NUMBER,
+		SQL_BRANCH_DELETE,
 	};
 	int64_t count = 0;
 

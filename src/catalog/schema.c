@@ -198,8 +198,27 @@ static const char version_6[] = "CREATE TABLE hook (\n"
 				"	PRIMARY KEY (branch, name)\n"
 				") STRICT, WITHOUT ROWID;\n";
 
+/*
+ * `container`: where the hook runs; '' is the host.  `wanted`: the system is to run.
+ * Containers that a rollback has stopped are to be started again whatever happens to
+ * the daemon; `number` is the order in which they were stopped.  That belongs to this
+ * host, not to the pool: it is not in the backup.
+ */
+static const char version_7[] = "ALTER TABLE hook ADD COLUMN container TEXT NOT NULL DEFAULT '';\n"
+				"CREATE TABLE system (\n"
+				"	branch BLOB PRIMARY KEY NOT NULL REFERENCES branch,\n"
+				"	wanted INTEGER NOT NULL,\n"
+				"	settings TEXT NOT NULL\n"
+				") STRICT, WITHOUT ROWID;\n"
+				"CREATE TABLE stopped (\n"
+				"	number INTEGER PRIMARY KEY,\n"
+				"	container TEXT NOT NULL,\n"
+				"	branch BLOB NOT NULL,\n"
+				"	UNIQUE (branch, container)\n"
+				") STRICT;\n";
+
 static const char *const steps[] = {
-	version_1, version_2, version_3, version_4, version_5, version_6,
+	version_1, version_2, version_3, version_4, version_5, version_6, version_7,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

@@ -92,6 +92,7 @@ static const char *const texts[SQL_COUNT] = {
 			     "last_time = max(last_time, ?3) WHERE uuid = ?1",
 	[SQL_BRANCH_DELETE] = "DELETE FROM branch WHERE uuid = ?1",
 	[SQL_BRANCH_DELETE_HOOKS] = "DELETE FROM hook WHERE branch = ?1",
+	[SQL_BRANCH_DELETE_SYSTEM] = "DELETE FROM system WHERE branch = ?1",
 	[SQL_BRANCH_DELETE_LINES] = "DELETE FROM line WHERE branch = ?1",
 	[SQL_BRANCH_DELETE_NOTES] = "DELETE FROM note WHERE branch = ?1",
 	[SQL_BRANCH_DELETE_NUMBER] = "DELETE FROM branch_number WHERE uuid = ?1",

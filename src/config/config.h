@@ -38,6 +38,9 @@ enum config_key {
 	CONFIG_HTTP_TIMEOUT,
 	CONFIG_THIN_MIN_FREE,
 	CONFIG_THIN_MAX_UNCLEANED,
+	CONFIG_DOCKER_SOCKET,
+	CONFIG_DOCKER_PLUGIN,
+	CONFIG_SYSTEM_RUNTIME,
 #define CONFIG_POLICY_KEY(KEY, ...) CONFIG_POLICY_##KEY,
 	POLICY_TABLE(CONFIG_POLICY_KEY)
 #undef CONFIG_POLICY_KEY
@@ -49,9 +52,12 @@ enum config_type {
 	CONFIG_DURATION, /* base/clock.h; bounds in nanoseconds */
 	CONFIG_NUMBER,	 /* decimal digits */
 	CONFIG_CHOICE,	 /* one of a few words */
+	CONFIG_PATH,	 /* absolute, or "": none */
 	CONFIG_POLICY,	 /* a default of branches' policies: model/policy.h */
 	CONFIG_TYPES,
 };
+
+#define CONFIG_PATH_MAX 107 /* bytes of a path: as many as sockaddr_un takes */
 
 extern const char *const config_type_names[CONFIG_TYPES];
 

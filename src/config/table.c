@@ -70,6 +70,27 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.bounds = "1 to 1000000",
 		.description = "deleted snapshots left to clean at which thinning waits",
 	},
+	[CONFIG_DOCKER_SOCKET] = {
+		.name = "docker.socket",
+		.type = CONFIG_PATH,
+		.restart = true,
+		.bounds = "an absolute path, or nothing: no engine",
+		.description = "where the container engine (Docker, Podman) listens",
+	},
+	[CONFIG_DOCKER_PLUGIN] = {
+		.name = "docker.plugin",
+		.type = CONFIG_PATH,
+		.restart = true,
+		.bounds = "an absolute path, or nothing: no plugin",
+		.description = "where engines find the volume plugin; its name there is the file's",
+	},
+	[CONFIG_SYSTEM_RUNTIME] = {
+		.name = "system.runtime",
+		.type = CONFIG_PATH,
+		.initial = "",
+		.bounds = "an absolute path, or nothing: runc or else crun",
+		.description = "the OCI runtime that runs user systems",
+	},
 #define AS_SETTING(KEY, word, value, values, says, reader) \
 	[CONFIG_POLICY_##KEY] = {                          \
 		.name = POLICY_SECTION word,               \
@@ -84,7 +105,7 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 
 const char *const config_type_names[CONFIG_TYPES] = {
 	[CONFIG_NAME] = "name",	    [CONFIG_DURATION] = "duration", [CONFIG_NUMBER] = "number",
-	[CONFIG_CHOICE] = "choice", [CONFIG_POLICY] = "policy",
+	[CONFIG_CHOICE] = "choice", [CONFIG_PATH] = "path",	    [CONFIG_POLICY] = "policy",
 };
 
 static void describe_values(const struct config_row *row, struct text *out)
@@ -143,6 +164,14 @@ static int check_choice(const struct config_row *row, const char *value, struct 
 	return fail_value(row, value, err);
 }
 
+/* No longer than the address of a socket: that is what most of them are. */
+static int check_path(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	if (*value && (*value != '/' || strlen(value) > CONFIG_PATH_MAX))
+		return fail_value(row, value, err);
+	return 0;
+}
+
 static const struct policy_row *policy_row_of(const struct config_row *row)
 {
 	return &policy_rows[row - &config_rows[CONFIG_POLICY_SNAPSHOT]];
@@ -176,7 +205,7 @@ int config_check(const struct config_row *row, const char *value, struct fl_erro
 						 struct fl_error *) = {
 		[CONFIG_NAME] = check_name,	[CONFIG_DURATION] = check_duration,
 		[CONFIG_NUMBER] = check_number, [CONFIG_CHOICE] = check_choice,
-		[CONFIG_POLICY] = check_policy,
+		[CONFIG_PATH] = check_path,	[CONFIG_POLICY] = check_policy,
 	};
 
 	if (checks[row->type](row, value, err) < 0)

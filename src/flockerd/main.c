@@ -203,6 +203,11 @@ static int open_config(const struct options *options, struct daemon *daemon, str
 	    config_open(dir, daemon->paths.config, &daemon->config, err) < 0)
 		return fl_failed(err);
 	config_default(daemon->config, CONFIG_INSTANCE_NAME, instance->name);
+	/* A further instance does not take the engine of the first. */
+	config_default(daemon->config, CONFIG_DOCKER_SOCKET,
+		       daemon->paths.root ? "" : "/run/docker.sock");
+	config_default(daemon->config, CONFIG_DOCKER_PLUGIN,
+		       daemon->paths.root ? "" : "/run/docker/plugins/flocker.sock");
 	if (use_options(options, daemon->config, err) < 0)
 		return fl_failed(err);
 	use_log_level(daemon->config);
