@@ -12,6 +12,7 @@
  * Pure; no I/O.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -72,6 +73,8 @@ struct system_row {
 	const char *initial; /* "SIGTERM"; NULL: nothing, and system_read() does without */
 	const char *takes;   /* for messages: "the name or the number of a signal" */
 	const char *description;
+	/* False: not such a value.  `name`: as it was set, which tells one of many. */
+	bool (*read)(const char *name, const char *value, struct system_settings *settings);
 };
 
 extern const struct system_row system_rows[SYSTEM_KEYS];
