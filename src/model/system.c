@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "model/name.h"
+#include "model/words.h"
 
 #define ENVIRONMENT "env."
 #define MEMORY_LEAST (UINT64_C(4) << 20)
@@ -20,102 +21,14 @@ static const char *const environment[] = {
 	"container=oci",
 };
 
-/* --- lists of strings ------------------------------------------------------------- */
-
-static void strings_free(char **strings)
-{
-	for (size_t i = 0; strings && strings[i]; i++)
-		free(strings[i]);
-	free(strings);
-}
-
-static void strings_freep(char ***strings)
-{
-	strings_free(*strings);
-}
-
-static size_t strings_count(char *const *strings)
-{
-	size_t count = 0;
-
-	while (strings && strings[count])
-		count++;
-	return count;
-}
-
-static void strings_add(char ***strings, char *string)
-{
-	size_t count = strings_count(*strings);
-
-	*strings = xrealloc(*strings, count + 2, sizeof(**strings));
-	(*strings)[count] = string;
-	(*strings)[count + 1] = NULL;
-}
-
-/* --- the command ------------------------------------------------------------------- */
-
-/*
- * Words as a shell makes them of what holds no variables: blanks part them; within
- * '...' all stands for itself; \ takes the meaning from the next one, within "..."
- * only from " and \ and $ and `, which there have one for shells.
- */
-
-/* One character of a word, or of a part of it in quotes; what it stood for is added.  NULL: a
- * lone \ at the end. */
-static const char *take_character(const char *at, char quote, struct text *word)
-{
-	bool escapes = *at == '\\' && quote != '\'';
-
-	if (escapes && quote == '"' && !strchr("\"\\$`", at[1]))
-		escapes = false;
-	if (escapes && !*++at)
-		return NULL;
-	text_add(word, at, 1);
-	return at + 1;
-}
-
-/* What begins at a quote, up to the one that ends it; NULL: none does. */
-static const char *take_quoted(const char *at, struct text *word)
-{
-	char quote = *at++;
-
-	while (at && *at != quote) {
-		if (!*at)
-			return NULL;
-		at = take_character(at, quote, word);
-	}
-	return at ? at + 1 : NULL;
-}
-
-static const char *take_word(const char *at, struct text *word)
-{
-	text_add(word, "", 0); /* '' is a word too */
-	while (at && *at && *at != ' ')
-		at = *at == '\'' || *at == '"' ? take_quoted(at, word)
-					       : take_character(at, '\0', word);
-	return at;
-}
+/* --- values ------------------------------------------------------------------------ */
 
 static bool read_init(const char *name, const char *value, struct system_settings *settings)
 {
-	own(strings_freep) char **words = NULL;
-	const char *at = value;
-
 	(void)name;
-	while (at && *(at += strspn(at, " "))) {
-		own_text struct text word = { 0 };
-
-		at = take_word(at, &word);
-		if (at)
-			strings_add(&words, text_take(&word));
-	}
-	if (!at || !words || words[0][0] != '/')
-		return false;
-	settings->init = take_ptr(words);
-	return true;
+	settings->init = words_split(value);
+	return settings->init && settings->init[0] && settings->init[0][0] == '/';
 }
-
-/* --- values ------------------------------------------------------------------------ */
 
 static bool is_variable(const char *name)
 {
@@ -138,7 +51,7 @@ static bool read_environment(const char *name, const char *value, struct system_
 	if (!is_variable(variable))
 		return false;
 	text_add_format(&pair, "%s=%s", variable, value);
-	strings_add(&settings->environment, text_take(&pair));
+	words_add(&settings->environment, text_take(&pair));
 	return true;
 }
 
@@ -433,7 +346,7 @@ static int read_rest(const struct metadata *texts, struct system_settings *setti
 	}
 	for (size_t i = 0; i < array_size(environment); i++)
 		if (!has_variable(settings, environment[i]))
-			strings_add(&settings->environment, xstrdup(environment[i]));
+			words_add(&settings->environment, xstrdup(environment[i]));
 	return 0;
 }
 
@@ -450,8 +363,8 @@ int system_read(const struct metadata *texts, struct system_settings *ret, struc
 
 void system_settings_done(struct system_settings *settings)
 {
-	strings_free(settings->init);
-	strings_free(settings->environment);
+	words_free(settings->init);
+	words_free(settings->environment);
 	free(settings->directory);
 	*settings = (struct system_settings){ 0 };
 }
