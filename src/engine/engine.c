@@ -7,6 +7,7 @@
 
 #include "base/fsat.h"
 #include "base/text.h"
+#include "engine/exec-table.h"
 #include "engine/internal.h"
 
 static int open_directories(struct engine *engine, struct fl_error *err)
@@ -33,6 +34,7 @@ static void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	exec_table_free(engine->execs);
 	engine_pool_close(engine);
 	watching_free(engine->watching);
 	audit_close(engine->audit);
@@ -77,6 +79,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	lock_table_init(&engine->locks);
 	engine->watching = watching_new();
 	operation_table_init(&engine->operations);
+	engine->execs = exec_table_new();
 	events_init(&engine->events);
 	failing_init(&engine->failing, &engine->events);
 	if (options->tree_program)

@@ -66,6 +66,7 @@ struct engine {
 	struct failing_table failing;
 	char *tree_program; /* or NULL */
 	struct hook_places hook_places;
+	struct exec_table *execs; /* commands in user systems */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 

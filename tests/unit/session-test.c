@@ -212,14 +212,13 @@ static void only_terminals_have_a_size(void)
 static void it_ends_with_its_reader(void)
 {
 	static const char *const scripts[] = {
-		"sleep 60",
-		"trap '' HUP; sleep 60; sleep 60",
-		"yes",
-		"trap '' HUP; sh -c 'sleep 60; sleep 60'; sleep 60",
+		"echo; exec sleep 60",
+		"echo; exec yes",
+		"trap '' HUP; sh -c 'echo; sleep 60; sleep 60'; sleep 60",
 	};
 
 	for (size_t i = 0; i < array_size(scripts); i++) {
-		char script[200];
+		char script[200], frame[8 + 1];
 		struct session *session;
 		struct pollfd alive = { .events = POLLIN };
 		int ends[2], fd;
@@ -230,6 +229,7 @@ static void it_ends_with_its_reader(void)
 			 scripts[i]);
 		session = start(SHELL(script), false, false);
 		check_ok(session_attach(session, &fd, &err));
+		check(read_all(fd, frame, sizeof(frame)));
 		close(fd);
 		session_free(session);
 		close(ends[1]);
