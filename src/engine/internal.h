@@ -71,6 +71,7 @@ struct engine {
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 
 	struct watching *watching;
+	struct systems *systems; /* or NULL: it runs none (systems.h) */
 
 	struct audit *audit;
 	struct audit_mark audit_anchor; /* as this run wrote it last; the caretaker's */

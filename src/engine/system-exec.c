@@ -4,8 +4,7 @@
 
 #include "container/session.h"
 #include "engine/exec-table.h"
-#include "engine/internal.h"
-#include "engine/system.h"
+#include "engine/systems.h"
 #include "model/system.h"
 #include "model/words.h"
 
@@ -142,18 +141,22 @@ static int check_running(struct engine *engine, const struct ref *ref, struct fl
 	return fl_hint(err, "start it: flocker system start %s", report.ref);
 }
 
-/* STUB-BEGIN */
-static int exec_words(struct engine *engine, const struct exec_options *options, char ***ret,
+static int find_words(struct engine *engine, const struct exec_options *options, char ***ret,
 		      struct fl_error *err)
 {
-	char **words = NULL;
+	const struct runtime_exec exec = {
+		.user = options->user,
+		.terminal = options->terminal,
+		.command = options->command,
+		.count = options->count,
+	};
+	struct uuid branch;
 
-	for (size_t i = 0; i < options->count; i++)
-		words_add(&words, xstrdup(options->command[i]));
-	*ret = words;
-	return 0;
+	if (check_running(engine, options->ref, err) < 0 ||
+	    system_resolve(engine, options->ref, &branch, err) < 0)
+		return fl_failed(err);
+	return runtime_exec(&engine->systems->places, &branch, &exec, ret, err);
 }
-/* STUB-END */
 
 int engine_exec_start(struct engine *engine, const struct exec_options *options, struct uuid *ret,
 		      struct fl_error *err)
@@ -167,8 +170,7 @@ int engine_exec_start(struct engine *engine, const struct exec_options *options,
 	};
 	struct exec *exec;
 
-	if (check_options(options, err) < 0 || check_running(engine, options->ref, err) < 0 ||
-	    exec_words(engine, options, &argv, err) < 0)
+	if (check_options(options, err) < 0 || find_words(engine, options, &argv, err) < 0)
 		return fl_failed(err);
 	session_options.argv = (const char *const *)argv;
 	if (session_start(&session_options, &session, err) < 0)

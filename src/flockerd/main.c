@@ -29,6 +29,7 @@
 #include "flockerd/socket.h"
 #include "sched/caretaker.h"
 #include "sched/snapshotter.h"
+#include "sched/systems.h"
 
 struct daemon {
 	struct paths paths;
@@ -38,6 +39,7 @@ struct daemon {
 	struct engine *engine;
 	struct caretaker *caretaker;
 	struct snapshotter *snapshotter;
+	struct system_keeper *systems;
 	struct http_server *server;
 	int lock;   /* -1 before it is taken */
 	int listen; /* -1 before it is open, and once the server has it */
@@ -109,6 +111,8 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.host = daemon->instance.host,
 		.config = daemon->config,
 		.tree_program = daemon->paths.tree_program,
+		.run = daemon->paths.run,
+		.keeper_program = daemon->paths.keeper_program,
 		.own_hooks = daemon->paths.own_hooks,
 		.shipped_hooks = daemon->paths.shipped_hooks,
 	};
@@ -118,6 +122,8 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
 	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
+	if (r == 0)
+		r = system_keeper_open(daemon->engine, &daemon->systems, err);
 	return r;
 }
 
@@ -249,6 +255,7 @@ static void daemon_close(struct daemon *daemon)
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
+	system_keeper_close(daemon->systems);
 	snapshotter_close(daemon->snapshotter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
