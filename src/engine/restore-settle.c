@@ -17,8 +17,14 @@
 static int write_stash(struct tx *tx, void *arg, struct fl_error *err)
 {
 	struct restore *restore = arg;
+	own_free char *note = restore_note(restore);
+	const struct intent_row intent = { .operation = *operation_id(restore->running),
+					   .verb = "restore",
+					   .body = note };
 
-	if (tx_snapshot_insert(tx, &restore->taken, err) < 0)
+	if (tx_snapshot_insert(tx, &restore->taken, err) < 0 ||
+	    tx_intent_delete(tx, &intent.operation, err) < 0 ||
+	    tx_intent_insert(tx, &intent, err) < 0)
 		return fl_failed(err);
 	return stash_add(tx, &restore->taken, &restore->source, &restore->stash, err);
 }
@@ -29,8 +35,8 @@ static int put_aside(struct restore *restore, struct fl_error *err)
 						  .hooks = restore->hooks };
 	struct engine *engine = restore->engine;
 
-	restore_mark_time(restore);
-	if (snapshot_take(engine, &restore->branch, &options, &restore->taken, err) < 0)
+	if (restore_mark(restore, err) < 0 ||
+	    snapshot_take(engine, &restore->branch, &options, &restore->taken, err) < 0)
 		return fl_failed(err);
 	restore->stash = (struct stash_row){ .volume = restore->volume.uuid };
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_stash, restore, err) == 0)

@@ -329,6 +329,36 @@ def a_killed_daemon_leaves_before_or_after():
 
 
 @test
+def what_is_written_late_outlives_a_kill():
+    """The daemon is held between the exchange and its look at what was replaced, and killed there."""
+    host.run("create", "late")
+    top = host.path("late")
+    write(f"{top}/etc/hosts", "one")
+    host.run("snapshot", "late", "--name", "one")
+    write(f"{top}/etc/hosts", "two")
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=renameat2",
+         "-e", "inject=renameat2:delay_exit=60000000"], stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in read(f"/proc/{host.daemon.pid}/status"), "it is traced")
+    with open(f"{top}/etc/hosts", "a") as replaced:
+        command = subprocess.Popen([COMMAND, "--root", host.root, "restore", "late@{one}:etc/hosts"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: read(f"{top}/etc/hosts") == "one", "it is exchanged")
+        replaced.write(" and late")
+    host.daemon.kill()
+    tracer.kill()  # which else holds the dead
+    tracer.wait()
+    host.kill()
+    command.wait()
+    host.start()
+    wait_until(lambda: not leftovers("late"), "the private directory is gone")
+    etc = f"{host.path('late')}/etc"
+    equal(read(f"{etc}/hosts"), "one", "what was restored")
+    equal([read(f"{etc}/{name}") for name in os.listdir(etc) if name.startswith("hosts.replaced-")],
+          ["two and late"], "what was written late")
+
+
+@test
 def in_a_directory_without_root():
     """Contents are copied there, and the worker is shut in by a user namespace."""
     with Host(user=STRANGER) as other:
