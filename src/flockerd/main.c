@@ -21,14 +21,16 @@
 #include "base/clock.h"
 #include "base/fsat.h"
 #include "base/log.h"
+#include "base/socket.h"
 #include "flockerd/instance.h"
 #include "flockerd/notify.h"
 #include "flockerd/options.h"
 #include "flockerd/paths.h"
 #include "flockerd/single.h"
-#include "flockerd/socket.h"
 #include "sched/caretaker.h"
 #include "sched/snapshotter.h"
+
+#define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
 
 struct daemon {
 	struct paths paths;
@@ -131,10 +133,10 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
 		.streams = api_streams,
 		.arg = &daemon->api,
 	};
-	int r = socket_listen(daemon->paths.socket, &daemon->listen, err);
+	int r = socket_listen(daemon->paths.socket, SOCKET_GROUP, &daemon->listen, err);
 
 	if (r < 0)
-		return r;
+		return r == -FL_INVALID ? fl_hint(err, "give a shorter one: --socket PATH") : r;
 	daemon->bound = true;
 	daemon->api = (struct api){
 		.engine = daemon->engine,
