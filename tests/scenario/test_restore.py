@@ -304,6 +304,17 @@ def a_rollback_meanwhile():
 
 
 @test
+def a_rename_meanwhile():
+    command = begin_restore("long")
+    wait_until(lambda: leftovers("long"), "it copies")
+    host.run("rename", "long", "longer")
+    said = command.stderr.read()
+    true(b"renamed or destroyed meanwhile" in said and command.wait() == 5, said)
+    host.run("rename", "longer", "long")
+    equal(leftovers("long"), [], "nothing is left")
+
+
+@test
 def a_killed_daemon_leaves_before_or_after():
     top = host.path("long")
     for wait in ("copy", "stash", "copy"):
