@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -113,6 +114,8 @@ static int read_line(struct http_client *client, size_t *budget, char **ret, str
 }
 
 struct framing {
+	struct http_answer
+		*answer; /* where fields are kept that tell more; the body is not there yet */
 	int status;
 	bool chunked;
 	bool close;
@@ -152,6 +155,10 @@ static int read_field(const struct http_client *client, char *line, struct frami
 		framing->chunked = strcasecmp(value, "chunked") == 0;
 		if (!framing->chunked)
 			return fail_foreign(client, "an unknown transfer encoding", err);
+	} else if (strcasecmp(line, "Server") == 0) {
+		snprintf(framing->answer->server, sizeof(framing->answer->server), "%s", value);
+	} else if (strcasecmp(line, "Api-Version") == 0) {
+		snprintf(framing->answer->api, sizeof(framing->answer->api), "%s", value);
 	} else if (strcasecmp(line, "Connection") == 0) {
 		framing->close = strcasestr(value, "close") != NULL;
 	}
@@ -161,7 +168,7 @@ static int read_field(const struct http_client *client, char *line, struct frami
 static int read_header(struct http_client *client, struct framing *ret, struct fl_error *err)
 {
 	size_t budget = HTTP_HEADER_MAX;
-	struct framing framing = { 0 };
+	struct framing framing = { .answer = ret->answer };
 	char *line;
 	int r = read_line(client, &budget, &line, err);
 
@@ -362,7 +369,9 @@ static int read_rest(struct http_client *client, struct framing *framing, size_t
 		return r;
 	}
 	body.bytes[body.length] = '\0';
-	*ret = (struct http_answer){ framing->status, body.bytes, body.length };
+	ret->status = framing->status;
+	ret->body = body.bytes;
+	ret->length = body.length;
 	if (framing->close)
 		http_close(client);
 	return 0;
@@ -371,7 +380,7 @@ static int read_rest(struct http_client *client, struct framing *framing, size_t
 static int read_answer(struct http_client *client, size_t limit, const struct http_sink *sink,
 		       struct http_answer *ret, struct fl_error *err)
 {
-	struct framing framing = { 0 };
+	struct framing framing = { .answer = ret };
 
 	/* 1xx answers announce the real one. */
 	while (framing.status < 200)
@@ -393,7 +402,7 @@ int http_receive(struct http_client *client, size_t limit, const struct http_sin
 static int read_until_taken(struct http_client *client, size_t limit, int *ret_fd,
 			    struct http_answer *ret, struct fl_error *err)
 {
-	struct framing framing = { 0 };
+	struct framing framing = { .answer = ret };
 
 	client->exact = true;
 	do
@@ -406,7 +415,7 @@ static int read_until_taken(struct http_client *client, size_t limit, int *ret_f
 		return read_rest(client, &framing, limit, NULL, ret, err);
 	}
 	*ret_fd = take_fd(client->fd);
-	*ret = (struct http_answer){ .status = framing.status };
+	ret->status = framing.status;
 	http_close(client);
 	return 0;
 }

@@ -39,6 +39,8 @@ struct http_answer {
 	int status;
 	char *body; /* heap, NUL-terminated */
 	size_t length;
+	char server[64]; /* who says that it answers (the field Server); or "" */
+	char api[16];	 /* and in which version of its API (Api-Version); or "" */
 };
 
 struct http_call {
