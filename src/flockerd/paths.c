@@ -19,6 +19,7 @@ void paths_done(struct paths *paths)
 	free(paths->mount_root);
 	free(paths->socket);
 	free(paths->tree_program);
+	free(paths->keeper_program);
 	free(paths->own_hooks);
 	free(paths->shipped_hooks);
 	*paths = (struct paths){ 0 };
@@ -85,6 +86,7 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	paths->socket = options->socket ? xstrdup(options->socket)
 					: join(paths->run, "flocker.sock");
 	paths->tree_program = program_find("tree", "flocker-tree");
+	paths->keeper_program = program_find("keeper", "flocker-keeper");
 	paths->shipped_hooks = find_hooks();
 	paths->own_hooks = join(paths->config, "hooks");
 	if (options->mount_root)
