@@ -63,8 +63,8 @@ int mount_inside(pid_t process, int (*run_there)(void *arg, struct fl_error *err
 		 struct fl_error *err)
 {
 	own_fd int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
-	own_fd int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	struct errand errand = { pidfd, home, run_there, arg, err, 0 };
+	own_fd int home = -1;
+	struct errand errand = { pidfd, -1, run_there, arg, err, 0 };
 	pthread_attr_t attributes;
 	pthread_t thread;
 	int sys;
@@ -73,8 +73,9 @@ int mount_inside(pid_t process, int (*run_there)(void *arg, struct fl_error *err
 		return fl_fail(err, FL_NOT_FOUND, "process %d has ended", (int)process);
 	if (pidfd < 0)
 		return fl_fail_errno(err, "cannot refer to process %d", (int)process);
-	if (home < 0)
-		return fl_fail_errno(err, "cannot refer to the own mount namespace");
+	if (fsat_open_named("/proc/self/ns/mnt", O_RDONLY, &home, err) < 0)
+		return fl_failed(err);
+	errand.home = home;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK);
 	sys = pthread_create(&thread, &attributes, run, &errand);

@@ -60,8 +60,8 @@ must_check int mount_place_find(const char *path, uint64_t mount, struct mount_p
 /* The options of one mount, as MOUNT_ATTR_ bits: of the sixth field in the table.  FL_UNSUPPORTED:
  * it has one that no other mount can be given. */
 must_check int mount_options_parse(const char *text, uint64_t *ret, struct fl_error *err);
-/* A file or directory as it is seen by the daemon, as a mount of its own with exactly these options,
- * and no propagation. */
+/* A file or directory as it is seen by the daemon, as a mount of its own with exactly these
+ * options, and no propagation. */
 must_check int mount_clone(int fd, uint64_t options, int *ret_fd, struct fl_error *err);
 /* What is mounted at a place, and within. */
 must_check int mount_clone_all(const struct mount_place *place, int *ret_fd, struct fl_error *err);

@@ -38,9 +38,11 @@ void docker_free(struct docker *docker);
 OWN_FREEP(docker, docker_free)
 #define own_docker own(docker_freep)
 const char *docker_socket(const struct docker *docker);
+/* Has there ever been an answer?  Else who says that there is no such socket is right. */
+bool docker_has_answered(struct docker *docker);
 
 struct docker_version {
-	char name[64];	  /* "Docker Engine - Community", "Podman Engine" */
+	char name[64];	  /* "Docker", "Podman" */
 	char version[64]; /* "20.10.24+dfsg1" */
 	char api[16];	  /* "1.41" */
 };
@@ -184,3 +186,6 @@ must_check int docker_exec_start(struct docker *docker, const char *container,
 must_check int docker_exec_status(struct docker *docker, const struct docker_exec *exec,
 				  int *ret_status, struct fl_error *err);
 void docker_exec_done(struct docker_exec *exec);
+/* Of its first process, in our PID namespace; 0: it has ended. */
+must_check int docker_exec_pid(struct docker *docker, const struct docker_exec *exec, pid_t *ret,
+			       struct fl_error *err);
