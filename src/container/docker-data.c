@@ -13,8 +13,8 @@
  */
 
 #define IMAGE "localhost/flocker-data" /* "localhost": no registry is meant; Podman insists */
-#define IMAGE_TAG "1"
-#define TAR_END 1024 /* bytes of zeros that end an archive */
+#define IMAGE_TAG "latest"	       /* Podman knows no other for what it imports */
+#define TAR_END 1024		       /* bytes of zeros that end an archive */
 
 static int import_image(struct docker *docker, struct fl_error *err)
 {
