@@ -74,6 +74,9 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/branch", 200, delete_branch, BY_REF(FORM_BRANCH),
 	  "Move a branch to the trash", "destroy" },
 
+	{ "GET", "/v1/users", 200, get_users, BY_REF(FORM_VOLUME | FORM_BRANCH),
+	  "List what uses a branch" },
+
 	{ "GET", "/v1/snapshots", 200, get_snapshots,
 	  { .query = IN_REF | IN_PAGE | IN_WHY, .required = IN_REF, .forms = FORM_ANY },
 	  "List what a reference came from, newest first" },

@@ -1,5 +1,6 @@
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/users.h"
 
 int post_rollbacks(struct call *call, struct fl_error *err)
 {
@@ -8,6 +9,7 @@ int post_rollbacks(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	engine_name_holders(call->engine, &rollback.holders);
 	encode_rollback(call->json, NULL, &rollback);
 	return 0;
 }

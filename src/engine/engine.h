@@ -327,10 +327,12 @@ must_check int engine_tags(struct engine *engine, const struct ref *volume, stru
 			   struct fl_error *err);
 
 #define HOLDERS 16
+#define HOLDER_CONTAINER 256
 
 struct holder { /* a process that uses a tree */
 	pid_t pid;
 	char command[32];
+	char container[HOLDER_CONTAINER]; /* that it is in: its name or its id; "": none */
 	char what[64]; /* "working directory", "/path/in/the/tree", "mount in another namespace" */
 };
 

@@ -290,6 +290,7 @@ void engine_pool_open(struct engine *engine)
 	if (note_trouble(engine, open_all(engine, &engine->trouble)) == 0)
 		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
 			 uuid_format(&engine->pool->identity.pool, uuid));
+	data_containers_look(engine, ANY_PATH);
 }
 
 /* The next one's is another. */

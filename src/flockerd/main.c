@@ -3,9 +3,9 @@
  *
  * It starts in the order in which things depend on each other: directories,
  * the lock that makes it the only daemon here, configuration, identity, engine,
- * caretaker, snapshotter, socket, server, volume plugin.  It ends in the reverse order, and a step
- * that fails undoes those before it.  Signals are blocked in every thread; the main thread waits
- * for one and does nothing else.
+ * caretaker, snapshotter, socket, server, volume plugin, data containers.  It ends in the reverse
+ * order, and a step that fails undoes those before it.  Signals are blocked in every thread; the
+ * main thread waits for one and does nothing else.
  */
 
 #include <fcntl.h>
@@ -30,6 +30,7 @@
 #include "flockerd/single.h"
 #include "plugin/plugin.h"
 #include "sched/caretaker.h"
+#include "sched/container-care.h"
 #include "sched/snapshotter.h"
 
 #define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
@@ -41,6 +42,7 @@ struct daemon {
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
+	struct container_care *containers;
 	struct snapshotter *snapshotter;
 	struct http_server *server;
 	struct plugin plugin;
@@ -290,11 +292,15 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 		r = open_server(daemon, err);
 	if (r == 0)
 		r = open_plugin(daemon, err);
+	/* The container engine asks the plugin back. */
+	if (r == 0)
+		r = container_care_open(daemon->engine, &daemon->containers, err);
 	return r;
 }
 
 static void daemon_close(struct daemon *daemon)
 {
+	container_care_close(daemon->containers);
 	http_server_close(daemon->plugin_server);
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
