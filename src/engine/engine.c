@@ -39,6 +39,7 @@ static void engine_free(struct engine *engine)
 	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
+	around_table_done(&engine->around);
 	failing_done(&engine->failing);
 	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
@@ -81,6 +82,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	operation_table_init(&engine->operations);
 	events_init(&engine->events);
 	failing_init(&engine->failing, &engine->events);
+	around_table_init(&engine->around);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
 	if (options->own_hooks)

@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "container/docker.h"
 #include "container/hook-file.h"
+#include "engine/around-table.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -65,6 +66,7 @@ struct engine {
 	struct operation_table operations;
 	struct events events;
 	struct failing_table failing;
+	struct around_table around;
 	char *tree_program; /* or NULL */
 	struct hook_places hook_places;
 	struct docker *docker; /* NULL: no container engine is configured */

@@ -28,6 +28,7 @@
 #include "flockerd/single.h"
 #include "flockerd/socket.h"
 #include "sched/caretaker.h"
+#include "sched/restarter.h"
 #include "sched/snapshotter.h"
 
 struct daemon {
@@ -37,6 +38,7 @@ struct daemon {
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
+	struct restarter *restarter;
 	struct snapshotter *snapshotter;
 	struct http_server *server;
 	int lock;   /* -1 before it is taken */
@@ -116,6 +118,8 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 
 	if (r == 0)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
+	if (r == 0)
+		r = restarter_open(daemon->engine, &daemon->restarter, err);
 	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
 	return r;
@@ -250,6 +254,7 @@ static void daemon_close(struct daemon *daemon)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
 	snapshotter_close(daemon->snapshotter);
+	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);
