@@ -40,6 +40,7 @@ static void engine_free(struct engine *engine)
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
 	data_table_done(&engine->data);
+	around_table_done(&engine->around);
 	failing_done(&engine->failing);
 	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
@@ -84,6 +85,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	events_init(&engine->events);
 	failing_init(&engine->failing, &engine->events);
 	data_table_init(&engine->data);
+	around_table_init(&engine->around);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
 	if (options->keeper_program)

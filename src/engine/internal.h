@@ -16,6 +16,7 @@
 #include "container/docker.h"
 #include "container/hook-file.h"
 #include "engine/data-container.h"
+#include "engine/around-table.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -66,6 +67,7 @@ struct engine {
 	struct operation_table operations;
 	struct events events;
 	struct failing_table failing;
+	struct around_table around;
 	char *tree_program;   /* or NULL */
 	char *keeper_program; /* or NULL */
 	struct hook_places hook_places;

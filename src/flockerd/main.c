@@ -31,6 +31,7 @@
 #include "plugin/plugin.h"
 #include "sched/caretaker.h"
 #include "sched/container-care.h"
+#include "sched/restarter.h"
 #include "sched/snapshotter.h"
 
 #define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
@@ -43,6 +44,7 @@ struct daemon {
 	struct engine *engine;
 	struct caretaker *caretaker;
 	struct container_care *containers;
+	struct restarter *restarter;
 	struct snapshotter *snapshotter;
 	struct http_server *server;
 	struct plugin plugin;
@@ -126,6 +128,8 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 
 	if (r == 0)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
+	if (r == 0)
+		r = restarter_open(daemon->engine, &daemon->restarter, err);
 	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
 	return r;
@@ -306,6 +310,7 @@ static void daemon_close(struct daemon *daemon)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
 	snapshotter_close(daemon->snapshotter);
+	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);
