@@ -7,6 +7,7 @@
 
 #include "base/fsat.h"
 #include "base/text.h"
+#include "engine/containers.h"
 #include "engine/internal.h"
 
 static int open_directories(struct engine *engine, struct fl_error *err)
@@ -56,6 +57,7 @@ static void engine_free(struct engine *engine)
 	free(engine->keeper_program);
 	free(engine->hook_places.own);
 	free(engine->hook_places.shipped);
+	containers_close(engine);
 	free(engine);
 }
 OWN_FREEP(engine, engine_free)
@@ -90,6 +92,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		engine->hook_places.shipped = xstrdup(options->shipped_hooks);
 	if (open_directories(engine, err) < 0)
 		return fl_failed(err);
+	containers_open(engine);
 	engine->audit = audit_open(engine->state_fd, &audit_limits);
 	audit_note(engine);
 	engine_pool_open(engine);

@@ -94,6 +94,8 @@ struct recovery {
 /* The one after the first `*at`, which moves on; false at the end.
  */
 bool engine_driver_next(size_t *at, struct driver_report *ret);
+/* Has this instance a pool, whether it can be opened or not? */
+bool engine_has_pool(const struct engine *engine);
 /* `spec->driver` may be "": chosen by the kind.  FL_EXISTS when this instance has a pool. */
 must_check int engine_pool_create(struct engine *engine, const struct pool_spec *spec,
 				  struct fl_error *err);

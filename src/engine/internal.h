@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "container/docker.h"
 #include "container/hook-file.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
@@ -67,6 +68,8 @@ struct engine {
 	char *tree_program;   /* or NULL */
 	char *keeper_program; /* or NULL */
 	struct hook_places hook_places;
+	struct docker *docker; /* NULL: no container engine is configured */
+	char *docker_driver;   /* what engines call our volumes' driver */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 

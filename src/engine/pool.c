@@ -96,6 +96,14 @@ static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_err
 	return fl_hint(err, "remove it, then take the pool over again: flocker pool adopt");
 }
 
+bool engine_has_pool(const struct engine *engine)
+{
+	struct fl_error err;
+	struct stat st;
+
+	return fsat_stat(engine->state_fd, SPEC_FILE, &st, &err) != -FL_NOT_FOUND;
+}
+
 static char *catalog_path(struct engine *engine)
 {
 	struct text path = { 0 };

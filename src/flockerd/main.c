@@ -3,9 +3,9 @@
  *
  * It starts in the order in which things depend on each other: directories,
  * the lock that makes it the only daemon here, configuration, identity, engine,
- * caretaker, snapshotter, socket, server.  It ends in the reverse order, and a step that fails
- * undoes those before it.  Signals are blocked in every thread; the main thread waits for one and
- * does nothing else.
+ * caretaker, snapshotter, socket, server, volume plugin.  It ends in the reverse order, and a step
+ * that fails undoes those before it.  Signals are blocked in every thread; the main thread waits
+ * for one and does nothing else.
  */
 
 #include <fcntl.h>
@@ -23,10 +23,12 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "flockerd/instance.h"
+#include "flockerd/lasting.h"
 #include "flockerd/notify.h"
 #include "flockerd/options.h"
 #include "flockerd/paths.h"
 #include "flockerd/single.h"
+#include "plugin/plugin.h"
 #include "sched/caretaker.h"
 #include "sched/snapshotter.h"
 
@@ -41,9 +43,12 @@ struct daemon {
 	struct caretaker *caretaker;
 	struct snapshotter *snapshotter;
 	struct http_server *server;
-	int lock;   /* -1 before it is taken */
-	int listen; /* -1 before it is open, and once the server has it */
-	bool bound; /* the socket is in the file system */
+	struct plugin plugin;
+	struct http_server *plugin_server;
+	int lock;      /* -1 before it is taken */
+	int listen;    /* -1 before it is open, and once the server has it */
+	bool bound;    /* the socket is in the file system */
+	int plugin_fd; /* the volume plugin's; -1: none, or its server has it */
 };
 
 /* Memory that was used for one large answer goes back; two arenas do for what two verbs need. */
@@ -152,6 +157,43 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
 	return 0;
 }
 
+/*
+ * Before the engine is opened, which may take long: whoever connects waits until there is a
+ * server.  Data is served without the plugin too, so its failure does not end the daemon.
+ */
+static void take_plugin_socket(struct daemon *daemon)
+{
+	own_free char *path = config_string(daemon->config, CONFIG_DOCKER_PLUGIN);
+	const struct lasting_options options = {
+		.path = path,
+		.control = daemon->paths.keeper,
+		.program = daemon->paths.keeper_program,
+	};
+	struct fl_error err;
+
+	if (lasting_take(&options, &daemon->plugin_fd, &err) < 0)
+		log_error("there is no volume plugin", "socket=%s error=\"%s\"", path, err.text);
+}
+
+static int open_plugin(struct daemon *daemon, struct fl_error *err)
+{
+	const struct http_options options = {
+		.listen_fd = daemon->plugin_fd,
+		.connections = PLUGIN_CONNECTIONS,
+		.timeout_seconds = PLUGIN_TIMEOUT,
+		.handle = plugin_handle,
+		.arg = &daemon->plugin,
+	};
+
+	if (daemon->plugin_fd < 0)
+		return 0;
+	daemon->plugin = (struct plugin){ .engine = daemon->engine };
+	if (http_server_open(&options, &daemon->plugin_server, err) < 0)
+		return fl_failed(err);
+	daemon->plugin_fd = -1;
+	return 0;
+}
+
 static void use_log_level(const struct config *config)
 {
 	own_free char *name = config_string(config, CONFIG_LOG_LEVEL);
@@ -239,16 +281,21 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 	if (r == 0)
 		r = open_instance(daemon, err);
 	if (r == 0)
+		take_plugin_socket(daemon);
+	if (r == 0)
 		r = open_engine(daemon, err);
 	if (r == 0)
 		config_on_change(daemon->config, setting_changed, daemon);
 	if (r == 0)
 		r = open_server(daemon, err);
+	if (r == 0)
+		r = open_plugin(daemon, err);
 	return r;
 }
 
 static void daemon_close(struct daemon *daemon)
 {
+	http_server_close(daemon->plugin_server);
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
@@ -258,6 +305,7 @@ static void daemon_close(struct daemon *daemon)
 		engine_close(daemon->engine);
 	config_close(daemon->config);
 	own_fdp(&daemon->listen);
+	own_fdp(&daemon->plugin_fd);
 	own_fdp(&daemon->lock);
 	paths_done(&daemon->paths);
 }
@@ -305,7 +353,7 @@ static int report(const struct fl_error *err)
 
 static int run(const struct options *options)
 {
-	struct daemon daemon = { .lock = -1, .listen = -1 };
+	struct daemon daemon = { .lock = -1, .listen = -1, .plugin_fd = -1 };
 	int64_t began = clock_monotonic();
 	struct fl_error err;
 	sigset_t signals;
@@ -330,6 +378,19 @@ static int run(const struct options *options)
 	return 0;
 }
 
+/* For who takes Flocker off a machine: nothing of it is to wait for a daemon that won't come. */
+static int release_plugin(const struct options *options)
+{
+	own_paths struct paths paths = { 0 };
+	own_fd int lock = -1;
+	struct fl_error err;
+
+	if (paths_prepare(options, &paths, &err) < 0 || single_lock(paths.run, &lock, &err) < 0 ||
+	    lasting_release(paths.keeper, &err) < 0)
+		return report(&err);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -342,6 +403,8 @@ int main(int argc, char **argv)
 		options_help();
 	else if (options.version)
 		printf("flockerd %s\n", FLOCKER_VERSION);
+	else if (options.release_plugin)
+		return release_plugin(&options);
 	else
 		return run(&options);
 	return 0;
