@@ -37,10 +37,12 @@ struct engine_options {
 	const char *state;	/* directory of catalog.db and pool.json; exists */
 	const char *mount_root; /* directory under which branches appear; exists */
 	struct uuid instance;
-	const char *name;	     /* of the instance */
-	const char *host;	     /* name of the host */
-	const char *tree_program;    /* path of flocker-tree; NULL: imports and exports are
-					FL_UNSUPPORTED */
+	const char *name;	  /* of the instance */
+	const char *host;	  /* name of the host */
+	const char *tree_program; /* path of flocker-tree; NULL: imports and exports are
+				     FL_UNSUPPORTED */
+	const char *run; /* directory for what lives while the daemon or a system runs; NULL:
+			    no systems (engine/system.h) */
 	const char *keeper_program;  /* path of flocker-keeper; NULL: nothing can be held */
 	const char *own_hooks;	     /* directory of the administrator's hooks; NULL: none */
 	const char *shipped_hooks;   /* of those that come with Flocker; NULL: none */

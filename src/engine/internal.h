@@ -77,7 +77,8 @@ struct engine {
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 
 	struct watching *watching;
-	struct data_table data; /* data containers */
+	struct data_table data;	 /* data containers */
+	struct systems *systems; /* or NULL: it runs none (systems.h) */
 
 	struct audit *audit;
 	struct audit_mark audit_anchor; /* as this run wrote it last; the caretaker's */
