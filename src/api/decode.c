@@ -67,6 +67,8 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(settings, TYPE_METADATA),
 	FIELD(timeout, TYPE_NUMBER),
 	FIELD(required, TYPE_FLAG),
+	FIELD(together, TYPE_FLAG),
+	FIELD(containers, TYPE_STRING),
 	FIELD(tail, TYPE_NUMBER),
 	FIELD(follow, TYPE_FLAG),
 	FIELD(command, TYPE_STRINGS),

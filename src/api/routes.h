@@ -112,6 +112,9 @@ must_check int get_hooks_available(struct call *call, struct fl_error *err);
 must_check int put_hook(struct call *call, struct fl_error *err);
 must_check int delete_hook(struct call *call, struct fl_error *err);
 
+/* users.c */
+must_check int get_users(struct call *call, struct fl_error *err);
+
 /* systems.c */
 must_check int get_systems(struct call *call, struct fl_error *err);
 must_check int post_systems(struct call *call, struct fl_error *err);
