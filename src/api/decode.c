@@ -68,6 +68,7 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(timeout, TYPE_NUMBER),
 	FIELD(required, TYPE_FLAG),
 	FIELD(together, TYPE_FLAG),
+	FIELD(container, TYPE_STRING),
 };
 
 static const char *const type_names[] = {

@@ -58,6 +58,7 @@ enum option_id {
 	OPT_TIMEOUT,
 	OPT_REQUIRED,
 	OPT_TOGETHER,
+	OPT_CONTAINER,
 	OPTIONS,
 };
 
