@@ -124,7 +124,7 @@ static void the_manual_page_describes_every_setting(void)
 			snprintf(initial, sizeof(initial), "Default: *%s*", config_rows[i].initial);
 		found = strstr(paragraphs, heading);
 		if (!found)
-			check_string(heading, "missing in the page");
+			check_failed(__FILE__, __LINE__, "missing in the page", heading);
 		next = strstr(found + 1, "\n\n*");
 		if (config_rows[i].initial)
 			check(strstr(found, initial) && (!next || strstr(found, initial) < next));
