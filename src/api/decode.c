@@ -69,6 +69,7 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(required, TYPE_FLAG),
 	FIELD(together, TYPE_FLAG),
 	FIELD(containers, TYPE_STRING),
+	FIELD(container, TYPE_STRING),
 };
 
 static const char *const type_names[] = {

@@ -59,6 +59,7 @@ enum option_id {
 	OPT_REQUIRED,
 	OPT_TOGETHER,
 	OPT_LIVE,
+	OPT_CONTAINER,
 	OPTIONS,
 };
 
