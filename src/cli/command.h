@@ -57,6 +57,7 @@ enum option_id {
 	OPT_POLICY,
 	OPT_TIMEOUT,
 	OPT_REQUIRED,
+	OPT_TOGETHER,
 	OPTIONS,
 };
 

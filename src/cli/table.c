@@ -94,6 +94,7 @@ static const struct option snapshot_options[] = {
 	{ OPT_NAME, "name", 0, "NAME", "a name, unique in the branch" },
 	{ OPT_MESSAGE, "message", 'm', "MESSAGE", "what this moment is" },
 	{ OPT_SET, "set", 0, "KEY=VALUE", "metadata; may be repeated" },
+	{ OPT_TOGETHER, "together", 0, NULL, "all at one instant: what uses them stands still" },
 	{ 0 },
 };
 

@@ -171,15 +171,23 @@ static json_t *parse(const struct http_answer *answer)
 	return json_loadb(answer->body, answer->length, JSON_REJECT_DUPLICATES, &why);
 }
 
+/* Of a container; Podman answers so with 500. */
+static bool is_name_taken(const char *message)
+{
+	return strstr(message, "container name") && strstr(message, "already in use");
+}
+
 static enum fl_code code_of_status(int status, const char *message)
 {
+	if (is_name_taken(message))
+		return FL_EXISTS;
 	switch (status) {
 	case 400:
 		return FL_INVALID;
 	case 404:
 		return FL_NOT_FOUND;
 	case 409:
-		return strstr(message, "already in use") ? FL_EXISTS : FL_BUSY;
+		return FL_BUSY;
 	case 501:
 		return FL_UNSUPPORTED;
 	default:
@@ -220,6 +228,8 @@ static int take_answer(const struct http_answer *answer, const char *about, json
 
 	if (answer->status >= 400)
 		return fail_refused(answer, about, err);
+	if (answer->status >= 300 && answer->status != 304) /* "not modified": it is so already */
+		return docker_nonsense("it sends us elsewhere", err);
 	if (!ret)
 		return 0;
 	root = parse(answer);
@@ -336,6 +346,22 @@ void fields_copy(struct fields *fields, const char *key, char *ret, size_t size)
 	if (strlen(text) >= size)
 		fields->bad = true;
 	snprintf(ret, size, "%s", text);
+}
+
+/* As engines have it for names, ids and their beginnings: nothing in it leads out of a path. */
+int docker_check_container(const char *container, struct fl_error *err)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	size_t length = strlen(container);
+
+	if (length > 0 && length < DOCKER_NAME && strchr(plain, container[0]) &&
+	    container[strspn(
+		    container,
+		    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] == '\0')
+		return 0;
+	fl_fail(err, FL_INVALID, "'%.100s' is no name of a container", container);
+	return fl_hint(err, "letters, digits, '_', '.', '-'; it begins with a letter or a digit");
 }
 
 void docker_add_encoded(struct text *target, const char *text)

@@ -55,6 +55,7 @@ static void engine_free(struct engine *engine)
 	free(engine->name);
 	free(engine->host);
 	free(engine->tree_program);
+	free(engine->keeper_program);
 	free(engine->hook_places.own);
 	free(engine->hook_places.shipped);
 	containers_close(engine);
@@ -85,6 +86,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	data_table_init(&engine->data);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
+	if (options->keeper_program)
+		engine->keeper_program = xstrdup(options->keeper_program);
 	if (options->own_hooks)
 		engine->hook_places.own = xstrdup(options->own_hooks);
 	if (options->shipped_hooks)

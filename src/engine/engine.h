@@ -41,6 +41,7 @@ struct engine_options {
 	const char *host;	     /* name of the host */
 	const char *tree_program;    /* path of flocker-tree; NULL: imports and exports are
 					FL_UNSUPPORTED */
+	const char *keeper_program;  /* path of flocker-keeper; NULL: nothing can be held */
 	const char *own_hooks;	     /* directory of the administrator's hooks; NULL: none */
 	const char *shipped_hooks;   /* of those that come with Flocker; NULL: none */
 	const struct config *config; /* borrowed, outlives the engine; NULL: defaults */
@@ -174,14 +175,18 @@ struct snapshot_options {
 	const char *message;		 /* NULL = none */
 	const struct metadata *metadata; /* NULL = none */
 	enum reason reason;
-	struct hooking *hooks; /* the engine's own (hooks.h); NULL */
+	struct together *together; /* not NULL: at one instant; filled (engine/together.h), also by
+				      a failure */
+	struct hooking *hooks;	   /* the engine's own (hooks.h); NULL */
+	struct holding *holding;   /* the engine's own (together.h); NULL */
 };
 
 #define SNAPSHOT_REFS 1024
 
 /*
  * Snapshots of the heads of `count` branches (1 to SNAPSHOT_REFS), in parallel,
- * crash-consistent and durable on return; all or none.  In the order of `refs`.
+ * crash-consistent and durable on return; all or none.  In the order of `refs`.  With
+ * `options->together` what uses them stands still meanwhile: FL_BUSY if it does not in time.
  */
 must_check int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 			       const struct snapshot_options *options, struct snapshot_list *ret,

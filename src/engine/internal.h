@@ -66,7 +66,8 @@ struct engine {
 	struct operation_table operations;
 	struct events events;
 	struct failing_table failing;
-	char *tree_program; /* or NULL */
+	char *tree_program;   /* or NULL */
+	char *keeper_program; /* or NULL */
 	struct hook_places hook_places;
 	struct docker *docker; /* NULL: no container engine is configured */
 	char *docker_driver;   /* what engines call our volumes' driver */
@@ -358,6 +359,11 @@ char *snapshot_link_path(struct engine *engine, const char *volume, uint64_t id)
  */
 must_check int find_holders(struct engine *engine, const struct tree *trees, size_t count,
 			    bool mappings, struct holders *ret, struct fl_error *err);
+/* All of them, those that map files too, one by one (container/holders.h). */
+typedef int each_holder_fn(void *arg, pid_t pid, const char *command, const char *what,
+			   struct fl_error *err);
+must_check int each_holder(struct engine *engine, const struct tree *trees, size_t count,
+			   each_holder_fn *each, void *arg, struct fl_error *err);
 /* FL_BUSY naming the object and the processes, if there are any: then these are in `ret`, to which
  * nothing is written otherwise. */
 must_check int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,

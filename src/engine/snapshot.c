@@ -5,12 +5,16 @@
  * directory, so that the file system joins them in one commit, and all their
  * rows go into one transaction.  Rows without a name, message or metadata need
  * no sync of their own: the storage name in the pool says it all.
+ *
+ * At one instant: what uses the branches stands still from just before the first
+ * of them to just after the last (together.h).
  */
 
 #include <string.h>
 
 #include "engine/hooks.h"
 #include "engine/note.h"
+#include "engine/together.h"
 
 #define SNAPSHOT_THREADS 64
 #define SNAPSHOT_STACK (128 * 1024)
@@ -180,10 +184,29 @@ static bool is_noted(const struct batch *batch)
 	return noted;
 }
 
+/* Nothing else is done while applications stand still. */
+static int batch_run_together(struct batch *batch, struct holding *holding, struct fl_error *err)
+{
+	if (together_hold(holding, batch->claim, err) < 0) {
+		for (size_t i = 0; i < batch->claim->count; i++)
+			batch->errors[i] = *err; /* none was taken */
+		return fl_failed(err);
+	}
+	batch_run(batch);
+	return together_release(holding, err);
+}
+
+static int batch_take(struct batch *batch, struct fl_error *err)
+{
+	if (batch->options->holding)
+		return batch_run_together(batch, batch->options->holding, err);
+	batch_run(batch);
+	return 0;
+}
+
 static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
 {
-	batch_run(batch);
-	if (batch_first_error(batch, err) < 0 ||
+	if (batch_take(batch, err) < 0 || batch_first_error(batch, err) < 0 ||
 	    catalog_write(batch->engine->catalog, is_noted(batch) ? CATALOG_DURABLE : CATALOG_LAZY,
 			  batch_insert, batch, err) < 0) {
 		batch_abort(batch);
@@ -260,6 +283,36 @@ static int snapshot_heads(struct engine *engine, const struct ref *refs, size_t 
 	return r;
 }
 
+static int check(const struct ref *refs, size_t count, const struct snapshot_options *options,
+		 struct fl_error *err)
+{
+	if (count < 1 || count > SNAPSHOT_REFS)
+		return fl_fail(err, FL_INVALID, "a snapshot takes 1 to %d references, not %zu",
+			       SNAPSHOT_REFS, count);
+	for (size_t i = 0; i < count; i++)
+		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
+			return fl_failed(err);
+	return check_options(options, err);
+}
+
+/* Hooks first: they take their time, and who is found now is to be held soon after. */
+static int snapshot_together(struct engine *engine, const struct ref *refs, size_t count,
+			     struct snapshot_options *options, struct snapshot_list *ret,
+			     struct fl_error *err)
+{
+	own_holding struct holding *holding = NULL;
+	own_metadata struct metadata metadata = { 0 };
+
+	if (options->metadata)
+		metadata_copy(options->metadata, &metadata);
+	if (together_begin(engine, refs, count, options->together, &holding, err) < 0 ||
+	    together_note(options->together, count, &metadata, err) < 0)
+		return fl_failed(err);
+	options->holding = holding;
+	options->metadata = &metadata;
+	return snapshot_heads(engine, refs, count, options, ret, err);
+}
+
 int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 		    const struct snapshot_options *options, struct snapshot_list *ret,
 		    struct fl_error *err)
@@ -268,17 +321,14 @@ int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 	struct hooking hooking;
 	int r;
 
-	if (count < 1 || count > SNAPSHOT_REFS)
-		return fl_fail(err, FL_INVALID, "a snapshot takes 1 to %d references, not %zu",
-			       SNAPSHOT_REFS, count);
-	for (size_t i = 0; i < count; i++)
-		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
-			return fl_failed(err);
-	if (check_options(options, err) < 0 ||
+	if (check(refs, count, options, err) < 0 ||
 	    hooks_begin(engine, refs, count, HOOK_SNAPSHOT, options->reason, &hooking, err) < 0)
 		return fl_failed(err);
 	held.hooks = &hooking;
-	r = snapshot_heads(engine, refs, count, &held, ret, err);
+	if (held.together)
+		r = snapshot_together(engine, refs, count, &held, ret, err);
+	else
+		r = snapshot_heads(engine, refs, count, &held, ret, err);
 	hooks_end(&hooking, r == 0);
 	return r;
 }

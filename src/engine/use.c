@@ -76,28 +76,54 @@ static int add_suspect(struct engine *engine, const struct tree *tree, struct su
 	return 0;
 }
 
+/* What finds the holders of these trees; `suspects` and `beside` are to be released after it. */
+static int prepare_query(struct engine *engine, const struct tree *trees, size_t count,
+			 struct suspects *suspects, struct text *beside, struct fl_error *err)
+{
+	*suspects = (struct suspects){
+		.held = xcalloc(count, sizeof(*suspects->held)),
+		.infos = xcalloc(count, sizeof(*suspects->infos)),
+		.inodes = xcalloc(count, sizeof(*suspects->inodes)),
+	};
+	for (size_t i = 0; i < count; i++)
+		if (add_suspect(engine, &trees[i], suspects, err) < 0)
+			return fl_failed(err);
+	text_add_format(beside, "%s/.heads", engine->mount_root);
+	return 0;
+}
+
 int find_holders(struct engine *engine, const struct tree *trees, size_t count, bool mappings,
 		 struct holders *ret, struct fl_error *err)
 {
-	own(suspects_done) struct suspects suspects = {
-		.held = xcalloc(count, sizeof(*suspects.held)),
-		.infos = xcalloc(count, sizeof(*suspects.infos)),
-		.inodes = xcalloc(count, sizeof(*suspects.inodes)),
-	};
+	own(suspects_done) struct suspects suspects = { 0 };
 	own_text struct text beside = { 0 };
-	struct holders_query query = { .trees = suspects.held, .mappings = mappings };
+	struct holders_query query = { .mappings = mappings };
 	struct holders holders = { 0 };
 
-	for (size_t i = 0; i < count; i++)
-		if (add_suspect(engine, &trees[i], &suspects, err) < 0)
-			return fl_failed(err);
+	if (prepare_query(engine, trees, count, &suspects, &beside, err) < 0)
+		return fl_failed(err);
+	query.trees = suspects.held;
 	query.count = suspects.count;
-	text_add_format(&beside, "%s/.heads", engine->mount_root);
 	query.beside = text_get(&beside);
 	if (query.count > 0 && holders_find(&query, add_holder, &holders, err) < 0)
 		return fl_failed(err);
 	*ret = holders;
 	return 0;
+}
+
+int each_holder(struct engine *engine, const struct tree *trees, size_t count, each_holder_fn *each,
+		void *arg, struct fl_error *err)
+{
+	own(suspects_done) struct suspects suspects = { 0 };
+	own_text struct text beside = { 0 };
+	struct holders_query query = { .mappings = true };
+
+	if (prepare_query(engine, trees, count, &suspects, &beside, err) < 0)
+		return fl_failed(err);
+	query.trees = suspects.held;
+	query.count = suspects.count;
+	query.beside = text_get(&beside);
+	return query.count > 0 ? holders_find(&query, each, arg, err) : 0;
 }
 
 int fail_held(const char *object, const struct holders *holders, struct fl_error *err)

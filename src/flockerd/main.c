@@ -118,6 +118,7 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.host = daemon->instance.host,
 		.config = daemon->config,
 		.tree_program = daemon->paths.tree_program,
+		.keeper_program = daemon->paths.keeper_program,
 		.own_hooks = daemon->paths.own_hooks,
 		.shipped_hooks = daemon->paths.shipped_hooks,
 	};

@@ -2,6 +2,7 @@
  * flocker-keeper: holds on to something that must not end with flockerd.
  *
  *	flocker-keeper socket CONTROL PATH	a listening socket at PATH (socket.c)
+ *	flocker-keeper thaw MILLISECONDS	control groups that must not stay frozen (thaw.c)
  *
  * A program of its own, and a small one, because it goes on when the daemon is
  * killed, crashes or is replaced by a newer one.  It says what is wrong on
@@ -22,6 +23,7 @@ static const struct verb {
 	keeper_verb *run;
 } verbs[] = {
 	{ "socket", "CONTROL PATH", 2, keep_socket },
+	{ "thaw", "MILLISECONDS", 1, keep_thawed },
 };
 
 static int usage(void)

@@ -151,6 +151,11 @@ static bool takes(const struct keeper *keeper, const char *question)
 	       is_there(&keeper->kept);
 }
 
+static bool is_known(const char *question)
+{
+	return strncmp(question, "take ", 5) == 0 || strcmp(question, "end") == 0;
+}
+
 /* True: there is nothing to keep any more. */
 static bool answer(struct keeper *keeper, int fd)
 {
@@ -160,7 +165,7 @@ static bool answer(struct keeper *keeper, int fd)
 
 	socket_set_patience(fd, PATIENCE);
 	if (!may_ask(fd) || socket_receive(fd, question, sizeof(question), &passed, &err) < 0 ||
-	    !question[0])
+	    !is_known(question))
 		return false;
 	if (takes(keeper, question)) {
 		/* Whoever does not get it asks again. */
