@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "engine/hooks.h"
+#include "engine/systems.h"
 #include "engine/users.h"
 
 #define PINS_NAMED 5 /* in an error; of more it says so */
@@ -29,6 +30,19 @@ static int collect_branch(void *arg, const struct branch_row *row, struct fl_err
 	struct doom *doom = arg;
 
 	*array_add(doom->branches, doom->count) = *row;
+	return 0;
+}
+
+static int refuse_systems(struct engine *engine, const struct doom *doom, struct fl_error *err)
+{
+	char object[REF_SHORT];
+
+	for (size_t i = 0; i < doom->count; i++) {
+		snprintf(object, sizeof(object), "%s/%s", doom->target->volume.name,
+			 doom->branches[i].name);
+		if (system_refuse(engine, &doom->branches[i].uuid, object, err) < 0)
+			return fl_failed(err);
+	}
 	return 0;
 }
 
@@ -174,7 +188,7 @@ static int run_doom(struct engine *engine, struct doom *doom, const char *name,
 {
 	doom->now = clock_now();
 	doom->late = retention_late(engine, doom->now);
-	if (refuse_if_used(engine, doom, name, err) < 0 ||
+	if (refuse_systems(engine, doom, err) < 0 || refuse_if_used(engine, doom, name, err) < 0 ||
 	    catalog_write_deletion(engine, write_doom, doom, err) < 0)
 		return fl_failed(err);
 	retire_heads(engine, doom);

@@ -31,6 +31,10 @@ static const struct kind kinds[FAILINGS] = {
 			       "it is tried again and again; flocker snapshot says the same at "
 			       "once",
 			       LOG_LEVEL_WARNING, true },
+	[FAILING_STOPPED] = { "not-started", "started-again",
+			      "what a rollback stopped is not started again yet",
+			      "what a rollback stopped runs again", BY_ITSELF, LOG_LEVEL_WARNING,
+			      true },
 	[FAILING_HOOK] = { "hook-failed", "hook-works", "a hook of a branch fails",
 			   "the hooks of a branch work again",
 			   "snapshots may not be consistent; look at: flocker hook list",

@@ -33,6 +33,7 @@ enum failing {
 	FAILING_HOST,	   /* object: the sparse pool that the host has no room for */
 	FAILING_SYNC,	   /* of the pool */
 	FAILING_SNAPSHOT,  /* by itself; object: the branch */
+	FAILING_STOPPED,   /* a rollback did; object: what is not started again yet */
 	FAILING_HOOK,	   /* object: the branch; its snapshots may not be consistent */
 	FAILING_AUDIT,	   /* changes are not recorded */
 	FAILING_AUDIT_LOG, /* it is not as it was written */

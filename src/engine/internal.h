@@ -16,6 +16,7 @@
 #include "container/docker.h"
 #include "container/hook-file.h"
 #include "engine/data-container.h"
+#include "engine/around-table.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -66,6 +67,7 @@ struct engine {
 	struct operation_table operations;
 	struct events events;
 	struct failing_table failing;
+	struct around_table around;
 	char *tree_program;   /* or NULL */
 	char *keeper_program; /* or NULL */
 	struct hook_places hook_places;
@@ -75,7 +77,8 @@ struct engine {
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 
 	struct watching *watching;
-	struct data_table data; /* data containers */
+	struct data_table data;	 /* data containers */
+	struct systems *systems; /* or NULL: it runs none (systems.h) */
 
 	struct audit *audit;
 	struct audit_mark audit_anchor; /* as this run wrote it last; the caretaker's */

@@ -2,7 +2,7 @@
  * mount and unmount: whether a branch or a snapshot has a path.
  */
 
-#include "engine/internal.h"
+#include "engine/systems.h"
 #include "engine/users.h"
 
 static int write_branch(struct tx *tx, void *arg, struct fl_error *err)
@@ -91,7 +91,8 @@ static int unmount_branch(struct engine *engine, struct target *target,
 
 	if (!target->branch.mounted)
 		return 0;
-	if (refuse_if_held(engine, &head, 1, unmounting->name, &unmounting->holders, err) < 0 ||
+	if (system_refuse(engine, &target->branch.uuid, unmounting->name, err) < 0 ||
+	    refuse_if_held(engine, &head, 1, unmounting->name, &unmounting->holders, err) < 0 ||
 	    set_mounted(engine, target, false, err) < 0)
 		return fl_failed(err);
 	return unlink_branch(engine, target->volume.name, target->branch.name, err);

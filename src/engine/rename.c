@@ -7,6 +7,7 @@
 
 #include "engine/hooks.h"
 #include "engine/note.h"
+#include "engine/systems.h"
 #include "engine/users.h"
 
 struct renaming {
@@ -28,6 +29,8 @@ static int rename_volume(struct engine *engine, struct renaming *renaming, struc
 	struct volume_row *row = &renaming->target->volume;
 	char old[NAME_TEXT];
 
+	if (system_refuse_volume(engine, row, err) < 0)
+		return fl_failed(err);
 	memcpy(old, row->name, NAME_TEXT);
 	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
 	/* Before anything is touched; two renames to one name at once meet in the catalogue. */
@@ -59,12 +62,15 @@ static int rename_branch(struct engine *engine, struct renaming *renaming, struc
 	const struct volume_row *volume = &renaming->target->volume;
 	struct branch_row *row = &renaming->target->branch;
 	struct fl_error warning;
-	char old[NAME_TEXT];
+	char old[NAME_TEXT], object[REF_SHORT];
 
 	if (strcmp(row->name, TRUNK) == 0)
 		return fl_fail(err, FL_INVALID, "%s/trunk keeps its name: it is the volume itself",
 			       volume->name);
 	memcpy(old, row->name, NAME_TEXT);
+	snprintf(object, sizeof(object), "%s/%s", volume->name, row->name);
+	if (system_refuse(engine, &row->uuid, object, err) < 0)
+		return fl_failed(err);
 	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
 	if (birth_branch_free(engine, volume, row->name, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_branch, renaming, err) < 0)

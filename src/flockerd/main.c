@@ -31,7 +31,9 @@
 #include "plugin/plugin.h"
 #include "sched/caretaker.h"
 #include "sched/container-care.h"
+#include "sched/restarter.h"
 #include "sched/snapshotter.h"
+#include "sched/systems.h"
 
 #define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
 
@@ -43,7 +45,9 @@ struct daemon {
 	struct engine *engine;
 	struct caretaker *caretaker;
 	struct container_care *containers;
+	struct restarter *restarter;
 	struct snapshotter *snapshotter;
+	struct system_keeper *systems;
 	struct http_server *server;
 	struct plugin plugin;
 	struct http_server *plugin_server;
@@ -118,6 +122,7 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.host = daemon->instance.host,
 		.config = daemon->config,
 		.tree_program = daemon->paths.tree_program,
+		.run = daemon->paths.run,
 		.keeper_program = daemon->paths.keeper_program,
 		.own_hooks = daemon->paths.own_hooks,
 		.shipped_hooks = daemon->paths.shipped_hooks,
@@ -127,7 +132,11 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 	if (r == 0)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
 	if (r == 0)
+		r = restarter_open(daemon->engine, &daemon->restarter, err);
+	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
+	if (r == 0)
+		r = system_keeper_open(daemon->engine, &daemon->systems, err);
 	return r;
 }
 
@@ -305,7 +314,9 @@ static void daemon_close(struct daemon *daemon)
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
+	system_keeper_close(daemon->systems);
 	snapshotter_close(daemon->snapshotter);
+	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);
