@@ -10,7 +10,7 @@ import threading
 import engines
 import tap
 from fake_engine import FakeEngine
-from flocker import Connection, Host, TOP
+from flocker import Connection, Host, LONG, TOP
 from tap import equal, test, true, wait_until
 
 ENGINE = engines.Docker()
@@ -226,6 +226,8 @@ def a_name_that_is_taken_while_nobody_looks_is_told():
 
 @fresh
 def an_engine_that_hangs_holds_nobody_up_for_long():
+    if not LONG:
+        raise tap.Skip("with --long")
     dockerd = ENGINE.processes["dockerd"]
     dockerd.send_signal(signal.SIGSTOP)
     try:
