@@ -77,6 +77,7 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(input, TYPE_FLAG),
 	FIELD(rows, TYPE_NUMBER),
 	FIELD(columns, TYPE_NUMBER),
+	FIELD(container, TYPE_STRING),
 };
 
 static const char *const type_names[] = {

@@ -63,7 +63,8 @@
 #define IN_INPUT (UINT64_C(1) << 44)
 #define IN_ROWS (UINT64_C(1) << 45)
 #define IN_COLUMNS (UINT64_C(1) << 46)
-#define INPUT_COUNT 47
+#define IN_CONTAINER (UINT64_C(1) << 47)
+#define INPUT_COUNT 48
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -95,7 +96,7 @@ struct input {
 	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
 	struct metadata metadata, policy, settings;
 	struct string_array unset, command;
-	const char *operation, *compression, *directory, *containers, *user;
+	const char *operation, *compression, *directory, *containers, *container, *user;
 	uint64_t size, limit, quota, timeout, tail, rows, columns;
 	bool sparse, compress, force, devices, setuid, why, itself, required, together;
 	bool follow, terminal, input;

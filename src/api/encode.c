@@ -238,6 +238,7 @@ void encode_hook(struct json *json, const char *key, const struct hook_report *r
 	json_put_string(json, "ref", report->ref);
 	json_put_string(json, "name", report->name);
 	add_pairs(json, "settings", &report->settings);
+	json_put_string(json, "container", report->container[0] ? report->container : NULL);
 	json_put_int(json, "timeout", report->timeout / CLOCK_SECOND);
 	json_put_bool(json, "required", report->required);
 	json_put_string(json, "trouble", report->trouble);

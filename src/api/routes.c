@@ -155,7 +155,8 @@ const struct route routes[] = {
 	  { .query = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
 	  "List the hooks of branches" },
 	{ "POST", "/v1/hooks", 200, put_hook,
-	  { .body = IN_REF | IN_NAME | IN_SETTINGS | IN_TIMEOUT | IN_REQUIRED,
+	  { .body = IN_REF | IN_NAME | IN_SETTINGS | IN_TIMEOUT | IN_REQUIRED |
+		    IN_CONTAINER,
 	    .required = IN_REF | IN_NAME, .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Give a branch a hook", "hook set" },
 	{ "DELETE", "/v1/hooks", 204, delete_hook,

@@ -113,6 +113,8 @@ static const struct option hook_options[] = {
 	{ OPT_SET, "set", 0, "KEY=VALUE", "what it is told; may be repeated" },
 	{ OPT_TIMEOUT, "timeout", 0, "TIME", "in which all of it must be over: 1s to 10m (30s)" },
 	{ OPT_REQUIRED, "required", 0, NULL, "no snapshot, rather than one without the hook" },
+	{ OPT_CONTAINER, "container", 0, "CONTAINER",
+	  "where it runs; '*': in the one that uses the branch" },
 	{ 0 },
 };
 

@@ -6,13 +6,14 @@
  * read may be outdated when it is carried out.  That heals: who changed it asked for another
  * round.  A volume that is gone does not come back by it either: our plugin makes none
  * for it (data_containers_makes).
+ *
+ * Podman does not take a volume of a plugin into a container that is made over Docker's API: it
+ * would silently make one of its own, with the name of ours.  Nor does it know names with a slash.
+ * There a data container has the branch's path in it, which comes to the same with --volumes-from.
  */
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
-#include "base/fsat.h"
 #include "base/text.h"
 #include "engine/containers.h"
 #include "engine/data-container.h"
@@ -33,6 +34,7 @@ struct data_round {
 	struct engine *engine;
 	struct docker *docker;
 	const char *driver;
+	bool binds; /* its data containers have paths in them, not volumes */
 	char instance[UUID_TEXT];
 	struct place *places; /* by ref */
 	size_t count;
@@ -134,17 +136,29 @@ static int load_places(struct data_round *round, bool *ret_known, struct fl_erro
 
 /* --- containers --------------------------------------------------------------------------- */
 
+static bool is_of(const struct data_round *round, const struct place *place,
+		  const struct docker_mount *mount)
+{
+	own_free char *link = NULL;
+	char volume[REF_SHORT];
+
+	if (round->binds) {
+		link = link_path(round->engine, place->volume, place->branch);
+		return !mount->volume[0] && strcmp(mount->source, link) == 0;
+	}
+	container_volume_name(place->volume, place->branch, volume);
+	return strcmp(mount->volume, volume) == 0 && strcmp(mount->driver, round->driver) == 0;
+}
+
 static bool is_right(const struct data_round *round, const struct place *place,
 		     const struct docker_container *container)
 {
 	const struct docker_mount *mount = container->mounts;
-	char name[DOCKER_NAME], volume[REF_SHORT];
+	char name[DOCKER_NAME];
 
 	container_data_name(place->volume, place->branch, name);
-	container_volume_name(place->volume, place->branch, volume);
 	return place->path && strcmp(container->name, name) == 0 && container->mount_count == 1 &&
-	       strcmp(mount->volume, volume) == 0 && strcmp(mount->driver, round->driver) == 0 &&
-	       strcmp(mount->destination, place->path) == 0;
+	       is_of(round, place, mount) && strcmp(mount->destination, place->path) == 0;
 }
 
 /* What is no longer wanted, or not so.  Only that the engine is gone ends the round. */
@@ -201,12 +215,14 @@ static void note_making(struct engine *engine, const char *volume)
 
 static int create(struct data_round *round, const struct place *place, struct fl_error *err)
 {
+	own_free char *link = link_path(round->engine, place->volume, place->branch);
 	own_metadata struct metadata labels = { 0 };
 	char name[DOCKER_NAME], volume[REF_SHORT], id[DOCKER_ID];
 	struct docker_data data = {
 		.name = name,
 		.volume = volume,
 		.driver = round->driver,
+		.source = round->binds ? link : NULL,
 		.path = place->path,
 		.labels = &labels,
 	};
@@ -314,35 +330,21 @@ static void clear_failures(const struct data_round *round)
 
 static int run(struct data_round *round, struct fl_error *err)
 {
+	struct docker_version version;
 	bool known;
 
 	if (load_places(round, &known, err) < 0)
 		return fl_failed(err);
 	if (!known)
 		return 0;
+	if (docker_version(round->docker, &version, err) < 0)
+		return fl_failed(err);
+	round->binds = strstr(version.name, "Podman") != NULL;
 	if (look_at_actual(round, err) < 0 || create_missing(round, err) < 0 ||
 	    look_for_shadows(round, err) < 0)
 		return fl_failed(err);
 	clear_failures(round);
 	return 0;
-}
-
-/* No socket, and none before: there is no engine here, or none is started yet. */
-static bool is_absent(struct docker *docker)
-{
-	struct fl_error err;
-	struct stat st;
-
-	return !docker_has_answered(docker) &&
-	       fsat_stat(AT_FDCWD, docker_socket(docker), &st, &err) == -FL_NOT_FOUND;
-}
-
-static void note_outcome(struct engine *engine, int outcome, const struct fl_error *why)
-{
-	if (outcome < 0 && is_absent(containers_engine(engine)))
-		failing_clear(engine, FAILING_ENGINE, NULL);
-	else
-		(void)failing_note(engine, FAILING_ENGINE, NULL, outcome, why);
 }
 
 static uint64_t begin(struct engine *engine)
@@ -372,72 +374,7 @@ int data_containers_round(struct engine *engine, struct fl_error *err)
 
 	uuid_format(&engine->instance, round.instance);
 	r = run(&round, err);
-	note_outcome(engine, r, err);
+	note_engine(engine, r, err);
 	end(engine, number);
 	return r;
-}
-
-/* --- news ----------------------------------------------------------------------------------- */
-
-struct container_news {
-	struct docker_events *events;
-	const char *driver;
-};
-
-int container_news_open(struct engine *engine, struct container_news **ret, struct fl_error *err)
-{
-	struct docker_events *events;
-	struct container_news *news;
-
-	if (docker_events_open(containers_engine(engine), &events, err) < 0) {
-		note_outcome(engine, fl_failed(err), err);
-		return fl_failed(err);
-	}
-	news = xcalloc(1, sizeof(*news));
-	news->events = events;
-	news->driver = containers_driver(engine);
-	*ret = news;
-	return 0;
-}
-
-void container_news_close(struct container_news *news)
-{
-	if (!news)
-		return;
-	docker_events_free(news->events);
-	free(news);
-}
-
-int container_news_fd(const struct container_news *news)
-{
-	return docker_events_fd(news->events);
-}
-
-/* What takes a data container away, or makes or removes a volume that may shadow. */
-static bool matters(const struct container_news *news, const struct docker_event *event)
-{
-	if (strcmp(event->type, "container") == 0)
-		return event->branch[0] && (strcmp(event->action, "destroy") == 0 ||
-					    strcmp(event->action, "remove") == 0 ||
-					    strcmp(event->action, "rename") == 0);
-	if (strcmp(event->type, "volume") == 0)
-		return strcmp(event->driver, news->driver) != 0 &&
-		       (strcmp(event->action, "create") == 0 ||
-			strcmp(event->action, "destroy") == 0 ||
-			strcmp(event->action, "remove") == 0);
-	return false;
-}
-
-int container_news_take(struct container_news *news, bool *ret_any, struct fl_error *err)
-{
-	bool any = false, there = true;
-	struct docker_event event;
-
-	while (there) {
-		if (docker_events_next(news->events, &event, &there, err) < 0)
-			return fl_failed(err);
-		any |= there && matters(news, &event);
-	}
-	*ret_any = any;
-	return 0;
 }

@@ -1,11 +1,16 @@
 """Data containers: made with volumes, healed whatever happens to them, and what else containers have to do
 with names: who uses a branch, who has taken a name, what shadows a branch.  Beside a dockerd of its own."""
 
+import json
 import pathlib
+import shlex
+import signal
+import threading
 
 import engines
 import tap
-from flocker import Host
+from fake_engine import FakeEngine
+from flocker import Connection, Host, LONG, TOP
 from tap import equal, test, true, wait_until
 
 ENGINE = engines.Docker()
@@ -36,7 +41,7 @@ def container(name):
 def data_containers(host=HOST):
     """The names of those that the host's instance has."""
     instance = host.get("/v1/version")["instance"]["uuid"]
-    listed = ENGINE.run("ps", "-a", "--filter", f"label=flocker.instance={instance}", "--format", "{{.Names}}")
+    listed = getattr(host, "engine", ENGINE).run("ps", "-a", "--filter", f"label=flocker.instance={instance}", "--format", "{{.Names}}")
     return sorted(listed.split())
 
 
@@ -52,7 +57,7 @@ def remove_all():
     for name in ENGINE.run("ps", "-aq", "--filter", "ancestor=busybox").split():
         ENGINE.run("rm", "-f", name)
     for volume in HOST.items("/v1/volumes"):
-        HOST.delete("/v1/volume", ref=volume["name"])
+        HOST.delete("/v1/volume", volume["name"])
 
 
 def fresh(function):
@@ -219,6 +224,61 @@ def a_name_that_is_taken_while_nobody_looks_is_told():
     wait_until(lambda: not failing() and container("flocker-data-data"), "it is made")
 
 
+@fresh
+def an_engine_that_hangs_holds_nobody_up_for_long():
+    if not LONG:
+        raise tap.Skip("with --long")
+    dockerd = ENGINE.processes["dockerd"]
+    dockerd.send_signal(signal.SIGSTOP)
+    try:
+        HOST.create("data", mount_path="/data")
+        true(("engine-lost", None) in failing(), "it is told")
+        HOST.branch("data/test")
+    finally:
+        dockerd.send_signal(signal.SIGCONT)
+    wait_until(lambda: data_containers() == ["flocker-data-data", "flocker-data.test-data"], "they are made")
+    wait_until(lambda: not failing(), "all is well again")
+
+
+def ask_plugin(socket, verb, **body):
+    connection = Connection(socket, 60)
+    connection.request("POST", f"/VolumeDriver.{verb}", json.dumps(body))
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+@test
+def a_volume_that_went_meanwhile_does_not_come_back_by_its_data_container():
+    with Host() as host:
+        host.pool()
+        fake = f"{host.directory}/fake.sock"
+        plugin = engines.plugin_socket(engines.plugin_name())
+        host.run("config", "set", "docker.socket", fake)
+        host.run("config", "set", "docker.plugin", plugin)
+        answers = []
+
+        def create(name, body):
+            # As dockerd does it for a mount of a volume that it does not find.
+            if not answers:
+                volume = body["HostConfig"]["Mounts"][0]["Source"]
+                # In the background: it waits for the round that this is a part of.
+                threading.Thread(target=host.delete, args=("/v1/volume", volume), daemon=True).start()
+                wait_until(lambda: not host.items("/v1/volumes"), "it is in the trash")
+                answers.append(ask_plugin(plugin, "Get", Name=volume)["Err"])
+                answers.append(ask_plugin(plugin, "Create", Name=volume)["Err"])
+            return 500, {"message": answers[-1]}
+
+        with FakeEngine(fake) as engine:
+            host.restart()
+            engine.on_create = create
+            host.create("data", mount_path="/data")
+            wait_until(lambda: len(answers) == 2, "the plugin is asked")
+            true("there is no volume 'data' any more" in answers[1], f"it refuses: {answers}")
+            equal(host.items("/v1/volumes"), [], "volumes")
+            equal(ask_plugin(plugin, "Create", Name="data")["Err"], "", "who means it makes one")
+
+
 # --- in use -------------------------------------------------------------------
 
 @fresh
@@ -304,6 +364,115 @@ def a_local_volume_with_the_name_of_ours_is_told_until_it_is_gone():
     wait_until(lambda: not failing(), "all is well again")
     kinds = [event["kind"] for event in HOST.items("/v1/events")]
     true("shadowed" in kinds and "not-shadowed" in kinds, f"events: {kinds}")
+
+
+# --- units: the commands that they run, as far as an engine goes -------------------
+
+EXAMPLES = TOP / "dist/examples"
+VOLUME = "mydata"
+IMAGE = "postgres:15"
+
+
+def make_image(engine):
+    tree = engines.Tree()
+    tree.busybox()
+    engine.import_image(IMAGE, tree.bytes(), f"CMD {json.dumps(engines.WAIT)}", "ENV PATH=/bin:/usr/bin")
+
+
+def lines_of(unit, key):
+    text = (EXAMPLES / unit).read_text(encoding="utf-8")
+    return [line.split("=", 1)[1] for line in text.splitlines() if line.startswith(f"{key}=")]
+
+
+def run_line(line):
+    words = shlex.split(line.lstrip("-"))
+    equal(words[0], "/usr/bin/docker", "the program")
+    return ENGINE.try_run(*words[1:]) if line.startswith("-") else ENGINE.run(*words[1:])
+
+
+@fresh
+def the_unit_that_takes_its_volume_from_a_data_container():
+    make_image(ENGINE)
+    path = "/var/lib/postgresql/data"
+    HOST.create(VOLUME, mount_path=path)
+    for _ in range(2):  # the second time there is what the first has left
+        for key in ("ExecStartPre", "ExecStart"):
+            for line in lines_of("flocker-mydata.service", key):
+                run_line(line)
+        true(ENGINE.is_up("flocker-mydata"), "it runs")
+    ENGINE.exec("flocker-mydata", "sh", "-c", f"echo unit >{path}/file")
+    equal(HOST.read(VOLUME, "file"), "unit\n", "what it wrote")
+    for key in ("ExecStop", "ExecStopPost"):
+        for line in lines_of("flocker-mydata.service", key):
+            run_line(line)
+    HOST.run("destroy", VOLUME)
+    ENGINE.run("rmi", IMAGE)
+
+
+# --- Podman ---------------------------------------------------------------------
+
+class PodmanHost(Host):
+    def __init__(self):
+        super().__init__()
+        self.plugin = engines.plugin_name()
+        self.engine = engines.Podman(plugins={self.plugin: engines.plugin_socket(self.plugin)})
+
+    def prepare(self):
+        self.engine.start()
+        self.engine.busybox()
+        self.pool()
+        self.run("config", "set", "docker.socket", self.engine.socket)
+        self.run("config", "set", "docker.plugin", engines.plugin_socket(self.plugin))
+        self.restart()
+
+
+@test
+def podman_has_data_containers_too():
+    with PodmanHost() as host:
+        host.prepare()
+        engine = host.engine
+        host.create("data", mount_path="/data")
+        host.branch("data/test")
+        names = ["flocker-data-data", "flocker-data.test-data"]
+        equal(data_containers(host), names, "data containers")
+        engine.run("run", "--rm", "--network", "none", "--volumes-from", names[1], "busybox", "sh", "-c",
+                   "echo pod >/data/file")
+        equal(host.read("data/test", "file"), "pod\n", "in the branch")
+        engine.run("rm", names[0])
+        wait_until(lambda: data_containers(host) == names, "it is made again")
+        equal(engine.run("volume", "ls", "-q"), "", "Podman made no volume of its own")
+        engine.run("create", "--name", "idle", "--network", "none", "-v", f"{host.mnt}/data/trunk:/bound", "busybox")
+        host.fails("busy", "destroy", "data", says="idle (not running, at /bound)", hint="podman rm idle")
+        engine.run("rm", "idle")
+        engine.start_container("digger", "--volumes-from", names[0])
+        host.fails("busy", "destroy", "data", says="in the container digger")
+        engine.run("rm", "-f", "digger")
+        host.run("destroy", "data")
+        equal(data_containers(host), [], "data containers of a destroyed volume")
+        engine.remove()
+
+
+@test
+def the_units_of_quadlet():
+    # What Podman's generator, which Debian 12 lacks, makes of the two files.
+    with PodmanHost() as host:
+        host.prepare()
+        engine = host.engine
+        make_image(engine)
+        host.create(VOLUME)
+        equal(lines_of("mydata.volume", "VolumeName"), [VOLUME], "volume")
+        equal(lines_of("mydata.volume", "Driver"), ["flocker"], "driver")
+        engine.run("volume", "create", "--driver", host.plugin, VOLUME)
+        (volume,) = lines_of("flocker-mydata.container", "Volume")
+        (image,) = lines_of("flocker-mydata.container", "Image")
+        (name,) = lines_of("flocker-mydata.container", "ContainerName")
+        path = volume.removeprefix("mydata.volume:")
+        engine.start_container(name, "-v", f"{VOLUME}:{path}", image=image.removeprefix("docker.io/library/"))
+        engine.exec(name, "sh", "-c", f"echo quadlet >{path}/file")
+        equal(host.read(VOLUME, "file"), "quadlet\n", "what it wrote")
+        host.fails("busy", "destroy", VOLUME, says=f"{name} (running, at {path})", hint=f"podman stop {name}")
+        engine.run("rm", "-f", name)
+        engine.remove()
 
 
 if __name__ == "__main__":
