@@ -19,7 +19,7 @@ import time
 import cleanup
 import tap
 from engines import POSTGRES, Tree, postgres_tree
-from flocker import COMMAND, LONG, MIB, Failure, host_with_pool
+from flocker import CODES, COMMAND, LONG, MIB, Failure, host_with_pool
 from tap import Skip, equal, test, true
 
 host = host_with_pool(size=1024 * MIB)
@@ -71,6 +71,14 @@ def watch(name):
 
 def run_in(name, *command, **options):
     return host.run("system", "exec", name, "--", *command, **options)
+
+
+def exec_fails(code, *words, says, hint=None):
+    """As host.fails(); what follows "--" is the command's, --json too."""
+    ran = host.try_run("--json", "system", "exec", *words)
+    error = ran.json["error"]
+    equal((ran.status, error["code"]), (CODES[code][1], code), str(ran))
+    true(says in error["message"] and (hint or "") in (error["hint"] or ""), str(ran))
 
 
 def console(name, *options):
@@ -128,8 +136,8 @@ def a_command_runs_in_it():
     equal(run_in("cmd", "cat"), "", "without -i there is nothing to read")
     equal(host.run("system", "exec", "-i", "cmd", "--", "cat", input="words\n" * 50000), "words\n" * 50000, "input")
     equal(host.run("system", "exec", "--user", "7:8", "cmd", "--", "id", "-u"), "7\n", "another user")
-    host.fails("invalid", "system", "exec", "--user", "root", "cmd", "--", "id", says="user", hint="UID")
-    host.fails("invalid", "system", "exec", "-t", "cmd", "--", "id", says="no terminal")
+    exec_fails("invalid", "--user", "root", "cmd", "--", "id", says="user", hint="UID")
+    exec_fails("invalid", "-t", "cmd", "--", "id", says="no terminal")
     status = host.try_run("system", "exec", "cmd", "--", "nonsense")
     true(status.status != 0 and "nonsense" in status.err, f"a program that is missing:\n{status}")
     ran = subprocess.run(f"{COMMAND} system exec cmd -- yes | head -n 2", shell=True, capture_output=True, text=True,
@@ -176,9 +184,9 @@ def a_terminal_is_the_command_s():
 @test
 def a_command_is_not_there_where_nothing_runs():
     make("off", start=False)
-    host.fails("unreachable", "system", "exec", "off", "--", "id", says="does not run", hint="system start off")
+    exec_fails("unreachable", "off", "--", "id", says="does not run", hint="system start off")
     host.create("plain")
-    host.fails("not-found", "system", "exec", "plain", "--", "id")
+    exec_fails("not-found", "plain", "--", "id", says="plain")
     host.fails("not-found", "system", "start", "plain", hint="system create")
     try:
         host.get("/v1/system/exec/output", id="0f5e7a52-3f0a-4d7c-9d3a-6b1c2d3e4f50")
