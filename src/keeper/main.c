@@ -1,7 +1,7 @@
 /*
  * flocker-keeper: holds on to something that must not end with flockerd.
  *
- *	flocker-keeper socket CONTROL PATH	a listening socket at PATH (socket.c)
+ *	flocker-keeper socket CONTROL PATH DAEMON	a listening socket at PATH (socket.c)
  *	flocker-keeper thaw MILLISECONDS	control groups that must not stay frozen (thaw.c)
  *
  * A program of its own, and a small one, because it goes on when the daemon is
@@ -22,7 +22,7 @@ static const struct verb {
 	int count;
 	keeper_verb *run;
 } verbs[] = {
-	{ "socket", "CONTROL PATH", 2, keep_socket },
+	{ "socket", "CONTROL PATH DAEMON", 3, keep_socket },
 	{ "thaw", "MILLISECONDS", 1, keep_thawed },
 };
 
