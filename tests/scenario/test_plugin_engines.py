@@ -11,10 +11,12 @@ import signal
 import subprocess
 import time
 
+import yaml
+
 import engines
 import tap
 from cleanup import start_time
-from flocker import LONG
+from flocker import LONG, TOP
 from plugins import connections, plugin_host
 from tap import equal, test, tests_for, true, wait_until
 
@@ -129,15 +131,24 @@ def a_running_container_keeps_its_volume():
 
 @test
 def what_compose_does_and_undoes():
-    """docs/examples/compose.yaml, as Compose would type it: down -v removes the volumes of the project."""
-    docker.run("volume", "create", "-d", host.driver, "--label", "com.docker.compose.project=p",
-               "composed")
-    docker.start_container("p-db-1", "-v", "composed:/data", "--label", "com.docker.compose.project=p")
-    docker.exec("p-db-1", "sh", "-c", "echo rows > /data/table")
-    docker.run("rm", "-f", "p-db-1")
-    docker.run("volume", "rm", "composed")
-    host.run("trash", "restore", "composed")
-    equal(run_in(docker, "composed:/data", "cat /data/table"), "rows")
+    """docs/examples/compose.yaml, as Compose asks the engine for it."""
+    with open(TOP / "docs/examples/compose.yaml", encoding="utf-8") as file:
+        project = yaml.safe_load(file)
+    for volume in project["volumes"].values():
+        equal(volume["driver"], "flocker")
+        options = [word for pair in volume.get("driver_opts", {}).items() for word in ("-o", "=".join(pair))]
+        docker.run("volume", "create", "-d", host.driver, *options, volume["name"])
+    for name, service in project["services"].items():
+        volume, _, path = service["volumes"][0].partition(":")
+        docker.start_container(name, "-v", f"{project['volumes'][volume]['name']}:{path}")
+        docker.exec(name, "sh", "-c", f"echo {name} > {path}/rows")
+    equal([host.read(name, "rows") for name in ("shop", "shop/test")], ["db\n", "db-test\n"])
+    for name in project["services"]:  # down -v
+        docker.run("rm", "-f", name)
+    docker.run("volume", "rm", "shop/test", "shop")
+    for name in ("shop", "shop/test"):
+        host.run("trash", "restore", name)
+    equal([host.read(name, "rows") for name in ("shop", "shop/test")], ["db\n", "db-test\n"])
 
 
 @test
