@@ -58,6 +58,8 @@ enum option_id {
 	OPT_TIMEOUT,
 	OPT_REQUIRED,
 	OPT_TOGETHER,
+	OPT_LIVE,
+	OPT_CONTAINER,
 	OPTIONS,
 };
 
