@@ -67,7 +67,9 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(settings, TYPE_METADATA),
 	FIELD(timeout, TYPE_NUMBER),
 	FIELD(required, TYPE_FLAG),
+	FIELD(together, TYPE_FLAG),
 	FIELD(containers, TYPE_STRING),
+	FIELD(container, TYPE_STRING),
 };
 
 static const char *const type_names[] = {

@@ -238,6 +238,7 @@ void encode_hook(struct json *json, const char *key, const struct hook_report *r
 	json_put_string(json, "ref", report->ref);
 	json_put_string(json, "name", report->name);
 	add_pairs(json, "settings", &report->settings);
+	json_put_string(json, "container", report->container[0] ? report->container : NULL);
 	json_put_int(json, "timeout", report->timeout / CLOCK_SECOND);
 	json_put_bool(json, "required", report->required);
 	json_put_string(json, "trouble", report->trouble);
@@ -293,7 +294,7 @@ void encode_trash_item(struct json *json, const char *key, const struct trash_it
 	json_end(json);
 }
 
-static void add_holders(struct json *json, const struct holders *holders)
+void encode_holders(struct json *json, const struct holders *holders)
 {
 	size_t shown = holders->count < HOLDERS ? holders->count : HOLDERS;
 
@@ -302,6 +303,7 @@ static void add_holders(struct json *json, const struct holders *holders)
 		json_put_object(json, NULL);
 		json_put_int(json, "pid", holders->items[i].pid);
 		json_put_string(json, "command", holders->items[i].command);
+		add_string(json, "container", holders->items[i].container);
 		json_put_string(json, "what", holders->items[i].what);
 		json_end(json);
 	}
@@ -344,7 +346,7 @@ void encode_rollback(struct json *json, const char *key, const struct rollback *
 	json_put_object(json, key);
 	encode_branch(json, "branch", &rollback->branch);
 	encode_stash(json, "stash", &rollback->stash);
-	add_holders(json, &rollback->holders);
+	encode_holders(json, &rollback->holders);
 	add_around(json, &rollback->around);
 	json_end(json);
 }

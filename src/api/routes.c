@@ -74,11 +74,15 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/branch", 200, delete_branch, BY_REF(FORM_BRANCH),
 	  "Move a branch to the trash", "destroy" },
 
+	{ "GET", "/v1/users", 200, get_users, BY_REF(FORM_VOLUME | FORM_BRANCH),
+	  "List what uses a branch" },
+
 	{ "GET", "/v1/snapshots", 200, get_snapshots,
 	  { .query = IN_REF | IN_PAGE | IN_WHY, .required = IN_REF, .forms = FORM_ANY },
 	  "List what a reference came from, newest first" },
 	{ "POST", "/v1/snapshots", 201, post_snapshots,
-	  { .body = IN_REFS | IN_NAME | IN_MESSAGE | IN_METADATA, .required = IN_REFS },
+	  { .body = IN_REFS | IN_NAME | IN_MESSAGE | IN_METADATA | IN_TOGETHER,
+	    .required = IN_REFS },
 	  "Take snapshots", "snapshot" },
 	{ "GET", "/v1/snapshot", 200, get_snapshot, BY_REF(FORM_ANY), "Show a snapshot" },
 	{ "PATCH", "/v1/snapshot", 200, patch_snapshot,
@@ -109,7 +113,8 @@ const struct route routes[] = {
 	  { .query = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
 	  "List the hooks of branches" },
 	{ "POST", "/v1/hooks", 200, put_hook,
-	  { .body = IN_REF | IN_NAME | IN_SETTINGS | IN_TIMEOUT | IN_REQUIRED,
+	  { .body = IN_REF | IN_NAME | IN_SETTINGS | IN_TIMEOUT | IN_REQUIRED |
+		    IN_CONTAINER,
 	    .required = IN_REF | IN_NAME, .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Give a branch a hook", "hook set" },
 	{ "DELETE", "/v1/hooks", 204, delete_hook,

@@ -1,5 +1,6 @@
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/users.h"
 #include "base/text.h"
 
 static int take_mode(const struct input *input, enum around_mode *ret, struct fl_error *err)
@@ -24,6 +25,7 @@ int post_rollbacks(struct call *call, struct fl_error *err)
 	    engine_rollback(call->engine, call->input->ref, call->input->to, mode, &rollback, err) <
 		    0)
 		return fl_failed(err);
+	engine_name_holders(call->engine, &rollback.holders);
 	encode_rollback(call->json, NULL, &rollback);
 	return 0;
 }

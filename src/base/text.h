@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/own.h"
 
 struct text {
@@ -65,6 +66,9 @@ bool number_parse(const char *text, int64_t *ret);
 /* "512 B", "1.5 GiB". */
 #define SIZE_TEXT 32
 char *size_text(uint64_t bytes, char text[static SIZE_TEXT]);
+
+/* "10G", "512M", "4096"; K, M, G, T are powers of 1,024, "iB" and "B" may follow. */
+must_check int size_parse(const char *text, uint64_t *ret, struct fl_error *err);
 
 /* How many slips apart two short words are; SIZE_MAX when one is longer than WORD_TEXT - 1. */
 #define WORD_TEXT 64

@@ -107,41 +107,6 @@ char *print_ago(int64_t time, char text[static PRINT_TEXT])
 	return text;
 }
 
-int size_parse(const char *text, uint64_t *ret, struct fl_error *err)
-{
-	static const char letters[] = "KMGTPE";
-	uint64_t value = 0;
-	const char *p = text, *letter;
-	int shift = 0;
-
-	for (; *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
-			goto too_large;
-	if (p == text)
-		goto bad;
-	letter = *p ? strchr(letters, *p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p) : NULL;
-	if (letter) {
-		shift = (int)(letter - letters + 1) * 10;
-		p++;
-		if (*p == 'i')
-			p++;
-	}
-	if (*p == 'B')
-		p++;
-	if (*p != '\0')
-		goto bad;
-	if (value > (uint64_t)INT64_MAX >> shift)
-		goto too_large;
-	*ret = value << shift;
-	return 0;
-bad:
-	fl_fail(err, FL_INVALID, "'%.40s' is not a size", text);
-	return fl_hint(err, "write it in bytes or with a unit: 512M, 10G, 2T");
-too_large:
-	return fl_fail(err, FL_INVALID, "'%.40s' is more than any device holds", text);
-}
-
 /* --- strings -------------------------------------------------------------------- */
 
 struct range {

@@ -49,9 +49,6 @@ char *print_age(int64_t time, char text[static PRINT_TEXT]);
 /* "just now", "1 minute ago", "3 hours ago". */
 char *print_ago(int64_t time, char text[static PRINT_TEXT]);
 
-/* "10G", "512M", "4096"; K, M, G, T are powers of 1,024, "iB" and "B" may follow. */
-must_check int size_parse(const char *text, uint64_t *ret, struct fl_error *err);
-
 /* Columns that the string takes on a terminal. */
 size_t display_width(const char *string);
 /* Appends with each control character and each byte that is not UTF-8 as '?'. */

@@ -94,6 +94,7 @@ static const struct option snapshot_options[] = {
 	{ OPT_NAME, "name", 0, "NAME", "a name, unique in the branch" },
 	{ OPT_MESSAGE, "message", 'm', "MESSAGE", "what this moment is" },
 	{ OPT_SET, "set", 0, "KEY=VALUE", "metadata; may be repeated" },
+	{ OPT_TOGETHER, "together", 0, NULL, "all at one instant: what uses them stands still" },
 	{ 0 },
 };
 
@@ -112,6 +113,8 @@ static const struct option hook_options[] = {
 	{ OPT_SET, "set", 0, "KEY=VALUE", "what it is told; may be repeated" },
 	{ OPT_TIMEOUT, "timeout", 0, "TIME", "in which all of it must be over: 1s to 10m (30s)" },
 	{ OPT_REQUIRED, "required", 0, NULL, "no snapshot, rather than one without the hook" },
+	{ OPT_CONTAINER, "container", 0, "CONTAINER",
+	  "where it runs; '*': in the one that uses the branch" },
 	{ 0 },
 };
 

@@ -253,8 +253,8 @@ static int inspect(struct docker *docker, const char *container, json_t **ret, s
 		.about = subject.about,
 	};
 
-	if (!*container) /* else it would be the list */
-		return fl_fail(err, FL_INVALID, "the name of a container is empty");
+	if (docker_check_container(container, err) < 0)
+		return fl_failed(err);
 	return docker_ask(docker, &request, ret, err);
 }
 
@@ -285,6 +285,8 @@ int docker_start(struct docker *docker, const char *container, struct fl_error *
 		.about = subject.about,
 	};
 
+	if (docker_check_container(container, err) < 0)
+		return fl_failed(err);
 	return docker_ask(docker, &request, NULL, err);
 }
 
@@ -330,7 +332,8 @@ int docker_stop(struct docker *docker, const char *container, int seconds, struc
 	struct fl_error why = { 0 };
 	int patience = seconds;
 
-	if (seconds < 0 && own_patience(docker, container, &patience, err) < 0)
+	if (docker_check_container(container, err) < 0 ||
+	    (seconds < 0 && own_patience(docker, container, &patience, err) < 0))
 		return fl_failed(err);
 	if (seconds >= 0)
 		text_add_format(&subject.target, "?t=%d", seconds);
@@ -360,9 +363,9 @@ int docker_remove(struct docker *docker, const char *container, struct fl_error 
 	struct fl_error hidden;
 	int r;
 
-	if (!*container)
-		return fl_fail(err, FL_INVALID, "the name of a container is empty");
-	r = docker_ask(docker, &request, NULL, err);
+	r = docker_check_container(container, err);
+	if (r == 0)
+		r = docker_ask(docker, &request, NULL, err);
 	if (r != -FL_SYSTEM)
 		return r;
 	/* Podman says only that it failed. */

@@ -31,8 +31,8 @@ static int create(struct docker *docker, const char *container, const struct tex
 	};
 	struct fields fields = { 0 };
 
-	if (!*container)
-		return fl_fail(err, FL_INVALID, "the name of a container is empty");
+	if (docker_check_container(container, err) < 0)
+		return fl_failed(err);
 	snprintf(about, sizeof(about), "container '%.200s'", container);
 	text_add_string(&target, "/containers/");
 	docker_add_encoded(&target, container);
@@ -124,23 +124,6 @@ int docker_exec_status(struct docker *docker, const struct docker_exec *exec, in
 	if (running)
 		return fl_fail(err, FL_BUSY, "the program in the container still runs");
 	*ret_status = (int)status;
-	return 0;
-}
-
-int docker_exec_pid(struct docker *docker, const struct docker_exec *exec, pid_t *ret,
-		    struct fl_error *err)
-{
-	own_json json_t *root = NULL;
-	struct fields fields = { 0 };
-	int64_t pid;
-
-	if (inspect(docker, exec, &root, err) < 0)
-		return fl_failed(err);
-	fields.object = root;
-	pid = fields_bool(&fields, "Running") ? fields_int(&fields, "Pid") : 0;
-	if (fields.bad || pid < 0 || pid > INT32_MAX)
-		return docker_nonsense("a program in a container that is none", err);
-	*ret = (pid_t)pid;
 	return 0;
 }
 

@@ -171,15 +171,23 @@ static json_t *parse(const struct http_answer *answer)
 	return json_loadb(answer->body, answer->length, JSON_REJECT_DUPLICATES, &why);
 }
 
+/* Of a container; Podman answers so with 500. */
+static bool is_name_taken(const char *message)
+{
+	return strstr(message, "container name") && strstr(message, "already in use");
+}
+
 static enum fl_code code_of_status(int status, const char *message)
 {
+	if (is_name_taken(message))
+		return FL_EXISTS;
 	switch (status) {
 	case 400:
 		return FL_INVALID;
 	case 404:
 		return FL_NOT_FOUND;
 	case 409:
-		return strstr(message, "already in use") ? FL_EXISTS : FL_BUSY;
+		return FL_BUSY;
 	case 501:
 		return FL_UNSUPPORTED;
 	default:
@@ -220,6 +228,8 @@ static int take_answer(const struct http_answer *answer, const char *about, json
 
 	if (answer->status >= 400)
 		return fail_refused(answer, about, err);
+	if (answer->status >= 300 && answer->status != 304) /* "not modified": it is so already */
+		return docker_nonsense("it sends us elsewhere", err);
 	if (!ret)
 		return 0;
 	root = parse(answer);
@@ -260,92 +270,6 @@ int docker_take_over(struct docker *docker, const struct http_call *call, const 
 				 : docker_nonsense("it answers with an unexpected status", err);
 	free(answer.body);
 	return r;
-}
-
-/* --- objects --------------------------------------------------------------------------------- */
-
-static const json_t *field(struct fields *fields, const char *key, bool is_right(const json_t *))
-{
-	const json_t *value = json_object_get(fields->object, key);
-
-	if (!value || json_is_null(value))
-		return NULL;
-	if (!is_right(value)) {
-		fields->bad = true;
-		return NULL;
-	}
-	return value;
-}
-
-static bool is_text(const json_t *value)
-{
-	return json_is_string(value);
-}
-
-static bool is_integer(const json_t *value)
-{
-	return json_is_integer(value);
-}
-
-static bool is_bool(const json_t *value)
-{
-	return json_is_boolean(value);
-}
-
-static bool is_object(const json_t *value)
-{
-	return json_is_object(value);
-}
-
-static bool is_array(const json_t *value)
-{
-	return json_is_array(value);
-}
-
-const char *fields_text(struct fields *fields, const char *key)
-{
-	const json_t *value = field(fields, key, is_text);
-
-	return value ? json_string_value(value) : "";
-}
-
-int64_t fields_int(struct fields *fields, const char *key)
-{
-	return json_integer_value(field(fields, key, is_integer));
-}
-
-bool fields_bool(struct fields *fields, const char *key)
-{
-	return json_is_true(field(fields, key, is_bool));
-}
-
-const json_t *fields_object(struct fields *fields, const char *key)
-{
-	return field(fields, key, is_object);
-}
-
-const json_t *fields_array(struct fields *fields, const char *key)
-{
-	return field(fields, key, is_array);
-}
-
-void fields_copy(struct fields *fields, const char *key, char *ret, size_t size)
-{
-	const char *text = fields_text(fields, key);
-
-	if (strlen(text) >= size)
-		fields->bad = true;
-	snprintf(ret, size, "%s", text);
-}
-
-void docker_add_encoded(struct text *target, const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-		    (*p >= '0' && *p <= '9') || strchr("-._~", *p))
-			text_add(target, (const char *)p, 1);
-		else
-			text_add_format(target, "%%%02X", *p);
 }
 
 /* --- what the engine is ------------------------------------------------------------------------

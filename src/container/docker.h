@@ -92,6 +92,8 @@ struct docker_filter {
 
 must_check int docker_containers(struct docker *docker, const struct docker_filter *filter,
 				 struct docker_containers *ret, struct fl_error *err);
+/* What may be the name or the id of a container; all that take one check it.  FL_INVALID. */
+must_check int docker_check_container(const char *container, struct fl_error *err);
 /* By id or name. */
 must_check int docker_inspect(struct docker *docker, const char *container,
 			      struct docker_container *ret, struct fl_error *err);
@@ -187,6 +189,3 @@ must_check int docker_exec_start(struct docker *docker, const char *container,
 must_check int docker_exec_status(struct docker *docker, const struct docker_exec *exec,
 				  int *ret_status, struct fl_error *err);
 void docker_exec_done(struct docker_exec *exec);
-/* Of its first process, in our PID namespace; 0: it has ended. */
-must_check int docker_exec_pid(struct docker *docker, const struct docker_exec *exec, pid_t *ret,
-			       struct fl_error *err);

@@ -37,10 +37,13 @@ struct engine_options {
 	const char *state;	/* directory of catalog.db and pool.json; exists */
 	const char *mount_root; /* directory under which branches appear; exists */
 	struct uuid instance;
-	const char *name;	     /* of the instance */
-	const char *host;	     /* name of the host */
-	const char *tree_program;    /* path of flocker-tree; NULL: imports and exports are
-					FL_UNSUPPORTED */
+	const char *name;	  /* of the instance */
+	const char *host;	  /* name of the host */
+	const char *tree_program; /* path of flocker-tree; NULL: imports and exports are
+				     FL_UNSUPPORTED */
+	const char *run; /* directory for what lives while the daemon or a system runs; NULL:
+			    no systems (engine/system.h) */
+	const char *keeper_program;  /* path of flocker-keeper; NULL: nothing can be held */
 	const char *own_hooks;	     /* directory of the administrator's hooks; NULL: none */
 	const char *shipped_hooks;   /* of those that come with Flocker; NULL: none */
 	const struct config *config; /* borrowed, outlives the engine; NULL: defaults */
@@ -93,6 +96,8 @@ struct recovery {
 /* The one after the first `*at`, which moves on; false at the end.
  */
 bool engine_driver_next(size_t *at, struct driver_report *ret);
+/* Has this instance a pool, whether it can be opened or not? */
+bool engine_has_pool(const struct engine *engine);
 /* `spec->driver` may be "": chosen by the kind.  FL_EXISTS when this instance has a pool. */
 must_check int engine_pool_create(struct engine *engine, const struct pool_spec *spec,
 				  struct fl_error *err);
@@ -172,14 +177,18 @@ struct snapshot_options {
 	const char *message;		 /* NULL = none */
 	const struct metadata *metadata; /* NULL = none */
 	enum reason reason;
-	struct hooking *hooks; /* the engine's own (hooks.h); NULL */
+	struct together *together; /* not NULL: at one instant; filled (engine/together.h), also by
+				      a failure */
+	struct hooking *hooks;	   /* the engine's own (hooks.h); NULL */
+	struct holding *holding;   /* the engine's own (together.h); NULL */
 };
 
 #define SNAPSHOT_REFS 1024
 
 /*
  * Snapshots of the heads of `count` branches (1 to SNAPSHOT_REFS), in parallel,
- * crash-consistent and durable on return; all or none.  In the order of `refs`.
+ * crash-consistent and durable on return; all or none.  In the order of `refs`.  With
+ * `options->together` what uses them stands still meanwhile: FL_BUSY if it does not in time.
  */
 must_check int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 			       const struct snapshot_options *options, struct snapshot_list *ret,
@@ -196,6 +205,8 @@ must_check int engine_snapshot(struct engine *engine, const struct ref *refs, si
 struct hook_options {
 	const char *name;		 /* of a program that is there: FL_NOT_FOUND, FL_DENIED */
 	const struct metadata *settings; /* what it is told */
+	const char *container;		 /* that it runs in: a name, or "*", the one that uses the
+					    branch; NULL: on the host */
 	int64_t timeout;		 /* ns, 1 s to 10 min; 0: 30 s */
 	bool required;			 /* no snapshot without it */
 };
@@ -204,6 +215,7 @@ struct hook_report {
 	char ref[REF_SHORT];
 	char name[NAME_TEXT];
 	struct metadata settings;
+	char container[CONTAINER_TEXT]; /* "": on the host */
 	int64_t timeout;
 	bool required;
 	char *trouble; /* heap: why it can't be run as things are; NULL: it can */
@@ -320,10 +332,12 @@ must_check int engine_tags(struct engine *engine, const struct ref *volume, stru
 			   struct fl_error *err);
 
 #define HOLDERS 16
+#define HOLDER_CONTAINER 256
 
 struct holder { /* a process that uses a tree */
 	pid_t pid;
 	char command[32];
+	char container[HOLDER_CONTAINER]; /* that it is in: its name or its id; "": none */
 	char what[64]; /* "working directory", "/path/in/the/tree", "mount in another namespace" */
 };
 

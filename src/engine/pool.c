@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "catalog/backup.h"
 #include "driver/decorators.h"
-#include "engine/internal.h"
+#include "engine/systems.h"
 
 #define SPEC_FILE "pool.json"
 #define SPEC_LIMIT (16 * 1024)
@@ -94,6 +94,14 @@ static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_err
 		return 0;
 	fl_fail(err, FL_CORRUPT, "%s/%s can't be read", engine->state, SPEC_FILE);
 	return fl_hint(err, "remove it, then take the pool over again: flocker pool adopt");
+}
+
+bool engine_has_pool(const struct engine *engine)
+{
+	struct fl_error err;
+	struct stat st;
+
+	return fsat_stat(engine->state_fd, SPEC_FILE, &st, &err) != -FL_NOT_FOUND;
 }
 
 static char *catalog_path(struct engine *engine)
@@ -201,6 +209,8 @@ static int start(struct engine *engine, struct fl_error *err)
 	if (catalog_backup_start(engine->catalog, &sink, err) < 0)
 		return fl_failed(err);
 	watching_begin(engine);
+	if (systems_adopt(engine, err) < 0)
+		return fl_wrap(err, "looking for systems that run");
 	return 0;
 }
 
@@ -282,6 +292,7 @@ void engine_pool_open(struct engine *engine)
 	if (note_trouble(engine, open_all(engine, &engine->trouble)) == 0)
 		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
 			 uuid_format(&engine->pool->identity.pool, uuid));
+	data_containers_look(engine, ANY_PATH);
 }
 
 /* The next one's is another. */

@@ -17,8 +17,10 @@ struct paths {	    /* heap, absolute */
 	char *run;
 	char *mount_root;
 	char *socket;
+	char *keeper;	    /* where flocker-keeper listens for its daemon */
 	char *tree_program; /* flocker-tree; NULL: it is not installed */
-	char *own_hooks;    /* the administrator's hooks; need not be there */
+	char *keeper_program;
+	char *own_hooks; /* the administrator's hooks; need not be there */
 	char *shipped_hooks;
 };
 

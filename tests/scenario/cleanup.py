@@ -76,6 +76,48 @@ def loops_under(directory):
     return found
 
 
+def cgroup_places():
+    """Where control groups can be frozen: pairs of "v1" or "v2" and a directory."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            before, _, after = line.partition(" - ")
+            kind, _, options = after.split()[:3]
+            if kind == "cgroup2":
+                found.append(("v2", before.split()[4]))
+            elif kind == "cgroup" and "freezer" in options.split(","):
+                found.append(("v1", before.split()[4]))
+    return found
+
+
+def cgroups_of(directory):
+    """The control groups of a test (cgroups.py)."""
+    return [group for _, place in cgroup_places() for group in glob.glob(f"{place}/{os.path.basename(directory)}.*")]
+
+
+def thaw(directory):
+    """What is frozen can't be ended."""
+    for group in cgroups_of(directory):
+        for name, word in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
+            try:
+                if os.path.exists(f"{group}/{name}"):
+                    pathlib.Path(f"{group}/{name}").write_text(word, encoding="ascii")
+            except OSError:
+                pass
+
+
+def remove_own_cgroups(directory):
+    for group in cgroups_of(directory):
+        deadline = time.monotonic() + 10
+        while os.path.exists(group) and time.monotonic() < deadline:
+            try:
+                for pid in pathlib.Path(f"{group}/cgroup.procs").read_text(encoding="ascii").split():
+                    os.kill(int(pid), signal.SIGKILL)
+                os.rmdir(group)
+            except OSError:
+                time.sleep(0.005)
+
+
 def end(pid, seconds=10):
     for number in (signal.SIGTERM, signal.SIGKILL):
         began = start_time(pid)
@@ -170,9 +212,11 @@ def unmount_under(directory):
 
 def remove(directory):
     """Ends what runs, unmounts, detaches and deletes."""
+    thaw(directory)
     end_engines(directory)
     for pid in reversed(alive(f"{directory}/daemons")):  # what began later may need what began before
         end(pid)
+    remove_own_cgroups(directory)
     unmount_under(directory)
     for loop in loops_under(directory):
         subprocess.run(["losetup", "-d", loop], check=False, stderr=subprocess.DEVNULL)

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "tests/check.h"
 
-static struct fl_error err;
 static char text[PRINT_TEXT];
 
 static void sizes(void)
@@ -27,34 +26,6 @@ static void sizes(void)
 		check_string(cases[i].text, print_size(cases[i].bytes, text));
 	printing.terminal = false;
 	check_string("1536", print_size(1536, text));
-}
-
-static void sizes_are_parsed(void)
-{
-	static const struct {
-		const char *text;
-		uint64_t bytes;
-	} good[] = {
-		{ "0", 0 },
-		{ "4096", 4096 },
-		{ "1K", 1024 },
-		{ "512M", UINT64_C(512) << 20 },
-		{ "20g", UINT64_C(20) << 30 },
-		{ "1TiB", UINT64_C(1) << 40 },
-		{ "7B", 7 },
-	};
-	static const char *const bad[] = {
-		"", "x", "-1", "1X", "1KK", "1.5G", " 1", "1 ", "99999999999999999999", "9E"
-	};
-	uint64_t bytes;
-
-	for (size_t i = 0; i < array_size(good); i++) {
-		check_ok(size_parse(good[i].text, &bytes, &err));
-		check(bytes == good[i].bytes);
-	}
-	for (size_t i = 0; i < array_size(bad); i++)
-		if (size_parse(bad[i], &bytes, &err) != -FL_INVALID)
-			check_failed(__FILE__, __LINE__, "accepted", bad[i]);
 }
 
 static void times(void)
@@ -253,7 +224,6 @@ int main(int argc, char **argv)
 	return check_main(argc, argv,
 			  (struct check[]){
 				  CHECK(sizes),
-				  CHECK(sizes_are_parsed),
 				  CHECK(times),
 				  CHECK(ages),
 				  CHECK(widths),

@@ -330,7 +330,7 @@ static void refusals_have_codes(void)
 	} cases[] = {
 		{ REFUSAL("400 Bad Request", "m\\nn"), FL_INVALID },
 		{ REFUSAL("404 Not Found", "m"), FL_NOT_FOUND },
-		{ REFUSAL("409 Conflict", "the name is already in use by"), FL_EXISTS },
+		{ REFUSAL("409 Conflict", "The container name is already in use by"), FL_EXISTS },
 		{ REFUSAL("409 Conflict", "it is paused"), FL_BUSY },
 		{ REFUSAL("500 Oh", "m"), FL_SYSTEM },
 	};
@@ -342,14 +342,43 @@ static void refusals_have_codes(void)
 
 		start(ANSWERS(cases[i].answer));
 		docker = ask();
-		r = docker_inspect(docker, "a b/../c?", &one, &err);
+		r = docker_inspect(docker, "web.1_x-y", &one, &err);
 		docker_free(docker);
 		stop();
 		check(r == -(int)cases[i].code);
-		check(strstr(err.text, "container 'a b/../c?': the engine says: "));
+		check(strstr(err.text, "container 'web.1_x-y': the engine says: "));
 		check(!strchr(err.text, '\n'));
-		check(strstr(engine.requests, "GET /containers/a%20b%2F..%2Fc%3F/json HTTP/1.1"));
+		check(strstr(engine.requests, "GET /containers/web.1_x-y/json HTTP/1.1"));
 	}
+}
+
+static void names_lead_nowhere_else(void)
+{
+	static const char *const bad[] = { "",	"../images", "a/b",    "a?b",
+					   ".", "-a",	     "a\r\nb", "a%2f" };
+	struct docker *docker = docker_new("/nonesuch", CLOCK_SECOND);
+	struct docker_container one;
+
+	for (size_t i = 0; i < array_size(bad); i++) {
+		check_code(FL_INVALID, docker_inspect(docker, bad[i], &one, &err));
+		check_code(FL_INVALID, docker_start(docker, bad[i], &err));
+		check_code(FL_INVALID, docker_stop(docker, bad[i], 1, &err));
+		check_code(FL_INVALID, docker_remove(docker, bad[i], &err));
+	}
+	docker_free(docker);
+}
+
+static void it_sends_nobody_elsewhere(void)
+{
+	struct docker *docker;
+	int r;
+
+	start(ANSWERS("HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"));
+	docker = ask();
+	r = docker_start(docker, "db", &err);
+	docker_free(docker);
+	stop();
+	check(r == -FL_UNREACHABLE);
 }
 
 static void one_that_is_slow_is_not_waited_for(void)
@@ -591,6 +620,8 @@ int main(int argc, char **argv)
 				  CHECK(nonsense_is_survived),
 				  CHECK(what_is_no_engine_is_told),
 				  CHECK(refusals_have_codes),
+				  CHECK(names_lead_nowhere_else),
+				  CHECK(it_sends_nobody_elsewhere),
 				  CHECK(one_that_is_slow_is_not_waited_for),
 				  CHECK(one_that_does_not_accept_is_not_waited_for),
 				  CHECK(no_engine_is_told_from_none_that_answers),

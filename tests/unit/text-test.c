@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static struct fl_error err;
+
 static void an_empty_text_is_an_empty_string(void)
 {
 	own_text struct text text = { 0 };
@@ -154,6 +156,34 @@ static void a_number_has_digits_alone(void)
 	check(number_parse("999999999999999999", &number) && number == 999999999999999999);
 }
 
+static void sizes_are_parsed(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = {
+		{ "0", 0 },
+		{ "4096", 4096 },
+		{ "1K", 1024 },
+		{ "512M", UINT64_C(512) << 20 },
+		{ "20g", UINT64_C(20) << 30 },
+		{ "1TiB", UINT64_C(1) << 40 },
+		{ "7B", 7 },
+	};
+	static const char *const bad[] = {
+		"", "x", "-1", "1X", "1KK", "1.5G", " 1", "1 ", "99999999999999999999", "9E"
+	};
+	uint64_t bytes;
+
+	for (size_t i = 0; i < array_size(good); i++) {
+		check_ok(size_parse(good[i].text, &bytes, &err));
+		check(bytes == good[i].bytes);
+	}
+	for (size_t i = 0; i < array_size(bad); i++)
+		if (size_parse(bad[i], &bytes, &err) != -FL_INVALID)
+			check_failed(__FILE__, __LINE__, "accepted", bad[i]);
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -168,6 +198,7 @@ int main(int argc, char **argv)
 				  CHECK(allocations_are_zeroed_and_grow),
 				  CHECK(an_array_grows_by_one),
 				  CHECK(a_number_has_digits_alone),
+				  CHECK(sizes_are_parsed),
 				  CHECK_END,
 			  });
 }
