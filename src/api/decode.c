@@ -67,6 +67,8 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(settings, TYPE_METADATA),
 	FIELD(timeout, TYPE_NUMBER),
 	FIELD(required, TYPE_FLAG),
+	FIELD(together, TYPE_FLAG),
+	FIELD(containers, TYPE_STRING),
 };
 
 static const char *const type_names[] = {

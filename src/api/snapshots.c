@@ -1,5 +1,9 @@
+#include <stdio.h>
+
 #include "api/encode.h"
 #include "api/routes.h"
+#include "base/clock.h"
+#include "engine/together.h"
 
 /* One more than the page holds is asked for: it tells whether there is a next page. */
 int get_snapshots(struct call *call, struct fl_error *err)
@@ -24,6 +28,57 @@ int get_snapshots(struct call *call, struct fl_error *err)
 	return 0;
 }
 
+static void put_seconds(struct json *json, const char *key, int64_t duration)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.6f", (double)duration / (double)CLOCK_SECOND);
+	json_put_raw(json, key, text);
+}
+
+static void put_together(struct json *json, const struct together *together)
+{
+	json_put_object(json, "together");
+	json_put_string(json, "id", together->id);
+	put_seconds(json, "stilled", together->stilled);
+	put_seconds(json, "held", together->held);
+	json_put_array(json, "groups");
+	for (size_t i = 0; i < together->group_count; i++) {
+		const struct together_group *group = &together->groups[i];
+
+		json_put_object(json, NULL);
+		json_put_string(json, "cgroup", group->path);
+		json_put_string(json, "name", group->name);
+		json_put_bool(json, "container", group->container);
+		json_put_bool(json, "was_frozen", group->was_frozen);
+		json_end(json);
+	}
+	json_end(json);
+	json_put_array(json, "unheld");
+	for (size_t i = 0; i < together->unheld_count; i++) {
+		json_put_object(json, NULL);
+		json_put_int(json, "pid", together->unheld[i].pid);
+		json_put_string(json, "command", together->unheld[i].command);
+		json_put_string(json, "why", together->unheld[i].why);
+		json_end(json);
+	}
+	json_end(json);
+	json_end(json);
+}
+
+static void put_taken(struct json *json, const struct snapshot_list *list,
+		      const struct together *together)
+{
+	encode_list_begin(json);
+	for (size_t i = 0; i < list->count; i++)
+		encode_snapshot(json, NULL, &list->items[i]);
+	json_end(json);
+	json_put_null(json, "next");
+	if (together)
+		put_together(json, together);
+	json_end(json);
+}
+
 int post_snapshots(struct call *call, struct fl_error *err)
 {
 	const struct input *input = call->input;
@@ -34,15 +89,15 @@ int post_snapshots(struct call *call, struct fl_error *err)
 		.reason = REASON_USER,
 	};
 	own(snapshot_list_done) struct snapshot_list list = { 0 };
-	int r = engine_snapshot(call->engine, input->refs.items, input->refs.count, &options, &list,
-				err);
+	own_together struct together together = { 0 };
+	int r;
 
+	options.together = input->together ? &together : NULL;
+	r = engine_snapshot(call->engine, input->refs.items, input->refs.count, &options, &list,
+			    err);
 	if (r < 0)
 		return r;
-	encode_list_begin(call->json);
-	for (size_t i = 0; i < list.count; i++)
-		encode_snapshot(call->json, NULL, &list.items[i]);
-	encode_list_end(call->json, NULL);
+	put_taken(call->json, &list, options.together);
 	return 0;
 }
 

@@ -71,6 +71,22 @@ static void put_pool(struct json *json, const struct status *status)
 	json_end(json);
 }
 
+/* null: none is configured. */
+static void put_containers(struct json *json, const struct container_report *report)
+{
+	if (!report->configured) {
+		json_put_null(json, "containers");
+		return;
+	}
+	json_put_object(json, "containers");
+	json_put_string(json, "socket", report->socket);
+	json_put_bool(json, "answers", report->answers);
+	json_put_string(json, "engine", report->answers ? report->version.name : NULL);
+	json_put_string(json, "version", report->answers ? report->version.version : NULL);
+	json_put_string(json, "message", report->answers ? NULL : report->trouble.text);
+	json_end(json);
+}
+
 int get_status(struct call *call, struct fl_error *err)
 {
 	own(status_done) struct status status = { 0 };
@@ -91,6 +107,7 @@ int get_status(struct call *call, struct fl_error *err)
 		encode_operation(json, NULL, &status.operations.items[i]);
 	json_end(json);
 	put_pool(json, &status);
+	put_containers(json, &status.containers);
 	json_end(json);
 	return 0;
 }

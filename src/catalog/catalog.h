@@ -406,6 +406,28 @@ must_check int tx_retired_each(struct tx *tx,
 					   struct fl_error *err),
 			       void *arg, struct fl_error *err);
 
+/* --- what a rollback has stopped and is to be started again: this host's, not in the backup ----
+ */
+
+struct stopped_row {
+	struct uuid branch; /* may be gone since */
+	char *container;    /* owned; who that is to the engine (engine/around.h) */
+};
+void stopped_row_done(struct stopped_row *row);
+#define own_stopped_row own(stopped_row_done)
+
+/* What is there already stays where it is in the order. */
+must_check int tx_stopped_insert(struct tx *tx, const struct stopped_row *row,
+				 struct fl_error *err);
+/* What is not there is a success. */
+must_check int tx_stopped_delete(struct tx *tx, const struct uuid *branch, const char *container,
+				 struct fl_error *err);
+/* The last that was inserted first: in which order they are to be started. */
+must_check int tx_stopped_each(struct tx *tx,
+			       int (*each)(void *arg, const struct stopped_row *row,
+					   struct fl_error *err),
+			       void *arg, struct fl_error *err);
+
 /* --- intents: what a verb of several steps is about to do --------------------- */
 
 struct intent_row {

@@ -246,6 +246,11 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_RETIRED_EACH] = "SELECT operation, volume, branch, stash, tip_branch, tip_time "
 			     "FROM retired ORDER BY operation",
 
+	[SQL_STOPPED_INSERT] = "INSERT INTO stopped (branch, container) VALUES (?1, ?2) "
+			       "ON CONFLICT (branch, container) DO NOTHING",
+	[SQL_STOPPED_DELETE] = "DELETE FROM stopped WHERE branch = ?1 AND container = ?2",
+	[SQL_STOPPED_EACH] = "SELECT branch, container FROM stopped ORDER BY number DESC",
+
 	[SQL_INTENT_INSERT] = "INSERT INTO intent (operation, number, verb, body) VALUES "
 			      "(?1, (SELECT coalesce(max(number), 0) + 1 FROM intent), ?2, ?3)",
 	[SQL_INTENT_DELETE] = "DELETE FROM intent WHERE operation = ?1",

@@ -57,6 +57,8 @@ enum option_id {
 	OPT_POLICY,
 	OPT_TIMEOUT,
 	OPT_REQUIRED,
+	OPT_TOGETHER,
+	OPT_LIVE,
 	OPTIONS,
 };
 

@@ -5,6 +5,8 @@
 #include "cli/talk.h"
 #include "cli/verbs.h"
 
+#define UNHELD_SHOWN 5
+
 static int check_refs(struct invocation *in, struct fl_error *err)
 {
 	for (size_t i = 0; i < in->operand_count; i++) {
@@ -26,13 +28,14 @@ static int check_refs(struct invocation *in, struct fl_error *err)
 
 static int snapshot_body(struct invocation *in, struct body *body, struct fl_error *err)
 {
-
 	body_array(body, "refs");
 	for (size_t i = 0; i < in->operand_count; i++)
 		body_string(body, NULL, in->operands[i]);
 	body_end(body);
 	put_option(body, in, OPT_NAME, "name");
 	put_option(body, in, OPT_MESSAGE, "message");
+	if (option_given(in, OPT_TOGETHER))
+		body_true(body, "together");
 	if (put_metadata(body, in->settings, in->setting_count, err) < 0)
 		return fl_failed(err);
 	return 0;
@@ -51,6 +54,59 @@ static void warn_of_hooks(struct value *snapshot)
 		"flocker: the snapshot may be inconsistent: hooks %s\n"
 		"hint: flocker events says why; flocker hook set --required takes none then\n",
 		text_get(&text));
+}
+
+static void add_counted(struct text *out, size_t count, const char *what)
+{
+	if (count > 0)
+		text_add_format(out, "%s%zu %s%s", out->length ? " and " : "", count, what,
+				count == 1 ? "" : "s");
+}
+
+/* "2 containers and 1 cgroup" */
+static void add_held(struct text *out, struct value *together)
+{
+	size_t containers = 0, others = 0;
+
+	value_each(value_get(together, "groups"), group) *
+		(field_bool(group, "container") ? &containers : &others) += 1;
+	add_counted(out, containers, "container");
+	add_counted(out, others, "cgroup");
+}
+
+/* They may have written between one snapshot and the next. */
+static void warn_of_unheld(struct value *unheld)
+{
+	size_t count = value_count(unheld), shown = 0;
+
+	value_each(unheld, process)
+	{
+		own_text struct text line = { 0 };
+
+		if (shown++ == UNHELD_SHOWN)
+			break;
+		add_clean(&line, field(process, "command"));
+		fprintf(stderr, "flocker: not held: %s (%lld): %s\n", text_get(&line),
+			(long long)field_int(process, "pid"), field(process, "why"));
+	}
+	if (count > UNHELD_SHOWN)
+		fprintf(stderr, "flocker: not held: %zu more\n", count - UNHELD_SHOWN);
+}
+
+/* To standard error: standard output has the references alone. */
+static void print_together(struct value *together, size_t count)
+{
+	own_text struct text held = { 0 };
+	struct value *time = value_get(together, "held");
+
+	add_held(&held, together);
+	fprintf(stderr, "%zu snapshot%s at one instant, ", count, count == 1 ? "" : "s");
+	if (held.length && time && value_is(time, VALUE_NUMBER))
+		fprintf(stderr, "%s held for %.1f ms\n", text_get(&held),
+			strtod(time->text, NULL) * 1000);
+	else
+		fputs("nothing was held\n", stderr);
+	warn_of_unheld(value_get(together, "unheld"));
 }
 
 int verb_snapshot(struct invocation *in, struct fl_error *err)
@@ -78,6 +134,8 @@ int verb_snapshot(struct invocation *in, struct fl_error *err)
 		printf("%s\n", field(snapshot, "ref"));
 		warn_of_hooks(snapshot);
 	}
+	if (option_given(in, OPT_TOGETHER))
+		print_together(value_get(list, "together"), value_count(items));
 	return 0;
 }
 

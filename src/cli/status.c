@@ -198,6 +198,22 @@ static void print_running(struct value *status)
 	}
 }
 
+/* A host without an engine, which is none that fails, needs no line. */
+static void print_containers(struct value *status)
+{
+	struct value *containers = value_get(status, "containers");
+	own_text struct text line = { 0 };
+
+	if (!value_is(containers, VALUE_OBJECT))
+		return;
+	if (!field_bool(containers, "answers")) {
+		print_fact("containers", field(containers, "message"));
+		return;
+	}
+	text_add_format(&line, "%s %s", field(containers, "engine"), field(containers, "version"));
+	print_fact("containers", text_get(&line));
+}
+
 static void print_failing(struct invocation *in, struct value *status)
 {
 	char text[PRINT_TEXT], when[PRINT_TEXT];
@@ -241,5 +257,6 @@ int verb_status(struct invocation *in, struct fl_error *err)
 	print_pool_use(status);
 	print_thinning(status);
 	print_running(status);
+	print_containers(status);
 	return 0;
 }

@@ -38,9 +38,11 @@ void docker_free(struct docker *docker);
 OWN_FREEP(docker, docker_free)
 #define own_docker own(docker_freep)
 const char *docker_socket(const struct docker *docker);
+/* Has there ever been an answer?  Else who says that there is no such socket is right. */
+bool docker_has_answered(struct docker *docker);
 
 struct docker_version {
-	char name[64];	  /* "Docker Engine - Community", "Podman Engine" */
+	char name[64];	  /* "Docker", "Podman" */
 	char version[64]; /* "20.10.24+dfsg1" */
 	char api[16];	  /* "1.41" */
 };
@@ -62,8 +64,9 @@ struct docker_container {
 	char id[DOCKER_ID];
 	char name[DOCKER_NAME]; /* without the slash before it */
 	char *image;
-	bool running;	 /* paused ones too */
-	bool paused;	 /* only inspected ones */
+	bool running; /* paused ones too */
+	bool paused;
+	bool auto_remove; /* it goes when it is stopped (--rm); only inspected ones */
 	pid_t pid;	 /* of its first process, in our PID namespace; 0: none, or not inspected */
 	int64_t started; /* UTC, ns; 0: never, or not inspected */
 	struct metadata labels; /* those that metadata can hold; the rest is left out */
@@ -89,6 +92,8 @@ struct docker_filter {
 
 must_check int docker_containers(struct docker *docker, const struct docker_filter *filter,
 				 struct docker_containers *ret, struct fl_error *err);
+/* What may be the name or the id of a container; all that take one check it.  FL_INVALID. */
+must_check int docker_check_container(const char *container, struct fl_error *err);
 /* By id or name. */
 must_check int docker_inspect(struct docker *docker, const char *container,
 			      struct docker_container *ret, struct fl_error *err);

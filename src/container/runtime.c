@@ -321,8 +321,8 @@ static int run_keeper(const struct runtime_places *places, const struct uuid *br
 	own_fd int ours = -1, its = -1;
 	struct spawned spawned = SPAWNED_NONE;
 	char id[ID_TEXT];
-	const char *const argv[] = { places->keeper, run, state, start->tree,
-				     start->program, id,  NULL };
+	const char *const argv[] = { places->keeper, "system",	     run, state,
+				     start->tree,    start->program, id,  NULL };
 	int ends[2], status;
 
 	format_id(branch, id);

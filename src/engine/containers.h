@@ -23,6 +23,10 @@
 /* Our volumes' driver, as the engine knows it: the plugin socket's name without ".sock". */
 const char *containers_driver(const struct engine *engine);
 
+/* Reads the settings; does not connect.  When the engine is opened and freed. */
+void containers_open(struct engine *engine);
+void containers_close(struct engine *engine);
+
 /* NULL: no engine is configured. */
 struct docker *containers_engine(const struct engine *engine);
 
@@ -48,6 +52,9 @@ void container_uses_done(struct container_uses *uses);
 /* All that use the branch, running or not.  Takes no lock; not to be called with one. */
 must_check int containers_using(struct engine *engine, const char *volume, const char *branch,
 				struct container_uses *ret, struct fl_error *err);
+
+/* Asks it what it is: for a second at most, and not at all when none is configured. */
+void containers_report(struct engine *engine, struct container_report *ret);
 
 /* "mydata" of mydata/trunk, "mydata/test": the name that engines know. */
 void container_volume_name(const char *volume, const char *branch, char ret[static REF_SHORT]);

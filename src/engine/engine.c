@@ -7,6 +7,8 @@
 
 #include "base/fsat.h"
 #include "base/text.h"
+#include "engine/containers.h"
+#include "engine/internal.h"
 #include "engine/systems.h"
 
 static int open_directories(struct engine *engine, struct fl_error *err)
@@ -39,6 +41,8 @@ static void engine_free(struct engine *engine)
 	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
+	data_table_done(&engine->data);
+	around_table_done(&engine->around);
 	failing_done(&engine->failing);
 	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
@@ -54,8 +58,10 @@ static void engine_free(struct engine *engine)
 	free(engine->name);
 	free(engine->host);
 	free(engine->tree_program);
+	free(engine->keeper_program);
 	free(engine->hook_places.own);
 	free(engine->hook_places.shipped);
+	containers_close(engine);
 	free(engine);
 }
 OWN_FREEP(engine, engine_free)
@@ -81,14 +87,19 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	operation_table_init(&engine->operations);
 	events_init(&engine->events);
 	failing_init(&engine->failing, &engine->events);
+	data_table_init(&engine->data);
+	around_table_init(&engine->around);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
+	if (options->keeper_program)
+		engine->keeper_program = xstrdup(options->keeper_program);
 	if (options->own_hooks)
 		engine->hook_places.own = xstrdup(options->own_hooks);
 	if (options->shipped_hooks)
 		engine->hook_places.shipped = xstrdup(options->shipped_hooks);
 	if (open_directories(engine, err) < 0)
 		return fl_failed(err);
+	containers_open(engine);
 	engine->audit = audit_open(engine->state_fd, &audit_limits);
 	audit_note(engine);
 	engine_pool_open(engine);

@@ -13,7 +13,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "container/docker.h"
 #include "container/hook-file.h"
+#include "engine/data-container.h"
+#include "engine/around-table.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -64,12 +67,17 @@ struct engine {
 	struct operation_table operations;
 	struct events events;
 	struct failing_table failing;
-	char *tree_program; /* or NULL */
+	struct around_table around;
+	char *tree_program;   /* or NULL */
+	char *keeper_program; /* or NULL */
 	struct hook_places hook_places;
+	struct docker *docker; /* NULL: no container engine is configured */
+	char *docker_driver;   /* what engines call our volumes' driver */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
 
 	struct watching *watching;
+	struct data_table data;	 /* data containers */
 	struct systems *systems; /* or NULL: it runs none (systems.h) */
 
 	struct audit *audit;
@@ -354,9 +362,17 @@ char *snapshot_link_path(struct engine *engine, const char *volume, uint64_t id)
  */
 must_check int find_holders(struct engine *engine, const struct tree *trees, size_t count,
 			    bool mappings, struct holders *ret, struct fl_error *err);
-/* FL_BUSY naming the object and the processes, if there are any. */
+/* All of them, those that map files too, one by one (container/holders.h). */
+typedef int each_holder_fn(void *arg, pid_t pid, const char *command, const char *what,
+			   struct fl_error *err);
+must_check int each_holder(struct engine *engine, const struct tree *trees, size_t count,
+			   each_holder_fn *each, void *arg, struct fl_error *err);
+/* FL_BUSY naming the object and the processes, if there are any: then these are in `ret`, to which
+ * nothing is written otherwise. */
 must_check int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
-			      const char *object, struct fl_error *err);
+			      const char *object, struct holders *ret, struct fl_error *err);
+/* The one wording for it. */
+must_check int fail_held(const char *object, const struct holders *holders, struct fl_error *err);
 
 /* --- snapshots that are being read (reading.c) ------------------------------------------- */
 

@@ -96,6 +96,14 @@ static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_err
 	return fl_hint(err, "remove it, then take the pool over again: flocker pool adopt");
 }
 
+bool engine_has_pool(const struct engine *engine)
+{
+	struct fl_error err;
+	struct stat st;
+
+	return fsat_stat(engine->state_fd, SPEC_FILE, &st, &err) != -FL_NOT_FOUND;
+}
+
 static char *catalog_path(struct engine *engine)
 {
 	struct text path = { 0 };
@@ -284,6 +292,7 @@ void engine_pool_open(struct engine *engine)
 	if (note_trouble(engine, open_all(engine, &engine->trouble)) == 0)
 		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
 			 uuid_format(&engine->pool->identity.pool, uuid));
+	data_containers_look(engine, ANY_PATH);
 }
 
 /* The next one's is another. */

@@ -1,6 +1,7 @@
 #include "engine/restore.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -23,10 +24,91 @@
  * instead.
  */
 
-void restore_mark_time(struct restore *restore)
+int restore_mark(struct restore *restore, struct fl_error *err)
 {
+	struct stat st;
+
+	if (fsat_stat(restore->private_fd, restore->from.name, &st, err) < 0)
+		return fl_failed(err);
+	restore->copy = st.st_ino;
 	clock_gettime(CLOCK_REALTIME_COARSE, &restore->stashed);
+	return 0;
 }
+
+/* --- after a crash ------------------------------------------------------------ */
+
+/*
+ * "BRANCH" before the branch is stashed, then "BRANCH INODE SECONDS NANOSECONDS NAME/PATH":
+ * the copy's inode, the mark, the copy's name in the private directory, and where it goes to.
+ */
+char *restore_note(const struct restore *restore)
+{
+	struct text note = { 0 };
+	char branch[UUID_TEXT];
+
+	text_add_string(&note, uuid_format(&restore->branch.uuid, branch));
+	if (restore->copy)
+		text_add_format(&note, " %" PRIu64 " %" PRId64 " %ld %s/%s", restore->copy,
+				(int64_t)restore->stashed.tv_sec, restore->stashed.tv_nsec,
+				restore->from.name, restore_path(restore));
+	return text_take(&note);
+}
+
+static bool read_mark(const char *mark, struct restore *ret)
+{
+	struct text name = { 0 };
+	int64_t seconds;
+	int length = 0;
+	const char *slash;
+
+	if (sscanf(mark, " %" SCNu64 " %" SCNd64 " %ld %n", &ret->copy, &seconds,
+		   &ret->stashed.tv_nsec, &length) != 3)
+		return false;
+	ret->stashed.tv_sec = seconds;
+	slash = strchr(mark + length, '/');
+	if (!slash || slash == mark + length || !slash[1])
+		return false;
+	text_add(&name, mark + length, (size_t)(slash - mark - length));
+	ret->from.parent = text_take(&name); /* of the copy only the name counts: it owns it */
+	ret->from.name = ret->from.parent;
+	ret->to = restore_split(slash + 1);
+	return true;
+}
+
+int restore_read_note(const char *note, struct restore *ret, struct fl_error *err)
+{
+	own_free char *branch = xstrdup(note);
+	size_t length = strcspn(note, " ");
+
+	branch[length] = 0;
+	if (uuid_parse(branch, &ret->branch.uuid, err) < 0 ||
+	    (note[length] && !read_mark(note + length, ret)))
+		return fl_fail(err, FL_CORRUPT, "the note of an interrupted restore can't be read");
+	return 0;
+}
+
+int restore_keep_noted(struct restore *restore, struct fl_error *err)
+{
+	own_fd int parent = -1;
+	struct stat st;
+	int r;
+
+	if (!restore->copy)
+		return 0;
+	r = fsat_stat(restore->private_fd, restore->from.name, &st, err);
+	if (r < 0 || st.st_ino == restore->copy)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	restore->replaces = true;
+	/* Its directory may be gone meanwhile; then it is kept at the root. */
+	r = fsat_open_far(restore->root, restore->to.parent, &parent, err);
+	if (r < 0) {
+		free(take_ptr(restore->to.parent));
+		restore->to.parent = xstrdup("");
+	}
+	return restore_keep_late(restore, r < 0 ? restore->root : parent, err);
+}
+
+/* --- was anything written late? ------------------------------------------------- */
 
 struct late {
 	struct timespec since;

@@ -17,8 +17,14 @@
 static int write_stash(struct tx *tx, void *arg, struct fl_error *err)
 {
 	struct restore *restore = arg;
+	own_free char *note = restore_note(restore);
+	const struct intent_row intent = { .operation = *operation_id(restore->running),
+					   .verb = "restore",
+					   .body = note };
 
-	if (tx_snapshot_insert(tx, &restore->taken, err) < 0)
+	if (tx_snapshot_insert(tx, &restore->taken, err) < 0 ||
+	    tx_intent_delete(tx, &intent.operation, err) < 0 ||
+	    tx_intent_insert(tx, &intent, err) < 0)
 		return fl_failed(err);
 	return stash_add(tx, &restore->taken, &restore->source, &restore->stash, err);
 }
@@ -29,8 +35,8 @@ static int put_aside(struct restore *restore, struct fl_error *err)
 						  .hooks = restore->hooks };
 	struct engine *engine = restore->engine;
 
-	restore_mark_time(restore);
-	if (snapshot_take(engine, &restore->branch, &options, &restore->taken, err) < 0)
+	if (restore_mark(restore, err) < 0 ||
+	    snapshot_take(engine, &restore->branch, &options, &restore->taken, err) < 0)
 		return fl_failed(err);
 	restore->stash = (struct stash_row){ .volume = restore->volume.uuid };
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_stash, restore, err) == 0)
@@ -151,14 +157,26 @@ static void take_back(const struct restore *restore, int parent)
 			    restore->volume.name, err.text);
 }
 
+/* It was there when the restore began: what is looked for by its name has another now. */
+static int explain_gone(const struct ref *branch, int r, struct fl_error *err)
+{
+	if (r != -FL_NOT_FOUND)
+		return r;
+	fl_fail(err, FL_BUSY, "%s/%s was renamed or destroyed meanwhile", branch->volume,
+		branch->branch);
+	return fl_hint(err, "restore it again, if it is still wanted");
+}
+
 static int settle(struct restore *restore, const struct ref *branch, struct fl_error *err)
 {
 	own_claim struct claim claim = { 0 };
 	own_fd int parent = -1;
 	struct stat there;
+	int r = claim_take(restore->engine, branch, 1, CLAIM_HEAD, &claim, err);
 
-	if (claim_take(restore->engine, branch, 1, CLAIM_HEAD, &claim, err) < 0 ||
-	    check_head(restore, &claim.targets[0], err) < 0)
+	if (r < 0)
+		return explain_gone(branch, r, err);
+	if (check_head(restore, &claim.targets[0], err) < 0)
 		return fl_failed(err);
 	restore->branch = claim.targets[0].branch; /* with the latest of its snapshots */
 	if (restore_find_target(restore, &parent, &there, err) < 0 ||
@@ -186,9 +204,9 @@ int restore_settle(struct restore *restore, struct fl_error *err)
 
 	memcpy(branch.volume, restore->volume.name, NAME_TEXT);
 	memcpy(branch.branch, restore->branch.name, NAME_TEXT);
-	if (hooks_begin(restore->engine, &branch, 1, HOOK_SNAPSHOT, REASON_ROLLBACK, &hooking,
-			err) < 0)
-		return fl_failed(err);
+	r = hooks_begin(restore->engine, &branch, 1, HOOK_SNAPSHOT, REASON_ROLLBACK, &hooking, err);
+	if (r < 0)
+		return explain_gone(&branch, r, err);
 	restore->hooks = &hooking;
 	r = settle(restore, &branch, err);
 	hooks_end(&hooking, r == 0);

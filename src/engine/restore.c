@@ -11,8 +11,9 @@
  *	   unless it was written to after 2 (restore-late.c)
  *
  * An intent notes the directory before it is made, and whatever happens
- * afterwards it is removed, at the next start after a crash.  So the head holds
- * what it did or what was restored, and nothing else.
+ * afterwards it is removed, at the next start after a crash; step 2 notes in it
+ * what tells the copy from what was replaced, so that the start can do step 4.
+ * So the head holds what it did or what was restored, and nothing else.
  *
  * The stash, and any snapshot that is taken meanwhile, has the directory in it.
  * Where one of them becomes a head again it is removed there (restore_sweep).
@@ -59,7 +60,7 @@ void restoration_done(struct restoration *restoration)
 
 /* --- paths -------------------------------------------------------------------------- */
 
-static struct place split(const char *path)
+struct place restore_split(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	own_text struct text parent = { 0 };
@@ -387,8 +388,8 @@ int engine_restore(struct engine *engine, const struct restore_options *options,
 
 	if (check(options, err) < 0 || worker_check(engine, err) < 0)
 		return fl_failed(err);
-	restore.from = split(options->ref->path);
-	restore.to = split(restore_path(&restore));
+	restore.from = restore_split(options->ref->path);
+	restore.to = restore_split(restore_path(&restore));
 	r = run(&restore, ret, err);
 	restore_end(&restore);
 	return r;
@@ -396,21 +397,28 @@ int engine_restore(struct engine *engine, const struct restore_options *options,
 
 /* --- what is left behind --------------------------------------------------- */
 
+/* Step 4, of a restore that came to its end or not.  FL_NOT_FOUND: it left nothing. */
+static int clean_up(struct engine *engine, struct restore *restore, struct fl_error *err)
+{
+	struct tree head = tree_head(&restore->branch.uuid);
+
+	if (driver_of(engine)->tree_open(engine->pool, &head, &restore->root, err) < 0 ||
+	    fsat_open_far(restore->root, restore->private, &restore->private_fd, err) < 0 ||
+	    restore_keep_noted(restore, err) < 0)
+		return fl_failed(err);
+	return fsat_remove_tree(restore->root, restore->private, err);
+}
+
 int restore_finish(struct engine *engine, const struct intent_row *intent, struct fl_error *err)
 {
-	char name[PRIVATE_TEXT];
-	own_fd int root = -1;
-	struct uuid branch;
-	struct tree head;
+	struct restore restore = { .engine = engine, .root = -1, .private_fd = -1 };
 	int r;
 
-	if (uuid_parse(intent->body, &branch, err) < 0)
-		return fl_fail(err, FL_CORRUPT, "the note of an interrupted restore can't be read");
-	head = tree_head(&branch);
-	name_private(&intent->operation, name);
-	r = driver_of(engine)->tree_open(engine->pool, &head, &root, err);
+	name_private(&intent->operation, restore.private);
+	r = restore_read_note(intent->body, &restore, err);
 	if (r == 0)
-		r = fsat_remove_tree(root, name, err);
+		r = clean_up(engine, &restore, err);
+	restore_end(&restore);
 	if (r < 0 && r != -FL_NOT_FOUND)
 		return r;
 	intent_carried_out(engine, &intent->operation);

@@ -5,12 +5,16 @@
  * directory, so that the file system joins them in one commit, and all their
  * rows go into one transaction.  Rows without a name, message or metadata need
  * no sync of their own: the storage name in the pool says it all.
+ *
+ * At one instant: what uses the branches stands still from just before the first
+ * of them to just after the last (together.h).
  */
 
 #include <string.h>
 
 #include "engine/hooks.h"
 #include "engine/note.h"
+#include "engine/together.h"
 
 #define SNAPSHOT_THREADS 64
 #define SNAPSHOT_STACK (128 * 1024)
@@ -93,39 +97,54 @@ struct batch {
 	struct fl_error *errors; /* one for each; code 0: taken */
 	size_t next;		 /* atomic: what no thread has begun yet */
 	struct snapshot_list answer;
+	pthread_mutex_t start; /* who holds it keeps them from beginning */
+	pthread_t threads[SNAPSHOT_THREADS];
+	size_t started;
 };
 
-static void *batch_work(void *arg)
+static void batch_work(struct batch *batch)
 {
-	struct batch *batch = arg;
-
 	for (;;) {
 		size_t i = __atomic_fetch_add(&batch->next, 1, __ATOMIC_RELAXED);
 
 		if (i >= batch->claim->count)
-			return NULL;
+			return;
 		if (snapshot_take(batch->engine, &batch->claim->targets[i].branch, batch->options,
 				  &batch->rows[i], &batch->errors[i]) == 0)
 			batch->errors[i].code = FL_OK;
 	}
 }
 
-static void batch_run(struct batch *batch)
+static void *batch_thread(void *arg)
 {
-	pthread_t threads[SNAPSHOT_THREADS];
+	struct batch *batch = arg;
+
+	pthread_mutex_lock(&batch->start);
+	pthread_mutex_unlock(&batch->start);
+	batch_work(batch);
+	return NULL;
+}
+
+static void batch_start(struct batch *batch)
+{
 	pthread_attr_t attributes;
-	size_t wanted = batch->claim->count - 1, started = 0;
+	size_t wanted = batch->claim->count - 1;
 
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, SNAPSHOT_STACK);
-	while (started < wanted && started < SNAPSHOT_THREADS &&
-	       pthread_create(&threads[started], &attributes, batch_work, batch) == 0)
-		started++;
-	/* This thread works too, so it gets done even where no other could be started. */
-	batch_work(batch);
-	while (started > 0)
-		pthread_join(threads[--started], NULL);
+	while (batch->started < wanted && batch->started < SNAPSHOT_THREADS &&
+	       pthread_create(&batch->threads[batch->started], &attributes, batch_thread, batch) ==
+		       0)
+		batch->started++;
 	pthread_attr_destroy(&attributes);
+}
+
+/* This thread works too, so it gets done even where no other could be started. */
+static void batch_finish(struct batch *batch)
+{
+	batch_work(batch);
+	while (batch->started > 0)
+		pthread_join(batch->threads[--batch->started], NULL);
 }
 
 static int batch_first_error(const struct batch *batch, struct fl_error *err)
@@ -166,6 +185,7 @@ static void batch_done(struct batch *batch)
 	for (size_t i = 0; i < batch->claim->count; i++)
 		snapshot_row_done(&batch->rows[i]);
 	snapshot_list_done(&batch->answer);
+	pthread_mutex_destroy(&batch->start);
 	free(batch->rows);
 	free(batch->errors);
 }
@@ -180,10 +200,38 @@ static bool is_noted(const struct batch *batch)
 	return noted;
 }
 
+/*
+ * Nothing else is done while applications stand still: the threads are there already, and
+ * begin together, so that fewer of them miss the commit that the first one asks for.
+ */
+static int batch_run_together(struct batch *batch, struct holding *holding, struct fl_error *err)
+{
+	int r;
+
+	pthread_mutex_lock(&batch->start);
+	batch_start(batch);
+	r = together_hold(holding, batch->claim, err);
+	for (size_t i = 0; i < batch->claim->count && r < 0; i++)
+		batch->errors[i] = *err; /* none is to be taken */
+	if (r < 0)
+		batch->next = batch->claim->count;
+	pthread_mutex_unlock(&batch->start);
+	batch_finish(batch);
+	return r < 0 ? r : together_release(holding, err);
+}
+
+static int batch_run(struct batch *batch, struct fl_error *err)
+{
+	if (batch->options->holding)
+		return batch_run_together(batch, batch->options->holding, err);
+	batch_start(batch);
+	batch_finish(batch);
+	return 0;
+}
+
 static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
 {
-	batch_run(batch);
-	if (batch_first_error(batch, err) < 0 ||
+	if (batch_run(batch, err) < 0 || batch_first_error(batch, err) < 0 ||
 	    catalog_write(batch->engine->catalog, is_noted(batch) ? CATALOG_DURABLE : CATALOG_LAZY,
 			  batch_insert, batch, err) < 0) {
 		batch_abort(batch);
@@ -245,7 +293,10 @@ static int snapshot_heads(struct engine *engine, const struct ref *refs, size_t 
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
-	struct batch batch = { .engine = engine, .claim = &claim, .options = options };
+	struct batch batch = { .engine = engine,
+			       .claim = &claim,
+			       .options = options,
+			       .start = PTHREAD_MUTEX_INITIALIZER };
 	int r;
 
 	if (gate_enter(engine, &inside, err) < 0 ||
@@ -260,6 +311,36 @@ static int snapshot_heads(struct engine *engine, const struct ref *refs, size_t 
 	return r;
 }
 
+static int check(const struct ref *refs, size_t count, const struct snapshot_options *options,
+		 struct fl_error *err)
+{
+	if (count < 1 || count > SNAPSHOT_REFS)
+		return fl_fail(err, FL_INVALID, "a snapshot takes 1 to %d references, not %zu",
+			       SNAPSHOT_REFS, count);
+	for (size_t i = 0; i < count; i++)
+		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
+			return fl_failed(err);
+	return check_options(options, err);
+}
+
+/* Hooks first: they take their time, and who is found now is to be held soon after. */
+static int snapshot_together(struct engine *engine, const struct ref *refs, size_t count,
+			     struct snapshot_options *options, struct snapshot_list *ret,
+			     struct fl_error *err)
+{
+	own_holding struct holding *holding = NULL;
+	own_metadata struct metadata metadata = { 0 };
+
+	if (options->metadata)
+		metadata_copy(options->metadata, &metadata);
+	if (together_begin(engine, refs, count, options->together, &holding, err) < 0 ||
+	    together_note(options->together, count, &metadata, err) < 0)
+		return fl_failed(err);
+	options->holding = holding;
+	options->metadata = &metadata;
+	return snapshot_heads(engine, refs, count, options, ret, err);
+}
+
 int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 		    const struct snapshot_options *options, struct snapshot_list *ret,
 		    struct fl_error *err)
@@ -268,17 +349,14 @@ int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,
 	struct hooking hooking;
 	int r;
 
-	if (count < 1 || count > SNAPSHOT_REFS)
-		return fl_fail(err, FL_INVALID, "a snapshot takes 1 to %d references, not %zu",
-			       SNAPSHOT_REFS, count);
-	for (size_t i = 0; i < count; i++)
-		if (check_form(&refs[i], FORM_VOLUME | FORM_BRANCH, "snapshot", err) < 0)
-			return fl_failed(err);
-	if (check_options(options, err) < 0 ||
+	if (check(refs, count, options, err) < 0 ||
 	    hooks_begin(engine, refs, count, HOOK_SNAPSHOT, options->reason, &hooking, err) < 0)
 		return fl_failed(err);
 	held.hooks = &hooking;
-	r = snapshot_heads(engine, refs, count, &held, ret, err);
+	if (held.together)
+		r = snapshot_together(engine, refs, count, &held, ret, err);
+	else
+		r = snapshot_heads(engine, refs, count, &held, ret, err);
 	hooks_end(&hooking, r == 0);
 	return r;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/containers.h"
 #include "engine/internal.h"
 
 /* To look at so many branches takes milliseconds, and their number is told as it was then. */
@@ -191,6 +192,9 @@ int engine_status(struct engine *engine, struct status *ret, struct fl_error *er
 
 	if (gate_enter(engine, &inside, &closed) == 0 && fill_pool(engine, &status, err) < 0)
 		return fl_failed(err);
+	gate_leave(&inside);
+	inside = NULL;
+	containers_report(engine, &status.containers);
 	failing_list(engine, &status.failing, &status.failing_count, &status.failing_more);
 	*ret = status;
 	status = (struct status){ 0 };

@@ -5,6 +5,7 @@
  * branches one column.
  */
 
+#include "container/docker.h"
 #include "engine/engine.h"
 #include "engine/failing.h"
 #include "model/forecast.h"
@@ -42,6 +43,15 @@ struct thin_status {
 	uint64_t min_free;    /* percent of the pool; 0 = nothing is given up for space */
 };
 
+/* The container engine that is configured. */
+struct container_report {
+	bool configured;
+	char socket[128];
+	bool answers;
+	struct docker_version version; /* if it answers */
+	struct fl_error trouble;       /* else why not */
+};
+
 struct status {
 	int64_t time;
 	uint64_t branches;     /* of this instance; of thousands, as of the last seconds */
@@ -58,6 +68,7 @@ struct status {
 	struct pool_report pool;
 	enum forecast_state forecast;
 	int64_t full_in; /* ns; FORECAST_FILLING */
+	struct container_report containers;
 };
 
 void status_done(struct status *status);

@@ -7,7 +7,10 @@
 #include "base/text.h"
 #include "container/holders.h"
 #include "container/inodes.h"
+#include "container/inside.h"
 #include "engine/internal.h"
+
+#define HOLDERS_NAMED 3 /* in an error */
 
 static int add_holder(void *arg, pid_t pid, const char *command, const char *what,
 		      struct fl_error *err)
@@ -19,6 +22,7 @@ static int add_holder(void *arg, pid_t pid, const char *command, const char *wha
 
 		holder->pid = pid;
 		snprintf(holder->command, sizeof(holder->command), "%s", command);
+		container_id_of(pid, holder->container);
 		snprintf(holder->what, sizeof(holder->what), "%s", what);
 	}
 	holders->count++;
@@ -72,23 +76,34 @@ static int add_suspect(struct engine *engine, const struct tree *tree, struct su
 	return 0;
 }
 
+/* What finds the holders of these trees; `suspects` and `beside` are to be released after it. */
+static int prepare_query(struct engine *engine, const struct tree *trees, size_t count,
+			 struct suspects *suspects, struct text *beside, struct fl_error *err)
+{
+	*suspects = (struct suspects){
+		.held = xcalloc(count, sizeof(*suspects->held)),
+		.infos = xcalloc(count, sizeof(*suspects->infos)),
+		.inodes = xcalloc(count, sizeof(*suspects->inodes)),
+	};
+	for (size_t i = 0; i < count; i++)
+		if (add_suspect(engine, &trees[i], suspects, err) < 0)
+			return fl_failed(err);
+	text_add_format(beside, "%s/.heads", engine->mount_root);
+	return 0;
+}
+
 int find_holders(struct engine *engine, const struct tree *trees, size_t count, bool mappings,
 		 struct holders *ret, struct fl_error *err)
 {
-	own(suspects_done) struct suspects suspects = {
-		.held = xcalloc(count, sizeof(*suspects.held)),
-		.infos = xcalloc(count, sizeof(*suspects.infos)),
-		.inodes = xcalloc(count, sizeof(*suspects.inodes)),
-	};
+	own(suspects_done) struct suspects suspects = { 0 };
 	own_text struct text beside = { 0 };
-	struct holders_query query = { .trees = suspects.held, .mappings = mappings };
+	struct holders_query query = { .mappings = mappings };
 	struct holders holders = { 0 };
 
-	for (size_t i = 0; i < count; i++)
-		if (add_suspect(engine, &trees[i], &suspects, err) < 0)
-			return fl_failed(err);
+	if (prepare_query(engine, trees, count, &suspects, &beside, err) < 0)
+		return fl_failed(err);
+	query.trees = suspects.held;
 	query.count = suspects.count;
-	text_add_format(&beside, "%s/.heads", engine->mount_root);
 	query.beside = text_get(&beside);
 	if (query.count > 0 && holders_find(&query, add_holder, &holders, err) < 0)
 		return fl_failed(err);
@@ -96,22 +111,50 @@ int find_holders(struct engine *engine, const struct tree *trees, size_t count, 
 	return 0;
 }
 
-int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
-		   const char *object, struct fl_error *err)
+int each_holder(struct engine *engine, const struct tree *trees, size_t count, each_holder_fn *each,
+		void *arg, struct fl_error *err)
+{
+	own(suspects_done) struct suspects suspects = { 0 };
+	own_text struct text beside = { 0 };
+	struct holders_query query = { .mappings = true };
+
+	if (prepare_query(engine, trees, count, &suspects, &beside, err) < 0)
+		return fl_failed(err);
+	query.trees = suspects.held;
+	query.count = suspects.count;
+	query.beside = text_get(&beside);
+	return query.count > 0 ? holders_find(&query, each, arg, err) : 0;
+}
+
+int fail_held(const char *object, const struct holders *holders, struct fl_error *err)
 {
 	own_text struct text who = { 0 };
+
+	for (size_t i = 0; i < holders->count && i < HOLDERS_NAMED; i++) {
+		const struct holder *holder = &holders->items[i];
+
+		text_add_format(&who, "%s%s (%d: %s", i ? ", " : "", holder->command, holder->pid,
+				holder->what);
+		if (holder->container[0])
+			text_add_format(&who, ", in the container %.64s", holder->container);
+		text_add_string(&who, ")");
+	}
+	if (holders->count > HOLDERS_NAMED)
+		text_add_format(&who, " and %zu more", holders->count - HOLDERS_NAMED);
+	fl_fail(err, FL_BUSY, "%s is in use by %s", object, text_get(&who));
+	fl_object(err, "%s", object);
+	return fl_hint(err, "stop what uses it and try again");
+}
+
+int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
+		   const char *object, struct holders *ret, struct fl_error *err)
+{
 	struct holders holders;
 
 	if (find_holders(engine, trees, count, true, &holders, err) < 0)
 		return fl_failed(err);
 	if (holders.count == 0)
 		return 0;
-	for (size_t i = 0; i < holders.count && i < 3; i++)
-		text_add_format(&who, "%s%s (%d: %s)", i ? ", " : "", holders.items[i].command,
-				holders.items[i].pid, holders.items[i].what);
-	if (holders.count > 3)
-		text_add_format(&who, " and %zu more", holders.count - 3);
-	fl_fail(err, FL_BUSY, "%s is in use by %s", object, text_get(&who));
-	fl_object(err, "%s", object);
-	return fl_hint(err, "stop what uses it and try again");
+	*ret = holders;
+	return fail_held(object, &holders, err);
 }

@@ -3,9 +3,9 @@
  *
  * It starts in the order in which things depend on each other: directories,
  * the lock that makes it the only daemon here, configuration, identity, engine,
- * caretaker, snapshotter, socket, server.  It ends in the reverse order, and a step that fails
- * undoes those before it.  Signals are blocked in every thread; the main thread waits for one and
- * does nothing else.
+ * caretaker, snapshotter, socket, server, volume plugin, data containers.  It ends in the reverse
+ * order, and a step that fails undoes those before it.  Signals are blocked in every thread; the
+ * main thread waits for one and does nothing else.
  */
 
 #include <fcntl.h>
@@ -21,15 +21,21 @@
 #include "base/clock.h"
 #include "base/fsat.h"
 #include "base/log.h"
+#include "base/socket.h"
 #include "flockerd/instance.h"
+#include "flockerd/lasting.h"
 #include "flockerd/notify.h"
 #include "flockerd/options.h"
 #include "flockerd/paths.h"
 #include "flockerd/single.h"
-#include "flockerd/socket.h"
+#include "plugin/plugin.h"
 #include "sched/caretaker.h"
+#include "sched/container-care.h"
+#include "sched/restarter.h"
 #include "sched/snapshotter.h"
 #include "sched/systems.h"
+
+#define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
 
 struct daemon {
 	struct paths paths;
@@ -38,12 +44,17 @@ struct daemon {
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
+	struct container_care *containers;
+	struct restarter *restarter;
 	struct snapshotter *snapshotter;
 	struct system_keeper *systems;
 	struct http_server *server;
-	int lock;   /* -1 before it is taken */
-	int listen; /* -1 before it is open, and once the server has it */
-	bool bound; /* the socket is in the file system */
+	struct plugin plugin;
+	struct http_server *plugin_server;
+	int lock;      /* -1 before it is taken */
+	int listen;    /* -1 before it is open, and once the server has it */
+	bool bound;    /* the socket is in the file system */
+	int plugin_fd; /* the volume plugin's; -1: none, or its server has it */
 };
 
 /* Memory that was used for one large answer goes back; two arenas do for what two verbs need. */
@@ -121,6 +132,8 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 	if (r == 0)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
 	if (r == 0)
+		r = restarter_open(daemon->engine, &daemon->restarter, err);
+	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
 	if (r == 0)
 		r = system_keeper_open(daemon->engine, &daemon->systems, err);
@@ -137,10 +150,10 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
 		.streams = api_streams,
 		.arg = &daemon->api,
 	};
-	int r = socket_listen(daemon->paths.socket, &daemon->listen, err);
+	int r = socket_listen(daemon->paths.socket, SOCKET_GROUP, &daemon->listen, err);
 
 	if (r < 0)
-		return r;
+		return r == -FL_INVALID ? fl_hint(err, "give a shorter one: --socket PATH") : r;
 	daemon->bound = true;
 	daemon->api = (struct api){
 		.engine = daemon->engine,
@@ -152,6 +165,43 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
 	if (r < 0)
 		return r;
 	daemon->listen = -1;
+	return 0;
+}
+
+/*
+ * Before the engine is opened, which may take long: whoever connects waits until there is a
+ * server.  Data is served without the plugin too, so its failure does not end the daemon.
+ */
+static void take_plugin_socket(struct daemon *daemon)
+{
+	own_free char *path = config_string(daemon->config, CONFIG_DOCKER_PLUGIN);
+	const struct lasting_options options = {
+		.path = path,
+		.control = daemon->paths.keeper,
+		.program = daemon->paths.keeper_program,
+	};
+	struct fl_error err;
+
+	if (lasting_take(&options, &daemon->plugin_fd, &err) < 0)
+		log_error("there is no volume plugin", "socket=%s error=\"%s\"", path, err.text);
+}
+
+static int open_plugin(struct daemon *daemon, struct fl_error *err)
+{
+	const struct http_options options = {
+		.listen_fd = daemon->plugin_fd,
+		.connections = PLUGIN_CONNECTIONS,
+		.timeout_seconds = PLUGIN_TIMEOUT,
+		.handle = plugin_handle,
+		.arg = &daemon->plugin,
+	};
+
+	if (daemon->plugin_fd < 0)
+		return 0;
+	daemon->plugin = (struct plugin){ .engine = daemon->engine };
+	if (http_server_open(&options, &daemon->plugin_server, err) < 0)
+		return fl_failed(err);
+	daemon->plugin_fd = -1;
 	return 0;
 }
 
@@ -242,26 +292,37 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 	if (r == 0)
 		r = open_instance(daemon, err);
 	if (r == 0)
+		take_plugin_socket(daemon);
+	if (r == 0)
 		r = open_engine(daemon, err);
 	if (r == 0)
 		config_on_change(daemon->config, setting_changed, daemon);
 	if (r == 0)
 		r = open_server(daemon, err);
+	if (r == 0)
+		r = open_plugin(daemon, err);
+	/* The container engine asks the plugin back. */
+	if (r == 0)
+		r = container_care_open(daemon->engine, &daemon->containers, err);
 	return r;
 }
 
 static void daemon_close(struct daemon *daemon)
 {
+	container_care_close(daemon->containers);
+	http_server_close(daemon->plugin_server);
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
 	system_keeper_close(daemon->systems);
 	snapshotter_close(daemon->snapshotter);
+	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);
 	config_close(daemon->config);
 	own_fdp(&daemon->listen);
+	own_fdp(&daemon->plugin_fd);
 	own_fdp(&daemon->lock);
 	paths_done(&daemon->paths);
 }
@@ -309,7 +370,7 @@ static int report(const struct fl_error *err)
 
 static int run(const struct options *options)
 {
-	struct daemon daemon = { .lock = -1, .listen = -1 };
+	struct daemon daemon = { .lock = -1, .listen = -1, .plugin_fd = -1 };
 	int64_t began = clock_monotonic();
 	struct fl_error err;
 	sigset_t signals;
@@ -334,6 +395,19 @@ static int run(const struct options *options)
 	return 0;
 }
 
+/* For who takes Flocker off a machine: nothing of it is to wait for a daemon that won't come. */
+static int release_plugin(const struct options *options)
+{
+	own_paths struct paths paths = { 0 };
+	own_fd int lock = -1;
+	struct fl_error err;
+
+	if (paths_prepare(options, &paths, &err) < 0 || single_lock(paths.run, &lock, &err) < 0 ||
+	    lasting_release(paths.keeper, &err) < 0)
+		return report(&err);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -346,6 +420,8 @@ int main(int argc, char **argv)
 		options_help();
 	else if (options.version)
 		printf("flockerd %s\n", FLOCKER_VERSION);
+	else if (options.release_plugin)
+		return release_plugin(&options);
 	else
 		return run(&options);
 	return 0;

@@ -14,6 +14,7 @@ struct options { /* strings are argv's; NULL = not given */
 	const char *mount_root;
 	const char *log_level; /* a good one */
 	const char *snapshot;
+	bool release_plugin;
 	bool version;
 	bool help;
 };

@@ -18,6 +18,7 @@ void paths_done(struct paths *paths)
 	free(paths->run);
 	free(paths->mount_root);
 	free(paths->socket);
+	free(paths->keeper);
 	free(paths->tree_program);
 	free(paths->keeper_program);
 	free(paths->own_hooks);
@@ -85,6 +86,7 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	choose(paths->root, paths);
 	paths->socket = options->socket ? xstrdup(options->socket)
 					: join(paths->run, "flocker.sock");
+	paths->keeper = join(paths->run, "keeper.sock");
 	paths->tree_program = program_find("tree", "flocker-tree");
 	paths->keeper_program = program_find("keeper", "flocker-keeper");
 	paths->shipped_hooks = find_hooks();

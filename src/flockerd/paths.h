@@ -17,9 +17,10 @@ struct paths {	    /* heap, absolute */
 	char *run;
 	char *mount_root;
 	char *socket;
-	char *tree_program;   /* flocker-tree; NULL: it is not installed */
-	char *keeper_program; /* flocker-keeper; the same */
-	char *own_hooks;      /* the administrator's hooks; need not be there */
+	char *keeper;	    /* where flocker-keeper listens for its daemon */
+	char *tree_program; /* flocker-tree; NULL: it is not installed */
+	char *keeper_program;
+	char *own_hooks; /* the administrator's hooks; need not be there */
 	char *shipped_hooks;
 };
 

@@ -11,7 +11,7 @@
  * and of a process that is not one's child older kernels do not tell how it ended.)  It
  * knows nothing of branches and settings.
  *
- *	flocker-keeper RUN STATE TREE RUNTIME ID
+ *	flocker-keeper system RUN STATE TREE RUNTIME ID
  *
  *	RUN/lock	locked as long as the keeper lives: that is how the daemon knows
  *	RUN/config.json	the bundle, with the empty directory

@@ -9,7 +9,7 @@
 #include "lib/value.h"
 
 struct fl_client {
-	struct http http;
+	struct http_client http;
 	char socket[FL_SOCKET_TEXT];
 	char operation[64];
 };
@@ -74,9 +74,18 @@ static int explain_connect(const char *socket, struct fl_error *err)
 	return fl_failed(err);
 }
 
+static const struct http_peer the_daemon = {
+	.name = "the daemon",
+	.protocol = "Flocker's protocol",
+	.hint_foreign = "is it the socket of a Flocker daemon?",
+	.hint_cut = "look at its log (journalctl -u flockerd), and at what the command should have "
+		    "changed",
+};
+
+/* The daemon may think as long as it needs to: there is no deadline. */
 static int connect_client(struct fl_client *client, struct fl_error *err)
 {
-	if (http_connect(&client->http, client->socket, err) < 0)
+	if (http_connect(&client->http, &the_daemon, client->socket, 0, err) < 0)
 		return explain_connect(client->socket, err);
 	return 0;
 }
@@ -174,9 +183,15 @@ static int begin_request(struct fl_client *client, struct fl_error *err)
 int fl_client_send(struct fl_client *client, const char *method, const char *target,
 		   const char *body, struct fl_error *err)
 {
+	const struct http_call call = {
+		.method = method,
+		.target = target,
+		.body = body,
+		.length = body ? strlen(body) : 0,
+	};
 	int r = begin_request(client, err);
 
-	return r < 0 ? r : http_send(&client->http, method, target, body, err);
+	return r < 0 ? r : http_send(&client->http, &call, err);
 }
 
 /* Hands the answer's body over, or makes its error of it. */
@@ -202,7 +217,7 @@ bool fl_client_wait(const struct fl_client *client, int milliseconds)
 int fl_client_receive(struct fl_client *client, struct fl_answer *ret, struct fl_error *err)
 {
 	struct http_answer answer = { 0 };
-	int r = http_receive(&client->http, FL_ANSWER_MAX, &answer, err);
+	int r = http_receive(&client->http, FL_ANSWER_MAX, NULL, &answer, err);
 
 	return r < 0 ? r : take_answer(client, &answer, ret, err);
 }

@@ -22,7 +22,7 @@
 #define TICK 250     /* ms */
 
 struct sending {
-	struct http *http;
+	struct http_client *client;
 	const struct fl_stream *stream;
 	uint64_t bytes; /* of the stream, sent */
 	bool over;	/* the daemon has answered, or is gone */
@@ -52,11 +52,11 @@ int http_wait_any(const struct fl_stream *stream, uint64_t bytes, struct pollfd 
 	}
 }
 
-int http_wait(const struct http *http, const struct fl_stream *stream, uint64_t bytes, short events,
-	      int other, struct fl_error *err)
+int http_wait(const struct http_client *client, const struct fl_stream *stream, uint64_t bytes,
+	      short events, int other, struct fl_error *err)
 {
 	struct pollfd fds[] = {
-		{ .fd = http->fd, .events = events },
+		{ .fd = client->fd, .events = events },
 		{ .fd = other, .events = POLLIN },
 	};
 	int r = http_wait_any(stream, bytes, fds, 2, err);
@@ -68,7 +68,7 @@ int http_wait(const struct http *http, const struct fl_stream *stream, uint64_t 
 static int send_run(struct sending *sending, const char *bytes, size_t length, struct fl_error *err)
 {
 	while (length > 0 && !sending->over) {
-		int events = http_wait(sending->http, sending->stream, sending->bytes,
+		int events = http_wait(sending->client, sending->stream, sending->bytes,
 				       POLLIN | POLLOUT, -1, err);
 		ssize_t n;
 
@@ -78,7 +78,7 @@ static int send_run(struct sending *sending, const char *bytes, size_t length, s
 			sending->over = true;
 			break;
 		}
-		n = send(sending->http->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = send(sending->client->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
 			sending->over = true;
 		else if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -114,7 +114,7 @@ static int send_head(struct sending *sending, const struct http_upload *upload,
 static ssize_t read_piece(struct sending *sending, size_t want, struct fl_error *err)
 {
 	int fd = sending->stream->fd;
-	int events = http_wait(sending->http, sending->stream, sending->bytes, POLLIN, fd, err);
+	int events = http_wait(sending->client, sending->stream, sending->bytes, POLLIN, fd, err);
 	ssize_t n;
 
 	if (events < 0)
@@ -185,22 +185,22 @@ static int send_stream(struct sending *sending, const struct http_upload *upload
 	if (r < 0)
 		return r;
 	/* The daemon may have much to do with the body before it answers. */
-	r = http_wait(sending->http, upload->stream, sending->bytes, POLLIN, -1, err);
+	r = http_wait(sending->client, upload->stream, sending->bytes, POLLIN, -1, err);
 	return r < 0 ? r : 0;
 }
 
-int http_upload(struct http *http, const struct http_upload *upload, struct fl_error *err)
+int http_upload(struct http_client *client, const struct http_upload *upload, struct fl_error *err)
 {
 	struct sending sending;
 	int r;
 
-	sending.http = http;
+	sending.client = client;
 	sending.stream = upload->stream;
 	sending.bytes = 0;
 	sending.over = false;
 	r = send_stream(&sending, upload, err);
-	http->spent = sending.over;
+	client->spent = sending.over;
 	if (r < 0)
-		http_close(http);
+		http_close(client);
 	return r;
 }

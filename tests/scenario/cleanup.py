@@ -3,7 +3,8 @@
 Everything of a test lies in one directory, PREFIX + something.  Two files in
 it say whose it is: `owner`, the test, and `daemons`, the processes that it
 started, each by process id and start time, so that an id that the kernel gave
-to somebody else since is never signalled.
+to somebody else since is never signalled.  A third, `engines`, has the processes
+of container engines (engines.py): their containers are found by what they are.
 """
 
 import glob
@@ -17,6 +18,7 @@ import tempfile
 import time
 
 PREFIX = "/tmp/flocker-test."
+PLUGIN = "flocker-test-"  # and the test's process id: what volume plugins of tests are called
 
 
 def start_time(pid):
@@ -74,6 +76,48 @@ def loops_under(directory):
     return found
 
 
+def cgroup_places():
+    """Where control groups can be frozen: pairs of "v1" or "v2" and a directory."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            before, _, after = line.partition(" - ")
+            kind, _, options = after.split()[:3]
+            if kind == "cgroup2":
+                found.append(("v2", before.split()[4]))
+            elif kind == "cgroup" and "freezer" in options.split(","):
+                found.append(("v1", before.split()[4]))
+    return found
+
+
+def cgroups_of(directory):
+    """The control groups of a test (cgroups.py)."""
+    return [group for _, place in cgroup_places() for group in glob.glob(f"{place}/{os.path.basename(directory)}.*")]
+
+
+def thaw(directory):
+    """What is frozen can't be ended."""
+    for group in cgroups_of(directory):
+        for name, word in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
+            try:
+                if os.path.exists(f"{group}/{name}"):
+                    pathlib.Path(f"{group}/{name}").write_text(word, encoding="ascii")
+            except OSError:
+                pass
+
+
+def remove_own_cgroups(directory):
+    for group in cgroups_of(directory):
+        deadline = time.monotonic() + 10
+        while os.path.exists(group) and time.monotonic() < deadline:
+            try:
+                for pid in pathlib.Path(f"{group}/cgroup.procs").read_text(encoding="ascii").split():
+                    os.kill(int(pid), signal.SIGKILL)
+                os.rmdir(group)
+            except OSError:
+                time.sleep(0.005)
+
+
 def end(pid, seconds=10):
     for number in (signal.SIGTERM, signal.SIGKILL):
         began = start_time(pid)
@@ -89,12 +133,91 @@ def end(pid, seconds=10):
             time.sleep(0.005)
 
 
-def remove(directory):
-    """Ends what runs, unmounts, detaches and deletes."""
-    for pid in reversed(alive(f"{directory}/daemons")):  # what began later may need what began before
-        end(pid)
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:  # it has ended, or the kernel hides it
+        return ""
+
+
+def is_contained(pid, directory):
+    """Is it a process of a container whose root lies below the directory, or the one that looks after it?"""
+    if read(f"/proc/{pid}/comm").strip() in ("containerd-shim", "conmon"):
+        return directory in read(f"/proc/{pid}/cmdline")
+    try:
+        if os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
+            return False
+    except OSError:
+        return False
+    roots = [line for line in read(f"/proc/{pid}/mountinfo").split("\n") if line.split()[4:5] == ["/"]]
+    return any(directory + "/" in line for line in roots)
+
+
+def kill_all(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def contained(directory):
+    """All processes of containers that an engine below the directory started."""
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if start_time(pid) and is_contained(pid, directory)]
+
+
+def containers_of_podman(directory):
+    return [path.rpartition("/")[2] for path in glob.glob(f"{directory}/*/root/overlay-containers/*")
+            if os.path.isdir(path)]
+
+
+def remove_cgroups(directory):
+    """Those of engines that were killed, in each hierarchy, the innermost first."""
+    tops = glob.glob(f"/sys/fs/cgroup/**/{os.path.basename(directory)}", recursive=True)
+    for name in containers_of_podman(directory):
+        tops += glob.glob(f"/sys/fs/cgroup/**/libpod-*{name}*", recursive=True)
+    for top in tops:
+        for path, _, _ in os.walk(top, topdown=False):
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass  # the kernel has not let go of the last process yet: the next test tries again
+
+
+def end_engines(directory):
+    """Kills engines first, or they would start anew what ends; then containers, until there are none."""
+    deadline = time.monotonic() + 20
+    if not os.path.exists(f"{directory}/engines"):
+        return
+    while (left := alive(f"{directory}/engines") + contained(directory)) and time.monotonic() < deadline:
+        kill_all(left)
+        time.sleep(0.01)
+    remove_cgroups(directory)
+
+
+def remove_plugins():
+    """Sockets and spec files of plugins: this test's, and those of tests that have ended."""
+    for path in glob.glob(f"/run/docker/plugins/{PLUGIN}*") + glob.glob(f"/etc/docker/plugins/{PLUGIN}*"):
+        pid = re.match(r"\d+", path.rpartition(PLUGIN)[2])
+        if pid and (int(pid[0]) == os.getpid() or start_time(int(pid[0])) is None):
+            os.unlink(path)
+
+
+def unmount_under(directory):
     for point in mounts_under(directory):
         subprocess.run(["umount", "-l", point], check=False, stderr=subprocess.DEVNULL)
+
+
+def remove(directory):
+    """Ends what runs, unmounts, detaches and deletes."""
+    thaw(directory)
+    end_engines(directory)
+    for pid in reversed(alive(f"{directory}/daemons")):  # what began later may need what began before
+        end(pid)
+    remove_own_cgroups(directory)
+    unmount_under(directory)
     for loop in loops_under(directory):
         subprocess.run(["losetup", "-d", loop], check=False, stderr=subprocess.DEVNULL)
     shutil.rmtree(directory, ignore_errors=True)
@@ -102,6 +225,7 @@ def remove(directory):
 
 def sweep():
     """Removes what killed tests left."""
+    remove_plugins()
     for directory in glob.glob(PREFIX + "*"):
         if not alive(f"{directory}/owner") and os.stat(directory).st_uid == os.getuid():
             remove(directory)

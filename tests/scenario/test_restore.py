@@ -304,6 +304,17 @@ def a_rollback_meanwhile():
 
 
 @test
+def a_rename_meanwhile():
+    command = begin_restore("long")
+    wait_until(lambda: leftovers("long"), "it copies")
+    host.run("rename", "long", "longer")
+    said = command.stderr.read()
+    true(b"renamed or destroyed meanwhile" in said and command.wait() == 5, said)
+    host.run("rename", "longer", "long")
+    equal(leftovers("long"), [], "nothing is left")
+
+
+@test
 def a_killed_daemon_leaves_before_or_after():
     top = host.path("long")
     for wait in ("copy", "stash", "copy"):
@@ -326,6 +337,36 @@ def a_killed_daemon_leaves_before_or_after():
         found = len(os.listdir(f"{top}/many"))
         true(found in (20000, 20001), f"{found} files")
         true(found == 20001 or len(stashes("long")) == had + 1, "what is replaced is stashed")
+
+
+@test
+def what_is_written_late_outlives_a_kill():
+    """The daemon is held between the exchange and its look at what was replaced, and killed there."""
+    host.run("create", "late")
+    top = host.path("late")
+    write(f"{top}/etc/hosts", "one")
+    host.run("snapshot", "late", "--name", "one")
+    write(f"{top}/etc/hosts", "two")
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=renameat2",
+         "-e", "inject=renameat2:delay_exit=60000000"], stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in read(f"/proc/{host.daemon.pid}/status"), "it is traced")
+    with open(f"{top}/etc/hosts", "a") as replaced:
+        command = subprocess.Popen([COMMAND, "--root", host.root, "restore", "late@{one}:etc/hosts"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: read(f"{top}/etc/hosts") == "one", "it is exchanged")
+        replaced.write(" and late")
+    host.daemon.kill()
+    tracer.kill()  # which else holds the dead
+    tracer.wait()
+    host.kill()
+    command.wait()
+    host.start()
+    wait_until(lambda: not leftovers("late"), "the private directory is gone")
+    etc = f"{host.path('late')}/etc"
+    equal(read(f"{etc}/hosts"), "one", "what was restored")
+    equal([read(f"{etc}/{name}") for name in os.listdir(etc) if name.startswith("hosts.replaced-")],
+          ["two and late"], "what was written late")
 
 
 @test

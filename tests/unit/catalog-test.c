@@ -321,6 +321,38 @@ static void intents(struct tx *tx)
 	check_seen("", tx_retired_each(tx, see_retired, NULL, &err));
 }
 
+static int see_stopped(void *arg, const struct stopped_row *row, struct fl_error *e)
+{
+	return see_number(row->branch.bytes[0] * 10 + row->container[0] - '0');
+}
+
+/* The last that was stopped is the first to be started; twice the same is once. */
+static void stopped_ones(struct tx *tx)
+{
+	static const struct {
+		uint8_t branch;
+		const char *container;
+	} rows[] = { { 1, "3" }, { 1, "4" }, { 2, "3" }, { 1, "3" } };
+
+	for (size_t i = 0; i < array_size(rows); i++) {
+		own_stopped_row struct stopped_row row = {
+			.branch = { { rows[i].branch } },
+			.container = xstrdup(rows[i].container),
+		};
+
+		check_ok(tx_stopped_insert(tx, &row, &err));
+	}
+	check_seen("23 14 13", tx_stopped_each(tx, see_stopped, NULL, &err));
+	check_ok(tx_stopped_delete(tx, &(struct uuid){ { 1 } }, "4", &err));
+	check_ok(tx_stopped_delete(tx, &(struct uuid){ { 1 } }, "4", &err));
+	check_seen("23 13", tx_stopped_each(tx, see_stopped, NULL, &err));
+}
+
+static void stopped_ones_come_back_in_order(void)
+{
+	in_write("stopped", stopped_ones);
+}
+
 static void intents_and_retired_heads_are_kept(void)
 {
 	in_write("intents", intents);
@@ -374,6 +406,7 @@ int main(int argc, char **argv)
 				  CHECK(hooks_are_kept),
 				  CHECK(stashes_are_kept),
 				  CHECK(intents_and_retired_heads_are_kept),
+				  CHECK(stopped_ones_come_back_in_order),
 				  CHECK(a_deleted_volume_leaves_nothing),
 				  CHECK_END,
 			  });
