@@ -346,9 +346,11 @@ must_check int tx_stash_each(struct tx *tx, const struct uuid *volume,
 
 struct hook_row {
 	struct uuid branch;
-	char name[NAME_TEXT];	  /* unique in its branch */
-	struct metadata settings; /* owned */
-	int64_t timeout;	  /* ns */
+	char name[NAME_TEXT];		/* unique in its branch */
+	struct metadata settings;	/* owned */
+	char container[CONTAINER_TEXT]; /* that it runs in, "*": the one that uses the branch; "":
+					   none, but the host */
+	int64_t timeout;		/* ns */
 	bool required;
 };
 void hook_row_done(struct hook_row *row);

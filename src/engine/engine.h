@@ -205,6 +205,8 @@ must_check int engine_snapshot(struct engine *engine, const struct ref *refs, si
 struct hook_options {
 	const char *name;		 /* of a program that is there: FL_NOT_FOUND, FL_DENIED */
 	const struct metadata *settings; /* what it is told */
+	const char *container;		 /* that it runs in: a name, or "*", the one that uses the
+					    branch; NULL: on the host */
 	int64_t timeout;		 /* ns, 1 s to 10 min; 0: 30 s */
 	bool required;			 /* no snapshot without it */
 };
@@ -213,6 +215,7 @@ struct hook_report {
 	char ref[REF_SHORT];
 	char name[NAME_TEXT];
 	struct metadata settings;
+	char container[CONTAINER_TEXT]; /* "": on the host */
 	int64_t timeout;
 	bool required;
 	char *trouble; /* heap: why it can't be run as things are; NULL: it can */
