@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -242,6 +243,17 @@ static bool has_run(const char *tree)
 
 /* --- start --------------------------------------------------------------------------------- */
 
+/* As many as systems are built for, if this process may give that many. */
+static int64_t files_allowed(void)
+{
+	const int64_t usual = 524288;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max > (rlim_t)usual)
+		return usual;
+	return (int64_t)limit.rlim_max;
+}
+
 static int write_config(const struct runtime_places *places, const struct uuid *branch,
 			const struct runtime_start *start, int run, struct fl_error *err)
 {
@@ -255,6 +267,7 @@ static int write_config(const struct runtime_places *places, const struct uuid *
 		.root = root,
 		.console = console,
 		.cgroup = cgroup,
+		.files = files_allowed(),
 		.empty_run = oci_wants_empty_run(start->settings) && has_run(start->tree),
 	};
 
