@@ -60,7 +60,7 @@ struct around_kind {
 		     struct fl_error *err);
 };
 
-extern const struct around_kind around_containers;
+extern const struct around_kind around_containers, around_systems;
 
 struct around {
 	struct engine *engine;
