@@ -190,6 +190,14 @@ static int await_running(int run, struct keeper_running *ret, struct fl_error *e
 	return fl_fail(err, FL_SYSTEM, "the keeper of a system neither starts it nor gives up");
 }
 
+static struct runtime_run take_run(struct runtime_run *run)
+{
+	struct runtime_run taken = *run;
+
+	*run = (struct runtime_run)RUNTIME_RUN_NONE;
+	return taken;
+}
+
 /* Both numbers are right as long as there is no `exit` and the lock is held (keeper/files.h). */
 static int watch(const struct runtime_places *places, const struct uuid *branch, int run_fd,
 		 const struct keeper_running *running, struct runtime_run *ret,
@@ -213,8 +221,7 @@ static int watch(const struct runtime_places *places, const struct uuid *branch,
 		(void)!process_await(run.keeper, clock_monotonic() + RUNTIME_CLEAN_TIMEOUT);
 	if (r == 0 || !lives)
 		return fl_fail(err, FL_NOT_FOUND, "the system does not run");
-	*ret = run;
-	run = (struct runtime_run)RUNTIME_RUN_NONE;
+	*ret = take_run(&run);
 	return 0;
 }
 
