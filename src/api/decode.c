@@ -68,6 +68,7 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(timeout, TYPE_NUMBER),
 	FIELD(required, TYPE_FLAG),
 	FIELD(together, TYPE_FLAG),
+	FIELD(containers, TYPE_STRING),
 	FIELD(container, TYPE_STRING),
 };
 

@@ -54,8 +54,9 @@
 #define IN_TIMEOUT (UINT64_C(1) << 35)
 #define IN_REQUIRED (UINT64_C(1) << 36)
 #define IN_TOGETHER (UINT64_C(1) << 37)
-#define IN_CONTAINER (UINT64_C(1) << 38)
-#define INPUT_COUNT 39
+#define IN_CONTAINERS (UINT64_C(1) << 38)
+#define IN_CONTAINER (UINT64_C(1) << 39)
+#define INPUT_COUNT 40
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -87,7 +88,7 @@ struct input {
 	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
 	struct metadata metadata, policy, settings;
 	struct string_array unset;
-	const char *operation, *compression, *directory, *container;
+	const char *operation, *compression, *directory, *container, *containers;
 	uint64_t size, limit, quota, timeout;
 	bool sparse, compress, force, devices, setuid, why, itself, required, together;
 };

@@ -20,6 +20,8 @@ void encode_policy(struct json *json, const char *key, const struct policy_repor
 void encode_thinned(struct json *json, const char *key, const struct thinned *thinned);
 void encode_trash_item(struct json *json, const char *key, const struct trash_item *item);
 void encode_operation(struct json *json, const char *key, const struct operation *operation);
+/* Two members, "holders" and "holder_count", of an object that is open. */
+void encode_holders(struct json *json, const struct holders *holders);
 void encode_rollback(struct json *json, const char *key, const struct rollback *rollback);
 void encode_restoration(struct json *json, const char *key, const struct restoration *restoration);
 void encode_driver(struct json *json, const char *key, const struct driver_report *report);

@@ -74,6 +74,9 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/branch", 200, delete_branch, BY_REF(FORM_BRANCH),
 	  "Move a branch to the trash", "destroy" },
 
+	{ "GET", "/v1/users", 200, get_users, BY_REF(FORM_VOLUME | FORM_BRANCH),
+	  "List what uses a branch" },
+
 	{ "GET", "/v1/snapshots", 200, get_snapshots,
 	  { .query = IN_REF | IN_PAGE | IN_WHY, .required = IN_REF, .forms = FORM_ANY },
 	  "List what a reference came from, newest first" },
@@ -138,7 +141,7 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/tag", 204, delete_tag, BY_REF(FORM_TAG), "Remove a tag", "untag" },
 
 	{ "POST", "/v1/rollbacks", 200, post_rollbacks,
-	  { .body = IN_REF | IN_TO, .required = IN_REF | IN_TO,
+	  { .body = IN_REF | IN_TO | IN_CONTAINERS, .required = IN_REF | IN_TO,
 	    .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Make a branch what it was", "rollback" },
 	{ "POST", "/v1/restores", 200, post_restores,
@@ -149,7 +152,7 @@ const struct route routes[] = {
 	  "List what rollbacks put aside" },
 	{ "GET", "/v1/stash", 200, get_stash, BY_REF(FORM_STASH), "Show a stash" },
 	{ "POST", "/v1/stash/restore", 200, post_stash_restore,
-	  { .body = IN_REF, .required = IN_REF, .forms = FORM_STASH },
+	  { .body = IN_REF | IN_CONTAINERS, .required = IN_REF, .forms = FORM_STASH },
 	  "Make a stash its branch's contents again", "stash restore" },
 	{ "DELETE", "/v1/stash", 204, delete_stash, BY_REF(FORM_STASH), "Drop a stash", "stash drop" },
 

@@ -112,6 +112,9 @@ must_check int get_hooks_available(struct call *call, struct fl_error *err);
 must_check int put_hook(struct call *call, struct fl_error *err);
 must_check int delete_hook(struct call *call, struct fl_error *err);
 
+/* users.c */
+must_check int get_users(struct call *call, struct fl_error *err);
+
 /* tags.c */
 must_check int get_tags(struct call *call, struct fl_error *err);
 must_check int post_tags(struct call *call, struct fl_error *err);

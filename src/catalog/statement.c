@@ -220,6 +220,12 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_HOOK_EACH_ALL] = "SELECT branch, name, settings, timeout, required, container "
 			      "FROM hook ORDER BY branch, name",
 
+	[SQL_SYSTEM_INSERT] = "INSERT INTO system (branch, wanted, settings) VALUES (?1, ?2, ?3)",
+	[SQL_SYSTEM_UPDATE] = "UPDATE system SET wanted = ?2, settings = ?3 WHERE branch = ?1",
+	[SQL_SYSTEM_GET] = "SELECT branch, wanted, settings FROM system WHERE branch = ?1",
+	[SQL_SYSTEM_DELETE] = "DELETE FROM system WHERE branch = ?1",
+	[SQL_SYSTEM_EACH] = "SELECT branch, wanted, settings FROM system ORDER BY branch",
+
 	[SQL_STASH_INSERT] = "INSERT INTO stash (volume, number, branch, tip_branch, tip_time, "
 			     "target_branch, target_time, target_id, created) "
 			     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

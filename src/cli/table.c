@@ -139,6 +139,8 @@ static const struct option branch_options[] = {
 static const struct option rollback_options[] = {
 	{ OPT_TO, "to", 0, "REF", "go back to this snapshot, tag or stash" },
 	{ OPT_YES, "yes", 'y', NULL, "do not ask, also on a terminal" },
+	{ OPT_LIVE, "live", 0, NULL, "do not stop its containers: replace what they have mounted" },
+	{ OPT_FORCE, "force", 0, NULL, "leave its containers alone, on the old contents" },
 	{ 0 },
 };
 
@@ -149,6 +151,8 @@ static const struct option restore_options[] = {
 
 static const struct option stash_restore_options[] = {
 	{ OPT_AS, "as", 0, "NAME", "make a new branch of it; the present one stays" },
+	{ OPT_LIVE, "live", 0, NULL, "as with rollback" },
+	{ OPT_FORCE, "force", 0, NULL, "as with rollback" },
 	{ 0 },
 };
 
@@ -306,8 +310,9 @@ const struct command commands[] = {
 	{ "rollback", GROUP_BACK, "REF", "make a branch what it was",
 	  "REF@{POINT} goes back to that point: mydata@{10m ago}, mydata@{-3},\n"
 	  "mydata@{before-upgrade}. REF --to REF goes to any snapshot, tag or stash of the\n"
-	  "volume. What the branch was is stashed first, so nothing is lost. On a terminal it\n"
-	  "shows what will be undone, and asks.",
+	  "volume. What the branch was is stashed first, so nothing is lost. Containers that\n"
+	  "run on it are stopped and started again. On a terminal it shows what will be\n"
+	  "undone, and asks.",
 	  rollback_options, 1, 1, verb_rollback },
 	{ "restore", GROUP_BACK, "REF:PATH", "put back one file or directory",
 	  "As it was in a snapshot, tag or stash: into the live contents of its branch, in the\n"

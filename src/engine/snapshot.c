@@ -97,39 +97,54 @@ struct batch {
 	struct fl_error *errors; /* one for each; code 0: taken */
 	size_t next;		 /* atomic: what no thread has begun yet */
 	struct snapshot_list answer;
+	pthread_mutex_t start; /* who holds it keeps them from beginning */
+	pthread_t threads[SNAPSHOT_THREADS];
+	size_t started;
 };
 
-static void *batch_work(void *arg)
+static void batch_work(struct batch *batch)
 {
-	struct batch *batch = arg;
-
 	for (;;) {
 		size_t i = __atomic_fetch_add(&batch->next, 1, __ATOMIC_RELAXED);
 
 		if (i >= batch->claim->count)
-			return NULL;
+			return;
 		if (snapshot_take(batch->engine, &batch->claim->targets[i].branch, batch->options,
 				  &batch->rows[i], &batch->errors[i]) == 0)
 			batch->errors[i].code = FL_OK;
 	}
 }
 
-static void batch_run(struct batch *batch)
+static void *batch_thread(void *arg)
 {
-	pthread_t threads[SNAPSHOT_THREADS];
+	struct batch *batch = arg;
+
+	pthread_mutex_lock(&batch->start);
+	pthread_mutex_unlock(&batch->start);
+	batch_work(batch);
+	return NULL;
+}
+
+static void batch_start(struct batch *batch)
+{
 	pthread_attr_t attributes;
-	size_t wanted = batch->claim->count - 1, started = 0;
+	size_t wanted = batch->claim->count - 1;
 
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, SNAPSHOT_STACK);
-	while (started < wanted && started < SNAPSHOT_THREADS &&
-	       pthread_create(&threads[started], &attributes, batch_work, batch) == 0)
-		started++;
-	/* This thread works too, so it gets done even where no other could be started. */
-	batch_work(batch);
-	while (started > 0)
-		pthread_join(threads[--started], NULL);
+	while (batch->started < wanted && batch->started < SNAPSHOT_THREADS &&
+	       pthread_create(&batch->threads[batch->started], &attributes, batch_thread, batch) ==
+		       0)
+		batch->started++;
 	pthread_attr_destroy(&attributes);
+}
+
+/* This thread works too, so it gets done even where no other could be started. */
+static void batch_finish(struct batch *batch)
+{
+	batch_work(batch);
+	while (batch->started > 0)
+		pthread_join(batch->threads[--batch->started], NULL);
 }
 
 static int batch_first_error(const struct batch *batch, struct fl_error *err)
@@ -170,6 +185,7 @@ static void batch_done(struct batch *batch)
 	for (size_t i = 0; i < batch->claim->count; i++)
 		snapshot_row_done(&batch->rows[i]);
 	snapshot_list_done(&batch->answer);
+	pthread_mutex_destroy(&batch->start);
 	free(batch->rows);
 	free(batch->errors);
 }
@@ -184,29 +200,38 @@ static bool is_noted(const struct batch *batch)
 	return noted;
 }
 
-/* Nothing else is done while applications stand still. */
+/*
+ * Nothing else is done while applications stand still: the threads are there already, and
+ * begin together, so that fewer of them miss the commit that the first one asks for.
+ */
 static int batch_run_together(struct batch *batch, struct holding *holding, struct fl_error *err)
 {
-	if (together_hold(holding, batch->claim, err) < 0) {
-		for (size_t i = 0; i < batch->claim->count; i++)
-			batch->errors[i] = *err; /* none was taken */
-		return fl_failed(err);
-	}
-	batch_run(batch);
-	return together_release(holding, err);
+	int r;
+
+	pthread_mutex_lock(&batch->start);
+	batch_start(batch);
+	r = together_hold(holding, batch->claim, err);
+	for (size_t i = 0; i < batch->claim->count && r < 0; i++)
+		batch->errors[i] = *err; /* none is to be taken */
+	if (r < 0)
+		batch->next = batch->claim->count;
+	pthread_mutex_unlock(&batch->start);
+	batch_finish(batch);
+	return r < 0 ? r : together_release(holding, err);
 }
 
-static int batch_take(struct batch *batch, struct fl_error *err)
+static int batch_run(struct batch *batch, struct fl_error *err)
 {
 	if (batch->options->holding)
 		return batch_run_together(batch, batch->options->holding, err);
-	batch_run(batch);
+	batch_start(batch);
+	batch_finish(batch);
 	return 0;
 }
 
 static int snapshot_batch(struct batch *batch, struct snapshot_list *ret, struct fl_error *err)
 {
-	if (batch_take(batch, err) < 0 || batch_first_error(batch, err) < 0 ||
+	if (batch_run(batch, err) < 0 || batch_first_error(batch, err) < 0 ||
 	    catalog_write(batch->engine->catalog, is_noted(batch) ? CATALOG_DURABLE : CATALOG_LAZY,
 			  batch_insert, batch, err) < 0) {
 		batch_abort(batch);
@@ -268,7 +293,10 @@ static int snapshot_heads(struct engine *engine, const struct ref *refs, size_t 
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
-	struct batch batch = { .engine = engine, .claim = &claim, .options = options };
+	struct batch batch = { .engine = engine,
+			       .claim = &claim,
+			       .options = options,
+			       .start = PTHREAD_MUTEX_INITIALIZER };
 	int r;
 
 	if (gate_enter(engine, &inside, err) < 0 ||

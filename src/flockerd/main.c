@@ -3,9 +3,9 @@
  *
  * It starts in the order in which things depend on each other: directories,
  * the lock that makes it the only daemon here, configuration, identity, engine,
- * caretaker, snapshotter, socket, server, volume plugin.  It ends in the reverse order, and a step
- * that fails undoes those before it.  Signals are blocked in every thread; the main thread waits
- * for one and does nothing else.
+ * caretaker, snapshotter, socket, server, volume plugin, data containers.  It ends in the reverse
+ * order, and a step that fails undoes those before it.  Signals are blocked in every thread; the
+ * main thread waits for one and does nothing else.
  */
 
 #include <fcntl.h>
@@ -30,7 +30,10 @@
 #include "flockerd/single.h"
 #include "plugin/plugin.h"
 #include "sched/caretaker.h"
+#include "sched/container-care.h"
+#include "sched/restarter.h"
 #include "sched/snapshotter.h"
+#include "sched/systems.h"
 
 #define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
 
@@ -41,7 +44,10 @@ struct daemon {
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
+	struct container_care *containers;
+	struct restarter *restarter;
 	struct snapshotter *snapshotter;
+	struct system_keeper *systems;
 	struct http_server *server;
 	struct plugin plugin;
 	struct http_server *plugin_server;
@@ -116,6 +122,7 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.host = daemon->instance.host,
 		.config = daemon->config,
 		.tree_program = daemon->paths.tree_program,
+		.run = daemon->paths.run,
 		.keeper_program = daemon->paths.keeper_program,
 		.own_hooks = daemon->paths.own_hooks,
 		.shipped_hooks = daemon->paths.shipped_hooks,
@@ -125,7 +132,11 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 	if (r == 0)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
 	if (r == 0)
+		r = restarter_open(daemon->engine, &daemon->restarter, err);
+	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
+	if (r == 0)
+		r = system_keeper_open(daemon->engine, &daemon->systems, err);
 	return r;
 }
 
@@ -290,16 +301,22 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 		r = open_server(daemon, err);
 	if (r == 0)
 		r = open_plugin(daemon, err);
+	/* The container engine asks the plugin back. */
+	if (r == 0)
+		r = container_care_open(daemon->engine, &daemon->containers, err);
 	return r;
 }
 
 static void daemon_close(struct daemon *daemon)
 {
+	container_care_close(daemon->containers);
 	http_server_close(daemon->plugin_server);
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
+	system_keeper_close(daemon->systems);
 	snapshotter_close(daemon->snapshotter);
+	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);

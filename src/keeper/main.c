@@ -3,6 +3,8 @@
  *
  *	flocker-keeper socket CONTROL PATH	a listening socket at PATH (socket.c)
  *	flocker-keeper thaw MILLISECONDS	control groups that must not stay frozen (thaw.c)
+ *	flocker-keeper system RUN STATE TREE RUNTIME ID
+ *						a user system's console and end (files.h)
  *
  * A program of its own, and a small one, because it goes on when the daemon is
  * killed, crashes or is replaced by a newer one.  It says what is wrong on
@@ -24,6 +26,7 @@ static const struct verb {
 } verbs[] = {
 	{ "socket", "CONTROL PATH", 2, keep_socket },
 	{ "thaw", "MILLISECONDS", 1, keep_thawed },
+	{ "system", "RUN STATE TREE RUNTIME ID", 5, keep_system },
 };
 
 static int usage(void)

@@ -2,15 +2,13 @@
 """Snapshots of several branches at one instant: flocker snapshot REF... --together."""
 
 import os
-import pathlib
-import signal
 import subprocess
 import sys
 import threading
 
 import cgroups
 import tap
-from flocker import Host, host_with_pool
+from flocker import Gone, Host, host_with_pool
 from tap import equal, test, tests_for, true
 
 host = host_with_pool()
@@ -182,7 +180,7 @@ def processes_that_are_born_meanwhile_are_held(kind):
     group = cgroups.Group(host, f"wild-{kind}", kind)
     started(group, FORKER, file_of(a))
     tap.wait_until(lambda: len(group.pids()) >= 16, "they are born")
-    for _ in range(10):
+    for _ in range(4):
         taken = host.post("/v1/snapshots", refs=[a, b], together=True)
         equal([row["cgroup"] for row in taken["together"]["groups"]], [group.path], "groups")
     true(not group.frozen(), "they go on")
@@ -212,17 +210,59 @@ def a_group_that_goes_meanwhile_is_no_failure(kind):
         thread.join()
 
 
-def guards():
-    """The guards of the daemon that run."""
-    found = []
-    for task in os.listdir(f"/proc/{host.daemon.pid}/task"):
-        try:
-            children = pathlib.Path(f"/proc/{host.daemon.pid}/task/{task}/children").read_text(encoding="ascii").split()
-            found += [int(pid) for pid in children
-                      if b"thaw" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")]
-        except OSError:
-            pass
-    return found
+def go_on(groups):
+    return not any(group.frozen() for group in groups)
+
+
+@tests_for(["FLOCKER_CRASH_AT", "FLOCKER_CRASH_AFTER"])
+def a_daemon_that_is_killed_leaves_nothing_frozen(mode):
+    """Before and after each call to the pool: some of them while all stand still."""
+    with Host() as mortal:
+        mortal.pool()
+        groups = [cgroups.Group(mortal, kind, kind) for kind in kinds]
+        for group in groups:
+            mortal.create(f"a-{group.kind}")
+            holder(group, f"{mortal.mnt}/a-{group.kind}/trunk/file")
+        names = [f"a-{group.kind}" for group in groups]
+        died = 0
+        for call in range(1, 40):
+            if not mortal.dead():
+                mortal.stop()
+            mortal.spawn(**{mode: call})
+            tap.wait_until(lambda: mortal.ready() or mortal.dead(), "it answers or ends")
+            try:
+                mortal.post("/v1/snapshots", refs=names, together=True)
+                break
+            except Gone:
+                died += 1
+                mortal.kill()
+            tap.wait_until(lambda: go_on(groups), f"all go on after call {call}", 3)
+        true(died >= 2, f"it died {died} times")
+        mortal.restart()
+        mortal.post("/v1/snapshots", refs=names, together=True)
+        for group in groups:
+            group.remove()
+
+
+@test
+def killed_at_any_time_it_leaves_nothing_frozen():
+    with Host() as mortal:
+        mortal.pool()
+        groups = [cgroups.Group(mortal, kind, kind) for kind in kinds]
+        names = [f"b-{group.kind}" for group in groups]
+        for group, name in zip(groups, names):
+            mortal.create(name)
+            started(group, COUNTER, f"{mortal.mnt}/{name}/trunk/a", f"{mortal.mnt}/{name}/trunk/b")
+        for delay in range(12):
+            thread = threading.Thread(target=mortal.try_run, args=("snapshot", *names, "--together"))
+            thread.start()
+            thread.join(delay / 200)
+            mortal.kill()
+            thread.join()
+            tap.wait_until(lambda: go_on(groups), "all go on", 3)
+            mortal.start()
+        for group in groups:
+            group.remove()
 
 
 if __name__ == "__main__":

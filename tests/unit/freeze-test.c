@@ -1,0 +1,342 @@
+#include "container/freeze.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fsat.h"
+#include "base/program.h"
+#include "base/text.h"
+#include "tests/check.h"
+
+/*
+ * Groups are directories with the files of a control group, which here do nothing by
+ * themselves: what stands in them was written by the test, by freeze.c, or by the guard.
+ * tests/scenario/test_together.py has real ones.
+ */
+
+#define GROUPS 3
+
+static struct fl_error err;
+static char place[] = "/tmp/flocker-freeze-test.XXXXXX";
+static char *keeper;
+
+static void make_file(const char *group, const char *name, const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", place, group, name);
+	file = fopen(path, "w");
+	check(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static bool holds(const char *group, const char *name, const char *text)
+{
+	char path[128], found[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", place, group, name);
+	file = fopen(path, "r");
+	check(file && fgets(found, sizeof(found), file));
+	fclose(file);
+	return strcmp(found, text) == 0;
+}
+
+/* A deadline: that of the test. */
+static void await(const char *group, const char *name, const char *text)
+{
+	while (!holds(group, name, text))
+		usleep(1000);
+}
+
+static void make_directory(const char *group)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", place, group);
+	check(mkdir(path, 0755) == 0 || errno == EEXIST);
+}
+
+/* "still" and "old" stand still when they are told to, "moving" never does. */
+static void make_groups(struct cgroup groups[static GROUPS])
+{
+	static const char *const names[] = { "still", "old", "moving" };
+
+	for (size_t i = 0; i < GROUPS; i++) {
+		struct text directory = { 0 };
+
+		make_directory(names[i]);
+		text_add_format(&directory, "%s/%s", place, names[i]);
+		groups[i] = (struct cgroup){ .kind = i == 1 ? CGROUP_FREEZER : CGROUP_UNIFIED,
+					     .path = xstrdup(names[i]),
+					     .directory = text_take(&directory) };
+	}
+	make_file("still", "cgroup.freeze", "0");
+	make_file("still", "cgroup.events", "populated 1\nfrozen 1\n");
+	make_file("old", "freezer.state", "THAWED");
+	make_file("old", "freezer.self_freezing", "0\n");
+	make_file("moving", "cgroup.freeze", "0");
+	make_file("moving", "cgroup.events", "populated 1\nfrozen 0\n");
+}
+
+struct groups {
+	struct cgroup items[GROUPS];
+};
+
+static void groups_done(struct groups *groups)
+{
+	for (size_t i = 0; i < GROUPS; i++)
+		cgroup_done(&groups->items[i]);
+}
+#define own_groups own(groups_done)
+
+static struct freeze_options options(int64_t patience, int64_t limit)
+{
+	return (struct freeze_options){ .keeper = keeper, .patience = patience, .limit = limit };
+}
+
+static struct freeze *prepare(const struct groups *groups, size_t count, int64_t limit)
+{
+	const struct freeze_options given = options(20 * CLOCK_SECOND, limit);
+	struct freeze *freeze;
+
+	check_ok(freeze_prepare(&given, groups->items, count, &freeze, &err));
+	return freeze;
+}
+
+/* The only child that there is. */
+static pid_t guard(void)
+{
+	char path[64];
+	int pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	file = fopen(path, "r");
+	check(file && fscanf(file, "%d", &pid) == 1);
+	fclose(file);
+	return pid;
+}
+
+static void groups_stand_still_until_they_are_released(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+	struct freeze_times times;
+
+	make_groups(groups.items);
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	check(holds("still", "cgroup.freeze", "0") && holds("old", "freezer.state", "THAWED"));
+	check_ok(freeze_hold(freeze, &err));
+	check(holds("still", "cgroup.freeze", "1") && holds("old", "freezer.state", "FROZEN"));
+	check_ok(freeze_release(freeze, &times, &err));
+	check(holds("still", "cgroup.freeze", "0") && holds("old", "freezer.state", "THAWED"));
+	check(times.stilled > 0 && times.held >= times.stilled);
+}
+
+static void one_that_does_not_stand_still_is_named(void)
+{
+	const struct freeze_options given = options(CLOCK_SECOND / 10, 20 * CLOCK_SECOND);
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+
+	make_groups(groups.items);
+	check_ok(freeze_prepare(&given, groups.items, GROUPS, &freeze, &err));
+	check_code(FL_BUSY, freeze_hold(freeze, &err));
+	check_string("moving", err.object);
+	check(strstr(err.text, "100 ms"));
+	check(holds("still", "cgroup.freeze", "0") && holds("old", "freezer.state", "THAWED") &&
+	      holds("moving", "cgroup.freeze", "0"));
+}
+
+static void what_others_have_frozen_stays_so(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+	struct freeze_times times;
+
+	make_groups(groups.items);
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	make_file("still", "cgroup.freeze", "1\n");
+	check_ok(freeze_hold(freeze, &err));
+	check_ok(freeze_release(freeze, &times, &err));
+	check(freeze_was_frozen(freeze, 0) && !freeze_was_frozen(freeze, 1));
+	check(holds("still", "cgroup.freeze", "1\n") && holds("old", "freezer.state", "THAWED"));
+}
+
+static void one_that_others_thaw_is_told(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+	struct freeze_times times;
+
+	make_groups(groups.items);
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	check_ok(freeze_hold(freeze, &err));
+	make_file("old", "freezer.state", "THAWED");
+	check_code(FL_BUSY, freeze_release(freeze, &times, &err));
+	check(strstr(err.text, "'old'"));
+	check(holds("still", "cgroup.freeze", "0"));
+}
+
+static void they_go_on_when_the_guard_is_killed(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+	struct freeze_times times;
+
+	make_groups(groups.items);
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	check_ok(freeze_hold(freeze, &err));
+	check(kill(guard(), SIGKILL) == 0);
+	await("still", "cgroup.freeze", "0");
+	await("old", "freezer.state", "THAWED");
+	check_code(FL_BUSY, freeze_release(freeze, &times, &err));
+	check(strstr(err.text, "guard"));
+}
+
+static void without_a_guard_nothing_is_frozen(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+
+	make_groups(groups.items);
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	check(kill(guard(), SIGKILL) == 0);
+	while (freeze_hold(freeze, &err) == 0) { /* until its end is known */
+		struct freeze_times times;
+
+		(void)!freeze_release(freeze, &times, &err);
+		freeze_free(freeze);
+		freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+		check(kill(guard(), SIGKILL) == 0);
+	}
+	check(err.code == FL_BUSY);
+	check(holds("still", "cgroup.freeze", "0") && holds("old", "freezer.state", "THAWED"));
+}
+
+static void no_signal_but_that_one_ends_the_guard(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+	struct freeze_times times;
+
+	make_groups(groups.items);
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	check_ok(freeze_hold(freeze, &err));
+	check(kill(guard(), SIGTERM) == 0 && kill(guard(), SIGINT) == 0 &&
+	      kill(guard(), SIGALRM) == 0 && kill(guard(), SIGHUP) == 0);
+	check_ok(freeze_release(freeze, &times, &err));
+}
+
+static void they_go_on_at_the_limit(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+	struct freeze_times times;
+
+	make_groups(groups.items);
+	freeze = prepare(&groups, 2, CLOCK_SECOND / 20);
+	check_ok(freeze_hold(freeze, &err));
+	await("still", "cgroup.freeze", "0");
+	await("old", "freezer.state", "THAWED");
+	check_code(FL_BUSY, freeze_release(freeze, &times, &err));
+	check(strstr(err.text, "50 ms"));
+	check(times.held >= CLOCK_SECOND / 20);
+}
+
+static void they_go_on_when_who_froze_them_is_killed(void)
+{
+	own_groups struct groups groups;
+	pid_t child;
+	int status;
+
+	make_groups(groups.items);
+	child = fork();
+	check(child >= 0);
+	if (child == 0) {
+		struct freeze *freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+
+		if (freeze_hold(freeze, &err) == 0 && holds("still", "cgroup.freeze", "1") &&
+		    holds("old", "freezer.state", "FROZEN"))
+			raise(SIGKILL);
+		_exit(1);
+	}
+	check(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+	await("still", "cgroup.freeze", "0");
+	await("old", "freezer.state", "THAWED");
+}
+
+static void who_has_frozen_nothing_leaves_them(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+
+	make_groups(groups.items);
+	make_file("still", "cgroup.freeze", "1");
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	freeze_free(take_ptr(freeze));
+	check(holds("still", "cgroup.freeze", "1"));
+}
+
+static void one_that_is_gone_is_no_failure(void)
+{
+	own_groups struct groups groups;
+	own_freeze struct freeze *freeze = NULL;
+	struct freeze_times times;
+
+	make_groups(groups.items);
+	check_ok(fsat_remove_tree(AT_FDCWD, groups.items[0].directory, &err));
+	freeze = prepare(&groups, 2, 20 * CLOCK_SECOND);
+	check_ok(freeze_hold(freeze, &err));
+	check(holds("old", "freezer.state", "FROZEN"));
+	check_ok(freeze_release(freeze, &times, &err));
+	check(holds("old", "freezer.state", "THAWED"));
+}
+
+static void a_guard_that_can_not_be_started_is_told(void)
+{
+	const struct freeze_options given = { .keeper = "/nowhere/flocker-keeper",
+					      .patience = CLOCK_SECOND,
+					      .limit = CLOCK_SECOND };
+	const struct freeze_options useless = { .keeper = "/bin/true",
+						.patience = CLOCK_SECOND,
+						.limit = CLOCK_SECOND };
+	own_groups struct groups groups;
+	struct freeze *freeze;
+
+	make_groups(groups.items);
+	check_code(FL_NOT_FOUND, freeze_prepare(&given, groups.items, 2, &freeze, &err));
+	check_code(FL_BUSY, freeze_prepare(&useless, groups.items, 2, &freeze, &err));
+	check(holds("still", "cgroup.freeze", "0"));
+}
+
+int main(int argc, char **argv)
+{
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	keeper = program_find("../src/keeper", "flocker-keeper");
+	if (!keeper || !mkdtemp(place))
+		return 1;
+	r = check_main(argc, argv,
+		       (struct check[]){ CHECK(groups_stand_still_until_they_are_released),
+					 CHECK(one_that_does_not_stand_still_is_named),
+					 CHECK(what_others_have_frozen_stays_so),
+					 CHECK(one_that_others_thaw_is_told),
+					 CHECK(they_go_on_when_the_guard_is_killed),
+					 CHECK(without_a_guard_nothing_is_frozen),
+					 CHECK(no_signal_but_that_one_ends_the_guard),
+					 CHECK(they_go_on_at_the_limit),
+					 CHECK(they_go_on_when_who_froze_them_is_killed),
+					 CHECK(who_has_frozen_nothing_leaves_them),
+					 CHECK(one_that_is_gone_is_no_failure),
+					 CHECK(a_guard_that_can_not_be_started_is_told),
+					 CHECK_END });
+	(void)!fsat_remove_tree(AT_FDCWD, place, &err);
+	free(keeper);
+	return r;
+}
