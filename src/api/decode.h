@@ -88,7 +88,7 @@ struct input {
 	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
 	struct metadata metadata, policy, settings;
 	struct string_array unset;
-	const char *operation, *compression, *directory, *container, *containers;
+	const char *operation, *compression, *directory, *containers, *container;
 	uint64_t size, limit, quota, timeout;
 	bool sparse, compress, force, devices, setuid, why, itself, required, together;
 };

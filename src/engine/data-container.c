@@ -8,14 +8,17 @@
 
 #include "engine/data-container.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/fsat.h"
 #include "base/text.h"
 #include "engine/containers.h"
 
 /* Making a container takes some 50 ms; who does not get it in this time goes on without. */
 #define PATIENCE (5 * CLOCK_SECOND)
+#define GLANCE (3 * CLOCK_SECOND) /* for whose a name is, before it is asked for that again */
 
 void data_table_init(struct data_table *table)
 {
@@ -107,6 +110,26 @@ void data_containers_settle(struct engine *engine)
 			    "reason=\"the container engine takes its time\"");
 }
 
+/* --- the engine ------------------------------------------------------------------------- */
+
+/* No socket, and none before: there is no engine here, or none is started yet. */
+static bool is_absent(struct docker *docker)
+{
+	struct fl_error err;
+	struct stat st;
+
+	return !docker_has_answered(docker) &&
+	       fsat_stat(AT_FDCWD, docker_socket(docker), &st, &err) == -FL_NOT_FOUND;
+}
+
+void note_engine(struct engine *engine, int outcome, const struct fl_error *why)
+{
+	if (outcome < 0 && is_absent(containers_engine(engine)))
+		failing_clear(engine, FAILING_ENGINE, NULL);
+	else
+		(void)failing_note(engine, FAILING_ENGINE, NULL, outcome, why);
+}
+
 /* --- names that somebody else has ------------------------------------------------------- */
 
 /* Is it one of ours, for a branch that is there? */
@@ -139,18 +162,21 @@ static int refuse_if_taken(struct engine *engine, const char *volume, const char
 			   struct fl_error *err)
 {
 	own_docker_container struct docker_container container = { 0 };
+	own_docker struct docker *docker = NULL;
 	char name[DOCKER_NAME], ref[REF_SHORT];
 	struct fl_error silent;
 	int r;
 
 	if (failing_is(engine, FAILING_ENGINE))
 		return 0;
+	docker = docker_new(docker_socket(containers_engine(engine)), GLANCE);
 	container_data_name(volume, branch, name);
 	snprintf(ref, sizeof(ref), "%s/%s", volume, branch);
-	r = docker_inspect(containers_engine(engine), name, &container, &silent);
-	if (r < 0 && r != -FL_NOT_FOUND)
-		log_debug("a container's name could not be looked up", "container=%s error=\"%s\"",
-			  name, silent.text);
+	r = docker_inspect(docker, name, &container, &silent);
+	if (r < 0 && r != -FL_NOT_FOUND) {
+		note_engine(engine, r, &silent);
+		data_containers_look(engine, NULL); /* to be told when it answers again */
+	}
 	if (r < 0 || !is_taken(engine, &container, ref))
 		return 0;
 	fl_fail(err, FL_EXISTS,

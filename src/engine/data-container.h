@@ -39,6 +39,9 @@ struct data_table {
 void data_table_init(struct data_table *table);
 void data_table_done(struct data_table *table);
 
+/* What became of asking the container engine, told by failing.h: there need not be one. */
+void note_engine(struct engine *engine, int outcome, const struct fl_error *why);
+
 /* --- for verbs; any lock may be held --------------------------------------------------- */
 
 /*

@@ -8,11 +8,8 @@
  * for it (data_containers_makes).
  */
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
-#include "base/fsat.h"
 #include "base/text.h"
 #include "engine/containers.h"
 #include "engine/data-container.h"
@@ -327,24 +324,6 @@ static int run(struct data_round *round, struct fl_error *err)
 	return 0;
 }
 
-/* No socket, and none before: there is no engine here, or none is started yet. */
-static bool is_absent(struct docker *docker)
-{
-	struct fl_error err;
-	struct stat st;
-
-	return !docker_has_answered(docker) &&
-	       fsat_stat(AT_FDCWD, docker_socket(docker), &st, &err) == -FL_NOT_FOUND;
-}
-
-static void note_outcome(struct engine *engine, int outcome, const struct fl_error *why)
-{
-	if (outcome < 0 && is_absent(containers_engine(engine)))
-		failing_clear(engine, FAILING_ENGINE, NULL);
-	else
-		(void)failing_note(engine, FAILING_ENGINE, NULL, outcome, why);
-}
-
 static uint64_t begin(struct engine *engine)
 {
 	own_lock(guard, &engine->data.mutex);
@@ -372,72 +351,7 @@ int data_containers_round(struct engine *engine, struct fl_error *err)
 
 	uuid_format(&engine->instance, round.instance);
 	r = run(&round, err);
-	note_outcome(engine, r, err);
+	note_engine(engine, r, err);
 	end(engine, number);
 	return r;
-}
-
-/* --- news ----------------------------------------------------------------------------------- */
-
-struct container_news {
-	struct docker_events *events;
-	const char *driver;
-};
-
-int container_news_open(struct engine *engine, struct container_news **ret, struct fl_error *err)
-{
-	struct docker_events *events;
-	struct container_news *news;
-
-	if (docker_events_open(containers_engine(engine), &events, err) < 0) {
-		note_outcome(engine, fl_failed(err), err);
-		return fl_failed(err);
-	}
-	news = xcalloc(1, sizeof(*news));
-	news->events = events;
-	news->driver = containers_driver(engine);
-	*ret = news;
-	return 0;
-}
-
-void container_news_close(struct container_news *news)
-{
-	if (!news)
-		return;
-	docker_events_free(news->events);
-	free(news);
-}
-
-int container_news_fd(const struct container_news *news)
-{
-	return docker_events_fd(news->events);
-}
-
-/* What takes a data container away, or makes or removes a volume that may shadow. */
-static bool matters(const struct container_news *news, const struct docker_event *event)
-{
-	if (strcmp(event->type, "container") == 0)
-		return event->branch[0] && (strcmp(event->action, "destroy") == 0 ||
-					    strcmp(event->action, "remove") == 0 ||
-					    strcmp(event->action, "rename") == 0);
-	if (strcmp(event->type, "volume") == 0)
-		return strcmp(event->driver, news->driver) != 0 &&
-		       (strcmp(event->action, "create") == 0 ||
-			strcmp(event->action, "destroy") == 0 ||
-			strcmp(event->action, "remove") == 0);
-	return false;
-}
-
-int container_news_take(struct container_news *news, bool *ret_any, struct fl_error *err)
-{
-	bool any = false, there = true;
-	struct docker_event event;
-
-	while (there) {
-		if (docker_events_next(news->events, &event, &there, err) < 0)
-			return fl_failed(err);
-		any |= there && matters(news, &event);
-	}
-	*ret_any = any;
-	return 0;
 }

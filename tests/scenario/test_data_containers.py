@@ -1,11 +1,15 @@
 """Data containers: made with volumes, healed whatever happens to them, and what else containers have to do
 with names: who uses a branch, who has taken a name, what shadows a branch.  Beside a dockerd of its own."""
 
+import json
 import pathlib
+import signal
+import threading
 
 import engines
 import tap
-from flocker import Host
+from fake_engine import FakeEngine
+from flocker import Connection, Host
 from tap import equal, test, true, wait_until
 
 ENGINE = engines.Docker()
@@ -52,7 +56,7 @@ def remove_all():
     for name in ENGINE.run("ps", "-aq", "--filter", "ancestor=busybox").split():
         ENGINE.run("rm", "-f", name)
     for volume in HOST.items("/v1/volumes"):
-        HOST.delete("/v1/volume", ref=volume["name"])
+        HOST.delete("/v1/volume", volume["name"])
 
 
 def fresh(function):
@@ -217,6 +221,59 @@ def a_name_that_is_taken_while_nobody_looks_is_told():
     ENGINE.run("rm", "flocker-data-data")
     HOST.restart()
     wait_until(lambda: not failing() and container("flocker-data-data"), "it is made")
+
+
+@fresh
+def an_engine_that_hangs_holds_nobody_up_for_long():
+    dockerd = ENGINE.processes["dockerd"]
+    dockerd.send_signal(signal.SIGSTOP)
+    try:
+        HOST.create("data", mount_path="/data")
+        true(("engine-lost", None) in failing(), "it is told")
+        HOST.branch("data/test")
+    finally:
+        dockerd.send_signal(signal.SIGCONT)
+    wait_until(lambda: data_containers() == ["flocker-data-data", "flocker-data.test-data"], "they are made")
+    wait_until(lambda: not failing(), "all is well again")
+
+
+def ask_plugin(socket, verb, **body):
+    connection = Connection(socket, 60)
+    connection.request("POST", f"/VolumeDriver.{verb}", json.dumps(body))
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+@test
+def a_volume_that_went_meanwhile_does_not_come_back_by_its_data_container():
+    with Host() as host:
+        host.pool()
+        fake = f"{host.directory}/fake.sock"
+        plugin = engines.plugin_socket(engines.plugin_name())
+        host.run("config", "set", "docker.socket", fake)
+        host.run("config", "set", "docker.plugin", plugin)
+        answers = []
+
+        def create(name, body):
+            # As dockerd does it for a mount of a volume that it does not find.
+            if not answers:
+                volume = body["HostConfig"]["Mounts"][0]["Source"]
+                # In the background: it waits for the round that this is a part of.
+                threading.Thread(target=host.delete, args=("/v1/volume", volume), daemon=True).start()
+                wait_until(lambda: not host.items("/v1/volumes"), "it is in the trash")
+                answers.append(ask_plugin(plugin, "Get", Name=volume)["Err"])
+                answers.append(ask_plugin(plugin, "Create", Name=volume)["Err"])
+            return 500, {"message": answers[-1]}
+
+        with FakeEngine(fake) as engine:
+            host.restart()
+            engine.on_create = create
+            host.create("data", mount_path="/data")
+            wait_until(lambda: len(answers) == 2, "the plugin is asked")
+            true("there is no volume 'data' any more" in answers[1], f"it refuses: {answers}")
+            equal(host.items("/v1/volumes"), [], "volumes")
+            equal(ask_plugin(plugin, "Create", Name="data")["Err"], "", "who means it makes one")
 
 
 # --- in use -------------------------------------------------------------------
