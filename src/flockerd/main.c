@@ -51,10 +51,12 @@ struct daemon {
 	struct http_server *server;
 	struct plugin plugin;
 	struct http_server *plugin_server;
-	int lock;      /* -1 before it is taken */
-	int listen;    /* -1 before it is open, and once the server has it */
-	bool bound;    /* the socket is in the file system */
-	int plugin_fd; /* the volume plugin's; -1: none, or its server has it */
+	int lock;		 /* -1 before it is taken */
+	int listen;		 /* -1 before it is open, and once the server has it */
+	bool bound;		 /* the socket is in the file system */
+	struct lasting *lasting; /* the volume plugin's socket; NULL: none is wanted */
+	int plugin_fd;		 /* what that is carried to; -1: none, or its server has it */
+	bool plugin_bound;
 };
 
 /* Memory that was used for one large answer goes back; two arenas do for what two verbs need. */
@@ -172,33 +174,37 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
  * Before the engine is opened, which may take long: whoever connects waits until there is a
  * server.  Data is served without the plugin too, so its failure does not end the daemon.
  */
-static void take_plugin_socket(struct daemon *daemon)
+static void open_lasting(struct daemon *daemon)
 {
 	own_free char *path = config_string(daemon->config, CONFIG_DOCKER_PLUGIN);
 	const struct lasting_options options = {
 		.path = path,
 		.control = daemon->paths.keeper,
+		.daemon = daemon->paths.plugin,
 		.program = daemon->paths.keeper_program,
 	};
 	struct fl_error err;
 
-	if (lasting_take(&options, &daemon->plugin_fd, &err) < 0)
+	if (lasting_open(&options, &daemon->lasting, &err) < 0)
 		log_error("there is no volume plugin", "socket=%s error=\"%s\"", path, err.text);
 }
 
 static int open_plugin(struct daemon *daemon, struct fl_error *err)
 {
-	const struct http_options options = {
-		.listen_fd = daemon->plugin_fd,
+	struct http_options options = {
 		.connections = PLUGIN_CONNECTIONS,
 		.timeout_seconds = PLUGIN_TIMEOUT,
 		.handle = plugin_handle,
 		.arg = &daemon->plugin,
 	};
 
-	if (daemon->plugin_fd < 0)
+	if (!daemon->lasting)
 		return 0;
+	if (socket_listen(daemon->paths.plugin, NULL, &daemon->plugin_fd, err) < 0)
+		return fl_failed(err);
+	daemon->plugin_bound = true;
 	daemon->plugin = (struct plugin){ .engine = daemon->engine };
+	options.listen_fd = daemon->plugin_fd;
 	if (http_server_open(&options, &daemon->plugin_server, err) < 0)
 		return fl_failed(err);
 	daemon->plugin_fd = -1;
@@ -292,7 +298,7 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 	if (r == 0)
 		r = open_instance(daemon, err);
 	if (r == 0)
-		take_plugin_socket(daemon);
+		open_lasting(daemon);
 	if (r == 0)
 		r = open_engine(daemon, err);
 	if (r == 0)
@@ -310,6 +316,9 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 static void daemon_close(struct daemon *daemon)
 {
 	container_care_close(daemon->containers);
+	lasting_close(daemon->lasting);
+	if (daemon->plugin_bound)
+		socket_remove(daemon->paths.plugin);
 	http_server_close(daemon->plugin_server);
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);

@@ -61,9 +61,14 @@ class PluginHost(Host):
         return error
 
     def waiting(self):
-        """How many connections to the plugin's socket there are, in its backlog too."""
-        with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
-            return sum(line.rstrip().endswith(" " + self.plugin) for line in file) - 1
+        """How many requests the plugin has not answered."""
+        return connections(self.plugin)
+
+
+def connections(path):
+    """How many there are to the socket at this path, in its backlog too."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        return sum(line.rstrip().endswith(" " + path) for line in file) - 1
 
 
 def take_answer(connection):

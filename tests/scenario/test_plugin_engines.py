@@ -9,18 +9,23 @@ import json
 import os
 import signal
 import subprocess
+import time
+
+import yaml
 
 import engines
 import tap
 from cleanup import start_time
-from flocker import LONG
-from plugins import plugin_host
+from flocker import LONG, TOP
+from plugins import connections, plugin_host
 from tap import equal, test, tests_for, true, wait_until
 
 host = plugin_host()
 docker = engines.Docker(host.directory)
 docker.start()
 docker.busybox()
+host.create("ours")
+host.write("ours", "f", "kept")
 NONE = ("run", "--rm", "--network", "none")
 
 
@@ -44,6 +49,11 @@ def local_volumes(engine=docker):
     return engine.run("volume", "ls", "-q", "--filter", "driver=local").split()
 
 
+def our_volumes():
+    """Engines see the plugins of other tests, too."""
+    return sorted(docker.run("volume", "ls", "-q", "--filter", f"driver={host.driver}").split())
+
+
 def nothing_shadowed():
     equal(local_volumes(), [], "volumes of the engine's own")
 
@@ -60,7 +70,7 @@ def a_volume_from_its_making_to_its_trash():
     equal([shown["Driver"], shown["Mountpoint"]], [host.driver, host.path("first")])
     equal([shown["Status"]["MountPath"], shown["Status"]["Quota"]], ["/data", 128 << 20])
     equal(docker.run("volume", "rm", "first"), "first")
-    equal(docker.run("volume", "ls", "-q"), "")
+    equal(our_volumes(), ["ours"])
     host.run("trash", "restore", "first")
     equal(run_in(docker, "first:/data", "cat /data/file"), "hello")
     nothing_shadowed()
@@ -80,11 +90,10 @@ def a_branch_is_a_volume_with_a_slash():
 
 @test
 def what_flocker_made_engines_find_by_themselves():
-    host.create("ours")
     host.branch("ours/b")
-    equal(run_in(docker, "ours:/x", "echo 1 > /x/f; cat /x/f"), "1")
-    equal(run_in(docker, "ours/b:/x", "ls /x"), "")
-    equal(host.read("ours", "f"), "1\n")
+    equal(run_in(docker, "ours:/x", "echo 1 > /x/g; cat /x/f /x/g"), "kept1")
+    equal(run_in(docker, "ours/b:/x", "ls /x"), "f")
+    equal(host.read("ours", "g"), "1\n")
     nothing_shadowed()
 
 
@@ -116,31 +125,40 @@ def a_running_container_keeps_its_volume():
     refused = docker.try_run("volume", "rm", "-f", "ours")
     true(refused.status != 0 and "in use" in refused.err, str(refused))
     docker.run("cp", "user:/x/f", f"{host.directory}/f")
-    equal(docker.exec("user", "cat", "/x/f"), "1")
+    equal(docker.exec("user", "cat", "/x/f"), "kept")
     docker.run("rm", "-f", "user")
 
 
 @test
 def what_compose_does_and_undoes():
-    """docs/examples/compose.yaml, as Compose would type it: down -v removes the volumes of the project."""
-    docker.run("volume", "create", "-d", host.driver, "--label", "com.docker.compose.project=p",
-               "composed")
-    docker.start_container("p-db-1", "-v", "composed:/data", "--label", "com.docker.compose.project=p")
-    docker.exec("p-db-1", "sh", "-c", "echo rows > /data/table")
-    docker.run("rm", "-f", "p-db-1")
-    docker.run("volume", "rm", "composed")
-    host.run("trash", "restore", "composed")
-    equal(run_in(docker, "composed:/data", "cat /data/table"), "rows")
+    """docs/examples/compose.yaml, as Compose asks the engine for it."""
+    with open(TOP / "docs/examples/compose.yaml", encoding="utf-8") as file:
+        project = yaml.safe_load(file)
+    for volume in project["volumes"].values():
+        equal(volume["driver"], "flocker")
+        options = [word for pair in volume.get("driver_opts", {}).items() for word in ("-o", "=".join(pair))]
+        docker.run("volume", "create", "-d", host.driver, *options, volume["name"])
+    for name, service in project["services"].items():
+        volume, _, path = service["volumes"][0].partition(":")
+        docker.start_container(name, "-v", f"{project['volumes'][volume]['name']}:{path}")
+        docker.exec(name, "sh", "-c", f"echo {name} > {path}/rows")
+    equal([host.read(name, "rows") for name in ("shop", "shop/test")], ["db\n", "db-test\n"])
+    for name in project["services"]:  # down -v
+        docker.run("rm", "-f", name)
+    docker.run("volume", "rm", "shop/test", "shop")
+    for name in ("shop", "shop/test"):
+        host.run("trash", "restore", name)
+    equal([host.read(name, "rows") for name in ("shop", "shop/test")], ["db\n", "db-test\n"])
 
 
 @test
 def pruning_all_removes_nothing_of_ours():
-    host.write("ours", "f", "kept")
+    volumes = our_volumes()
     docker.run("volume", "create", "scratch")
     docker.run("system", "prune", "-a", "-f", "--volumes")
     nothing_shadowed()
+    equal(our_volumes(), volumes)
     equal(host.read("ours", "f"), "kept")
-    equal(host.get("/v1/trash")["items"], [])
     docker.busybox()
     equal(run_in(docker, "ours:/x", "cat /x/f"), "kept")
 
@@ -185,6 +203,26 @@ def a_daemon_that_is_slow_to_open_is_waited_for():
     host.daemon.send_signal(signal.SIGCONT)
     ended_well(waiting, "kept")
     wait_until(host.ready, "flockerd answers")
+    nothing_shadowed()
+
+
+@tests_for(range(99 if LONG else 6))
+def kills_at_any_instant_of_a_start(number):
+    """With a request under way, or just after one, or whenever that is."""
+    name = "ours" if number % 2 else f"any{number}"
+    if name != "ours":
+        host.create(name)
+        host.write(name, "f", "kept")
+    if number % 3 == 0:
+        host.daemon.send_signal(signal.SIGSTOP)
+    starting = begin_run(docker, f"{name}:/x", "cat /x/f")
+    asked = f"{host.root}/run/plugin.sock" if number % 3 == 0 else host.plugin
+    deadline = time.monotonic() + (20 if number % 3 == 0 else 0.03 * (number % 5))
+    while connections(asked) == 0 and time.monotonic() < deadline:
+        pass
+    host.kill()
+    host.start()
+    ended_well(starting, "kept")
     nothing_shadowed()
 
 
