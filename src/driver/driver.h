@@ -390,8 +390,8 @@ struct driver {
 	 * make this fail; or it goes when this is through.
 	 *
 	 * FL_NOT_FOUND.  FL_UNSUPPORTED: there is no way from `base` to `tree` (ZFS knows one from
-	 * each predecessor, but none from a snapshot that a rollback left behind): try another
-	 * base, or none.
+	 * each predecessor in its volume, and from the one that the branch began with; none from a
+	 * snapshot that a rollback left behind): try another base, or none.
 	 */
 	int (*send)(struct pool *pool, const struct tree *base, const struct tree *tree, int fd,
 		    struct fl_error *err);
