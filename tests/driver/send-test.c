@@ -467,9 +467,10 @@ static void a_branch_goes_there_and_back(void)
 {
 	struct fl_error err = { 0 };
 	struct pool *pool = sending();
-	const struct tree head = tree_head(&ours), s2 = snapshot_number(&ours, 2),
-			  there = snapshot_number(&theirs, 2), away = tree_head(&theirs),
-			  after = snapshot_number(&theirs, 3), back = snapshot_number(&third, 3);
+	const struct tree head = tree_head(&ours), s1 = snapshot_number(&ours, 1),
+			  s2 = snapshot_number(&ours, 2), there = snapshot_number(&theirs, 2),
+			  away = tree_head(&theirs), after = snapshot_number(&theirs, 3),
+			  back = snapshot_number(&third, 3);
 
 	{
 		own_stream struct stream stream = sent(pool, NULL, &s2);
@@ -482,6 +483,8 @@ static void a_branch_goes_there_and_back(void)
 	{
 		own_stream struct stream stream = sent(pool, &there, &after);
 
+		check_code(FL_INVALID, try_receive(pool, &s1, &stream, &err));
+		check_code(FL_INVALID, try_receive(pool, NULL, &stream, &err));
 		arrive(pool, &s2, &stream, &back);
 	}
 	check_holds(pool, &back, "changed", "away");
