@@ -71,7 +71,8 @@ struct engine {
 	struct docker *docker; /* NULL: no container engine is configured */
 	char *docker_driver;   /* what engines call our volumes' driver */
 
-	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t reserve_mutex;	/* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t together_mutex; /* who holds processes still (together.c) */
 
 	struct watching *watching;
 
