@@ -24,9 +24,10 @@ find_directory() {
 	case "/${FLOCKER_SET_DIRECTORY:-.}/" in
 	*/../* | //*) fail "'directory' is a path in the branch, without '..'" ;;
 	esac
-	directory=$(realpath -e -- "$FLOCKER_PATH/${FLOCKER_SET_DIRECTORY:-.}" 2>/dev/null) ||
-		fail "the branch has no directory '$FLOCKER_SET_DIRECTORY'"
-	head=$(realpath -e -- "$FLOCKER_PATH")
+	# readlink, since the realpath of small systems has no options.
+	directory=$(readlink -f -- "$FLOCKER_PATH/${FLOCKER_SET_DIRECTORY:-.}") && [ -e "$directory" ] ||
+		fail "the branch has no directory '${FLOCKER_SET_DIRECTORY:-}'"
+	head=$(readlink -f -- "$FLOCKER_PATH")
 	is_in_branch "$directory" || fail "'directory' leads out of the branch"
 }
 

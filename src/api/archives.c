@@ -8,6 +8,7 @@
 
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/data-container.h"
 #include "base/log.h"
 
 /* The id that the client chose; NULL in `ret_id` when it chose none. */
@@ -75,6 +76,7 @@ int post_imports(struct call *call, struct fl_error *err)
 		r = engine_import(call->engine, &options, &operation, err);
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	encode_operation(call->json, NULL, &operation);
 	return 0;
 }

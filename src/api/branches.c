@@ -3,6 +3,7 @@
 
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/data-container.h"
 
 int get_branches(struct call *call, struct fl_error *err)
 {
@@ -26,6 +27,7 @@ int post_branches(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	encode_branch(call->json, NULL, &branch);
 	return 0;
 }
@@ -53,6 +55,7 @@ int patch_branch(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	snprintf(renamed.branch, sizeof(renamed.branch), "%s", call->input->name);
 	return answer_branch(call, &renamed, err);
 }
@@ -64,6 +67,7 @@ int delete_branch(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	encode_trash_item(call->json, NULL, &item);
 	return 0;
 }

@@ -238,9 +238,31 @@ void encode_hook(struct json *json, const char *key, const struct hook_report *r
 	json_put_string(json, "ref", report->ref);
 	json_put_string(json, "name", report->name);
 	add_pairs(json, "settings", &report->settings);
+	json_put_string(json, "container", report->container[0] ? report->container : NULL);
 	json_put_int(json, "timeout", report->timeout / CLOCK_SECOND);
 	json_put_bool(json, "required", report->required);
 	json_put_string(json, "trouble", report->trouble);
+	json_end(json);
+}
+
+void encode_system(struct json *json, const char *key, const struct system_report *report)
+{
+	json_put_object(json, key);
+	json_put_string(json, "ref", report->ref);
+	json_put_bool(json, "wanted", report->wanted);
+	json_put_string(json, "state", system_state_names[report->state]);
+	add_size_or_null(json, "pid", (uint64_t)report->pid);
+	if (report->started)
+		json_put_time(json, "started", report->started);
+	else
+		json_put_null(json, "started");
+	if (report->exit_status >= 0)
+		json_put_int(json, "exit_status", report->exit_status);
+	else
+		json_put_null(json, "exit_status");
+	add_size(json, "restarts", report->restarts);
+	json_put_string(json, "last_words", report->last_words);
+	add_pairs(json, "settings", &report->settings);
 	json_end(json);
 }
 
@@ -293,7 +315,7 @@ void encode_trash_item(struct json *json, const char *key, const struct trash_it
 	json_end(json);
 }
 
-static void add_holders(struct json *json, const struct holders *holders)
+void encode_holders(struct json *json, const struct holders *holders)
 {
 	size_t shown = holders->count < HOLDERS ? holders->count : HOLDERS;
 
@@ -302,6 +324,7 @@ static void add_holders(struct json *json, const struct holders *holders)
 		json_put_object(json, NULL);
 		json_put_int(json, "pid", holders->items[i].pid);
 		json_put_string(json, "command", holders->items[i].command);
+		add_string(json, "container", holders->items[i].container);
 		json_put_string(json, "what", holders->items[i].what);
 		json_end(json);
 	}
@@ -309,12 +332,43 @@ static void add_holders(struct json *json, const struct holders *holders)
 	add_size(json, "holder_count", holders->count);
 }
 
+static void encode_around_item(struct json *json, const struct around_item *item)
+{
+	bool failed = item->outcome == AROUND_PENDING || item->outcome == AROUND_KEPT;
+
+	json_put_object(json, NULL);
+	json_put_string(json, "name", item->name);
+	if (item->pid)
+		json_put_int(json, "pid", item->pid);
+	else
+		json_put_null(json, "pid");
+	json_put_string(json, "path", item->path);
+	json_put_string(json, "outcome", around_outcome_names[item->outcome]);
+	json_put_string(json, "why", failed ? item->why.text : NULL);
+	json_end(json);
+}
+
+static void add_around(struct json *json, const struct around_report *report)
+{
+	json_put_object(json, "containers");
+	json_put_string(json, "mode", around_mode_names[report->mode]);
+	json_put_int(json, "stop_ms", report->stop / (CLOCK_SECOND / 1000));
+	json_put_int(json, "swap_ms", report->swap / (CLOCK_SECOND / 1000));
+	json_put_int(json, "start_ms", report->start / (CLOCK_SECOND / 1000));
+	json_put_array(json, "items");
+	for (size_t i = 0; i < report->count; i++)
+		encode_around_item(json, &report->items[i]);
+	json_end(json);
+	json_end(json);
+}
+
 void encode_rollback(struct json *json, const char *key, const struct rollback *rollback)
 {
 	json_put_object(json, key);
 	encode_branch(json, "branch", &rollback->branch);
 	encode_stash(json, "stash", &rollback->stash);
-	add_holders(json, &rollback->holders);
+	encode_holders(json, &rollback->holders);
+	add_around(json, &rollback->around);
 	json_end(json);
 }
 

@@ -38,6 +38,7 @@ int put_hook(struct call *call, struct fl_error *err)
 	const struct hook_options options = {
 		.name = input->name,
 		.settings = &input->settings,
+		.container = input->container,
 		.timeout = (int64_t)seconds * CLOCK_SECOND,
 		.required = input->required,
 	};

@@ -1,4 +1,5 @@
 #include "api/routes.h"
+#include "engine/data-container.h"
 
 int post_mounts(struct call *call, struct fl_error *err)
 {
@@ -8,6 +9,7 @@ int post_mounts(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	ref_format(call->input->ref, &ref);
 	json_put_object(call->json, NULL);
 	json_put_string(call->json, "ref", text_get(&ref));
@@ -18,5 +20,10 @@ int post_mounts(struct call *call, struct fl_error *err)
 
 int delete_mount(struct call *call, struct fl_error *err)
 {
-	return engine_unmount(call->engine, call->input->ref, err);
+	int r = engine_unmount(call->engine, call->input->ref, err);
+
+	if (r < 0)
+		return r;
+	data_containers_settle(call->engine);
+	return 0;
 }

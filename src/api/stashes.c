@@ -1,13 +1,31 @@
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/users.h"
+#include "base/text.h"
+
+static int take_mode(const struct input *input, enum around_mode *ret, struct fl_error *err)
+{
+	const char *word = input->containers ? input->containers
+					     : around_mode_names[AROUND_RESTART];
+	size_t mode = word_find(around_mode_names, AROUND_MODES, word);
+
+	if (mode == AROUND_MODES)
+		return fl_fail(err, FL_INVALID,
+			       "'containers' must be restart, live or leave, not '%.40s'", word);
+	*ret = (enum around_mode)mode;
+	return 0;
+}
 
 int post_rollbacks(struct call *call, struct fl_error *err)
 {
 	own(rollback_done) struct rollback rollback = { 0 };
-	int r = engine_rollback(call->engine, call->input->ref, call->input->to, &rollback, err);
+	enum around_mode mode;
 
-	if (r < 0)
-		return r;
+	if (take_mode(call->input, &mode, err) < 0 ||
+	    engine_rollback(call->engine, call->input->ref, call->input->to, mode, &rollback, err) <
+		    0)
+		return fl_failed(err);
+	engine_name_holders(call->engine, &rollback.holders);
 	encode_rollback(call->json, NULL, &rollback);
 	return 0;
 }
@@ -40,10 +58,11 @@ int get_stash(struct call *call, struct fl_error *err)
 int post_stash_restore(struct call *call, struct fl_error *err)
 {
 	own(rollback_done) struct rollback rollback = { 0 };
-	int r = engine_stash_restore(call->engine, call->input->ref, &rollback, err);
+	enum around_mode mode;
 
-	if (r < 0)
-		return r;
+	if (take_mode(call->input, &mode, err) < 0 ||
+	    engine_stash_restore(call->engine, call->input->ref, mode, &rollback, err) < 0)
+		return fl_failed(err);
 	encode_rollback(call->json, NULL, &rollback);
 	return 0;
 }

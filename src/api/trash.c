@@ -1,5 +1,6 @@
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/data-container.h"
 
 int get_trash(struct call *call, struct fl_error *err)
 {
@@ -22,6 +23,7 @@ int post_trash_restore(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	encode_trash_item(call->json, NULL, &item);
 	return 0;
 }

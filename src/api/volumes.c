@@ -3,6 +3,7 @@
 
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/data-container.h"
 
 /* The cursor after a full page is its last name, unless nothing comes after it. */
 static int find_next(struct call *call, const struct volume_list *page, const char **ret,
@@ -58,6 +59,7 @@ int post_volumes(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	encode_volume(call->json, NULL, &volume);
 	return 0;
 }
@@ -86,6 +88,7 @@ static int rename_volume(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	snprintf(renamed.volume, sizeof(renamed.volume), "%s", name);
 	return answer_volume(call, &renamed, err);
 }
@@ -106,6 +109,7 @@ static int set_volume(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	encode_volume(call->json, NULL, &volume);
 	return 0;
 }
@@ -131,6 +135,7 @@ int delete_volume(struct call *call, struct fl_error *err)
 
 	if (r < 0)
 		return r;
+	data_containers_settle(call->engine);
 	encode_trash_item(call->json, NULL, &item);
 	return 0;
 }

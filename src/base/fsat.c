@@ -50,7 +50,7 @@ static int open_resolved(int dir, const char *path, int flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve,
+		.resolve = RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	long fd;
 
@@ -62,7 +62,7 @@ static int open_resolved(int dir, const char *path, int flags, uint64_t resolve)
 
 int fsat_open_beneath(int dir, const char *path, int flags, int *ret_fd, struct fl_error *err)
 {
-	int fd = open_resolved(dir, path, flags, 0);
+	int fd = open_resolved(dir, path, flags, RESOLVE_BENEATH);
 
 	if (fd < 0 && errno == EXDEV)
 		return fl_fail(err, FL_DENIED, "path '%s' leads out of its tree", path);
@@ -81,12 +81,23 @@ int fsat_open_strict(int dir, const char *path, int flags, bool one_mount, int *
 		     struct fl_error *err)
 {
 	int fd = open_resolved(dir, path, flags,
-			       RESOLVE_NO_SYMLINKS | (one_mount ? RESOLVE_NO_XDEV : 0));
+			       RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+				       (one_mount ? RESOLVE_NO_XDEV : 0));
 
 	if (fd < 0 && errno == EXDEV)
 		return fl_fail(err, FL_UNSUPPORTED, "'%s' is a mount point, or leads out", path);
 	if (fd < 0 && errno == ELOOP)
 		return fl_fail(err, FL_INVALID, "'%s' leads through a symbolic link", path);
+	if (fd < 0)
+		return fl_fail_errno(err, "cannot open '%s'", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int fsat_open_in_root(int dir, const char *path, int flags, int *ret_fd, struct fl_error *err)
+{
+	int fd = open_resolved(dir, path, flags, RESOLVE_IN_ROOT);
+
 	if (fd < 0)
 		return fl_fail_errno(err, "cannot open '%s'", path);
 	*ret_fd = fd;

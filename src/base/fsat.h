@@ -51,6 +51,13 @@ must_check int fsat_open_beneath(int dir, const char *path, int flags, int *ret_
 must_check int fsat_open_strict(int dir, const char *path, int flags, bool one_mount, int *ret_fd,
 				struct fl_error *err);
 
+/*
+ * As one whose root directory is `dir` would open it: absolute symbolic links, and "..", begin
+ * and end there.  For the tree of another operating system.
+ */
+must_check int fsat_open_in_root(int dir, const char *path, int flags, int *ret_fd,
+				 struct fl_error *err);
+
 /* mkdir that takes an existing directory as success. */
 must_check int fsat_mkdir(int dir, const char *path, mode_t mode, struct fl_error *err);
 /* The same for each missing component of `path`. */

@@ -1,6 +1,7 @@
 #include "base/mount.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -212,4 +213,40 @@ int mount_remove(const char *target, bool lazy, struct fl_error *err)
 	if (errno == EINVAL || errno == ENOENT) /* not a mount */
 		return 0;
 	return fl_fail_errno(err, "cannot unmount '%s'", target);
+}
+
+int mount_retreat(int *ret_fd, struct fl_error *err)
+{
+	own_fd int here = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (here < 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return fl_fail_errno(err, "cannot make a mount namespace");
+	*ret_fd = take_fd(here);
+	return 0;
+}
+
+int mount_return(int fd, struct fl_error *err)
+{
+	if (setns(fd, CLONE_NEWNS) < 0)
+		return fl_fail_errno(err, "cannot go back to a mount namespace");
+	return 0;
+}
+
+int mount_root(const char *tree, const char *target, struct fl_error *err)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME,
+		.attr_clr = MOUNT_ATTR_NOSUID | MOUNT_ATTR__ATIME,
+		.propagation = MS_PRIVATE,
+	};
+	own_fd int fd = open_tree(AT_FDCWD, tree,
+				  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+
+	if (fd < 0)
+		return fl_fail_errno(err, "cannot take '%s' to mount it", tree);
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+	    move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return fl_fail_errno(err, "cannot mount '%s' at '%s'", tree, target);
+	return 0;
 }

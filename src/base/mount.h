@@ -58,3 +58,18 @@ must_check int mount_is_root(const char *target, bool *ret, struct fl_error *err
 
 /* Ends one mount.  In use: FL_BUSY.  Not mounted: success.  `lazy` detaches it at once instead. */
 must_check int mount_remove(const char *target, bool lazy, struct fl_error *err);
+
+/*
+ * For a program of one thread: what it mounts from now on is seen by itself and what it starts
+ * alone, and by nobody once it is back; what is mounted elsewhere meanwhile is seen here
+ * too, so that nothing is held.  `ret_fd`: where to go back to.
+ */
+must_check int mount_retreat(int *ret_fd, struct fl_error *err);
+must_check int mount_return(int fd, struct fl_error *err);
+
+/*
+ * The directory `tree` at the directory `target`, as the root of an operating system: setuid
+ * programs count there, device nodes do not.  Only after mount_retreat(): no user of
+ * this host is to come by them.
+ */
+must_check int mount_root(const char *tree, const char *target, struct fl_error *err);

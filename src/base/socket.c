@@ -155,60 +155,21 @@ void socket_set_patience(int fd, unsigned seconds)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 }
 
-/* --- descriptors that are passed -------------------------------------------------- */
-
-union passing { /* aligned as the system wants it */
-	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
-int socket_send(int fd, const char *text, int passed, struct fl_error *err)
+int socket_send(int fd, const char *text, struct fl_error *err)
 {
-	struct iovec bytes = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };
-	union passing passing = { 0 };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
-	struct cmsghdr *header;
+	ssize_t length = (ssize_t)strlen(text);
 
-	if (passed >= 0) {
-		message.msg_control = &passing;
-		message.msg_controllen = sizeof(passing);
-		header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &passed, sizeof(int));
-	}
-	if (TEMP_FAILURE_RETRY(sendmsg(fd, &message, MSG_NOSIGNAL)) != (ssize_t)bytes.iov_len)
+	if (TEMP_FAILURE_RETRY(send(fd, text, (size_t)length, MSG_NOSIGNAL)) != length)
 		return fl_fail_errno(err, "sending over a socket");
 	return 0;
 }
 
-static int passed_with(struct msghdr *message)
+int socket_receive(int fd, char *text, size_t size, struct fl_error *err)
 {
-	struct cmsghdr *header = CMSG_FIRSTHDR(message);
-	int passed = -1;
-
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&passed, CMSG_DATA(header), sizeof(int));
-	return passed;
-}
-
-int socket_receive(int fd, char *text, size_t size, int *ret_passed, struct fl_error *err)
-{
-	struct iovec bytes = { .iov_base = text, .iov_len = size - 1 };
-	union passing passing = { 0 };
-	struct msghdr message = {
-		.msg_iov = &bytes,
-		.msg_iovlen = 1,
-		.msg_control = &passing,
-		.msg_controllen = sizeof(passing),
-	};
-	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(fd, &message, MSG_CMSG_CLOEXEC));
+	ssize_t n = TEMP_FAILURE_RETRY(recv(fd, text, size - 1, 0));
 
 	if (n < 0)
 		return fl_fail_errno(err, "receiving over a socket");
 	text[n] = '\0';
-	*ret_passed = passed_with(&message);
 	return 0;
 }

@@ -1,8 +1,7 @@
 #pragma once
 
 /*
- * Unix stream sockets that have a path: who listens, who connects, and descriptors that
- * are passed over a connection.
+ * Unix stream sockets that have a path: who listens, who connects, who is at the other end.
  */
 
 #include <stdbool.h>
@@ -36,11 +35,7 @@ uid_t socket_peer(int fd);
 /* Nothing on `fd` takes longer than this. */
 void socket_set_patience(int fd, unsigned seconds);
 
-/* Sends `text` and, with it, the descriptor `passed` (-1: none). */
-must_check int socket_send(int fd, const char *text, int passed, struct fl_error *err);
-/*
- * What has come: at most `size` - 1 bytes, with a NUL behind them, and the descriptor that came
- * with them (-1: none).  The end of the connection is "".
- */
-must_check int socket_receive(int fd, char *text, size_t size, int *ret_passed,
-			      struct fl_error *err);
+/* Words of a short dialogue: each comes as it was sent. */
+must_check int socket_send(int fd, const char *text, struct fl_error *err);
+/* At most `size` - 1 bytes, with a NUL behind them.  The end of the connection is "". */
+must_check int socket_receive(int fd, char *text, size_t size, struct fl_error *err);

@@ -346,9 +346,11 @@ must_check int tx_stash_each(struct tx *tx, const struct uuid *volume,
 
 struct hook_row {
 	struct uuid branch;
-	char name[NAME_TEXT];	  /* unique in its branch */
-	struct metadata settings; /* owned */
-	int64_t timeout;	  /* ns */
+	char name[NAME_TEXT];		/* unique in its branch */
+	struct metadata settings;	/* owned */
+	char container[CONTAINER_TEXT]; /* that it runs in, "*": the one that uses the branch; "":
+					   none, but the host */
+	int64_t timeout;		/* ns */
 	bool required;
 };
 void hook_row_done(struct hook_row *row);
@@ -363,6 +365,31 @@ must_check int tx_hook_each(struct tx *tx, const struct uuid *branch,
 			    int (*each)(void *arg, const struct hook_row *row,
 					struct fl_error *err),
 			    void *arg, struct fl_error *err);
+
+/* --- systems: branches that are run as operating systems ------------------------- */
+
+struct system_record {
+	struct uuid branch;
+	bool wanted;		  /* it is to run */
+	struct metadata settings; /* owned */
+};
+void system_record_done(struct system_record *row);
+#define own_system_record own(system_record_done)
+
+/* FL_EXISTS: the branch is one. */
+must_check int tx_system_insert(struct tx *tx, const struct system_record *row,
+				struct fl_error *err);
+/* Writes every column of the row with row->branch. */
+must_check int tx_system_update(struct tx *tx, const struct system_record *row,
+				struct fl_error *err);
+must_check int tx_system_get(struct tx *tx, const struct uuid *branch, struct system_record *ret,
+			     struct fl_error *err);
+must_check int tx_system_delete(struct tx *tx, const struct uuid *branch, struct fl_error *err);
+/* All, those of branches in the trash too. */
+must_check int tx_system_each(struct tx *tx,
+			      int (*each)(void *arg, const struct system_record *row,
+					  struct fl_error *err),
+			      void *arg, struct fl_error *err);
 
 /* --- retired heads: replaced by a rollback, not yet released ------------------- */
 

@@ -12,6 +12,7 @@ static int read_row(struct query *q, struct hook_row *ret, struct fl_error *err)
 	struct hook_row row = { .branch = query_uuid(q, 0) };
 
 	query_string(q, 1, row.name, sizeof(row.name));
+	query_string(q, 5, row.container, sizeof(row.container));
 	row.timeout = query_int(q, 3);
 	row.required = query_int(q, 4) != 0;
 	if (query_metadata(q, 2, &row.settings, err) < 0)
@@ -34,6 +35,7 @@ int tx_hook_set(struct tx *tx, const struct hook_row *row, struct fl_error *err)
 	query_bind_text(&q, 3, text_get(&settings));
 	query_bind_int(&q, 4, row->timeout);
 	query_bind_int(&q, 5, row->required);
+	query_bind_text(&q, 6, row->container);
 	r = query_run(&q, NULL, err);
 	if (r == -FL_NOT_FOUND)
 		return fl_fail(err, FL_NOT_FOUND, "the branch of hook '%s' does not exist",

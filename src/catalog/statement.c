@@ -211,14 +211,20 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_TAG_EACH_AT] = "SELECT volume, name, branch, time, created FROM tag "
 			    "WHERE branch = ?2 AND time = ?3 AND volume = ?1 ORDER BY name",
 
-	[SQL_HOOK_SET] = "INSERT INTO hook (branch, name, settings, timeout, required) "
-			 "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (branch, name) DO UPDATE SET "
-			 "settings = ?3, timeout = ?4, required = ?5",
+	[SQL_HOOK_SET] = "INSERT INTO hook (branch, name, settings, timeout, required, container) "
+			 "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (branch, name) DO UPDATE SET "
+			 "settings = ?3, timeout = ?4, required = ?5, container = ?6",
 	[SQL_HOOK_DELETE] = "DELETE FROM hook WHERE branch = ?1 AND name = ?2",
-	[SQL_HOOK_EACH] = "SELECT branch, name, settings, timeout, required "
+	[SQL_HOOK_EACH] = "SELECT branch, name, settings, timeout, required, container "
 			  "FROM hook WHERE branch = ?1 ORDER BY name",
-	[SQL_HOOK_EACH_ALL] = "SELECT branch, name, settings, timeout, required "
+	[SQL_HOOK_EACH_ALL] = "SELECT branch, name, settings, timeout, required, container "
 			      "FROM hook ORDER BY branch, name",
+
+	[SQL_SYSTEM_INSERT] = "INSERT INTO system (branch, wanted, settings) VALUES (?1, ?2, ?3)",
+	[SQL_SYSTEM_UPDATE] = "UPDATE system SET wanted = ?2, settings = ?3 WHERE branch = ?1",
+	[SQL_SYSTEM_GET] = "SELECT branch, wanted, settings FROM system WHERE branch = ?1",
+	[SQL_SYSTEM_DELETE] = "DELETE FROM system WHERE branch = ?1",
+	[SQL_SYSTEM_EACH] = "SELECT branch, wanted, settings FROM system ORDER BY branch",
 
 	[SQL_STASH_INSERT] = "INSERT INTO stash (volume, number, branch, tip_branch, tip_time, "
 			     "target_branch, target_time, target_id, created) "

@@ -7,13 +7,10 @@
 #include "cli/verbs.h"
 
 static const struct column columns[] = {
-	{ "BRANCH", PAINT_NONE, false },
-	{ "HOOK", PAINT_NAME, false },
-	{ "REQUIRED", PAINT_NONE, false },
-	{ "TIMEOUT", PAINT_NONE, true },
-	{ "SETTINGS", PAINT_NONE, false },
-	{ "TROUBLE", PAINT_BAD, false },
-	{ 0 },
+	{ "BRANCH", PAINT_NONE, false },    { "HOOK", PAINT_NAME, false },
+	{ "CONTAINER", PAINT_NONE, false }, { "REQUIRED", PAINT_NONE, false },
+	{ "TIMEOUT", PAINT_NONE, true },    { "SETTINGS", PAINT_NONE, false },
+	{ "TROUBLE", PAINT_BAD, false },    { 0 },
 };
 
 static void add_settings(struct table *table, struct value *hook)
@@ -40,6 +37,7 @@ static void add_hook(struct table *table, struct value *hook)
 	snprintf(timeout, sizeof(timeout), "%llds", (long long)field_int(hook, "timeout"));
 	table_add(table, field(hook, "ref"));
 	table_add(table, field(hook, "name"));
+	table_add(table, field(hook, "container"));
 	table_add(table, field_bool(hook, "required") ? "yes" : "no");
 	table_add(table, timeout);
 	add_settings(table, hook);
@@ -112,6 +110,8 @@ int verb_hook_set(struct invocation *in, struct fl_error *err)
 		return fl_failed(err);
 	body_string(body, "ref", in->operands[0]);
 	body_string(body, "name", in->operands[1]);
+	if (option_given(in, OPT_CONTAINER))
+		body_string(body, "container", in->options[OPT_CONTAINER]);
 	if (option_given(in, OPT_REQUIRED))
 		body_true(body, "required");
 	if (put_timeout(in, body, err) < 0 ||

@@ -36,6 +36,49 @@ static void print_holders(struct value *answer)
 		puts("what they still write there is added to the stash");
 }
 
+/* What was done to one container. */
+static void print_container(struct value *item)
+{
+	static const struct {
+		const char *outcome, *says;
+		enum paint paint;
+	} outcomes[] = {
+		{ "restarted", "was stopped and started again", PAINT_NONE },
+		{ "pending", "was stopped and could not be started again yet", PAINT_BAD },
+		{ "gone", "was stopped, and somebody removed it", PAINT_BAD },
+		{ "replaced", "has the new contents at", PAINT_NONE },
+		{ "kept", "still sees the replaced contents at", PAINT_BAD },
+	};
+	own_text struct text line = { 0 };
+
+	for (size_t i = 0; i < array_size(outcomes); i++) {
+		if (strcmp(outcomes[i].outcome, field(item, "outcome")) != 0)
+			continue;
+		text_add_format(&line, "%s", field(item, "name"));
+		if (field_int(item, "pid"))
+			text_add_format(&line, " (%lld)", (long long)field_int(item, "pid"));
+		text_add_format(&line, " %s", outcomes[i].says);
+		if (*field(item, "path"))
+			text_add_format(&line, " %s", field(item, "path"));
+		if (*field(item, "why"))
+			text_add_format(&line, ": %s", field(item, "why"));
+		print_painted(outcomes[i].paint, text_get(&line));
+		putchar('\n');
+	}
+}
+
+static void print_containers(struct value *containers)
+{
+	struct value *items = value_get(containers, "items");
+
+	value_each(items, item) print_container(item);
+	if (value_first(items) && strcmp(field(containers, "mode"), "restart") == 0)
+		printf("stopped in %lld ms, replaced in %lld ms, started in %lld ms\n",
+		       (long long)field_int(containers, "stop_ms"),
+		       (long long)field_int(containers, "swap_ms"),
+		       (long long)field_int(containers, "start_ms"));
+}
+
 static void print_rollback(const struct invocation *in, struct value *answer)
 {
 	struct value *branch = value_get(answer, "branch");
@@ -53,6 +96,7 @@ static void print_rollback(const struct invocation *in, struct value *answer)
 	text_add_string(&command, " stash restore ");
 	add_shell_word(&command, field(stash, "ref"));
 	printf("undo: %s\n", text_get(&command));
+	print_containers(value_get(answer, "containers"));
 	print_holders(answer);
 }
 
@@ -68,6 +112,24 @@ int replace_head(struct invocation *in, const char *path, struct body *body, str
 	else
 		print_rollback(in, answer);
 	return 0;
+}
+
+int check_containers(const struct invocation *in, struct fl_error *err)
+{
+	if (!option_given(in, OPT_LIVE) || !option_given(in, OPT_FORCE))
+		return 0;
+	fl_fail(err, FL_INVALID, "--live and --force exclude each other");
+	return fl_hint(err,
+		       "--live gives containers the new contents as they run; --force leaves them "
+		       "on the old ones");
+}
+
+void body_containers(struct body *body, const struct invocation *in)
+{
+	if (option_given(in, OPT_LIVE))
+		body_string(body, "containers", "live");
+	else if (option_given(in, OPT_FORCE))
+		body_string(body, "containers", "leave");
 }
 
 /* A name alone is a volume's; people mean a snapshot or a tag of the one that they roll back. */
@@ -208,8 +270,10 @@ int verb_rollback(struct invocation *in, struct fl_error *err)
 	own_body struct body *body = body_new();
 	own_text struct text branch = { 0 }, shown = { 0 };
 	const char *to = NULL;
-	int r = take_target(in, &branch, &to, err);
+	int r = check_containers(in, err);
 
+	if (r == 0)
+		r = take_target(in, &branch, &to, err);
 	if (r == 0 && is_to_ask(in)) {
 		r = confirm(in, text_get(&branch), to, &shown, err);
 		to = text_get(&shown);
@@ -218,5 +282,6 @@ int verb_rollback(struct invocation *in, struct fl_error *err)
 		return r;
 	body_string(body, "ref", text_get(&branch));
 	body_string(body, "to", to);
+	body_containers(body, in);
 	return replace_head(in, "/v1/rollbacks", body, err);
 }

@@ -4,6 +4,7 @@
 #include "cli/list.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
+#include "model/form.h"
 
 /*
  * `show` prints what is known of one thing.  The form of the reference says
@@ -113,6 +114,52 @@ static void print_branch(struct value *branch)
 	print_fact("uuid", field(branch, "uuid"));
 }
 
+/* --- who uses it --------------------------------------------------------------- */
+
+static void print_container(struct value *container)
+{
+	own_text struct text line = { 0 };
+
+	text_add_format(&line, "%s, %s, at %s of %s", field(container, "name"),
+			field_bool(container, "running") ? "running" : "not running",
+			field(container, "destination"), field(container, "ref"));
+	if (field_bool(container, "data"))
+		text_add_string(&line, " (its data container)");
+	print_fact("container", text_get(&line));
+}
+
+static void print_process(struct value *holder)
+{
+	own_text struct text line = { 0 };
+	const char *container = field(holder, "container");
+
+	text_add_format(&line, "%s (%lld: %s)", field(holder, "command"),
+			(long long)field_int(holder, "pid"), field(holder, "what"));
+	if (container)
+		text_add_format(&line, " in %s", container);
+	print_fact("process", text_get(&line));
+}
+
+static int show_users(struct invocation *in, struct fl_error *err)
+{
+	own_free struct value *users = NULL;
+	int64_t shown = 0;
+	int r = talk(in, "GET", "/v1/users", in->operands[0], NULL, &users, err);
+
+	if (r < 0)
+		return r;
+	value_each(value_get(users, "containers"), container) print_container(container);
+	print_fact("containers", field(users, "trouble"));
+	value_each(value_get(users, "holders"), holder)
+	{
+		print_process(holder);
+		shown++;
+	}
+	if (field_int(users, "holder_count") > shown)
+		fact_int("more processes", field_int(users, "holder_count") - shown);
+	return 0;
+}
+
 static void print_snapshot(struct value *snapshot)
 {
 	print_fact("snapshot", field(snapshot, "ref"));
@@ -204,5 +251,7 @@ int verb_show(struct invocation *in, struct fl_error *err)
 		print_json(object);
 	else
 		kind.print(object);
+	if (!option_given(in, OPT_JSON) && (form_of(&ref) & (FORM_VOLUME | FORM_BRANCH)))
+		return show_users(in, err);
 	return 0;
 }

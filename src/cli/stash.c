@@ -91,13 +91,12 @@ int verb_stash_restore(struct invocation *in, struct fl_error *err)
 {
 	own_body struct body *body = body_new();
 	own_ref struct ref ref = { 0 };
-	int r = take_stash(in->operands[0], &ref, err);
-
-	if (r < 0)
-		return r;
+	if (check_containers(in, err) < 0 || take_stash(in->operands[0], &ref, err) < 0)
+		return fl_failed(err);
 	if (option_given(in, OPT_AS))
 		return restore_as_branch(in, &ref, in->options[OPT_AS], err);
 	body_string(body, "ref", in->operands[0]);
+	body_containers(body, in);
 	return replace_head(in, "/v1/stash/restore", body, err);
 }
 

@@ -134,6 +134,7 @@ static bool read_inspected(const json_t *object, struct docker_container *ret)
 	struct fields fields = { object, false };
 	struct fields state = { fields_object(&fields, "State"), false };
 	struct fields config = { fields_object(&fields, "Config"), false };
+	struct fields host = { fields_object(&fields, "HostConfig"), false };
 	int64_t pid = fields_int(&state, "Pid");
 
 	fields_copy(&fields, "Id", ret->id, sizeof(ret->id));
@@ -142,6 +143,7 @@ static bool read_inspected(const json_t *object, struct docker_container *ret)
 	ret->running = fields_bool(&state, "Running") || ret->paused;
 	ret->pid = ret->running && pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
 	ret->started = read_time(fields_text(&state, "StartedAt"));
+	ret->auto_remove = fields_bool(&host, "AutoRemove");
 	read_labels(fields_object(&config, "Labels"), &ret->labels);
 	return copy_name(fields_text(&fields, "Name"), ret->name) && is_id(ret->id) &&
 	       read_mounts(fields_array(&fields, "Mounts"), ret) && state.object && !fields.bad &&

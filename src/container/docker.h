@@ -64,8 +64,9 @@ struct docker_container {
 	char id[DOCKER_ID];
 	char name[DOCKER_NAME]; /* without the slash before it */
 	char *image;
-	bool running;	 /* paused ones too */
-	bool paused;	 /* only inspected ones */
+	bool running; /* paused ones too */
+	bool paused;
+	bool auto_remove; /* it goes when it is stopped (--rm); only inspected ones */
 	pid_t pid;	 /* of its first process, in our PID namespace; 0: none, or not inspected */
 	int64_t started; /* UTC, ns; 0: never, or not inspected */
 	struct metadata labels; /* those that metadata can hold; the rest is left out */
@@ -110,6 +111,7 @@ must_check int docker_stop(struct docker *docker, const char *container, int sec
 struct docker_data { /* a container that only holds a volume, and never runs */
 	const char *name;
 	const char *volume, *driver; /* the volume's name, and its plugin's */
+	const char *source;	     /* not NULL: a path on the host is mounted, no volume */
 	const char *path;	     /* where it is mounted */
 	const struct metadata *labels;
 };

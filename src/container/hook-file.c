@@ -197,3 +197,53 @@ int hook_check_timeout(int64_t timeout, struct fl_error *err)
 		return 0;
 	return fl_fail(err, FL_INVALID, "a hook's timeout is from 1s to 10m");
 }
+
+/* --- scripts ------------------------------------------------------------------------------- */
+
+static const char shebang[] = "#!/bin/sh\n";
+static const char shared_line[] = "\n. \"${0%/*}/" HOOK_SHARED "\"\n";
+
+static int fail_script(const struct hook_file *file, const char *why, struct fl_error *err)
+{
+	fl_fail(err, FL_UNSUPPORTED, "hook '%s' can't run in a container: %s", file->name, why);
+	return fl_hint(err, "there it is given to /bin/sh: write it for that");
+}
+
+/* What lies beside it, and can be trusted as it can. */
+static int read_shared(const struct hook_file *file, struct text *ret, struct fl_error *err)
+{
+	own_text struct text path = { 0 };
+	struct stat st;
+
+	text_add(&path, file->path, (size_t)(strrchr(file->path, '/') - file->path) + 1);
+	text_add_string(&path, HOOK_SHARED);
+	if (fsat_stat(AT_FDCWD, text_get(&path), &st, err) < 0 ||
+	    check_owner(text_get(&path), &st, err) < 0)
+		return fl_failed(err);
+	return fsat_read(AT_FDCWD, text_get(&path), HOOK_SCRIPT, ret, err);
+}
+
+int hook_read_script(const struct hook_file *file, struct text *ret, struct fl_error *err)
+{
+	own_text struct text script = { 0 }, shared = { 0 };
+	const char *line;
+
+	if (fsat_read(AT_FDCWD, file->path, HOOK_SCRIPT, &script, err) < 0)
+		return err->code == FL_INVALID ? fail_script(file, "it is too long", err)
+					       : fl_failed(err);
+	if (strlen(text_get(&script)) != script.length ||
+	    strncmp(text_get(&script), shebang, strlen(shebang)) != 0)
+		return fail_script(file, "it does not begin with #!/bin/sh", err);
+	line = strstr(text_get(&script), shared_line);
+	text_clear(ret);
+	if (!line) {
+		text_add(ret, script.bytes, script.length);
+		return 0;
+	}
+	if (read_shared(file, &shared, err) < 0)
+		return fl_failed(err);
+	text_add(ret, script.bytes, (size_t)(line + 1 - script.bytes));
+	text_add(ret, shared.bytes, shared.length);
+	text_add_string(ret, line + strlen(shared_line) - 1);
+	return 0;
+}

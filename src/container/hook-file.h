@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/own.h"
+#include "base/text.h"
 #include "model/metadata.h"
 #include "model/name.h"
 
@@ -46,6 +47,16 @@ must_check int hook_find(const struct hook_places *places, const char *name, str
 /* All that hook_find() finds. */
 must_check int hook_list(const struct hook_places *places, struct hook_files *ret,
 			 struct fl_error *err);
+
+/*
+ * A hook that is a shell script, to be given to another shell: its text.  A line of it that
+ * reads functions.sh from beside it, as those that come with Flocker do, is replaced by what stands
+ * in that file.  FL_UNSUPPORTED: it is no such script, or is longer than HOOK_SCRIPT bytes.
+ */
+#define HOOK_SHARED "functions.sh"
+#define HOOK_SCRIPT 65536
+must_check int hook_read_script(const struct hook_file *file, struct text *ret,
+				struct fl_error *err);
 
 /*
  * Keys are [a-z][a-z0-9-]*, at most HOOK_KEY - 1 characters: each becomes a variable of

@@ -12,6 +12,8 @@
 #include "base/spawn.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "container/hook-file.h"
+#include "container/relay.h"
 
 /*
  * Each hook has a thread of its own, which alone talks to it, so that its time is
@@ -27,7 +29,7 @@
 #define STACK (128 * 1024)
 #define SHOWN 200		 /* bytes of the hook's own words in a failure */
 #define ERROR_OUTPUT (64 * 1024) /* on its standard error: more is a failure */
-#define ENVIRONMENT (METADATA_PAIRS + 12)
+#define ENVIRONMENT (METADATA_PAIRS + 14)
 
 enum stage {
 	STARTED, /* nothing was said yet */
@@ -44,8 +46,9 @@ struct hook {
 	char *name;
 	int64_t timeout, deadline;
 	struct spawned spawned;
-	int in, out, err; /* our ends; -1 once closed */
-	int wake;	  /* eventfd: there is a wish */
+	struct relay *relay; /* instead of it: the hook runs in a container */
+	int in, out, err;    /* our ends; -1 once closed */
+	int wake;	     /* eventfd: there is a wish */
 	pthread_t thread;
 	bool running; /* the thread is to be joined */
 
@@ -271,6 +274,20 @@ static void hear_out(struct hook *hook)
 						     : "ended before it was done");
 }
 
+/* Readable once it has ended. */
+static int end_fd(const struct hook *hook)
+{
+	return hook->relay ? relay_end_fd(hook->relay) : hook->spawned.pidfd;
+}
+
+static void send_signal(struct hook *hook, int number)
+{
+	if (hook->relay)
+		relay_signal(hook->relay, number);
+	else
+		spawn_signal_group(&hook->spawned, number);
+}
+
 static void converse(struct hook *hook)
 {
 	while (!hook->over) {
@@ -278,7 +295,7 @@ static void converse(struct hook *hook)
 			{ .fd = hook->out, .events = POLLIN },
 			{ .fd = hook->err, .events = POLLIN },
 			{ .fd = hook->wake, .events = POLLIN },
-			{ .fd = hook->spawned.pidfd, .events = POLLIN },
+			{ .fd = end_fd(hook), .events = POLLIN },
 		};
 
 		if (clock_monotonic() >= hook->deadline) {
@@ -308,7 +325,7 @@ static bool await_end(struct hook *hook, int64_t deadline)
 		struct pollfd fds[] = {
 			{ .fd = hook->out, .events = POLLIN },
 			{ .fd = hook->err, .events = POLLIN },
-			{ .fd = hook->spawned.pidfd, .events = POLLIN },
+			{ .fd = end_fd(hook), .events = POLLIN },
 		};
 
 		if (poll(fds, array_size(fds), clock_milliseconds_until(deadline)) > 0) {
@@ -320,8 +337,28 @@ static bool await_end(struct hook *hook, int64_t deadline)
 				(void)pull(&hook->err, bytes, sizeof(bytes), &length);
 		}
 		if (clock_monotonic() >= deadline)
-			return is_readable(hook->spawned.pidfd);
+			return is_readable(end_fd(hook));
 	}
+}
+
+/*
+ * After its end, or to bring that about.  What it left in its group is killed in any case; in a
+ * container only with it: what runs there on is not ours.
+ */
+static int await_status(struct hook *hook, bool late)
+{
+	struct fl_error why;
+	int status = -1;
+
+	if (!hook->relay || late)
+		send_signal(hook, SIGKILL);
+	if (!hook->relay)
+		spawn_wait(&hook->spawned, &status);
+	else if (relay_wait(hook->relay, HOOK_PATIENCE, &status, &why) < 0)
+		fail(hook, why.code == FL_BUSY
+				   ? "could not be ended in its container"
+				   : "ended, and the container engine does not say how");
+	return status;
 }
 
 /* Until when it may end by itself: one that made a mistake is not waited for. */
@@ -345,11 +382,10 @@ static void end(struct hook *hook)
 	close(take_fd(hook->in));
 	late = !await_end(hook, patience(hook, stage));
 	if (late) {
-		spawn_signal_group(&hook->spawned, SIGTERM);
+		send_signal(hook, SIGTERM);
 		await_end(hook, clock_monotonic() + HOOK_PATIENCE);
 	}
-	spawn_signal_group(&hook->spawned, SIGKILL);
-	spawn_wait(&hook->spawned, &status);
+	status = await_status(hook, late);
 	if (stage == DONE && late)
 		fail(hook, "was done, but did not end");
 	else if (stage == DONE && status != 0)
@@ -402,11 +438,14 @@ static void add_setting(struct environment *environment, const struct metadata_p
 
 static void fill_environment(const struct hook_call *call, struct environment *ret)
 {
-	static const char *const plain[] = { SPAWN_ENVIRONMENT };
+	static const char *const plain[] = { SPAWN_ENVIRONMENT };     /* LC_ALL first */
+	size_t plain_count = call->container ? 1 : array_size(plain); /* PATH is the image's */
 	char timeout[24];
 
-	for (size_t i = 0; i < array_size(plain); i++)
+	for (size_t i = 0; i < plain_count; i++)
 		ret->words[ret->count++] = xstrdup(plain[i]);
+	if (call->container)
+		add_word(ret, "CONTAINER", call->container->name);
 	snprintf(timeout, sizeof(timeout), "%lld", (long long)(call->timeout / CLOCK_SECOND));
 	add_word(ret, "HOOK", call->name);
 	add_word(ret, "EVENT", call->event);
@@ -432,23 +471,53 @@ static int make_pipe(bool we_read, int *ret_ours, int *ret_theirs, struct fl_err
 	return 0;
 }
 
-static int start_program(struct hook *hook, const struct hook_call *call, struct fl_error *err)
+static int start_here(struct hook *hook, const struct hook_call *call,
+		      const struct environment *environment, const int fds[static 3],
+		      struct fl_error *err)
 {
 	const char *const argv[] = { call->path, NULL };
+	unsigned lifetime = (unsigned)((call->timeout + HOOK_PATIENCE) / CLOCK_SECOND) + 2;
+
+	return spawn_start_talker(
+		argv, (const char *const *)environment->words, lifetime,
+		(struct spawn_fd[]){ { fds[0], 0 }, { fds[1], 1 }, { fds[2], 2 } }, &hook->spawned,
+		err);
+}
+
+static int start_there(struct hook *hook, const struct hook_call *call,
+		       const struct environment *environment, int fds[static 3],
+		       struct fl_error *err)
+{
+	const char *const argv[] = { "/bin/sh", "-c", call->container->script, call->name, NULL };
+	const struct relay_call program = {
+		.socket = call->container->engine,
+		.deadline = call->timeout < HOOK_TIMEOUT ? call->timeout : HOOK_TIMEOUT,
+		.container = call->container->id,
+		.argv = argv,
+		.environment = (const char *const *)environment->words,
+	};
+
+	return relay_start(&program, fds, &hook->relay, err);
+}
+
+static int start_program(struct hook *hook, const struct hook_call *call, struct fl_error *err)
+{
 	own(environment_done) struct environment environment = { 0 };
 	own_fd int in = -1;
 	own_fd int out = -1;
 	own_fd int error = -1;
-	unsigned lifetime = (unsigned)((call->timeout + HOOK_PATIENCE) / CLOCK_SECOND) + 2;
+	int r;
 
 	fill_environment(call, &environment);
 	if (make_pipe(false, &hook->in, &in, err) < 0 ||
 	    make_pipe(true, &hook->out, &out, err) < 0 ||
 	    make_pipe(true, &hook->err, &error, err) < 0)
 		return fl_failed(err);
-	return spawn_start_talker(argv, (const char *const *)environment.words, lifetime,
-				  (struct spawn_fd[]){ { in, 0 }, { out, 1 }, { error, 2 } },
-				  &hook->spawned, err);
+	if (!call->container)
+		return start_here(hook, call, &environment, (int[]){ in, out, error }, err);
+	r = start_there(hook, call, &environment, (int[]){ in, out, error }, err);
+	in = out = error = -1; /* they were taken */
+	return r;
 }
 
 static int start_thread(struct hook *hook, struct fl_error *err)
@@ -541,6 +610,7 @@ void hook_free(struct hook *hook)
 		pthread_join(hook->thread, NULL);
 	}
 	spawned_done(&hook->spawned);
+	relay_free(hook->relay);
 	own_fdp(&hook->in);
 	own_fdp(&hook->out);
 	own_fdp(&hook->err);

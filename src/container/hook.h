@@ -23,6 +23,9 @@
  * process group is sent SIGTERM, and SIGKILL HOOK_PATIENCE later.  A hook outlives
  * the daemon by no more than that.
  *
+ * One that runs in a container is a shell script, which is handed to /bin/sh there; the same holds
+ * for it, but that nobody ends it should the daemon die: it sees the end of its input.
+ *
  * A `struct hook` belongs to one thread.
  */
 
@@ -36,15 +39,23 @@
 #define HOOK_OUTPUT 4096
 #define HOOK_PATIENCE (2 * CLOCK_SECOND)
 
+struct hook_container {	    /* where it runs, if not here */
+	const char *engine; /* the container engine's socket */
+	const char *id;	    /* of the container */
+	const char *name;   /* FLOCKER_CONTAINER */
+	const char *script; /* what it does (hook_read_script) */
+};
+
 struct hook_call {
 	const char *name;   /* of the hook */
 	const char *path;   /* of its program: absolute */
 	const char *event;  /* FLOCKER_EVENT: "snapshot", "rollback" */
 	const char *branch; /* FLOCKER_BRANCH */
-	const char *tree;   /* FLOCKER_PATH: where the branch's files are; "": nowhere */
+	const char *tree;   /* FLOCKER_PATH: where the branch's files are for it; "": nowhere */
 	const char *reason; /* FLOCKER_REASON */
-	const struct metadata *settings; /* FLOCKER_SET_KEY, checked (hook-file.h) */
-	int64_t timeout;		 /* ns; FLOCKER_TIMEOUT, in seconds rounded down */
+	const struct metadata *settings;	/* FLOCKER_SET_KEY, checked (hook-file.h) */
+	int64_t timeout;			/* ns; FLOCKER_TIMEOUT, in seconds rounded down */
+	const struct hook_container *container; /* NULL: it runs here */
 };
 
 struct hook;

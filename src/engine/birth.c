@@ -149,6 +149,7 @@ int birth_run(struct engine *engine, const struct birth *birth, struct fl_error 
 		if (linked &&
 		    catalog_write(engine->catalog, CATALOG_DURABLE, insert_rows, &rows, err) == 0) {
 			care_soon(engine);
+			data_containers_look(engine, birth->volume->mount_path);
 			return 0;
 		}
 	}

@@ -113,6 +113,7 @@ int engine_branch(struct engine *engine, const struct ref *ref, const struct ref
 	memcpy(trunk.volume, ref->volume, NAME_TEXT);
 	from = from ? from : &trunk;
 	if (check_refs(engine, ref, from, err) < 0 ||
+	    refuse_if_data_taken_of(engine, ref, NULL, NULL, err) < 0 ||
 	    hooks_begin(engine, from, 1, HOOK_SNAPSHOT, REASON_BRANCH, &hooking, err) < 0)
 		return fl_failed(err);
 	r = branch_from(&making, ref, from, ret, err);

@@ -121,7 +121,8 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	struct hooking hooking;
 	int r;
 
-	if (check_create_options(options, err) < 0)
+	if (check_create_options(options, err) < 0 ||
+	    refuse_if_data_taken(engine, options->name, options->mount_path, err) < 0)
 		return fl_failed(err);
 	if (!options->from)
 		return create_named(engine, options, NULL, ret, err);

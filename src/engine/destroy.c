@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 #include "engine/hooks.h"
+#include "engine/systems.h"
+#include "engine/users.h"
 
 #define PINS_NAMED 5 /* in an error; of more it says so */
 
@@ -18,7 +20,8 @@ struct doom {
 	struct target *target;
 	struct branch_row *branches; /* that go */
 	size_t count;
-	bool volume; /* the volume goes with them */
+	bool volume;		 /* the volume goes with them */
+	struct holders *holders; /* what stands against it */
 	int64_t now, late;
 };
 
@@ -27,6 +30,19 @@ static int collect_branch(void *arg, const struct branch_row *row, struct fl_err
 	struct doom *doom = arg;
 
 	*array_add(doom->branches, doom->count) = *row;
+	return 0;
+}
+
+static int refuse_systems(struct engine *engine, const struct doom *doom, struct fl_error *err)
+{
+	char object[REF_SHORT];
+
+	for (size_t i = 0; i < doom->count; i++) {
+		snprintf(object, sizeof(object), "%s/%s", doom->target->volume.name,
+			 doom->branches[i].name);
+		if (system_refuse(engine, &doom->branches[i].uuid, object, err) < 0)
+			return fl_failed(err);
+	}
 	return 0;
 }
 
@@ -42,7 +58,7 @@ static int refuse_if_used(struct engine *engine, const struct doom *doom, const 
 		return fl_failed(err);
 	for (size_t i = 0; i < doom->count; i++)
 		*array_add(trees, count) = tree_head(&doom->branches[i].uuid);
-	return refuse_if_held(engine, trees, count, name, err);
+	return refuse_if_held(engine, trees, count, name, doom->holders, err);
 }
 
 /* --- what hangs on a branch --------------------------------------------------- */
@@ -172,13 +188,14 @@ static int run_doom(struct engine *engine, struct doom *doom, const char *name,
 {
 	doom->now = clock_now();
 	doom->late = retention_late(engine, doom->now);
-	if (refuse_if_used(engine, doom, name, err) < 0 ||
+	if (refuse_systems(engine, doom, err) < 0 || refuse_if_used(engine, doom, name, err) < 0 ||
 	    catalog_write_deletion(engine, write_doom, doom, err) < 0)
 		return fl_failed(err);
 	retire_heads(engine, doom);
 	if (ret)
 		fill_item(engine, doom, name, ret);
 	care_soon(engine);
+	data_containers_look(engine, doom->target->volume.mount_path);
 	return 0;
 }
 
@@ -191,10 +208,10 @@ static int load_branches(struct engine *engine, struct doom *doom, struct fl_err
 	return tx_branch_each(tx, &doom->target->volume.uuid, false, collect_branch, doom, err);
 }
 
-static int destroy_volume(struct engine *engine, struct target *target, struct trash_item *ret,
-			  struct fl_error *err)
+static int destroy_volume(struct engine *engine, struct target *target, struct holders *holders,
+			  struct trash_item *ret, struct fl_error *err)
 {
-	struct doom doom = { .target = target, .volume = true };
+	struct doom doom = { .target = target, .volume = true, .holders = holders };
 	int r = load_branches(engine, &doom, err);
 
 	if (r == 0)
@@ -203,10 +220,12 @@ static int destroy_volume(struct engine *engine, struct target *target, struct t
 	return r;
 }
 
-static int destroy_branch(struct engine *engine, struct target *target, struct trash_item *ret,
-			  struct fl_error *err)
+static int destroy_branch(struct engine *engine, struct target *target, struct holders *holders,
+			  struct trash_item *ret, struct fl_error *err)
 {
-	struct doom doom = { .target = target, .branches = &target->branch, .count = 1 };
+	struct doom doom = {
+		.target = target, .branches = &target->branch, .count = 1, .holders = holders
+	};
 	char name[REF_SHORT];
 
 	target_format(target, name);
@@ -397,40 +416,53 @@ static int delete_snapshot(struct engine *engine, const struct snapshot_row *row
 	return 0;
 }
 
-static int destroy_snapshot(struct engine *engine, struct target *target, struct fl_error *err)
+static int destroy_snapshot(struct engine *engine, struct target *target, struct holders *holders,
+			    struct fl_error *err)
 {
 	struct tree tree = snapshot_tree(&target->snapshot);
 	char name[REF_SHORT];
 
 	target_format(target, name);
 	if (refuse_if_pinned(engine, target, name, err) < 0 ||
-	    refuse_if_held(engine, &tree, 1, name, err) < 0)
+	    refuse_if_held(engine, &tree, 1, name, holders, err) < 0)
 		return fl_failed(err);
 	return delete_snapshot(engine, &target->snapshot, err);
 }
 
-int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_item *ret,
-		   struct fl_error *err)
+static int destroy(struct engine *engine, const struct ref *ref, struct holders *holders,
+		   struct trash_item *ret, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 	own_locks struct lock_set locks = { 0 };
 	own_claim struct claim claim = { 0 };
 	const char *names[] = { ref->volume };
 
-	if (ref->kind == REF_TAG && ref->point == POINT_NONE)
-		return engine_untag(engine, ref, err);
-	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_SNAPSHOT, "destroy", err) < 0 ||
-	    gate_enter(engine, &inside, err) < 0)
+	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
 	if (ref->kind == REF_VOLUME)
 		lock_take_names(&engine->locks, names, 1, &locks);
 	if (claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	if (claim.targets[0].is_snapshot)
-		return destroy_snapshot(engine, &claim.targets[0], err);
+		return destroy_snapshot(engine, &claim.targets[0], holders, err);
 	policies_look_anew(engine);
 	hooks_look_anew(engine);
 	if (ref->kind == REF_VOLUME)
-		return destroy_volume(engine, &claim.targets[0], ret, err);
-	return destroy_branch(engine, &claim.targets[0], ret, err);
+		return destroy_volume(engine, &claim.targets[0], holders, ret, err);
+	return destroy_branch(engine, &claim.targets[0], holders, ret, err);
+}
+
+int engine_destroy(struct engine *engine, const struct ref *ref, struct trash_item *ret,
+		   struct fl_error *err)
+{
+	struct holders holders = { 0 };
+
+	if (ref->kind == REF_TAG && ref->point == POINT_NONE)
+		return engine_untag(engine, ref, err);
+	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_SNAPSHOT, "destroy", err) < 0 ||
+	    (form_of(ref) != FORM_SNAPSHOT && refuse_if_contained(engine, ref, err) < 0))
+		return fl_failed(err);
+	if (destroy(engine, ref, &holders, ret, err) < 0)
+		return name_refusal(engine, &holders, err);
+	return 0;
 }

@@ -8,7 +8,8 @@
 #include "base/fsat.h"
 #include "base/text.h"
 #include "engine/containers.h"
-#include "engine/internal.h"
+#include "engine/exec-table.h"
+#include "engine/systems.h"
 
 static int open_directories(struct engine *engine, struct fl_error *err)
 {
@@ -34,11 +35,15 @@ static void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	exec_table_free(engine->execs);
 	engine_pool_close(engine);
 	watching_free(engine->watching);
+	systems_free(engine->systems);
 	audit_close(engine->audit);
 	lock_table_done(&engine->locks);
 	operation_table_done(&engine->operations);
+	data_table_done(&engine->data);
+	around_table_done(&engine->around);
 	failing_done(&engine->failing);
 	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
@@ -81,9 +86,13 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	pthread_mutex_init(&engine->retention_mutex, NULL);
 	lock_table_init(&engine->locks);
 	engine->watching = watching_new();
+	engine->systems = systems_new(options);
 	operation_table_init(&engine->operations);
+	engine->execs = exec_table_new();
 	events_init(&engine->events);
 	failing_init(&engine->failing, &engine->events);
+	data_table_init(&engine->data);
+	around_table_init(&engine->around);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
 	if (options->keeper_program)
@@ -109,6 +118,7 @@ void engine_close(struct engine *engine)
 	if (!engine)
 		return;
 	operations_drain(engine);
+	systems_close(engine->systems);
 	/* Verbs that run hold the gate; none enters after this, since the caller has no more users.
 	 */
 	pthread_rwlock_wrlock(&engine->gate);

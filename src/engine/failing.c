@@ -31,6 +31,10 @@ static const struct kind kinds[FAILINGS] = {
 			       "it is tried again and again; flocker snapshot says the same at "
 			       "once",
 			       LOG_LEVEL_WARNING, true },
+	[FAILING_STOPPED] = { "not-started", "started-again",
+			      "what a rollback stopped is not started again yet",
+			      "what a rollback stopped runs again", BY_ITSELF, LOG_LEVEL_WARNING,
+			      true },
 	[FAILING_HOOK] = { "hook-failed", "hook-works", "a hook of a branch fails",
 			   "the hooks of a branch work again",
 			   "snapshots may not be consistent; look at: flocker hook list",
@@ -47,6 +51,10 @@ static const struct kind kinds[FAILINGS] = {
 				 "the audit log could not be synced",
 				 "the audit log is synced again", BY_ITSELF, LOG_LEVEL_WARNING,
 				 false },
+	[FAILING_SHADOW] = { "shadowed", "not-shadowed",
+			     "the container engine has a volume of its own with a branch's name",
+			     "no other volume has the branch's name",
+			     "remove that one: docker volume rm NAME", LOG_LEVEL_WARNING, true },
 	[FAILING_SPACE] = { "no-space", "space-again",
 			    "the pool has too little space, and none can be made",
 			    "the pool has space again",
@@ -88,6 +96,15 @@ static const struct kind kinds[FAILINGS] = {
 			     "policies agree again",
 			     "compare: flocker policy show BRANCH, and flocker config list",
 			     LOG_LEVEL_WARNING, false },
+	[FAILING_ENGINE] = { "engine-lost", "engine-back", "the container engine does not answer",
+			     "the container engine answers again",
+			     "start it; or, if there is none any more: flocker config set "
+			     "docker.socket ''",
+			     LOG_LEVEL_WARNING, false },
+	[FAILING_CONTAINER] = { "no-data-container", "data-container-again",
+				"a data container is not as it should be",
+				"a data container is as it should be again", BY_ITSELF,
+				LOG_LEVEL_WARNING, false },
 };
 
 void failing_init(struct failing_table *table, struct events *events)

@@ -33,10 +33,12 @@ enum failing {
 	FAILING_HOST,	   /* object: the sparse pool that the host has no room for */
 	FAILING_SYNC,	   /* of the pool */
 	FAILING_SNAPSHOT,  /* by itself; object: the branch */
+	FAILING_STOPPED,   /* a rollback did; object: what is not started again yet */
 	FAILING_HOOK,	   /* object: the branch; its snapshots may not be consistent */
 	FAILING_AUDIT,	   /* changes are not recorded */
 	FAILING_AUDIT_LOG, /* it is not as it was written */
 	FAILING_AUDIT_SYNC,
+	FAILING_SHADOW,	  /* object: the branch; the container engine has a volume of that name */
 	FAILING_SPACE,	  /* there is too little, and none can be made */
 	FAILING_WATCHING, /* for changes */
 	FAILING_THINNING,
@@ -49,6 +51,8 @@ enum failing {
 	FAILING_HOST_WATCH, /* the space below a sparse pool is not known */
 	FAILING_STATS,	    /* the space in the pool is not known */
 	FAILING_POLICY,	    /* a branch's contradicts the instance's */
+	FAILING_ENGINE,	    /* that of containers; it does not answer */
+	FAILING_CONTAINER,  /* object: the branch, whose data container is not as it should be */
 	FAILINGS,
 };
 

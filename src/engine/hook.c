@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/containers.h"
 #include "engine/failing.h"
 #include "engine/hooks.h"
 
@@ -39,6 +40,7 @@ static void fill_report(struct engine *engine, const char *volume, const char *b
 	*ret = (struct hook_report){ .timeout = row->timeout, .required = row->required };
 	snprintf(ret->ref, sizeof(ret->ref), "%s/%s", volume, branch);
 	snprintf(ret->name, sizeof(ret->name), "%s", row->name);
+	snprintf(ret->container, sizeof(ret->container), "%s", row->container);
 	metadata_copy(&row->settings, &ret->settings);
 	if (hook_find(&engine->hook_places, row->name, &file, &why) < 0)
 		ret->trouble = xstrdup(why.text);
@@ -123,6 +125,24 @@ static int write_hook(struct tx *tx, void *arg, struct fl_error *err)
 	return tx_hook_set(tx, arg, err);
 }
 
+/* Whether there is such a container is seen each time: they come and go. */
+static int check_container(struct engine *engine, const struct hook_options *options,
+			   const struct hook_file *file, struct fl_error *err)
+{
+	own_text struct text script = { 0 };
+
+	if (!containers_engine(engine)) {
+		fl_fail(err, FL_UNSUPPORTED, "no container engine is configured");
+		return fl_hint(err,
+			       "flocker config set docker.socket /run/docker.sock, and start the "
+			       "daemon anew");
+	}
+	if (strcmp(options->container, ANY_CONTAINER) != 0 &&
+	    docker_check_container(options->container, err) < 0)
+		return fl_failed(err);
+	return hook_read_script(file, &script, err);
+}
+
 static int check_options(struct engine *engine, const struct hook_options *options,
 			 struct fl_error *err)
 {
@@ -130,6 +150,8 @@ static int check_options(struct engine *engine, const struct hook_options *optio
 
 	if (hook_find(&engine->hook_places, options->name, &file, err) < 0 ||
 	    hook_check_settings(options->settings, err) < 0)
+		return fl_failed(err);
+	if (options->container && check_container(engine, options, &file, err) < 0)
 		return fl_failed(err);
 	return options->timeout ? hook_check_timeout(options->timeout, err) : 0;
 }
@@ -151,6 +173,8 @@ int engine_hook_set(struct engine *engine, const struct ref *ref,
 	row.branch = target->branch.uuid;
 	row.timeout = options->timeout ? options->timeout : HOOK_TIMEOUT;
 	snprintf(row.name, sizeof(row.name), "%s", options->name);
+	snprintf(row.container, sizeof(row.container), "%s",
+		 options->container ? options->container : "");
 	metadata_copy(options->settings, &row.settings);
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_hook, &row, err) < 0)
 		return fl_failed(err);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/containers.h"
 #include "engine/failing.h"
 #include "engine/note.h"
 
@@ -14,6 +15,8 @@ static void hooked_done(struct hooked *hooked)
 {
 	hook_free(hooked->hook);
 	hook_row_done(&hooked->row);
+	free(hooked->volume);
+	free(hooked->branch);
 	free(hooked->tree);
 }
 
@@ -41,6 +44,8 @@ static int load_one(void *arg, const struct hook_row *row, struct fl_error *err)
 	struct hooked *hooked = array_add(hooking->items, hooking->count);
 
 	hooked->row = *row;
+	hooked->volume = xstrdup(target->volume.name);
+	hooked->branch = xstrdup(target->branch.name);
 	hooked->row.settings = (struct metadata){ 0 };
 	metadata_copy(&row->settings, &hooked->row.settings);
 	snprintf(hooked->ref, sizeof(hooked->ref), "%s/%s", target->volume.name,
@@ -113,25 +118,116 @@ static int note_failure(struct hooking *hooking, struct hooked *hooked, const st
 	return fl_wrap(err, "nothing was changed in %s", hooked->ref);
 }
 
-static int get_ready(struct hooking *hooking, struct hooked *hooked, struct fl_error *err)
+static int start(struct hooking *hooking, struct hooked *hooked, const struct hook_file *file,
+		 const struct hook_container *container, const char *tree, struct fl_error *err)
 {
-	own_hook_file struct hook_file file = { 0 };
-	struct hook_call call = {
+	const struct hook_call call = {
 		.name = hooked->row.name,
+		.path = file->path,
+		.container = container,
 		.event = event_names[hooking->event],
 		.branch = hooked->ref,
-		.tree = hooked->tree,
+		.tree = tree,
 		.reason = reason_names[hooking->reason],
 		.settings = &hooked->row.settings,
 		.timeout = hooked->row.timeout,
 	};
+
+	return hook_start(&call, &hooked->hook, err);
+}
+
+/* --- in a container ---------------------------------------------------------------------- */
+
+/*
+ * Which one it is: of those that use the branch and run, or, called by its name, also one that
+ * does not use it.  A container that does not run holds still: then `ret->name` is "".
+ */
+static int choose_any(const struct container_uses *uses, const char *ref, struct container_use *ret,
+		      struct fl_error *err)
+{
+	const struct container_use *chosen = NULL;
+	bool any = false;
+
+	for (size_t i = 0; i < uses->count; i++) {
+		const struct container_use *use = &uses->items[i];
+
+		any = any || !use->data;
+		if (!use->running)
+			continue;
+		if (chosen) {
+			fl_fail(err, FL_BUSY, "%s is used by several containers: %s and %s", ref,
+				chosen->name, use->name);
+			return fl_hint(err, "say which: flocker hook set --container NAME");
+		}
+		chosen = use;
+	}
+	if (!any)
+		return fl_fail(err, FL_NOT_FOUND, "no container uses %s", ref);
+	if (chosen)
+		*ret = *chosen;
+	return 0;
+}
+
+static int choose_named(struct docker *docker, const struct container_uses *uses, const char *name,
+			struct container_use *ret, struct fl_error *err)
+{
+	own_docker_container struct docker_container one = { 0 };
+
+	if (docker_inspect(docker, name, &one, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < uses->count; i++)
+		if (strcmp(uses->items[i].id, one.id) == 0 && one.running)
+			*ret = uses->items[i];
+	if (ret->id[0] || !one.running)
+		return 0;
+	memcpy(ret->id, one.id, sizeof(ret->id));
+	memcpy(ret->name, one.name, sizeof(ret->name));
+	return 0;
+}
+
+static int start_there(struct hooking *hooking, struct hooked *hooked, const struct hook_file *file,
+		       struct fl_error *err)
+{
+	struct docker *docker = containers_engine(hooking->engine);
+	own_container_uses struct container_uses uses = { 0 };
+	own_text struct text script = { 0 };
+	struct container_use chosen = { 0 };
+	struct hook_container container = { .id = chosen.id, .name = chosen.name };
+	int r;
+
+	if (!docker)
+		return fl_fail(err, FL_UNSUPPORTED, "no container engine is configured");
+	if (containers_using(hooking->engine, hooked->volume, hooked->branch, &uses, err) < 0 ||
+	    hook_read_script(file, &script, err) < 0)
+		return fl_failed(err);
+	r = strcmp(hooked->row.container, ANY_CONTAINER) == 0
+		    ? choose_any(&uses, hooked->ref, &chosen, err)
+		    : choose_named(docker, &uses, hooked->row.container, &chosen, err);
+	if (r < 0 || !chosen.name[0])
+		return r;
+	container.engine = docker_socket(docker);
+	container.script = text_get(&script);
+	return start(hooking, hooked, file, &container,
+		     chosen.destination ? chosen.destination : "", err);
+}
+
+static int start_somewhere(struct hooking *hooking, struct hooked *hooked, struct fl_error *err)
+{
+	own_hook_file struct hook_file file = { 0 };
+
+	if (hook_find(&hooking->engine->hook_places, hooked->row.name, &file, err) < 0)
+		return fl_failed(err);
+	if (hooked->row.container[0])
+		return start_there(hooking, hooked, &file, err);
+	return start(hooking, hooked, &file, NULL, hooked->tree, err);
+}
+
+static int get_ready(struct hooking *hooking, struct hooked *hooked, struct fl_error *err)
+{
 	struct fl_error why;
 
-	if (hook_find(&hooking->engine->hook_places, hooked->row.name, &file, &why) < 0)
-		return note_failure(hooking, hooked, &why, err);
-	call.path = file.path;
-	if (hook_start(&call, &hooked->hook, &why) < 0 ||
-	    hook_await_ready(hooked->hook, &why) < 0) {
+	if (start_somewhere(hooking, hooked, &why) < 0 ||
+	    (hooked->hook && hook_await_ready(hooked->hook, &why) < 0)) {
 		hook_free(take_ptr(hooked->hook));
 		return note_failure(hooking, hooked, &why, err);
 	}

@@ -10,6 +10,9 @@
  *			`snapshot_options.hooks`, and lets both go
  *	hooks_end()	lets the applications go on, in reverse order
  *
+ * A hook in a container that does not run is passed over: what would have to hold still does.  So
+ * it is before a rollback, for which containers are stopped.
+ *
  * Where a hook fails before the snapshot is there, it is not to be trusted.  Then the
  * verb fails if the hook is required or the verb is a rollback, under which nothing
  * may run; and else the snapshot says so in its metadata.  What fails after that is told and
@@ -19,6 +22,7 @@
 #include "container/hook.h"
 #include "engine/internal.h"
 
+#define ANY_CONTAINER "*"	  /* hook_row.container: the one that uses the branch */
 #define HOOKS_KEY "flocker.hooks" /* in the metadata of a snapshot: "failed: NAME, NAME" */
 
 enum hook_event { HOOK_SNAPSHOT, HOOK_ROLLBACK };
@@ -27,8 +31,10 @@ enum hook_event { HOOK_SNAPSHOT, HOOK_ROLLBACK };
 struct hooked {
 	struct hook_row row;
 	char ref[REF_SHORT];
+	char *volume, *branch;	 /* heap */
 	char *tree;		 /* heap; "": the branch is not mounted */
-	struct hook *hook;	 /* NULL: not started, or it failed and is gone */
+	struct hook *hook;	 /* NULL: not started, its container does not run, or it failed and
+				    is gone */
 	struct fl_error failure; /* code FL_OK: none */
 	struct position late;	 /* the snapshot that was marked after it was taken; or none */
 };

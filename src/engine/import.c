@@ -67,9 +67,14 @@ static int check_options(const struct import *import, struct fl_error *err)
 			       options->directory);
 	if (worker_check(import->engine, err) < 0)
 		return fl_failed(err);
-	if (is_volume(import))
-		return check_create_options(&import->create, err);
-	return check_branch_options(import, err);
+	if (!is_volume(import)) {
+		if (check_branch_options(import, err) < 0)
+			return fl_failed(err);
+		return refuse_if_data_taken_of(import->engine, options->ref, NULL, NULL, err);
+	}
+	if (check_create_options(&import->create, err) < 0)
+		return fl_failed(err);
+	return refuse_if_data_taken(import->engine, options->ref->volume, options->mount_path, err);
 }
 
 /* --- names -------------------------------------------------------------------------- */

@@ -15,6 +15,8 @@
 #include "catalog/catalog.h"
 #include "container/docker.h"
 #include "container/hook-file.h"
+#include "engine/data-container.h"
+#include "engine/around-table.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -65,16 +67,20 @@ struct engine {
 	struct operation_table operations;
 	struct events events;
 	struct failing_table failing;
+	struct around_table around;
 	char *tree_program;   /* or NULL */
 	char *keeper_program; /* or NULL */
 	struct hook_places hook_places;
-	struct docker *docker; /* NULL: no container engine is configured */
-	char *docker_driver;   /* what engines call our volumes' driver */
+	struct docker *docker;	  /* NULL: no container engine is configured */
+	char *docker_driver;	  /* what engines call our volumes' driver */
+	struct exec_table *execs; /* commands in user systems */
 
 	pthread_mutex_t reserve_mutex;	/* of the file that deletions may spend (reserve.c) */
 	pthread_mutex_t together_mutex; /* who holds processes still (together.c) */
 
 	struct watching *watching;
+	struct data_table data;	 /* data containers */
+	struct systems *systems; /* or NULL: it runs none (systems.h) */
 
 	struct audit *audit;
 	struct audit_mark audit_anchor; /* as this run wrote it last; the caretaker's */
@@ -363,9 +369,12 @@ typedef int each_holder_fn(void *arg, pid_t pid, const char *command, const char
 			   struct fl_error *err);
 must_check int each_holder(struct engine *engine, const struct tree *trees, size_t count,
 			   each_holder_fn *each, void *arg, struct fl_error *err);
-/* FL_BUSY naming the object and the processes, if there are any. */
+/* FL_BUSY naming the object and the processes, if there are any: then these are in `ret`, to which
+ * nothing is written otherwise. */
 must_check int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
-			      const char *object, struct fl_error *err);
+			      const char *object, struct holders *ret, struct fl_error *err);
+/* The one wording for it. */
+must_check int fail_held(const char *object, const struct holders *holders, struct fl_error *err);
 
 /* --- snapshots that are being read (reading.c) ------------------------------------------- */
 

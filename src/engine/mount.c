@@ -2,7 +2,8 @@
  * mount and unmount: whether a branch or a snapshot has a path.
  */
 
-#include "engine/internal.h"
+#include "engine/systems.h"
+#include "engine/users.h"
 
 static int write_branch(struct tx *tx, void *arg, struct fl_error *err)
 {
@@ -18,6 +19,7 @@ static int set_mounted(struct engine *engine, struct target *target, bool mounte
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, write_branch, &target->branch, err) < 0)
 		return fl_failed(err);
 	facts_refresh(engine, &target->branch.uuid);
+	data_containers_look(engine, target->volume.mount_path);
 	return 0;
 }
 
@@ -63,43 +65,76 @@ int engine_mount(struct engine *engine, const struct ref *ref, char **ret_path,
 	return 0;
 }
 
-static int unmount_snapshot(struct engine *engine, const struct target *target, const char *name,
-			    struct fl_error *err)
+/* What is to be unmounted, and what holds it. */
+struct unmounting {
+	const struct ref *ref;
+	char name[REF_SHORT];
+	struct holders holders;
+};
+
+static int unmount_snapshot(struct engine *engine, const struct target *target,
+			    struct unmounting *unmounting, struct fl_error *err)
 {
 	struct tree tree = snapshot_tree(&target->snapshot);
 
 	if (!snapshot_is_linked(engine, target->volume.name, target->snapshot.id))
 		return 0;
-	if (refuse_if_held(engine, &tree, 1, name, err) < 0)
+	if (refuse_if_held(engine, &tree, 1, unmounting->name, &unmounting->holders, err) < 0)
 		return fl_failed(err);
 	return unlink_snapshot(engine, target->volume.name, target->snapshot.id, err);
 }
 
-static int unmount_branch(struct engine *engine, struct target *target, const char *name,
-			  struct fl_error *err)
+static int unmount_branch(struct engine *engine, struct target *target,
+			  struct unmounting *unmounting, struct fl_error *err)
 {
 	struct tree head = tree_head(&target->branch.uuid);
 
 	if (!target->branch.mounted)
 		return 0;
-	if (refuse_if_held(engine, &head, 1, name, err) < 0 ||
+	if (system_refuse(engine, &target->branch.uuid, unmounting->name, err) < 0 ||
+	    refuse_if_held(engine, &head, 1, unmounting->name, &unmounting->holders, err) < 0 ||
 	    set_mounted(engine, target, false, err) < 0)
 		return fl_failed(err);
 	return unlink_branch(engine, target->volume.name, target->branch.name, err);
 }
 
-int engine_unmount(struct engine *engine, const struct ref *ref, struct fl_error *err)
+static int unmount(struct engine *engine, struct unmounting *unmounting, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
-	char name[REF_SHORT];
+
+	if (gate_enter(engine, &inside, err) < 0 || check_visible(engine, err) < 0 ||
+	    claim_take(engine, unmounting->ref, 1, CLAIM_HEAD, &claim, err) < 0)
+		return fl_failed(err);
+	target_format(&claim.targets[0], unmounting->name);
+	if (claim.targets[0].is_snapshot)
+		return unmount_snapshot(engine, &claim.targets[0], unmounting, err);
+	return unmount_branch(engine, &claim.targets[0], unmounting, err);
+}
+
+/* Containers see a branch at its place under the mount root, and a volume there is its trunk. */
+static int refuse_if_branch_contained(struct engine *engine, const struct ref *ref,
+				      struct fl_error *err)
+{
+	struct ref branch = *ref;
+
+	if (!(form_of(ref) & (FORM_VOLUME | FORM_BRANCH)))
+		return 0;
+	if (ref->kind == REF_VOLUME) {
+		branch.kind = REF_BRANCH;
+		snprintf(branch.branch, sizeof(branch.branch), TRUNK);
+	}
+	return refuse_if_contained(engine, &branch, err);
+}
+
+int engine_unmount(struct engine *engine, const struct ref *ref, struct fl_error *err)
+{
+	struct unmounting unmounting = { .ref = ref };
 
 	if (check_form(ref, MOUNTABLE, "unmount", err) < 0 ||
-	    gate_enter(engine, &inside, err) < 0 || check_visible(engine, err) < 0 ||
-	    claim_take(engine, ref, 1, CLAIM_HEAD, &claim, err) < 0)
+	    refuse_if_branch_contained(engine, ref, err) < 0)
 		return fl_failed(err);
-	target_format(&claim.targets[0], name);
-	if (claim.targets[0].is_snapshot)
-		return unmount_snapshot(engine, &claim.targets[0], name, err);
-	return unmount_branch(engine, &claim.targets[0], name, err);
+	if (unmount(engine, &unmounting, err) < 0)
+		return name_refusal(engine, &unmounting.holders, err);
+	return 0;
 }

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "catalog/backup.h"
 #include "driver/decorators.h"
-#include "engine/internal.h"
+#include "engine/systems.h"
 
 #define SPEC_FILE "pool.json"
 #define SPEC_LIMIT (16 * 1024)
@@ -209,6 +209,8 @@ static int start(struct engine *engine, struct fl_error *err)
 	if (catalog_backup_start(engine->catalog, &sink, err) < 0)
 		return fl_failed(err);
 	watching_begin(engine);
+	if (systems_adopt(engine, err) < 0)
+		return fl_wrap(err, "looking for systems that run");
 	return 0;
 }
 
@@ -290,6 +292,7 @@ void engine_pool_open(struct engine *engine)
 	if (note_trouble(engine, open_all(engine, &engine->trouble)) == 0)
 		log_info("pool opened", "path=%s pool=%s", engine->pool->spec.path,
 			 uuid_format(&engine->pool->identity.pool, uuid));
+	data_containers_look(engine, ANY_PATH);
 }
 
 /* The next one's is another. */

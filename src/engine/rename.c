@@ -7,6 +7,8 @@
 
 #include "engine/hooks.h"
 #include "engine/note.h"
+#include "engine/systems.h"
+#include "engine/users.h"
 
 struct renaming {
 	struct target *target;
@@ -27,6 +29,8 @@ static int rename_volume(struct engine *engine, struct renaming *renaming, struc
 	struct volume_row *row = &renaming->target->volume;
 	char old[NAME_TEXT];
 
+	if (system_refuse_volume(engine, row, err) < 0)
+		return fl_failed(err);
 	memcpy(old, row->name, NAME_TEXT);
 	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
 	/* Before anything is touched; two renames to one name at once meet in the catalogue. */
@@ -42,6 +46,7 @@ static int rename_volume(struct engine *engine, struct renaming *renaming, struc
 		return fl_failed(err);
 	}
 	facts_refresh(engine, &renaming->target->branch.uuid);
+	data_containers_look(engine, row->mount_path);
 	return 0;
 }
 
@@ -57,12 +62,15 @@ static int rename_branch(struct engine *engine, struct renaming *renaming, struc
 	const struct volume_row *volume = &renaming->target->volume;
 	struct branch_row *row = &renaming->target->branch;
 	struct fl_error warning;
-	char old[NAME_TEXT];
+	char old[NAME_TEXT], object[REF_SHORT];
 
 	if (strcmp(row->name, TRUNK) == 0)
 		return fl_fail(err, FL_INVALID, "%s/trunk keeps its name: it is the volume itself",
 			       volume->name);
 	memcpy(old, row->name, NAME_TEXT);
+	snprintf(object, sizeof(object), "%s/%s", volume->name, row->name);
+	if (system_refuse(engine, &row->uuid, object, err) < 0)
+		return fl_failed(err);
 	snprintf(row->name, sizeof(row->name), "%s", renaming->name);
 	if (birth_branch_free(engine, volume, row->name, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_branch, renaming, err) < 0)
@@ -72,6 +80,7 @@ static int rename_branch(struct engine *engine, struct renaming *renaming, struc
 	    unlink_branch(engine, volume->name, old, &warning) < 0)
 		log_warning("a link keeps its old name", "error=\"%s\"", warning.text);
 	facts_refresh(engine, &row->uuid);
+	data_containers_look(engine, volume->mount_path);
 	return 0;
 }
 
@@ -100,6 +109,17 @@ static int check_name(const struct ref *ref, const char *name, struct fl_error *
 	}
 }
 
+/* Containers know a branch by its name. */
+static int check_containers(struct engine *engine, const struct ref *ref, const char *name,
+			    struct fl_error *err)
+{
+	if (ref->kind == REF_TAG)
+		return 0;
+	if (refuse_if_contained(engine, ref, err) < 0)
+		return fl_failed(err);
+	return refuse_if_data_taken_of(engine, ref, name, NULL, err);
+}
+
 int engine_rename(struct engine *engine, const struct ref *ref, const char *name,
 		  struct fl_error *err)
 {
@@ -111,7 +131,8 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 	struct ref claimed = ref->kind == REF_TAG ? ref_of_volume(ref) : *ref;
 
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH | FORM_TAG, "rename", err) < 0 ||
-	    check_name(ref, name, err) < 0 || gate_enter(engine, &inside, err) < 0)
+	    check_name(ref, name, err) < 0 || check_containers(engine, ref, name, err) < 0 ||
+	    gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
 	/* Of branches and tags the volume's own lock is enough. */
 	if (ref->kind == REF_VOLUME)

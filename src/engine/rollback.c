@@ -24,6 +24,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "engine/around.h"
 #include "engine/hooks.h"
 #include "engine/note.h"
 
@@ -50,6 +51,7 @@ static void swap_done(struct swap *swap)
 void rollback_done(struct rollback *rollback)
 {
 	branch_done(&rollback->branch);
+	around_report_done(&rollback->around);
 	*rollback = (struct rollback){ 0 };
 }
 
@@ -321,10 +323,11 @@ static int answer(struct engine *engine, const struct swap *swap, struct rollbac
 	return 0;
 }
 
-static int swap_claimed(struct engine *engine, struct claim *claim, struct hooking *hooks,
+static int swap_claimed(struct around *around, struct claim *claim, struct hooking *hooks,
 			struct rollback *ret, struct fl_error *err)
 {
 	own(swap_done) struct swap swap = { .hooks = hooks };
+	struct engine *engine = around->engine;
 	struct target *head = &claim->targets[0], *target = &claim->targets[1];
 
 	if (!uuid_equal(&head->volume.uuid, &target->volume.uuid))
@@ -338,28 +341,32 @@ static int swap_claimed(struct engine *engine, struct claim *claim, struct hooki
 	target->snapshot = (struct snapshot_row){ 0 };
 	if (run_swap(engine, &swap, err) < 0)
 		return fl_wrap(err, "rolling back %s/%s", swap.volume.name, swap.branch.name);
+	around->replaced = true; /* even where no answer can be made any more */
+	around_live(around);
 	care_soon(engine);
 	return answer(engine, &swap, ret, err);
 }
 
 /* `refs`: the branch, and what it is to become. */
-static int roll_back(struct engine *engine, const struct ref refs[static 2], struct hooking *hooks,
+static int roll_back(struct around *around, const struct ref refs[static 2], struct hooking *hooks,
 		     struct rollback *ret, struct fl_error *err)
 {
+	struct engine *engine = around->engine;
 	own_gate struct engine *inside = NULL;
 	own_claim struct claim claim = { 0 };
 
 	if (gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
 		return fl_failed(err);
-	return swap_claimed(engine, &claim, hooks, ret, err);
+	return swap_claimed(around, &claim, hooks, ret, err);
 }
 
 /* `meant`: what the branch's reference stood for when it was made; NULL: anything. */
-static int roll_back_with_hooks(struct engine *engine, const struct ref refs[static 2],
+static int roll_back_with_hooks(struct around *around, const struct ref refs[static 2],
 				const struct uuid *meant, struct rollback *ret,
 				struct fl_error *err)
 {
+	struct engine *engine = around->engine;
 	struct hooking hooking;
 	int r;
 
@@ -370,20 +377,38 @@ static int roll_back_with_hooks(struct engine *engine, const struct ref refs[sta
 		r = fl_fail(err, FL_BUSY, "the branch of stash %u was renamed just now; try again",
 			    refs[1].stash);
 	else
-		r = roll_back(engine, refs, &hooking, ret, err);
+		r = roll_back(around, refs, &hooking, ret, err);
 	hooks_end(&hooking, r == 0);
 	return r;
 }
 
-int engine_rollback(struct engine *engine, const struct ref *branch, const struct ref *target,
-		    struct rollback *ret, struct fl_error *err)
+static int roll_back_around(struct engine *engine, struct ref refs[static 2], enum around_mode mode,
+			    const struct uuid *meant, struct rollback *ret, struct fl_error *err)
 {
-	const struct ref refs[2] = { *branch, *target }; /* borrowed: nothing here releases them */
+	struct around_report report;
+	struct around around;
+	int r;
+
+	if (around_begin(engine, refs, mode, &around, err) < 0)
+		return fl_failed(err);
+	r = roll_back_with_hooks(&around, refs, meant, ret, err);
+	around_end(&around, &report, r < 0 ? err : NULL);
+	if (r < 0)
+		around_report_done(&report);
+	else
+		ret->around = report;
+	return r;
+}
+
+int engine_rollback(struct engine *engine, const struct ref *branch, const struct ref *target,
+		    enum around_mode mode, struct rollback *ret, struct fl_error *err)
+{
+	struct ref refs[2] = { *branch, *target }; /* borrowed: nothing here releases them */
 
 	if (check_form(branch, FORM_VOLUME | FORM_BRANCH, "rollback", err) < 0 ||
 	    check_form(target, FORM_TAG | FORM_STASH | FORM_SNAPSHOT, "rollback --to", err) < 0)
 		return fl_failed(err);
-	return roll_back_with_hooks(engine, refs, NULL, ret, err);
+	return roll_back_around(engine, refs, mode, NULL, ret, err);
 }
 
 /* The branch that the stash was put aside from, as a reference. */
@@ -415,8 +440,8 @@ static int stash_branch(struct engine *engine, const struct ref *stash, struct r
 	return 0;
 }
 
-int engine_stash_restore(struct engine *engine, const struct ref *stash, struct rollback *ret,
-			 struct fl_error *err)
+int engine_stash_restore(struct engine *engine, const struct ref *stash, enum around_mode mode,
+			 struct rollback *ret, struct fl_error *err)
 {
 	struct ref refs[2] = { { 0 }, *stash };
 	struct uuid branch;
@@ -424,7 +449,7 @@ int engine_stash_restore(struct engine *engine, const struct ref *stash, struct 
 	if (check_form(stash, FORM_STASH, "stash restore", err) < 0 ||
 	    stash_branch(engine, stash, &refs[0], &branch, err) < 0)
 		return fl_failed(err);
-	return roll_back_with_hooks(engine, refs, &branch, ret, err);
+	return roll_back_around(engine, refs, mode, &branch, ret, err);
 }
 
 /* --- after a crash ------------------------------------------------------------------ */

@@ -119,7 +119,10 @@ int engine_set_volume(struct engine *engine, const struct ref *ref,
 	struct target *target;
 	uint64_t former;
 
-	if (check_form(ref, FORM_VOLUME, "set", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
+	if (check_form(ref, FORM_VOLUME, "set", err) < 0 ||
+	    (options->mount_path &&
+	     refuse_if_data_taken_of(engine, ref, NULL, options->mount_path, err) < 0) ||
+	    gate_enter(engine, &inside, err) < 0 ||
 	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];
@@ -134,6 +137,8 @@ int engine_set_volume(struct engine *engine, const struct ref *ref,
 		return fl_failed(err);
 	}
 	facts_refresh(engine, &target->branch.uuid);
+	if (options->mount_path)
+		data_containers_look(engine, ANY_PATH);
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
 	return answer_volume(engine, tx, &target->volume, ret, err);

@@ -12,7 +12,9 @@
  * running when it comes back.
  *
  * Every reference is to a branch (FORM_VOLUME | FORM_BRANCH).  What holds for verbs holds
- * here too (engine/engine.h).
+ * here too (engine/engine.h), and no lock of branches is held while something starts or stops:
+ * of two verbs for one system at once the second is refused (FL_BUSY), and so are destroy,
+ * unmount and rename of a branch whose system runs.
  */
 
 #include "engine/engine.h"
@@ -36,9 +38,10 @@
  *	network         none | host: "none"
  */
 enum system_state {
-	SYSTEM_STOPPED,
+	SYSTEM_STOPPED, /* not wanted; or wanted, and it has ended well by itself */
 	SYSTEM_RUNNING,
-	SYSTEM_FAILED,	   /* wanted, ended, and its policy or its patience says: not again */
+	SYSTEM_FAILED, /* wanted, ended otherwise, and its policy says: not again; or can't be run
+			*/
 	SYSTEM_RESTARTING, /* wanted, ended, and waits before it is started again */
 	SYSTEM_STATES,
 };
@@ -49,9 +52,9 @@ struct system_report {
 	char ref[REF_SHORT]; /* of its branch: "mydata/trunk" */
 	bool wanted;
 	enum system_state state;
-	pid_t pid;	   /* of its init here; 0: it does not run */
-	int64_t started;   /* UTC, ns; 0: it does not run, or not since this boot */
-	int exit_status;   /* of the last run; 128 + signal; -1: not known */
+	pid_t pid;	 /* of its init here; 0: it does not run */
+	int64_t started; /* UTC, ns; 0: it does not run, or not since this boot */
+	int exit_status; /* of the last run; 128 + signal; -1: there was none, or it is not known */
 	uint64_t restarts; /* in a row */
 	char *last_words;  /* heap: the last lines of the console, where it has failed; or NULL */
 	struct metadata settings; /* those that were set */
@@ -110,6 +113,10 @@ must_check int engine_system_console(struct engine *engine, const struct ref *re
 
 /* --- for those that keep a system as it is wanted (sched/) ----------------------------- */
 
-/* Starts and restarts what is wanted and due; `*ret_next`: clock_boot() at which to call again,
- * 0: when something ends. */
+/* Starts and restarts what is wanted and due, and finishes what a crash has cut off; `*ret_next`:
+ * clock_boot() at which to call again, 0: when something ends. */
 must_check int engine_systems_care(struct engine *engine, int64_t *ret_next, struct fl_error *err);
+/* Blocks until care is due: at `next`, as above, when a system ends, or when it was woken. */
+void engine_systems_wait(struct engine *engine, int64_t next);
+/* Any thread. */
+void engine_systems_wake(struct engine *engine);

@@ -362,5 +362,6 @@ int engine_trash_restore(struct engine *engine, const char *item, const char *as
 		snprintf(ret->ref, sizeof(ret->ref), "%s/%s", load.volume.name,
 			 load.branches[0].name);
 	care_soon(engine);
+	data_containers_look(engine, load.volume.mount_path);
 	return 0;
 }

@@ -7,7 +7,10 @@
 #include "base/text.h"
 #include "container/holders.h"
 #include "container/inodes.h"
+#include "container/inside.h"
 #include "engine/internal.h"
+
+#define HOLDERS_NAMED 3 /* in an error */
 
 static int add_holder(void *arg, pid_t pid, const char *command, const char *what,
 		      struct fl_error *err)
@@ -19,6 +22,7 @@ static int add_holder(void *arg, pid_t pid, const char *command, const char *wha
 
 		holder->pid = pid;
 		snprintf(holder->command, sizeof(holder->command), "%s", command);
+		container_id_of(pid, holder->container);
 		snprintf(holder->what, sizeof(holder->what), "%s", what);
 	}
 	holders->count++;
@@ -122,22 +126,35 @@ int each_holder(struct engine *engine, const struct tree *trees, size_t count, e
 	return query.count > 0 ? holders_find(&query, each, arg, err) : 0;
 }
 
-int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
-		   const char *object, struct fl_error *err)
+int fail_held(const char *object, const struct holders *holders, struct fl_error *err)
 {
 	own_text struct text who = { 0 };
+
+	for (size_t i = 0; i < holders->count && i < HOLDERS_NAMED; i++) {
+		const struct holder *holder = &holders->items[i];
+
+		text_add_format(&who, "%s%s (%d: %s", i ? ", " : "", holder->command, holder->pid,
+				holder->what);
+		if (holder->container[0])
+			text_add_format(&who, ", in the container %.64s", holder->container);
+		text_add_string(&who, ")");
+	}
+	if (holders->count > HOLDERS_NAMED)
+		text_add_format(&who, " and %zu more", holders->count - HOLDERS_NAMED);
+	fl_fail(err, FL_BUSY, "%s is in use by %s", object, text_get(&who));
+	fl_object(err, "%s", object);
+	return fl_hint(err, "stop what uses it and try again");
+}
+
+int refuse_if_held(struct engine *engine, const struct tree *trees, size_t count,
+		   const char *object, struct holders *ret, struct fl_error *err)
+{
 	struct holders holders;
 
 	if (find_holders(engine, trees, count, true, &holders, err) < 0)
 		return fl_failed(err);
 	if (holders.count == 0)
 		return 0;
-	for (size_t i = 0; i < holders.count && i < 3; i++)
-		text_add_format(&who, "%s%s (%d: %s)", i ? ", " : "", holders.items[i].command,
-				holders.items[i].pid, holders.items[i].what);
-	if (holders.count > 3)
-		text_add_format(&who, " and %zu more", holders.count - 3);
-	fl_fail(err, FL_BUSY, "%s is in use by %s", object, text_get(&who));
-	fl_object(err, "%s", object);
-	return fl_hint(err, "stop what uses it and try again");
+	*ret = holders;
+	return fail_held(object, &holders, err);
 }

@@ -3,9 +3,9 @@
  *
  * It starts in the order in which things depend on each other: directories,
  * the lock that makes it the only daemon here, configuration, identity, engine,
- * caretaker, snapshotter, socket, server, volume plugin.  It ends in the reverse order, and a step
- * that fails undoes those before it.  Signals are blocked in every thread; the main thread waits
- * for one and does nothing else.
+ * caretaker, snapshotter, socket, server, volume plugin, data containers.  It ends in the reverse
+ * order, and a step that fails undoes those before it.  Signals are blocked in every thread; the
+ * main thread waits for one and does nothing else.
  */
 
 #include <fcntl.h>
@@ -30,7 +30,10 @@
 #include "flockerd/single.h"
 #include "plugin/plugin.h"
 #include "sched/caretaker.h"
+#include "sched/container-care.h"
+#include "sched/restarter.h"
 #include "sched/snapshotter.h"
+#include "sched/systems.h"
 
 #define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
 
@@ -41,14 +44,19 @@ struct daemon {
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
+	struct container_care *containers;
+	struct restarter *restarter;
 	struct snapshotter *snapshotter;
+	struct system_keeper *systems;
 	struct http_server *server;
 	struct plugin plugin;
 	struct http_server *plugin_server;
-	int lock;      /* -1 before it is taken */
-	int listen;    /* -1 before it is open, and once the server has it */
-	bool bound;    /* the socket is in the file system */
-	int plugin_fd; /* the volume plugin's; -1: none, or its server has it */
+	int lock;		 /* -1 before it is taken */
+	int listen;		 /* -1 before it is open, and once the server has it */
+	bool bound;		 /* the socket is in the file system */
+	struct lasting *lasting; /* the volume plugin's socket; NULL: none is wanted */
+	int plugin_fd;		 /* what that is carried to; -1: none, or its server has it */
+	bool plugin_bound;
 };
 
 /* Memory that was used for one large answer goes back; two arenas do for what two verbs need. */
@@ -116,6 +124,7 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.host = daemon->instance.host,
 		.config = daemon->config,
 		.tree_program = daemon->paths.tree_program,
+		.run = daemon->paths.run,
 		.keeper_program = daemon->paths.keeper_program,
 		.own_hooks = daemon->paths.own_hooks,
 		.shipped_hooks = daemon->paths.shipped_hooks,
@@ -125,7 +134,11 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 	if (r == 0)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
 	if (r == 0)
+		r = restarter_open(daemon->engine, &daemon->restarter, err);
+	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
+	if (r == 0)
+		r = system_keeper_open(daemon->engine, &daemon->systems, err);
 	return r;
 }
 
@@ -161,33 +174,37 @@ static int open_server(struct daemon *daemon, struct fl_error *err)
  * Before the engine is opened, which may take long: whoever connects waits until there is a
  * server.  Data is served without the plugin too, so its failure does not end the daemon.
  */
-static void take_plugin_socket(struct daemon *daemon)
+static void open_lasting(struct daemon *daemon)
 {
 	own_free char *path = config_string(daemon->config, CONFIG_DOCKER_PLUGIN);
 	const struct lasting_options options = {
 		.path = path,
 		.control = daemon->paths.keeper,
+		.daemon = daemon->paths.plugin,
 		.program = daemon->paths.keeper_program,
 	};
 	struct fl_error err;
 
-	if (lasting_take(&options, &daemon->plugin_fd, &err) < 0)
+	if (lasting_open(&options, &daemon->lasting, &err) < 0)
 		log_error("there is no volume plugin", "socket=%s error=\"%s\"", path, err.text);
 }
 
 static int open_plugin(struct daemon *daemon, struct fl_error *err)
 {
-	const struct http_options options = {
-		.listen_fd = daemon->plugin_fd,
+	struct http_options options = {
 		.connections = PLUGIN_CONNECTIONS,
 		.timeout_seconds = PLUGIN_TIMEOUT,
 		.handle = plugin_handle,
 		.arg = &daemon->plugin,
 	};
 
-	if (daemon->plugin_fd < 0)
+	if (!daemon->lasting)
 		return 0;
+	if (socket_listen(daemon->paths.plugin, NULL, &daemon->plugin_fd, err) < 0)
+		return fl_failed(err);
+	daemon->plugin_bound = true;
 	daemon->plugin = (struct plugin){ .engine = daemon->engine };
+	options.listen_fd = daemon->plugin_fd;
 	if (http_server_open(&options, &daemon->plugin_server, err) < 0)
 		return fl_failed(err);
 	daemon->plugin_fd = -1;
@@ -281,7 +298,7 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 	if (r == 0)
 		r = open_instance(daemon, err);
 	if (r == 0)
-		take_plugin_socket(daemon);
+		open_lasting(daemon);
 	if (r == 0)
 		r = open_engine(daemon, err);
 	if (r == 0)
@@ -290,16 +307,25 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 		r = open_server(daemon, err);
 	if (r == 0)
 		r = open_plugin(daemon, err);
+	/* The container engine asks the plugin back. */
+	if (r == 0)
+		r = container_care_open(daemon->engine, &daemon->containers, err);
 	return r;
 }
 
 static void daemon_close(struct daemon *daemon)
 {
+	container_care_close(daemon->containers);
+	lasting_close(daemon->lasting);
+	if (daemon->plugin_bound)
+		socket_remove(daemon->paths.plugin);
 	http_server_close(daemon->plugin_server);
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
+	system_keeper_close(daemon->systems);
 	snapshotter_close(daemon->snapshotter);
+	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
 	if (daemon->engine)
 		engine_close(daemon->engine);

@@ -34,7 +34,7 @@ static const struct option table[] = {
 	       "when branches are snapshotted by themselves: change (default), 'every TIME', "
 	       "manual"),
 	OPTION("--release-plugin", NULL, release_plugin,
-	       "end what keeps the volume plugin's socket while no daemon runs, and end"),
+	       "end what listens for the volume plugin while no daemon runs, and end"),
 	OPTION("--version", NULL, version, "print the version and end"),
 	OPTION("--help", NULL, help, "print this and end"),
 };

@@ -19,6 +19,7 @@ void paths_done(struct paths *paths)
 	free(paths->mount_root);
 	free(paths->socket);
 	free(paths->keeper);
+	free(paths->plugin);
 	free(paths->tree_program);
 	free(paths->keeper_program);
 	free(paths->own_hooks);
@@ -87,6 +88,7 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 	paths->socket = options->socket ? xstrdup(options->socket)
 					: join(paths->run, "flocker.sock");
 	paths->keeper = join(paths->run, "keeper.sock");
+	paths->plugin = join(paths->run, "plugin.sock");
 	paths->tree_program = program_find("tree", "flocker-tree");
 	paths->keeper_program = program_find("keeper", "flocker-keeper");
 	paths->shipped_hooks = find_hooks();

@@ -17,7 +17,8 @@ struct paths {	    /* heap, absolute */
 	char *run;
 	char *mount_root;
 	char *socket;
-	char *keeper;	    /* where flocker-keeper listens for its daemon */
+	char *keeper;	    /* where flocker-keeper listens for its daemon... */
+	char *plugin;	    /* ...and where the volume plugin's requests are carried to */
 	char *tree_program; /* flocker-tree; NULL: it is not installed */
 	char *keeper_program;
 	char *own_hooks; /* the administrator's hooks; need not be there */

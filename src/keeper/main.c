@@ -1,8 +1,10 @@
 /*
  * flocker-keeper: holds on to something that must not end with flockerd.
  *
- *	flocker-keeper socket CONTROL PATH	a listening socket at PATH (socket.c)
+ *	flocker-keeper socket CONTROL PATH DAEMON	a listening socket at PATH (socket.c)
  *	flocker-keeper thaw MILLISECONDS	control groups that must not stay frozen (thaw.c)
+ *	flocker-keeper system RUN STATE TREE RUNTIME ID
+ *						a user system's console and end (files.h)
  *
  * A program of its own, and a small one, because it goes on when the daemon is
  * killed, crashes or is replaced by a newer one.  It says what is wrong on
@@ -22,8 +24,9 @@ static const struct verb {
 	int count;
 	keeper_verb *run;
 } verbs[] = {
-	{ "socket", "CONTROL PATH", 2, keep_socket },
+	{ "socket", "CONTROL PATH DAEMON", 3, keep_socket },
 	{ "thaw", "MILLISECONDS", 1, keep_thawed },
+	{ "system", "RUN STATE TREE RUNTIME ID", 5, keep_system },
 };
 
 static int usage(void)

@@ -1,25 +1,30 @@
 /*
- * A listening socket that outlives the daemon.
+ * A listening socket that outlives the daemon, and the requests that come over it.
  *
- * Whoever connects to a socket while nobody accepts waits in its backlog, as long as
- * somebody has it open: that is all this does.  Docker takes a plugin that does not
- * listen for one that knows no volumes, and runs a container on an empty volume
- * of its own instead of ours; so the plugin's socket must not go with the daemon.
+ * Docker takes a plugin that does not listen, or whose connection breaks, for one that
+ * knows no volumes, and runs a container on an empty volume of its own instead of ours; so
+ * the plugin's socket must not go with the daemon.  It is this process that listens, and
+ * carries each request to the socket DAEMON, whichever daemon is there by then (relay.h).
  *
  * Each new daemon connects to the socket CONTROL, in its run directory, and asks:
  *
- *	"take PATH"	answered "here" with the descriptor, if PATH is what is kept, and
- *			still what is found there; else as the next
+ *	"take PATH"	answered "here" if PATH is what is kept, and still what is found
+ *			there; else as the next.  The connection stays open: at its end
+ *			the daemon knows that there is nobody here any more
  *	"end"		everything is removed, then answered "gone"
  *
  * It ends by that, by a signal, or when CONTROL or the directory that it is in is
  * gone: nobody could reach it any more.
+ *
+ * A service manager may have made the socket at PATH already, and hand it over
+ * (sd_listen_fds(3)); then it is its to remove, too.
  */
 
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
@@ -28,21 +33,27 @@
 #include "base/fsat.h"
 #include "base/socket.h"
 #include "base/text.h"
+#include "keeper/relay.h"
 #include "keeper/verbs.h"
 
 #define QUESTION 256 /* bytes, with their NUL */
 #define PATIENCE 5   /* seconds for whoever asks */
+#define BUSY 20	     /* ms between two looks whether a relay has ended */
+#define HANDED 3     /* the first descriptor from a service manager */
 
 struct place { /* a socket's path, and the file that is ours there */
 	const char *path;
 	int fd;
 	dev_t device;
 	ino_t inode;
+	bool lent; /* somebody else made it, and will remove it */
 };
 
 struct keeper {
 	struct place control, kept;
-	int watch_fd; /* inotify: what becomes of CONTROL */
+	const char *daemon; /* path of the socket that requests are carried to */
+	int daemon_fd;	    /* what its control connection is known by; -1: none yet */
+	int watch_fd;	    /* inotify: what becomes of CONTROL */
 	int signal_fd;
 };
 
@@ -58,7 +69,7 @@ static bool is_there(const struct place *place)
 /* A file that came to its place since is somebody else's. */
 static void place_remove(struct place *place)
 {
-	if (is_there(place))
+	if (is_there(place) && !place->lent)
 		socket_remove(place->path);
 	own_fdp(&place->fd);
 	place->fd = -1;
@@ -68,15 +79,33 @@ static void keeper_done(struct keeper *keeper)
 {
 	place_remove(&keeper->control);
 	place_remove(&keeper->kept);
+	own_fdp(&keeper->daemon_fd);
 	own_fdp(&keeper->watch_fd);
 	own_fdp(&keeper->signal_fd);
+}
+
+/* -1: a service manager gave us none. */
+static int take_handed(const char *path)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	int64_t number;
+
+	if (!pid || !count || !number_parse(pid, &number) || number != getpid() ||
+	    !number_parse(count, &number))
+		return -1;
+	for (int fd = HANDED; fd < HANDED + number; fd++)
+		if (socket_is_at(fd, path))
+			return fd;
+	return -1;
 }
 
 static int place_open(struct place *place, struct fl_error *err)
 {
 	struct stat st;
 
-	if (socket_listen(place->path, NULL, &place->fd, err) < 0 ||
+	place->fd = take_handed(place->path);
+	place->lent = place->fd >= 0;
+	if ((!place->lent && socket_listen(place->path, NULL, &place->fd, err) < 0) ||
 	    fsat_stat(AT_FDCWD, place->path, &st, err) < 0)
 		return fl_failed(err);
 	place->device = st.st_dev;
@@ -157,32 +186,42 @@ static bool is_known(const char *question)
 }
 
 /* True: there is nothing to keep any more. */
-static bool answer(struct keeper *keeper, int fd)
+static bool answer(struct keeper *keeper, int client)
 {
-	own_fd int passed = -1;
+	own_fd int fd = client;
 	char question[QUESTION];
 	struct fl_error err;
 
 	socket_set_patience(fd, PATIENCE);
-	if (!may_ask(fd) || socket_receive(fd, question, sizeof(question), &passed, &err) < 0 ||
+	if (!may_ask(fd) || socket_receive(fd, question, sizeof(question), &err) < 0 ||
 	    !is_known(question))
 		return false;
-	if (takes(keeper, question)) {
-		/* Whoever does not get it asks again. */
-		(void)!socket_send(fd, "here", keeper->kept.fd, &err);
-		return false;
+	if (!takes(keeper, question)) {
+		place_remove(&keeper->control);
+		place_remove(&keeper->kept);
+		(void)!socket_send(fd, "gone", &err);
+		return true;
 	}
-	place_remove(&keeper->control);
-	place_remove(&keeper->kept);
-	(void)!socket_send(fd, "gone", -1, &err);
-	return true;
+	/* Whoever does not hear it asks again. */
+	(void)!socket_send(fd, "here", &err);
+	own_fdp(&keeper->daemon_fd);
+	keeper->daemon_fd = take_fd(fd);
+	return false;
 }
 
 static bool answer_next(struct keeper *keeper)
 {
-	own_fd int fd = accept4(keeper->control.fd, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(keeper->control.fd, NULL, NULL, SOCK_CLOEXEC);
 
 	return fd >= 0 && answer(keeper, fd);
+}
+
+static void relay_next(const struct keeper *keeper)
+{
+	int fd = accept4(keeper->kept.fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		relay_start(fd, keeper->daemon);
 }
 
 static void drain(int fd)
@@ -198,14 +237,18 @@ static void keep(struct keeper *keeper)
 	bool done = false;
 
 	while (!done) {
+		bool full = relay_is_full();
 		struct pollfd fds[] = {
 			{ .fd = keeper->control.fd, .events = POLLIN },
 			{ .fd = keeper->watch_fd, .events = POLLIN },
 			{ .fd = keeper->signal_fd, .events = POLLIN },
+			{ .fd = full ? -1 : keeper->kept.fd, .events = POLLIN },
 		};
 
-		if (poll(fds, array_size(fds), -1) < 0)
+		if (poll(fds, array_size(fds), full ? BUSY : -1) < 0)
 			continue;
+		if (fds[3].revents)
+			relay_next(keeper);
 		drain(keeper->watch_fd);
 		done = fds[2].revents || !is_there(&keeper->control) ||
 		       (fds[0].revents && answer_next(keeper));
@@ -236,6 +279,8 @@ int keep_socket(char *const arguments[], struct fl_error *err)
 	own(keeper_done) struct keeper keeper = {
 		.control = { .path = arguments[0], .fd = -1 },
 		.kept = { .path = arguments[1], .fd = -1 },
+		.daemon = arguments[2],
+		.daemon_fd = -1,
 		.watch_fd = -1,
 		.signal_fd = -1,
 	};

@@ -12,4 +12,5 @@
 typedef int keeper_verb(char *const arguments[], struct fl_error *err);
 
 must_check keeper_verb keep_socket;
+must_check keeper_verb keep_system; /* never returns */
 must_check keeper_verb keep_thawed;

@@ -12,6 +12,8 @@
 
 #define NAME_MAX_LENGTH 63
 #define NAME_TEXT (NAME_MAX_LENGTH + 1)
+#define CONTAINER_TEXT \
+	256 /* bytes of what a container is called, with NUL; engines have its grammar */
 
 /*
  * FL_INVALID with the exact reason: empty, too long, bad first character, bad

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/data-container.h"
 #include "plugin/verbs.h"
 
 struct creation {
@@ -234,6 +235,8 @@ int volume_create(struct asking *asking, struct fl_error *err)
 	bool branch = asking->ref.kind == REF_BRANCH;
 	int r;
 
+	if (data_containers_makes(asking->engine, asking->name))
+		return fl_fail(err, FL_NOT_FOUND, "there is no volume '%s' any more", asking->name);
 	asking->did = branch ? "branch" : "create";
 	if (take_options(asking, &creation, err) < 0)
 		return fl_failed(err);

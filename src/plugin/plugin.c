@@ -3,6 +3,9 @@
  * Content-Type, a body of JSON with a newline.  When a connection breaks they ask
  * again, with an empty body; that must be an error and never stand for anything.
  *
+ * What is refused is answered with status 500: to Podman a 200 is a success whatever it says,
+ * a volume of which nothing was made, or mounted.  Docker takes either.
+ *
  * Each answer closes its connection.  A kept one would be found dead by the first
  * request after a daemon that was killed, and what is sent again comes without its
  * body; a new one waits in the socket's backlog for the next daemon.
@@ -21,6 +24,9 @@
 
 #define TYPE "application/vnd.docker.plugins.v1+json"
 #define REQUEST_ID 32
+
+#define OK 200
+#define REFUSED 500
 
 static int activate(struct asking *asking, struct fl_error *err)
 {
@@ -168,6 +174,8 @@ static void answer_error(const struct fl_error *err, struct http_response *respo
 	json_put_object(&json, NULL);
 	json_put_string(&json, "Err", text_get(&says));
 	json_end(&json);
+	if (response->status == OK)
+		response->status = REFUSED;
 }
 
 static int answer(struct plugin *plugin, const struct http_request *request,
@@ -215,7 +223,7 @@ void plugin_handle(void *arg, const struct http_request *request, struct http_re
 	snprintf(id, sizeof(id), "plugin-%" PRIu64, ++count);
 	log_set_request(id);
 	http_response_header(response, "Connection", "close");
-	response->status = 200;
+	response->status = OK;
 	response->type = TYPE;
 	if (answer(arg, request, response, &err) < 0)
 		answer_error(&err, response);

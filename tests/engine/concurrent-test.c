@@ -55,7 +55,7 @@ static int do_rollback(struct client *client, struct fl_error *err)
 
 	target.point = POINT_BACK;
 	target.number = rand_r(&client->seed) % 3;
-	r = engine_rollback(client->engine, &branch, &target, &rollback, err);
+	r = engine_rollback(client->engine, &branch, &target, AROUND_RESTART, &rollback, err);
 	rollback_done(&rollback);
 	return r;
 }

@@ -188,7 +188,7 @@ static int run_restore(struct engine *engine, struct fl_error *err)
 {
 	struct ref stash = reference("stash/1@data");
 	struct rollback rollback = { 0 };
-	int r = engine_stash_restore(engine, &stash, &rollback, err);
+	int r = engine_stash_restore(engine, &stash, AROUND_RESTART, &rollback, err);
 
 	rollback_done(&rollback);
 	return r;

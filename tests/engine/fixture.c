@@ -138,7 +138,7 @@ int roll_back(struct engine *engine, const char *branch, const char *target, str
 {
 	struct ref ref = reference(branch), to = reference(target);
 	struct rollback rollback = { 0 };
-	int r = engine_rollback(engine, &ref, &to, &rollback, err);
+	int r = engine_rollback(engine, &ref, &to, AROUND_RESTART, &rollback, err);
 
 	rollback_done(&rollback);
 	return r;

@@ -6,13 +6,11 @@ that made it sees that go.
 """
 
 import json
-import os
 import pathlib
 
+import engines
 import tap
 from flocker import Connection, Host
-
-DIRECTORY = "/run/docker/plugins"
 
 
 class PluginHost(Host):
@@ -20,8 +18,8 @@ class PluginHost(Host):
 
     def __init__(self, plugin=True, **options):
         super().__init__(**options)
-        self.driver = f"flocker-test-{os.path.basename(self.directory).rpartition('.')[2]}"
-        self.plugin = f"{DIRECTORY}/{self.driver}.sock"
+        self.driver = engines.plugin_name()
+        self.plugin = engines.plugin_socket(self.driver)
         if plugin:
             self.set_plugin(self.plugin)
 
@@ -63,17 +61,23 @@ class PluginHost(Host):
         return error
 
     def waiting(self):
-        """How many connections to the plugin's socket there are, in its backlog too."""
-        with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
-            return sum(line.rstrip().endswith(" " + self.plugin) for line in file) - 1
+        """How many requests the plugin has not answered."""
+        return connections(self.plugin)
+
+
+def connections(path):
+    """How many there are to the socket at this path, in its backlog too."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        return sum(line.rstrip().endswith(" " + path) for line in file) - 1
 
 
 def take_answer(connection):
     answer = connection.getresponse()
     text = answer.read()
     connection.close()
-    tap.equal(answer.status, 200, f"status of {text}")
-    return json.loads(text)
+    decoded = json.loads(text)
+    tap.equal(answer.status, 500 if decoded.get("Err") else 200, f"status of {text}")
+    return decoded
 
 
 def plugin_host(**options):

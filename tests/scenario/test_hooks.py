@@ -262,7 +262,7 @@ def a_hook_hears_when_the_daemon_dies():
 def they_are_listed_and_changed():
     volume("listed")
     host.run("hook", "set", "listed", "a", "--set", "x=1", "--set", "y=two words", "--timeout", "1m", "--required")
-    want = {"ref": "listed/trunk", "name": "a", "settings": {"x": "1", "y": "two words"}, "timeout": 60,
+    want = {"ref": "listed/trunk", "name": "a", "settings": {"x": "1", "y": "two words"}, "container": None, "timeout": 60,
             "required": True, "trouble": None}
     equal(host.json("hook", "list", "listed"), [want], "the hooks")
     true("x=1 y=two words" in host.run("hook", "list"), "for people")

@@ -117,13 +117,14 @@ static void the_manual_page_describes_every_setting(void)
 		count++;
 	check(count == CONFIG_KEYS);
 	for (size_t i = 0; i < CONFIG_KEYS; i++) {
-		char heading[80], initial[80], *found, *next;
+		char heading[80], initial[80] = "Default: empty", *found, *next;
 
 		snprintf(heading, sizeof(heading), "\n\n*%s* _", config_rows[i].name);
-		snprintf(initial, sizeof(initial), "Default: *%s*", config_rows[i].initial);
+		if (config_rows[i].initial && *config_rows[i].initial)
+			snprintf(initial, sizeof(initial), "Default: *%s*", config_rows[i].initial);
 		found = strstr(paragraphs, heading);
 		if (!found)
-			check_string(heading, "missing in the page");
+			check_failed(__FILE__, __LINE__, "missing in the page", heading);
 		next = strstr(found + 1, "\n\n*");
 		if (config_rows[i].initial)
 			check(strstr(found, initial) && (!next || strstr(found, initial) < next));

@@ -97,8 +97,6 @@ static int collect(void *arg, const struct remount *result, struct fl_error *e)
 	check(result_count <= array_size(results) && result->pid == child);
 	check(result->namespace == remount_namespace(child));
 	snprintf(kept->path, sizeof(kept->path), "%s", result->path);
-	printf("# %s %d %s\n", result->path, result->replaced,
-	       result->replaced ? "" : result->why->text);
 	kept->replaced = result->replaced;
 	if (!result->replaced)
 		kept->why = *result->why;

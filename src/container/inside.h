@@ -1,0 +1,17 @@
+#pragma once
+
+/*
+ * Which container a process is in, as its control groups tell: engines name those
+ * by the container's id.  Says nothing of containers that have no cgroup of their own.
+ */
+
+#include <sys/types.h>
+
+#include "base/error.h"
+
+#define CONTAINER_ID 65 /* 64 hexadecimal digits and NUL */
+
+/* The id in the text of /proc/PID/cgroup; "" when there is none. */
+void container_id_in(const char *cgroups, char ret[static CONTAINER_ID]);
+/* Of a process; "" also when it has ended. */
+void container_id_of(pid_t pid, char ret[static CONTAINER_ID]);

@@ -1,0 +1,16 @@
+#pragma once
+
+/*
+ * The thread that keeps systems as they are wanted: it waits until one ends, or is due to be
+ * started again, and has the engine see to it (engine_systems_care).
+ */
+
+#include "engine/engine.h"
+
+struct system_keeper;
+
+/* The engine is borrowed and outlives it. */
+must_check int system_keeper_open(struct engine *engine, struct system_keeper **ret,
+				  struct fl_error *err);
+/* Ends the thread after the pass that it is in.  NULL is fine. */
+void system_keeper_close(struct system_keeper *keeper);

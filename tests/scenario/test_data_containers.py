@@ -1,0 +1,480 @@
+"""Data containers: made with volumes, healed whatever happens to them, and what else containers have to do
+with names: who uses a branch, who has taken a name, what shadows a branch.  Beside a dockerd of its own."""
+
+import json
+import pathlib
+import shlex
+import signal
+import threading
+
+import engines
+import tap
+from fake_engine import FakeEngine
+from flocker import Connection, Host, LONG, TOP
+from tap import equal, test, true, wait_until
+
+ENGINE = engines.Docker()
+HOST = Host()
+PLUGIN = engines.plugin_name()
+
+
+def prepare():
+    ENGINE.start()
+    ENGINE.busybox()
+    HOST.start()
+    HOST.pool()
+    connect(HOST, PLUGIN)
+
+
+def connect(host, plugin):
+    host.run("config", "set", "docker.socket", ENGINE.socket)
+    host.run("config", "set", "docker.plugin", engines.plugin_socket(plugin))
+    host.restart()
+
+
+def container(name):
+    """What the engine has of that name; None: nothing."""
+    status, found = ENGINE.ask("GET", f"/containers/{name}/json")
+    return found if status == 200 else None
+
+
+def data_containers(host=HOST):
+    """The names of those that the host's instance has."""
+    instance = host.get("/v1/version")["instance"]["uuid"]
+    listed = getattr(host, "engine", ENGINE).run("ps", "-a", "--filter", f"label=flocker.instance={instance}", "--format", "{{.Names}}")
+    return sorted(listed.split())
+
+
+def volumes_from(name, command):
+    return ENGINE.run("run", "--rm", "--network", "none", "--volumes-from", name, "busybox", "sh", "-c", command)
+
+
+def failing():
+    return {(row["what"], row["object"]): row for row in HOST.get("/v1/status")["failing"]}
+
+
+def remove_all():
+    for name in ENGINE.run("ps", "-aq", "--filter", "ancestor=busybox").split():
+        ENGINE.run("rm", "-f", name)
+    for volume in HOST.items("/v1/volumes"):
+        HOST.delete("/v1/volume", volume["name"])
+
+
+def fresh(function):
+    """A test that finds no volume and no container."""
+    def run():
+        if not ENGINE.is_running("dockerd"):
+            ENGINE.start()
+        remove_all()
+        equal(data_containers(), [], "data containers before")
+        function()
+    run.__name__ = function.__name__
+    return test(run)
+
+
+@fresh
+def volumes_from_works_as_soon_as_a_volume_or_a_branch_is_made():
+    HOST.create("data", mount_path="/srv/data/")
+    volumes_from("flocker-data-data", "echo one >/srv/data/file")
+    equal(HOST.read("data", "file"), "one\n", "what was written in the container")
+    HOST.branch("data/test")
+    equal(volumes_from("flocker-data.test-data", "cat /srv/data/file"), "one", "in the branch")
+    found = container("flocker-data.test-data")
+    equal(found["Config"]["Labels"], {"flocker.branch": "data/test",
+                                      "flocker.instance": HOST.get("/v1/version")["instance"]["uuid"]}, "labels")
+    equal([(m["Name"], m["Driver"], m["Destination"]) for m in found["Mounts"]],
+          [("data/test", PLUGIN, "/srv/data")], "mounts")
+    equal(found["State"]["Status"], "created", "it never ran")
+    HOST.create("plain")
+    equal(data_containers(), ["flocker-data-data", "flocker-data.test-data"], "data containers")
+
+
+@fresh
+def they_follow_names_mount_paths_mounts_and_the_trash():
+    HOST.create("data", mount_path="/data")
+    HOST.branch("data/test")
+    HOST.run("rename", "data", "other")
+    equal(data_containers(), ["flocker-other-data", "flocker-other.test-data"], "after the rename")
+    HOST.run("rename", "other/test", "try")
+    equal(data_containers(), ["flocker-other-data", "flocker-other.try-data"], "after that of the branch")
+    HOST.patch("/v1/volume", "other", mount_path="/else")
+    equal(container("flocker-other-data")["Mounts"][0]["Destination"], "/else", "destination")
+    HOST.run("unmount", "other/try")
+    equal(data_containers(), ["flocker-other-data"], "after the unmount")
+    HOST.run("mount", "other/try")
+    HOST.run("destroy", "other")
+    equal(data_containers(), [], "in the trash")
+    HOST.run("trash", "restore", "other", "--as", "back")
+    equal(data_containers(), ["flocker-back-data", "flocker-back.try-data"], "restored")
+    HOST.patch("/v1/volume", "back", mount_path="")
+    equal(data_containers(), [], "without a mount path")
+    tar = f"{HOST.directory}/empty.tar"
+    pathlib.Path(tar).write_bytes(bytes(1024))
+    HOST.run("import", "imported", tar, "--mount-path", "/data")
+    equal(data_containers(), ["flocker-imported-data"], "imported")
+
+
+def healed(name, former):
+    found = container(name)
+    return found and found["Id"] != former
+
+
+@fresh
+def one_that_is_deleted_comes_back():
+    HOST.create("data", mount_path="/data")
+    HOST.write("data", "file", "kept")
+    former = container("flocker-data-data")["Id"]
+    ENGINE.run("rm", "flocker-data-data")
+    wait_until(lambda: healed("flocker-data-data", former), "it is made again")
+    former = container("flocker-data-data")["Id"]
+    ENGINE.run("rename", "flocker-data-data", "mine")
+    wait_until(lambda: healed("flocker-data-data", former), "it has its name again")
+    wait_until(lambda: not container("mine"), "the renamed one is gone")
+
+
+@fresh
+def a_prune_of_everything_loses_nothing():
+    HOST.create("data", mount_path="/data")
+    HOST.create("plain")
+    HOST.write("data", "file", "kept")
+    former = container("flocker-data-data")["Id"]
+    ENGINE.run("system", "prune", "-a", "-f", "--volumes")
+    wait_until(lambda: healed("flocker-data-data", former), "it is made again")
+    ENGINE.busybox()
+    equal(volumes_from("flocker-data-data", "cat /data/file"), "kept", "the file")
+    equal([volume["name"] for volume in HOST.items("/v1/volumes")], ["data", "plain"], "volumes")
+
+
+@fresh
+def an_engine_that_is_killed_gets_what_it_missed():
+    HOST.create("data", mount_path="/data")
+    HOST.write("data", "file", "kept")
+    ENGINE.kill("dockerd")
+    wait_until(lambda: ("engine-lost", None) in failing(), "it is told that it does not answer")
+    wait_until(lambda: "docker.socket" in HOST.run("status"), "the status says what can be done")
+    HOST.create("later", mount_path="/later")
+    HOST.run("create", "plain")
+    ENGINE.start()
+    wait_until(lambda: container("flocker-later-data"), "what was made meanwhile has its container")
+    wait_until(lambda: not failing(), "all is well again")
+    equal(volumes_from("flocker-data-data", "cat /data/file"), "kept", "the file")
+
+
+@fresh
+def a_daemon_that_is_killed_makes_good_what_it_missed():
+    HOST.create("data", mount_path="/data")
+    HOST.kill()
+    ENGINE.run("rm", "flocker-data-data")
+    HOST.start()
+    wait_until(lambda: container("flocker-data-data"), "it is made again")
+
+
+@fresh
+def those_of_another_instance_are_left_alone():
+    other = Host()
+    with other:
+        other.pool()
+        connect(other, engines.plugin_name())
+        other.create("theirs", mount_path="/data")
+        HOST.create("ours", mount_path="/data")
+        equal(data_containers(other), ["flocker-theirs-data"], "theirs")
+        equal(data_containers(), ["flocker-ours-data"], "ours")
+        error = HOST.fails("exists", "create", "theirs", "--mount-path", "/data", says="flocker-theirs-data")
+        equal(error["object"], "theirs/trunk", "object")
+        other.run("destroy", "theirs")
+        # So that the engine forgets it: else it waits for its plugin, which goes now, at each start.
+        ENGINE.try_run("volume", "rm", "theirs")
+
+
+@fresh
+def names_that_somebody_has_taken_are_refused_before_anything_is_made():
+    for name in ("flocker-data-data", "flocker-ours.test-data", "flocker-new-data", "flocker-ours.b-data"):
+        ENGINE.run("create", "--name", name, "--network", "none", "busybox")
+    HOST.create("ours", mount_path="/data")
+    HOST.create("plain")
+    HOST.branch("plain/test")
+    HOST.branch("ours/a")
+    before = HOST.state()
+    says = "another container has that name"
+    HOST.fails("exists", "create", "data", "--mount-path", "/data", says=("'flocker-data-data'", says),
+               hint="docker rename flocker-data-data NEW")
+    HOST.fails("exists", "branch", "ours/test", says=("'flocker-ours.test-data'", says), hint=True)
+    HOST.fails("exists", "rename", "ours", "new", says=("'flocker-new-data'", says), hint=True)
+    HOST.fails("exists", "rename", "ours/a", "b", says=("'flocker-ours.b-data'", says), hint=True)
+    HOST.fails("exists", "create", "ours.a", "--mount-path", "/data", says=("'flocker-ours.a-data'", says), hint=True)
+    HOST.run("rename", "plain", "new")  # it gets no container
+    HOST.fails("exists", "set", "new", "--mount-path", "/data", says=("'flocker-new-data'", says), hint=True)
+    HOST.run("rename", "new", "plain")
+    equal(HOST.state(), before, "everything")
+    ENGINE.run("rename", "flocker-data-data", "else")
+    HOST.create("data", mount_path="/data")
+
+
+@fresh
+def a_name_that_is_taken_while_nobody_looks_is_told():
+    HOST.create("data", mount_path="/data")
+    HOST.stop()
+    ENGINE.run("rm", "flocker-data-data")
+    ENGINE.run("create", "--name", "flocker-data-data", "--network", "none", "busybox")
+    HOST.start()
+    row = wait_until(lambda: failing().get(("no-data-container", "data/trunk")), "it is told")
+    true("flocker-data-data" in row["message"] and "docker rename" in row["hint"], f"cause and cure: {row}")
+    ENGINE.run("rm", "flocker-data-data")
+    HOST.restart()
+    wait_until(lambda: not failing() and container("flocker-data-data"), "it is made")
+
+
+@fresh
+def an_engine_that_hangs_holds_nobody_up_for_long():
+    if not LONG:
+        raise tap.Skip("with --long")
+    dockerd = ENGINE.processes["dockerd"]
+    dockerd.send_signal(signal.SIGSTOP)
+    try:
+        HOST.create("data", mount_path="/data")
+        true(("engine-lost", None) in failing(), "it is told")
+        HOST.branch("data/test")
+    finally:
+        dockerd.send_signal(signal.SIGCONT)
+    wait_until(lambda: data_containers() == ["flocker-data-data", "flocker-data.test-data"], "they are made")
+    wait_until(lambda: not failing(), "all is well again")
+
+
+def ask_plugin(socket, verb, **body):
+    connection = Connection(socket, 60)
+    connection.request("POST", f"/VolumeDriver.{verb}", json.dumps(body))
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+@test
+def a_volume_that_went_meanwhile_does_not_come_back_by_its_data_container():
+    with Host() as host:
+        host.pool()
+        fake = f"{host.directory}/fake.sock"
+        plugin = engines.plugin_socket(engines.plugin_name())
+        host.run("config", "set", "docker.socket", fake)
+        host.run("config", "set", "docker.plugin", plugin)
+        answers = []
+
+        def create(name, body):
+            # As dockerd does it for a mount of a volume that it does not find.
+            if not answers:
+                volume = body["HostConfig"]["Mounts"][0]["Source"]
+                # In the background: it waits for the round that this is a part of.
+                threading.Thread(target=host.delete, args=("/v1/volume", volume), daemon=True).start()
+                wait_until(lambda: not host.items("/v1/volumes"), "it is in the trash")
+                answers.append(ask_plugin(plugin, "Get", Name=volume)["Err"])
+                answers.append(ask_plugin(plugin, "Create", Name=volume)["Err"])
+            return 500, {"message": answers[-1]}
+
+        with FakeEngine(fake) as engine:
+            host.restart()
+            engine.on_create = create
+            host.create("data", mount_path="/data")
+            wait_until(lambda: len(answers) == 2, "the plugin is asked")
+            true("there is no volume 'data' any more" in answers[1], f"it refuses: {answers}")
+            equal(host.items("/v1/volumes"), [], "volumes")
+            equal(ask_plugin(plugin, "Create", Name="data")["Err"], "", "who means it makes one")
+
+
+# --- in use -------------------------------------------------------------------
+
+@fresh
+def what_containers_use_is_not_destroyed_renamed_or_unmounted():
+    HOST.create("data", mount_path="/data")
+    HOST.branch("data/test")
+    ENGINE.start_container("web", "--volumes-from", "flocker-data-data")
+    ENGINE.run("create", "--name", "idle", "--network", "none", "-v", f"{HOST.mnt}/data/trunk:/bound", "busybox")
+    before = HOST.state()
+    for verb in (("destroy", "data"), ("rename", "data", "other"), ("unmount", "data")):
+        HOST.fails("busy", *verb, says=("web (running, at /data)", "idle (not running, at /bound)"),
+                   hint="docker stop web && docker rm web idle")
+    HOST.run("destroy", "data/test")
+    HOST.run("trash", "restore", "data/test")
+    ENGINE.run("rm", "-f", "web")
+    for verb in (("destroy", "data"), ("rename", "data", "other"), ("unmount", "data")):
+        HOST.fails("busy", *verb, says="idle (not running, at /bound)", hint="docker rm idle")
+    equal(HOST.state(), before, "everything")
+    ENGINE.run("rm", "idle")
+    HOST.run("destroy", "data")
+
+
+@fresh
+def processes_are_named_by_their_container():
+    HOST.create("data")
+    ENGINE.start_container("digger", "-v", f"{HOST.mnt}:/all", command=("sh", "-c", "cd /all/data/trunk && sleep 1000"))
+    error = HOST.fails("busy", "destroy", "data", says="in the container digger")
+    equal(error["object"], "data", "object")
+    holder = HOST.get("/v1/users", ref="data")["holders"][0]
+    equal((holder["container"], holder["what"]), ("digger", "working directory"), "holder")
+    true("in digger" in HOST.run("show", "data"), "show names it")
+    ENGINE.run("rm", "-f", "digger")
+
+
+@fresh
+def show_tells_who_uses_a_branch():
+    HOST.create("data", mount_path="/data")
+    HOST.branch("data/test")
+    ENGINE.start_container("web", "--volumes-from", "flocker-data.test-data")
+    users = HOST.get("/v1/users", ref="data")
+    equal(sorted((c["ref"], c["name"], c["running"], c["data"], c["destination"]) for c in users["containers"]),
+          [("data/test", "flocker-data.test-data", False, True, "/data"), ("data/test", "web", True, False, "/data"),
+           ("data/trunk", "flocker-data-data", False, True, "/data")], "containers")
+    equal([c["name"] for c in HOST.get("/v1/users", ref="data/trunk")["containers"]], ["flocker-data-data"], "trunk's")
+    true("web, running, at /data of data/test" in HOST.run("show", "data"), "show")
+
+
+@fresh
+def while_the_engine_is_away_nothing_is_taken_away():
+    HOST.create("data", mount_path="/data")
+    HOST.branch("data/test")
+    ENGINE.kill("dockerd")
+    for verb in (("destroy", "data"), ("destroy", "data/test"), ("rename", "data", "other"), ("unmount", "data")):
+        HOST.fails("unreachable", *verb, hint="docker.socket")
+    true("containers:" in HOST.run("show", "data"), "show says that they are not known")
+    true(HOST.get("/v1/users", ref="data")["trouble"], "and so does the API")
+    HOST.run("config", "set", "docker.socket", "")
+    HOST.restart()
+    HOST.run("destroy", "data/test")
+    HOST.run("config", "set", "docker.socket", ENGINE.socket)
+    ENGINE.start()
+    HOST.restart()
+    wait_until(lambda: data_containers() == ["flocker-data-data"], "that of the destroyed branch is gone")
+
+
+# --- shadows ------------------------------------------------------------------
+
+@fresh
+def a_local_volume_with_the_name_of_ours_is_told_until_it_is_gone():
+    ENGINE.run("volume", "create", "early")
+    ENGINE.run("volume", "create", "harmless")
+    HOST.create("early")
+    row = wait_until(lambda: failing().get(("shadowed", "early/trunk")), "it is told")
+    equal(row["hint"].split("then: ")[1], "docker volume rm early", "the cure")
+    true("docker volume rm early" in HOST.run("status"), "the status has the cure")
+    equal(sorted(failing()), [("shadowed", "early/trunk")], "what fails")
+    HOST.restart()
+    wait_until(lambda: ("shadowed", "early/trunk") in failing(), "and again after a restart")
+    HOST.create("late")
+    ENGINE.run("volume", "create", "late")
+    wait_until(lambda: ("shadowed", "late/trunk") in failing(), "one that comes later is told")
+    ENGINE.run("volume", "rm", "early", "late", "harmless")
+    wait_until(lambda: not failing(), "all is well again")
+    kinds = [event["kind"] for event in HOST.items("/v1/events")]
+    true("shadowed" in kinds and "not-shadowed" in kinds, f"events: {kinds}")
+
+
+# --- units: the commands that they run, as far as an engine goes -------------------
+
+EXAMPLES = TOP / "dist/examples"
+VOLUME = "mydata"
+IMAGE = "postgres:15"
+
+
+def make_image(engine):
+    tree = engines.Tree()
+    tree.busybox()
+    engine.import_image(IMAGE, tree.bytes(), f"CMD {json.dumps(engines.WAIT)}", "ENV PATH=/bin:/usr/bin")
+
+
+def lines_of(unit, key):
+    text = (EXAMPLES / unit).read_text(encoding="utf-8")
+    return [line.split("=", 1)[1] for line in text.splitlines() if line.startswith(f"{key}=")]
+
+
+def run_line(line):
+    words = shlex.split(line.lstrip("-"))
+    equal(words[0], "/usr/bin/docker", "the program")
+    return ENGINE.try_run(*words[1:]) if line.startswith("-") else ENGINE.run(*words[1:])
+
+
+@fresh
+def the_unit_that_takes_its_volume_from_a_data_container():
+    make_image(ENGINE)
+    path = "/var/lib/postgresql/data"
+    HOST.create(VOLUME, mount_path=path)
+    for _ in range(2):  # the second time there is what the first has left
+        for key in ("ExecStartPre", "ExecStart"):
+            for line in lines_of("flocker-mydata.service", key):
+                run_line(line)
+        true(ENGINE.is_up("flocker-mydata"), "it runs")
+    ENGINE.exec("flocker-mydata", "sh", "-c", f"echo unit >{path}/file")
+    equal(HOST.read(VOLUME, "file"), "unit\n", "what it wrote")
+    for key in ("ExecStop", "ExecStopPost"):
+        for line in lines_of("flocker-mydata.service", key):
+            run_line(line)
+    HOST.run("destroy", VOLUME)
+    ENGINE.run("rmi", IMAGE)
+
+
+# --- Podman ---------------------------------------------------------------------
+
+class PodmanHost(Host):
+    def __init__(self):
+        super().__init__()
+        self.plugin = engines.plugin_name()
+        self.engine = engines.Podman(plugins={self.plugin: engines.plugin_socket(self.plugin)})
+
+    def prepare(self):
+        self.engine.start()
+        self.engine.busybox()
+        self.pool()
+        self.run("config", "set", "docker.socket", self.engine.socket)
+        self.run("config", "set", "docker.plugin", engines.plugin_socket(self.plugin))
+        self.restart()
+
+
+@test
+def podman_has_data_containers_too():
+    with PodmanHost() as host:
+        host.prepare()
+        engine = host.engine
+        host.create("data", mount_path="/data")
+        host.branch("data/test")
+        names = ["flocker-data-data", "flocker-data.test-data"]
+        equal(data_containers(host), names, "data containers")
+        engine.run("run", "--rm", "--network", "none", "--volumes-from", names[1], "busybox", "sh", "-c",
+                   "echo pod >/data/file")
+        equal(host.read("data/test", "file"), "pod\n", "in the branch")
+        engine.run("rm", names[0])
+        wait_until(lambda: data_containers(host) == names, "it is made again")
+        equal(engine.run("volume", "ls", "-q"), "", "Podman made no volume of its own")
+        engine.run("create", "--name", "idle", "--network", "none", "-v", f"{host.mnt}/data/trunk:/bound", "busybox")
+        host.fails("busy", "destroy", "data", says="idle (not running, at /bound)", hint="podman rm idle")
+        engine.run("rm", "idle")
+        engine.start_container("digger", "--volumes-from", names[0])
+        host.fails("busy", "destroy", "data", says="in the container digger")
+        engine.run("rm", "-f", "digger")
+        host.run("destroy", "data")
+        equal(data_containers(host), [], "data containers of a destroyed volume")
+        engine.remove()
+
+
+@test
+def the_units_of_quadlet():
+    # What Podman's generator, which Debian 12 lacks, makes of the two files.
+    with PodmanHost() as host:
+        host.prepare()
+        engine = host.engine
+        make_image(engine)
+        host.create(VOLUME)
+        equal(lines_of("mydata.volume", "VolumeName"), [VOLUME], "volume")
+        equal(lines_of("mydata.volume", "Driver"), ["flocker"], "driver")
+        engine.run("volume", "create", "--driver", host.plugin, VOLUME)
+        (volume,) = lines_of("flocker-mydata.container", "Volume")
+        (image,) = lines_of("flocker-mydata.container", "Image")
+        (name,) = lines_of("flocker-mydata.container", "ContainerName")
+        path = volume.removeprefix("mydata.volume:")
+        engine.start_container(name, "-v", f"{VOLUME}:{path}", image=image.removeprefix("docker.io/library/"))
+        engine.exec(name, "sh", "-c", f"echo quadlet >{path}/file")
+        equal(host.read(VOLUME, "file"), "quadlet\n", "what it wrote")
+        host.fails("busy", "destroy", VOLUME, says=f"{name} (running, at {path})", hint=f"podman stop {name}")
+        engine.run("rm", "-f", name)
+        engine.remove()
+
+
+if __name__ == "__main__":
+    prepare()
+    tap.main()
