@@ -80,8 +80,7 @@ static int start_anew(struct system_hold *hold, const struct system_plan *plan, 
 	return fl_failed(err);
 }
 
-static int start(struct engine *engine, const char *id, int64_t since, char *name,
-		 struct fl_error *err)
+static int start(struct engine *engine, const char *id, int64_t since, struct fl_error *err)
 {
 	own_system_plan struct system_plan plan = { 0 };
 	own_system_hold struct system_hold hold = { 0 };
@@ -91,8 +90,6 @@ static int start(struct engine *engine, const char *id, int64_t since, char *nam
 	    system_hold(engine, &branch, "rollback", &hold, err) < 0 ||
 	    system_load(engine, &branch, &plan, err) < 0)
 		return fl_failed(err);
-	if (name)
-		snprintf(name, AROUND_NAME, "%s", plan.ref);
 	return start_anew(&hold, &plan, since, err);
 }
 

@@ -619,16 +619,16 @@ static void a_rollback_that_is_cut_off_leaves_no_system_stopped(void)
 	{
 		pid_t pid = show("cut").pid;
 
-		check_ok(around_systems.start(engine, id, 0, NULL, &err));
+		check_ok(around_systems.start(engine, id, 0, &err));
 		check(show("cut").pid == pid);
-		check_ok(around_systems.start(engine, id, clock_now(), NULL, &err));
+		check_ok(around_systems.start(engine, id, clock_now(), &err));
 		check(show("cut").pid != pid && show("cut").state == SYSTEM_RUNNING);
 	}
 	stop("cut");
-	check_ok(around_systems.start(engine, id, 0, NULL, &err));
+	check_ok(around_systems.start(engine, id, 0, &err));
 	check(show("cut").state == SYSTEM_STOPPED);
 	end_system("cut");
-	check_code(FL_NOT_FOUND, around_systems.start(engine, id, 0, NULL, &err));
+	check_code(FL_NOT_FOUND, around_systems.start(engine, id, 0, &err));
 }
 
 /* --- the console
