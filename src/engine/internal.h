@@ -71,8 +71,8 @@ struct engine {
 	char *tree_program;   /* or NULL */
 	char *keeper_program; /* or NULL */
 	struct hook_places hook_places;
-	struct docker *docker; /* NULL: no container engine is configured */
-	char *docker_driver;   /* what engines call our volumes' driver */
+	struct docker *docker;	  /* NULL: no container engine is configured */
+	char *docker_driver;	  /* what engines call our volumes' driver */
 	struct exec_table *execs; /* commands in user systems */
 
 	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
