@@ -20,7 +20,9 @@ engine.busybox()
 host = Host()
 host.start()
 host.pool()
+PLUGIN = engines.plugin_name()
 host.run("config", "set", "docker.socket", engine.socket)
+host.run("config", "set", "docker.plugin", engines.plugin_socket(PLUGIN))
 host.restart()
 NAMES = (f"v{number}" for number in range(1, 1000))
 
@@ -255,6 +257,24 @@ def restart_policies_are_kept_and_do_not_interfere():
     wait_until(lambda: engine.pid(data.containers[0]) not in (0, before) and
                not engine.inspect(data.containers[0])["State"]["Restarting"], "the policy still counts")
     data.check()
+
+
+@test
+def volumes_of_the_plugin_are_binds_of_the_branch_too():
+    data = volume()
+    host.branch(f"{data.name}/test", **{"from": data.good})
+    for name, of in ("web", data.name), ("test", f"{data.name}/test"):
+        data.containers.append(f"{data.name}-{name}")
+        engine.start_container(data.containers[-1], "--volume-driver", PLUGIN, "-v", f"{of}:/data")
+    web, other = data.containers
+    before = started(other)
+    equal(outcomes(data.back()), {web: "restarted"})
+    data.check()
+    equal(started(other), before, "that of another branch")
+    host.write(data.name, "state", "bad")
+    equal(outcomes(data.back(containers="live")), {web: "replaced"})
+    data.check()
+    data.remove()
 
 
 # --- live ---------------------------------------------------------------------
