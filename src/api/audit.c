@@ -6,7 +6,8 @@
  * reference, the name or the path.  Of the rest only what says where something
  * comes from or goes to is noted, and what a setting, a policy, a hook or a quota
  * becomes: no setting is a secret.  Descriptions, messages and metadata are the
- * user's contents: they are not.
+ * user's contents: they are not.  The environment of a user system may hold secrets, as
+ * the arguments of a command may: of the one the names are noted, of the other the program.
  */
 
 #include <inttypes.h>
@@ -66,9 +67,13 @@ static void add_refs(const struct ref_array *refs, struct text *out)
 
 static void add_pairs(const struct metadata *pairs, struct text *message)
 {
-	for (size_t i = 0; i < pairs->count; i++)
-		text_add_format(message, "%s%s=%s", message->length ? ", " : "",
-				pairs->pairs[i].key, pairs->pairs[i].value);
+	for (size_t i = 0; i < pairs->count; i++) {
+		const struct metadata_pair *pair = &pairs->pairs[i];
+		bool secret = strncmp(pair->key, "env.", 4) == 0 && pair->value[0];
+
+		text_add_format(message, "%s%s=%s", message->length ? ", " : "", pair->key,
+				secret ? "..." : pair->value);
+	}
 }
 
 static void describe(const struct input *input, struct text *object, struct text *message)
@@ -86,6 +91,9 @@ static void describe(const struct input *input, struct text *object, struct text
 	}
 	add_pairs(&input->policy, message);
 	add_pairs(&input->settings, message);
+	if (input->command.count)
+		text_add_format(message, "%scommand %s", message->length ? ", " : "",
+				input->command.items[0]);
 	if (input->given & IN_QUOTA)
 		text_add_format(message, "%squota %" PRIu64, message->length ? ", " : "",
 				input->quota);

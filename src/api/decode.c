@@ -13,7 +13,7 @@
 
 #include "engine/engine.h"
 
-#define UNSET_MAX METADATA_PAIRS
+#define STRINGS_MAX 256 /* the words of a command; there are fewer keys */
 
 enum type { TYPE_STRING, TYPE_REF, TYPE_REFS, TYPE_METADATA, TYPE_STRINGS, TYPE_NUMBER, TYPE_FLAG };
 
@@ -69,6 +69,14 @@ static const struct field fields[INPUT_COUNT] = {
 	FIELD(required, TYPE_FLAG),
 	FIELD(together, TYPE_FLAG),
 	FIELD(containers, TYPE_STRING),
+	FIELD(tail, TYPE_NUMBER),
+	FIELD(follow, TYPE_FLAG),
+	FIELD(command, TYPE_STRINGS),
+	FIELD(user, TYPE_STRING),
+	FIELD(terminal, TYPE_FLAG),
+	FIELD(input, TYPE_FLAG),
+	FIELD(rows, TYPE_NUMBER),
+	FIELD(columns, TYPE_NUMBER),
 	FIELD(container, TYPE_STRING),
 };
 
@@ -104,6 +112,7 @@ void input_done(struct input *input)
 		ref_done(&input->refs.items[i]);
 	free(input->refs.items);
 	free(input->unset.items);
+	free(input->command.items);
 	metadata_done(&input->metadata);
 	metadata_done(&input->policy);
 	metadata_done(&input->settings);
@@ -161,9 +170,9 @@ static int take_strings(const struct field *field, const json_t *value, struct s
 
 	if (!json_is_array(value))
 		return fail_type(field, err);
-	if (count > UNSET_MAX)
-		return fl_fail(err, FL_INVALID, "'%s' holds more than %d keys", field->name,
-			       UNSET_MAX);
+	if (count > STRINGS_MAX)
+		return fl_fail(err, FL_INVALID, "'%s' holds more than %d strings", field->name,
+			       STRINGS_MAX);
 	ret->items = xcalloc(count + 1, sizeof(*ret->items));
 	for (; ret->count < count; ret->count++) {
 		ret->items[ret->count] = json_string_value(json_array_get(value, ret->count));

@@ -55,8 +55,16 @@
 #define IN_REQUIRED (UINT64_C(1) << 36)
 #define IN_TOGETHER (UINT64_C(1) << 37)
 #define IN_CONTAINERS (UINT64_C(1) << 38)
-#define IN_CONTAINER (UINT64_C(1) << 39)
-#define INPUT_COUNT 40
+#define IN_TAIL (UINT64_C(1) << 39)
+#define IN_FOLLOW (UINT64_C(1) << 40)
+#define IN_COMMAND (UINT64_C(1) << 41)
+#define IN_USER (UINT64_C(1) << 42)
+#define IN_TERMINAL (UINT64_C(1) << 43)
+#define IN_INPUT (UINT64_C(1) << 44)
+#define IN_ROWS (UINT64_C(1) << 45)
+#define IN_COLUMNS (UINT64_C(1) << 46)
+#define IN_CONTAINER (UINT64_C(1) << 47)
+#define INPUT_COUNT 48
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -87,10 +95,11 @@ struct input {
 	const char *name, *description, *mount_path, *message;
 	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
 	struct metadata metadata, policy, settings;
-	struct string_array unset;
-	const char *operation, *compression, *directory, *containers, *container;
-	uint64_t size, limit, quota, timeout;
+	struct string_array unset, command;
+	const char *operation, *compression, *directory, *containers, *container, *user;
+	uint64_t size, limit, quota, timeout, tail, rows, columns;
 	bool sparse, compress, force, devices, setuid, why, itself, required, together;
+	bool follow, terminal, input;
 };
 
 void input_done(struct input *input);

@@ -245,6 +245,27 @@ void encode_hook(struct json *json, const char *key, const struct hook_report *r
 	json_end(json);
 }
 
+void encode_system(struct json *json, const char *key, const struct system_report *report)
+{
+	json_put_object(json, key);
+	json_put_string(json, "ref", report->ref);
+	json_put_bool(json, "wanted", report->wanted);
+	json_put_string(json, "state", system_state_names[report->state]);
+	add_size_or_null(json, "pid", (uint64_t)report->pid);
+	if (report->started)
+		json_put_time(json, "started", report->started);
+	else
+		json_put_null(json, "started");
+	if (report->exit_status >= 0)
+		json_put_int(json, "exit_status", report->exit_status);
+	else
+		json_put_null(json, "exit_status");
+	add_size(json, "restarts", report->restarts);
+	json_put_string(json, "last_words", report->last_words);
+	add_pairs(json, "settings", &report->settings);
+	json_end(json);
+}
+
 void encode_hook_offer(struct json *json, const char *key, const struct hook_offer *offer)
 {
 	json_put_object(json, key);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "engine/system.h"
 
 void encode_volume(struct json *json, const char *key, const struct volume *volume);
 void encode_branch(struct json *json, const char *key, const struct branch *branch);
@@ -16,6 +17,7 @@ void encode_tag(struct json *json, const char *key, const struct tag *tag);
 void encode_stash(struct json *json, const char *key, const struct stash *stash);
 void encode_hook(struct json *json, const char *key, const struct hook_report *report);
 void encode_hook_offer(struct json *json, const char *key, const struct hook_offer *offer);
+void encode_system(struct json *json, const char *key, const struct system_report *report);
 void encode_policy(struct json *json, const char *key, const struct policy_report *report);
 void encode_thinned(struct json *json, const char *key, const struct thinned *thinned);
 void encode_trash_item(struct json *json, const char *key, const struct trash_item *item);

@@ -15,6 +15,12 @@
 		.query = IN_REF, .required = IN_REF, .forms = (kinds) \
 	}
 
+/* What is told to a system as it is. */
+#define OF_SYSTEM                                                                      \
+	{                                                                              \
+		.body = IN_REF, .required = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH \
+	}
+
 /* clang-format off */
 const struct route routes[] = {
 	{ "GET", "/v1/version", 200, get_version, {}, "Who answers" },
@@ -108,6 +114,41 @@ const struct route routes[] = {
 	{ "POST", "/v1/thinning", 200, post_thinning,
 	  { .body = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
 	  "Delete the snapshots that are to go", "thin" },
+
+	{ "GET", "/v1/systems", 200, get_systems, {}, "List the user systems" },
+	{ "POST", "/v1/systems", 201, post_systems,
+	  { .body = IN_REF | IN_SETTINGS, .required = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Make a branch a user system", "system create" },
+	{ "GET", "/v1/system", 200, get_system, BY_REF(FORM_VOLUME | FORM_BRANCH),
+	  "Show a user system" },
+	{ "PATCH", "/v1/system", 200, patch_system,
+	  { .query = IN_REF, .body = IN_SETTINGS, .required = IN_REF | IN_SETTINGS,
+	    .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Change the settings of a user system", "system set" },
+	{ "DELETE", "/v1/system", 204, delete_system, BY_REF(FORM_VOLUME | FORM_BRANCH),
+	  "Make a user system a mere branch again", "system destroy" },
+	{ "POST", "/v1/system/start", 200, post_system_start, OF_SYSTEM,
+	  "Start a user system", "system start" },
+	{ "POST", "/v1/system/stop", 200, post_system_stop, OF_SYSTEM,
+	  "Stop a user system", "system stop" },
+	{ "POST", "/v1/system/restart", 200, post_system_restart, OF_SYSTEM,
+	  "Stop a user system and start it again", "system restart" },
+	{ "GET", "/v1/system/console", 200, get_system_console,
+	  { .query = IN_REF | IN_TAIL | IN_FOLLOW, .required = IN_REF,
+	    .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Read the console of a user system" },
+	{ "POST", "/v1/system/exec", 201, post_system_exec,
+	  { .body = IN_REF | IN_COMMAND | IN_USER | IN_TERMINAL | IN_INPUT | IN_ROWS | IN_COLUMNS,
+	    .required = IN_REF | IN_COMMAND, .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Run a command in a user system", "system exec" },
+	{ "GET", "/v1/system/exec/output", 200, get_exec_output,
+	  { .query = IN_ID, .required = IN_ID }, "Read what a command writes" },
+	{ "POST", "/v1/system/exec/input", 204, post_exec_input,
+	  { .query = IN_ID, .required = IN_ID }, "Write what a command reads",
+	  .streams = true },
+	{ "POST", "/v1/system/exec/size", 204, post_exec_size,
+	  { .body = IN_ID | IN_ROWS | IN_COLUMNS, .required = IN_ID | IN_ROWS | IN_COLUMNS },
+	  "Tell a command the size of its terminal" },
 
 	{ "GET", "/v1/hooks", 200, get_hooks,
 	  { .query = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },

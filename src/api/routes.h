@@ -115,6 +115,23 @@ must_check int delete_hook(struct call *call, struct fl_error *err);
 /* users.c */
 must_check int get_users(struct call *call, struct fl_error *err);
 
+/* systems.c */
+must_check int get_systems(struct call *call, struct fl_error *err);
+must_check int post_systems(struct call *call, struct fl_error *err);
+must_check int get_system(struct call *call, struct fl_error *err);
+must_check int patch_system(struct call *call, struct fl_error *err);
+must_check int delete_system(struct call *call, struct fl_error *err);
+must_check int post_system_start(struct call *call, struct fl_error *err);
+must_check int post_system_stop(struct call *call, struct fl_error *err);
+must_check int post_system_restart(struct call *call, struct fl_error *err);
+must_check int get_system_console(struct call *call, struct fl_error *err);
+
+/* execs.c */
+must_check int post_system_exec(struct call *call, struct fl_error *err);
+must_check int get_exec_output(struct call *call, struct fl_error *err);
+must_check int post_exec_input(struct call *call, struct fl_error *err);
+must_check int post_exec_size(struct call *call, struct fl_error *err);
+
 /* tags.c */
 must_check int get_tags(struct call *call, struct fl_error *err);
 must_check int post_tags(struct call *call, struct fl_error *err);

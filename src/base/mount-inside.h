@@ -10,7 +10,8 @@
  * never answers on the way to any place, at any moment.  So places are only looked up in
  * what the kernel has in memory (RESOLVE_CACHED; what leads to a mount always is), through no
  * symbolic link, as descriptors that nothing is read through, and are told by the
- * number of the mount that is expected there.  An errand opens nothing else.
+ * number of the mount that is expected there.  An errand opens nothing else, and calls nobody who
+ * might.
  */
 
 #include <stdbool.h>

@@ -91,6 +91,8 @@ void spawn_signal_group(const struct spawned *spawned, int number);
 /* Kills it.  From any thread, before and after its end, as long as spawned_done() was not called.
  */
 void spawn_kill(const struct spawned *spawned);
+/* Kills what it has started itself: the program that a container's runtime waits for, say. */
+void spawn_kill_children(const struct spawned *spawned);
 /* Blocks until it ended.  `*ret_status`: its exit status, or 128 + signal.  Once. */
 void spawn_wait(struct spawned *spawned, int *ret_status);
 /* Releases it; one that still runs is killed and waited for. */

@@ -172,9 +172,22 @@ static int fail_option(const struct command *command, const struct spelling *s,
 	return hint_option(command, s, err);
 }
 
+/* "-it" is "-i -t" where -i takes no value.  The last of them, which may take one. */
+static struct spelling take_bundle(struct invocation *in, struct spelling s)
+{
+	const struct option *o = option_find(in->command, &s);
+
+	while (o && !o->value && s.letter && s.value) {
+		in->options[o->id] = "";
+		s = (struct spelling){ s.value, 1, s.value[0], s.value[1] ? s.value + 1 : NULL };
+		o = option_find(in->command, &s);
+	}
+	return s;
+}
+
 static int take_option(struct invocation *in, int argc, char **argv, int *at, struct fl_error *err)
 {
-	struct spelling s = option_spell(argv[(*at)++]);
+	struct spelling s = take_bundle(in, option_spell(argv[(*at)++]));
 	const struct option *o = option_find(in->command, &s);
 	const char *value = s.value;
 

@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "model/policy.h"
 #include "model/storage.h"
+#include "model/system.h"
 
 /*
  * The words before the cursor are read as command.c reads them, but forgiving:
@@ -132,6 +133,17 @@ static void offer_rules_equals(struct completion *c)
 	}
 }
 
+static void offer_system_settings(struct completion *c)
+{
+	for (size_t i = 0; i < SYSTEM_KEYS; i++) {
+		bool many = i == SYSTEM_KEY_ENVIRONMENT;
+		own_text struct text setting = { 0 };
+
+		text_add_format(&setting, "%s%s", system_rows[i].name, many ? "" : "=");
+		complete_offer(c, text_get(&setting), system_rows[i].takes);
+	}
+}
+
 static void offer_nothing(struct completion *c)
 {
 }
@@ -164,6 +176,8 @@ static const struct source {
 	{ "ID", names_operations },
 	{ "KEY", names_keys },
 	{ "KEY=VALUE", names_keys_equals },
+	{ "SYSTEM", names_systems },
+	{ "SETTING=VALUE", offer_system_settings },
 	{ "RULE", offer_rules },
 	{ "RULE=VALUE", offer_rules_equals },
 	{ "COMMAND", offer_command_operand },

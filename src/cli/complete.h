@@ -38,6 +38,7 @@ void names_stashes(struct completion *c);
 void names_trash(struct completion *c);
 void names_settings(struct completion *c);
 void names_hooks(struct completion *c);
+void names_systems(struct completion *c);
 void names_setting_values(struct completion *c);
 void names_operations(struct completion *c);
 /* Metadata of the first operand: "KEY", or "KEY=" for a value to follow. */

@@ -12,8 +12,10 @@
 
 /* Contents in: as an archive, or as a directory that the daemon reads itself. */
 
-/* Standard input, or a file; how many bytes it has, -1 where that is not known. */
-static int open_archive(const char *name, int *ret_fd, int64_t *ret_length, struct fl_error *err)
+/* Standard input, or a file; how many bytes it has, -1 where that is not known.  `usage`: how it is
+ * given. */
+static int open_archive(const char *name, const char *usage, int *ret_fd, int64_t *ret_length,
+			struct fl_error *err)
 {
 	bool standard = strcmp(name, "-") == 0;
 	own_fd int fd = -1;
@@ -29,7 +31,7 @@ static int open_archive(const char *name, int *ret_fd, int64_t *ret_length, stru
 		if (fd < 0)
 			return fl_fail_errno(err, "standard input");
 	} else if (fsat_open_named(name, O_RDONLY, &fd, err) < 0) {
-		return fl_hint(err, "the archive comes second: flocker import NAME ARCHIVE");
+		return fl_hint(err, "%s", usage);
 	}
 	if (fstat(fd, &st) < 0)
 		return fl_fail_errno(err, "'%s'", name);
@@ -135,19 +137,16 @@ static int check_import(const struct invocation *in, struct ref *ref, struct fl_
 }
 
 /* The contents are what `fd` holds or, with it -1, the directory on the daemon's host. */
-static int import(struct invocation *in, int fd, int64_t length, const char *directory,
-		  struct fl_error *err)
+static int send_contents(struct invocation *in, int fd, int64_t length, const char *directory,
+			 struct fl_answer *answer, struct fl_error *err)
 {
-	own(fl_answer_done) struct fl_answer answer = { 0 };
-	own_free struct value *operation = NULL;
-	own_ref struct ref ref = { 0 };
 	own_free char *target = NULL;
 	struct transfer transfer;
 	uint64_t quota = 0;
 	char bytes[24];
-	int r = check_import(in, &ref, err);
+	int r = 0;
 
-	if (r == 0 && option_given(in, OPT_QUOTA))
+	if (option_given(in, OPT_QUOTA))
 		r = quota_option(in, &quota, err);
 	if (r == 0)
 		r = transfer_begin(&transfer, in, fd, length, err);
@@ -163,8 +162,20 @@ static int import(struct invocation *in, int fd, int64_t length, const char *dir
 	if (!target)
 		return fl_fail(err, FL_SYSTEM, "no memory for a request");
 	r = fl_client_upload(in->client, "POST", target, "application/x-tar", &transfer.stream,
-			     &answer, err);
-	r = transfer_end(&transfer, r, err);
+			     answer, err);
+	return transfer_end(&transfer, r, err);
+}
+
+static int import(struct invocation *in, int fd, int64_t length, const char *directory,
+		  struct fl_error *err)
+{
+	own(fl_answer_done) struct fl_answer answer = { 0 };
+	own_free struct value *operation = NULL;
+	own_ref struct ref ref = { 0 };
+	int r = check_import(in, &ref, err);
+
+	if (r == 0)
+		r = send_contents(in, fd, length, directory, &answer, err);
 	if (r == 0)
 		r = set_metadata(in, err);
 	if (r == 0)
@@ -185,9 +196,23 @@ int verb_import(struct invocation *in, struct fl_error *err)
 	own_fd int fd = -1;
 	int64_t length;
 
-	if (open_archive(in->operands[1], &fd, &length, err) < 0)
+	if (open_archive(in->operands[1], "the archive comes second: flocker import NAME ARCHIVE",
+			 &fd, &length, err) < 0)
 		return fl_failed(err);
 	return import(in, fd, length, NULL, err);
+}
+
+int import_tree(struct invocation *in, const char *archive, struct fl_error *err)
+{
+	own(fl_answer_done) struct fl_answer answer = { 0 };
+	own_fd int fd = -1;
+	int64_t length;
+
+	if (open_archive(archive, "give the archive of the tree, or - for standard input", &fd,
+			 &length, err) < 0)
+		return fl_failed(err);
+	in->options[OPT_SETUID] = "";
+	return send_contents(in, fd, length, NULL, &answer, err);
 }
 
 int import_directory(struct invocation *in, struct fl_error *err)

@@ -274,6 +274,13 @@ void names_settings(struct completion *c)
 		complete_offer(c, field(setting, "key"), field(setting, "description"));
 }
 
+void names_systems(struct completion *c)
+{
+	own_free struct value *systems = list(c, "/v1/systems", NULL);
+
+	value_each(systems, system) complete_offer(c, field(system, "ref"), field(system, "state"));
+}
+
 void names_hooks(struct completion *c)
 {
 	own_free struct value *hooks = list(c, "/v1/hooks/available", NULL);

@@ -233,6 +233,7 @@ static const struct column driver_columns[] = {
 	{ "QUOTA", PAINT_NONE, false },
 	{ "GROW", PAINT_NONE, false },
 	{ "COMPRESS", PAINT_NONE, false },
+	{ "SEND", PAINT_NONE, false },
 	{ "NOTE", PAINT_DIM, false, true },
 	{ 0 },
 };

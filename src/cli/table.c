@@ -118,6 +118,31 @@ static const struct option hook_options[] = {
 	{ 0 },
 };
 
+static const struct option system_create_options[] = {
+	{ OPT_FROM, "from", 0, "ARCHIVE",
+	  "make the branch first, of this archive; '-' for a pipe" },
+	{ OPT_SET, "set", 0, "SETTING=VALUE", "as 'system set'; may be repeated" },
+	{ OPT_DESCRIPTION, "description", 'd', "TEXT", "with --from, of a new volume: free text" },
+	{ OPT_QUOTA, "quota", 0, "SIZE",
+	  "with --from, of a new volume: the most that it may take" },
+	{ OPT_DEVICES, "devices", 0, NULL,
+	  "with --from: take device nodes too, which it has no use for" },
+	{ 0 },
+};
+
+static const struct option console_options[] = {
+	{ OPT_FOLLOW, "follow", 'f', NULL, "print what is written from now on, too" },
+	{ OPT_TAIL, "tail", 0, "SIZE", "only so much, from its end: 4K" },
+	{ 0 },
+};
+
+static const struct option exec_options[] = {
+	{ OPT_INTERACTIVE, "interactive", 'i', NULL, "it reads what this command reads" },
+	{ OPT_TTY, "tty", 't', NULL, "it has a terminal: this one" },
+	{ OPT_USER, "user", 'u', "UID[:GID]", "as whom it runs" },
+	{ 0 },
+};
+
 static const struct option thin_options[] = {
 	{ OPT_DRY_RUN, "dry-run", 0, NULL, "only list what would go" },
 	{ 0 },
@@ -182,6 +207,7 @@ static const struct option help_options[] = {
 #define GROUP_PAST "Snapshots and tags"
 #define GROUP_BRANCH "Branches"
 #define GROUP_BACK "Going back"
+#define GROUP_SYSTEM "User systems"
 #define GROUP_TRASH "Removing"
 #define GROUP_CONFIG "Configuration"
 #define GROUP_OTHER "Other"
@@ -328,6 +354,34 @@ const struct command commands[] = {
 	  stash_restore_options, 1, 1, verb_stash_restore },
 	{ "stash drop", GROUP_BACK, "stash/N@VOLUME", "forget one of them", NULL, NULL, 1, 1,
 	  verb_stash_drop },
+
+	{ "system create", GROUP_SYSTEM, "REF", "make a branch a user system",
+	  "The branch holds the tree of an operating system; with --from it is made of an archive\n"
+	  "first, as 'import' does. Prints where the tree is. It is not started yet.",
+	  system_create_options, 1, 1, verb_system_create },
+	{ "system list", GROUP_SYSTEM, "", "list the user systems", NULL, NULL, 0, 0,
+	  verb_system_list },
+	{ "system show", GROUP_SYSTEM, "SYSTEM", "show how a system is, and its settings",
+	  "SYSTEM is the reference of its branch.", NULL, 1, 1, verb_system_show },
+	{ "system set", GROUP_SYSTEM, "SYSTEM SETTING=VALUE...", "change how it is run",
+	  "Counts from its next start. Nothing behind the = gives a setting its default again.",
+	  NULL, 2, ANY_NUMBER, verb_system_set },
+	{ "system start", GROUP_SYSTEM, "SYSTEM", "start it, now and with the daemon",
+	  "Returns when its init runs. An init that ends at once is an error, with its last words.",
+	  NULL, 1, 1, verb_system_start },
+	{ "system stop", GROUP_SYSTEM, "SYSTEM", "stop it, until it is started again",
+	  "Its stop signal, and SIGKILL when stop-timeout is over.", NULL, 1, 1, verb_system_stop },
+	{ "system restart", GROUP_SYSTEM, "SYSTEM", "stop it and start it again", NULL, NULL, 1, 1,
+	  verb_system_restart },
+	{ "system console", GROUP_SYSTEM, "SYSTEM", "print what it has written",
+	  "What its init and what that started wrote to their standard output and error.",
+	  console_options, 1, 1, verb_system_console },
+	{ "system exec", GROUP_SYSTEM, "SYSTEM -- COMMAND...",
+	  "run a command in a system that runs",
+	  "Ends as the command does. It is ended when this command is.", exec_options, 2,
+	  ANY_NUMBER, verb_system_exec },
+	{ "system destroy", GROUP_SYSTEM, "SYSTEM", "make it a mere branch again; its data stays",
+	  "Stops it first.", NULL, 1, 1, verb_system_destroy },
 
 	{ "destroy", GROUP_TRASH, "REF...", "destroy volumes, branches, snapshots, tags, stashes",
 	  "Volumes and branches go to the trash, and their names are free at once. Snapshots,\n"

@@ -9,15 +9,18 @@
 
 #define PATIENCE 5000 /* milliseconds until a terminal is told that the daemon takes long */
 
-int talk_connect(struct invocation *in, struct fl_error *err)
+int talk_connect_again(const struct invocation *in, struct fl_client **ret, struct fl_error *err)
 {
 	char socket[FL_SOCKET_TEXT];
 
-	if (in->client)
-		return 0;
 	if (fl_socket_path(in->options[OPT_ROOT], in->options[OPT_SOCKET], socket, err) < 0)
 		return fl_failed(err);
-	return fl_client_open(socket, &in->client, err);
+	return fl_client_open(socket, ret, err);
+}
+
+int talk_connect(struct invocation *in, struct fl_error *err)
+{
+	return in->client ? 0 : talk_connect_again(in, &in->client, err);
 }
 
 static int parse_answer(const struct fl_answer *answer, struct value **ret, struct fl_error *err)

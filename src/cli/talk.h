@@ -28,6 +28,10 @@ must_check int talk_to(struct invocation *in, const char *method, char *target, 
 /* Connects, unless that was done; in->client is there then. */
 must_check int talk_connect(struct invocation *in, struct fl_error *err);
 
+/* A further connection, for what goes on beside in->client. */
+must_check int talk_connect_again(const struct invocation *in, struct fl_client **ret,
+				  struct fl_error *err);
+
 /* The two halves of talk_to(). */
 must_check int talk_send(struct invocation *in, const char *method, char *target, struct body *body,
 			 struct fl_error *err);

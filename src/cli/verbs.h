@@ -41,6 +41,24 @@ must_check int verb_import(struct invocation *in, struct fl_error *err);
 /* create --from-directory */
 must_check int import_directory(struct invocation *in, struct fl_error *err);
 
+/* The contents alone, of the new volume or branch that the first operand names, with programs that
+ * are set-user-ID, as operating systems have them. */
+must_check int import_tree(struct invocation *in, const char *archive, struct fl_error *err);
+
+/* system.c */
+must_check int verb_system_create(struct invocation *in, struct fl_error *err);
+must_check int verb_system_list(struct invocation *in, struct fl_error *err);
+must_check int verb_system_show(struct invocation *in, struct fl_error *err);
+must_check int verb_system_set(struct invocation *in, struct fl_error *err);
+must_check int verb_system_start(struct invocation *in, struct fl_error *err);
+must_check int verb_system_stop(struct invocation *in, struct fl_error *err);
+must_check int verb_system_restart(struct invocation *in, struct fl_error *err);
+must_check int verb_system_console(struct invocation *in, struct fl_error *err);
+must_check int verb_system_destroy(struct invocation *in, struct fl_error *err);
+
+/* exec.c */
+must_check int verb_system_exec(struct invocation *in, struct fl_error *err);
+
 /* export.c */
 must_check int verb_export(struct invocation *in, struct fl_error *err);
 

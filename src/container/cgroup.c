@@ -15,8 +15,10 @@
 #define GROUPS_LIMIT (64 << 10)
 #define ID_DIGITS (CGROUP_ID - 1)
 
-const char *const cgroup_switch[] = { "cgroup.freeze", "freezer.state" };
-const char *const cgroup_thaw[] = { "0", "THAWED" };
+const char *const cgroup_switch[] = {
+	[CGROUP_FREEZER] = "freezer.state", [CGROUP_UNIFIED] = "cgroup.freeze"
+};
+const char *const cgroup_thaw[] = { [CGROUP_FREEZER] = "THAWED", [CGROUP_UNIFIED] = "0" };
 
 const char *const cgroup_verdict_words[] = {
 	[CGROUP_FITS] = "",

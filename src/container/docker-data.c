@@ -35,9 +35,13 @@ static int import_image(struct docker *docker, struct fl_error *err)
 static void write_mount(struct json *json, const struct docker_data *data)
 {
 	json_put_object(json, NULL);
-	json_put_string(json, "Type", "volume");
-	json_put_string(json, "Source", data->volume);
+	json_put_string(json, "Type", data->source ? "bind" : "volume");
+	json_put_string(json, "Source", data->source ? data->source : data->volume);
 	json_put_string(json, "Target", data->path);
+	if (data->source) {
+		json_end(json);
+		return;
+	}
 	json_put_object(json, "VolumeOptions");
 	json_put_bool(json, "NoCopy", true);
 	json_put_object(json, "DriverConfig");

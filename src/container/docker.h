@@ -111,6 +111,7 @@ must_check int docker_stop(struct docker *docker, const char *container, int sec
 struct docker_data { /* a container that only holds a volume, and never runs */
 	const char *name;
 	const char *volume, *driver; /* the volume's name, and its plugin's */
+	const char *source;	     /* not NULL: a path on the host is mounted, no volume */
 	const char *path;	     /* where it is mounted */
 	const struct metadata *labels;
 };

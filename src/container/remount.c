@@ -20,6 +20,12 @@
 
 #define MOUNTS_LIMIT 1024 /* in one namespace: somebody might make new ones all the time */
 
+struct outcome {
+	char *path; /* heap */
+	bool replaced;
+	struct fl_error why;
+};
+
 struct scan {
 	const struct remount_query *query;
 	int (*each)(void *arg, const struct remount *result, struct fl_error *err);
@@ -31,6 +37,8 @@ struct scan {
 	struct remount present;
 	uint64_t *tried; /* heap: mounts of the present namespace */
 	size_t tried_count;
+	struct outcome *outcomes; /* heap: what became of them; told when it was left */
+	size_t outcome_count;
 };
 
 struct line { /* of the mount table; strings are the line's own */
@@ -320,8 +328,7 @@ static int replace(const struct scan *scan, const struct table *table, const str
 static int replace_next(struct scan *scan, bool *ret_any, struct fl_error *err)
 {
 	own(table_done) struct table table = { 0 };
-	struct remount result = scan->present;
-	struct fl_error why;
+	struct outcome *outcome;
 	struct found found;
 
 	if (table_read(scan, &table, err) < 0)
@@ -330,10 +337,10 @@ static int replace_next(struct scan *scan, bool *ret_any, struct fl_error *err)
 	if (!*ret_any)
 		return 0;
 	*array_add(scan->tried, scan->tried_count) = found.line->id;
-	result.path = found.line->point;
-	result.replaced = replace(scan, &table, &found, &why) == 0;
-	result.why = &why;
-	return scan->each(scan->arg, &result, err);
+	outcome = array_add(scan->outcomes, scan->outcome_count);
+	outcome->path = xstrdup(found.line->point);
+	outcome->replaced = replace(scan, &table, &found, &outcome->why) == 0;
+	return 0;
 }
 
 static int replace_all(void *arg, struct fl_error *err)
@@ -379,15 +386,38 @@ static bool is_new(struct scan *scan, uint64_t namespace)
 	return namespace && namespace != scan->own;
 }
 
-/* A namespace that can't be looked into keeps none of the others. */
-static int tell_closed(struct scan *scan, struct fl_error *err)
+static int tell(const struct scan *scan, const struct outcome *outcome, struct fl_error *err)
 {
 	struct remount result = scan->present;
-	struct fl_error why = *err;
 
-	result.path = "/";
-	result.why = &why;
+	result.path = outcome->path;
+	result.replaced = outcome->replaced;
+	result.why = &outcome->why;
 	return scan->each(scan->arg, &result, err);
+}
+
+/* At home again: whoever is told may open what it likes. */
+static int tell_all(struct scan *scan, struct fl_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < scan->outcome_count; i++) {
+		if (r == 0)
+			r = tell(scan, &scan->outcomes[i], err);
+		free(scan->outcomes[i].path);
+	}
+	free(take_ptr(scan->outcomes));
+	scan->outcome_count = 0;
+	return r;
+}
+
+/* A namespace that can't be looked into keeps none of the others. */
+static void note_closed(struct scan *scan, const struct fl_error *why)
+{
+	struct outcome *outcome = array_add(scan->outcomes, scan->outcome_count);
+
+	outcome->path = xstrdup("/");
+	outcome->why = *why;
 }
 
 static int look_at_process(void *arg, const char *name, unsigned char type, uint64_t inode,
@@ -408,10 +438,12 @@ static int look_at_process(void *arg, const char *name, unsigned char type, uint
 	scan->tried_count = 0;
 	r = mount_inside(scan->present.pid, replace_all, scan, err);
 	free(take_ptr(scan->tried));
-	if (r == -FL_NOT_FOUND) /* another process there may be alive */
+	if (r == -FL_NOT_FOUND && scan->outcome_count == 0) /* another process there may be alive */
 		return 0;
 	*array_add(scan->seen, scan->seen_count) = namespace;
-	return r < 0 ? tell_closed(scan, err) : 0;
+	if (r < 0)
+		note_closed(scan, err);
+	return tell_all(scan, err);
 }
 
 int remount(const struct remount_query *query,

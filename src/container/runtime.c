@@ -6,12 +6,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fsat.h"
 #include "base/process.h"
 #include "base/spawn.h"
+#include "model/words.h"
 
 #define PROGRAM_FILE "program" /* of the runtime that made it */
 #define MARK_FILE "ending"
@@ -241,6 +243,17 @@ static bool has_run(const char *tree)
 
 /* --- start --------------------------------------------------------------------------------- */
 
+/* As many as systems are built for, if this process may give that many. */
+static int64_t files_allowed(void)
+{
+	const int64_t usual = 524288;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max > (rlim_t)usual)
+		return usual;
+	return (int64_t)limit.rlim_max;
+}
+
 static int write_config(const struct runtime_places *places, const struct uuid *branch,
 			const struct runtime_start *start, int run, struct fl_error *err)
 {
@@ -254,6 +267,7 @@ static int write_config(const struct runtime_places *places, const struct uuid *
 		.root = root,
 		.console = console,
 		.cgroup = cgroup,
+		.files = files_allowed(),
 		.empty_run = oci_wants_empty_run(start->settings) && has_run(start->tree),
 	};
 
@@ -564,4 +578,38 @@ void runtime_sweep(const struct runtime_places *places,
 		if (fsat_open_dir(AT_FDCWD, roots[i], &dir, &later) == 0)
 			(void)!fsat_each(dir, sweep_one, &sweep, &later);
 	}
+}
+
+/* --- commands in it ------------------------------------------------------------------------ */
+
+int runtime_exec(const struct runtime_places *places, const struct uuid *branch,
+		 const struct runtime_exec *exec, char ***ret, struct fl_error *err)
+{
+	own_text struct text program = { 0 };
+	own_words char **words = NULL;
+	own_fd int run = -1;
+	char id[ID_TEXT];
+
+	format_id(branch, id);
+	if (open_place(places->run, branch, &run, err) < 0 ||
+	    fsat_read(run, PROGRAM_FILE, PATH_MAX, &program, err) < 0)
+		return fl_failed(err);
+	words_add(&words, text_take(&program));
+	words_add(&words, xstrdup("--root"));
+	words_add(&words, place_of(places->run, branch, KEEPER_RUNTIME));
+	words_add(&words, xstrdup("exec"));
+	if (exec->terminal) {
+		words_add(&words, xstrdup("--tty"));
+		words_add(&words, xstrdup("--env"));
+		words_add(&words, xstrdup("TERM=xterm"));
+	}
+	if (exec->user) {
+		words_add(&words, xstrdup("--user"));
+		words_add(&words, xstrdup(exec->user));
+	}
+	words_add(&words, xstrdup(id));
+	for (size_t i = 0; i < exec->count; i++)
+		words_add(&words, xstrdup(exec->command[i]));
+	*ret = take_ptr(words);
+	return 0;
 }

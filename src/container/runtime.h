@@ -110,3 +110,17 @@ void runtime_unmark(const struct runtime_places *places, const struct uuid *bran
 /* The directory of its console, made if it is missing. */
 must_check int runtime_open_state(const struct runtime_places *places, const struct uuid *branch,
 				  int *ret_fd, struct fl_error *err);
+
+struct runtime_exec {
+	const char *user; /* UID[:GID]; NULL: that of init */
+	bool terminal;	  /* its standard streams are one */
+	const char *const *command;
+	size_t count;
+};
+
+/*
+ * The words to start with which the runtime runs a command in one that runs, and ends
+ * when that does, as that does; `*ret` is heap (model/words.h).  FL_NOT_FOUND: it does not run.
+ */
+must_check int runtime_exec(const struct runtime_places *places, const struct uuid *branch,
+			    const struct runtime_exec *exec, char ***ret, struct fl_error *err);

@@ -133,6 +133,19 @@ FORWARD(list,
 	 void *arg, struct fl_error *err),
 	(inner, each, arg, err))
 
+FORWARD(send,
+	(struct pool * pool, const struct tree *base, const struct tree *tree, int fd,
+	 struct fl_error *err),
+	(inner, base, tree, fd, err), .tree = tree)
+FORWARD(receive,
+	(struct pool * pool, const struct uuid *operation, const struct tree *base, int fd,
+	 struct fl_error *err),
+	(inner, operation, base, fd, err), .changes = true, .uuid = operation)
+FORWARD(receive_commit,
+	(struct pool * pool, const struct uuid *operation, const struct tree *target,
+	 struct fl_error *err),
+	(inner, operation, target, err), .changes = true, .tree = target)
+
 FORWARD_OUTPUT(watch_root, release_fd, ret_fd,
 	       (struct pool * pool, int *ret_fd, struct fl_error *err), (inner, ret_fd, err))
 FORWARD(watch_heads,
@@ -257,6 +270,9 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(changed_since, outer_changed_since);
 	REPLACE(diff, outer_diff);
 	REPLACE(list, outer_list);
+	REPLACE(send, outer_send);
+	REPLACE(receive, outer_receive);
+	REPLACE(receive_commit, outer_receive_commit);
 	REPLACE(watch_root, outer_watch_root);
 	REPLACE(watch_heads, outer_watch_heads);
 	REPLACE(motion, outer_motion);

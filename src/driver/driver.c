@@ -80,6 +80,9 @@ static const struct entry {
 	ENTRY(changed_since, 0),
 	ENTRY(diff, DRIVER_CAN_DIFF),
 	ENTRY(list, 0),
+	ENTRY(send, DRIVER_CAN_SEND),
+	ENTRY(receive, DRIVER_CAN_SEND),
+	ENTRY(receive_commit, DRIVER_CAN_SEND),
 	ENTRY(watch_root, DRIVER_CAN_WATCH),
 	ENTRY(watch_handle, DRIVER_CAN_WATCH),
 	ENTRY(watch_heads, DRIVER_CAN_WATCH),
@@ -141,6 +144,7 @@ enum support driver_supports(const struct driver *driver, enum ability ability)
 		[ABILITY_QUOTA] = { DRIVER_CAN_LIMIT },
 		[ABILITY_GROW] = { DRIVER_CAN_GROW },
 		[ABILITY_COMPRESS] = { DRIVER_CAN_COMPRESS },
+		[ABILITY_SEND] = { DRIVER_CAN_SEND },
 	};
 	unsigned bits = driver->capabilities;
 

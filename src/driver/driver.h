@@ -114,6 +114,7 @@ enum driver_capability {
 	DRIVER_CAN_NOTE = 1 << 7,    /* snapshot_noted, note_write, note_each */
 	DRIVER_MUST_WALK = 1 << 8,   /* diff looks at all of both trees, whatever differs */
 	DRIVER_CAN_WATCH = 1 << 9,   /* watch_root, watch_handle, watch_heads, motion */
+	DRIVER_CAN_SEND = 1 << 10,   /* send, receive, receive_commit */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -373,6 +374,60 @@ struct driver {
 		    int (*each)(void *arg, const struct tree *tree, const struct tree_info *info,
 				struct fl_error *err),
 		    void *arg, struct fl_error *err);
+
+	/* --- from one pool to another (DRIVER_CAN_SEND) ---------------------- */
+
+	/*
+	 * Writes the snapshot `tree` to `fd` as a stream in the driver's own form, with all
+	 * contents and attributes; with `base`, another snapshot (else NULL), only what makes it
+	 * out of that one.  A pool of the same driver receives it.  Two streams of one snapshot
+	 * need not be the same bytes.
+	 *
+	 * Takes as long as whoever reads.  Reading ends by closing the other end: then this fails
+	 * soon, with FL_SYSTEM and EPIPE, also while nothing is written (a program that calls it
+	 * ignores SIGPIPE).  After any failure what was written is of no use.  The pool stays as it
+	 * is.  The caller keeps both snapshots until the end: one that is deleted meanwhile may
+	 * answer FL_BUSY, or make this fail.
+	 *
+	 * FL_NOT_FOUND.  FL_UNSUPPORTED: there is no way from `base` to `tree` (ZFS knows one from
+	 * each predecessor, but none from a snapshot that a rollback left behind): try another
+	 * base, or none.
+	 */
+	int (*send)(struct pool *pool, const struct tree *base, const struct tree *tree, int fd,
+		    struct fl_error *err);
+
+	/*
+	 * Reads such a stream from `fd` to its end and makes the tree staging/<operation> of it:
+	 * read-only, complete, and not visible to anybody.  `base` is the snapshot here with the
+	 * contents of the one that the stream was made from: that one itself where it was received,
+	 * or what was sent where it was made here.  It need not be the newest of its branch.  NULL:
+	 * the stream needs none.  What is received counts for no branch (see account()).
+	 *
+	 * Any failure leaves nothing, and the same may be received again.  So does a crash after
+	 * the next open(), or a tree in staging, whose deletion is all that it takes; before
+	 * receive_commit() a tree that is there is no proof that it is complete.  A sender that
+	 * stops without closing its end is waited for.
+	 *
+	 * What the driver answers for: a stream that breaks off, or that it does not understand, or
+	 * that does not follow `base`, is refused, and nothing outside the tree is touched,
+	 * whatever it says.  What it does not: that the contents are those that were sent.  The
+	 * caller takes a digest of all that passed through `fd`, compares it with the sender's, and
+	 * commits or deletes the tree.  What follows the stream's own end may be passed over.
+	 *
+	 * FL_EXISTS, FL_NOT_FOUND.  FL_INVALID: the stream is none, is damaged or incomplete, or
+	 * was made from another snapshot than `base`.  FL_NO_SPACE.
+	 */
+	int (*receive)(struct pool *pool, const struct uuid *operation, const struct tree *base,
+		       int fd, struct fl_error *err);
+
+	/*
+	 * The tree staging/<operation>, which receive() made, becomes the snapshot `target`, of any
+	 * branch: one with a head here or without.  Atomic, durable, repeatable.  With
+	 * DRIVER_CAN_NOTE a note that is to come with it is given to the tree in staging, and
+	 * followed by sync(), before.  FL_EXISTS, FL_NOT_FOUND.
+	 */
+	int (*receive_commit)(struct pool *pool, const struct uuid *operation,
+			      const struct tree *target, struct fl_error *err);
 
 	/* --- what is being changed (DRIVER_CAN_WATCH) ------------------------ */
 

@@ -12,11 +12,14 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/stream.h"
 #include "driver/kept.h"
+#include "driver/parcel.h"
 #include "driver/store.h"
 
 #define SIZE_DEFAULT (UINT64_C(64) << 20)
 #define SIZE_LEAST (UINT64_C(1) << 20)
+#define CHUNK 65536
 #define FACTS_LIMIT (16 << 20)
 
 struct mem_pool {
@@ -122,15 +125,22 @@ static int mem_identify(struct pool *pool, const struct pool_identity *identity,
 	return 0;
 }
 
+static uint64_t used_bytes(const struct store *store)
+{
+	uint64_t used = map_bytes(&store->facts) + map_bytes(&store->files);
+
+	for (size_t i = 0; i < store->tree_count; i++)
+		used += map_bytes(&store->trees[i].files);
+	return used;
+}
+
 static int mem_stats(struct pool *pool, struct pool_stats *ret, struct fl_error *err)
 {
 	own_lock(guard, &mutex);
 	const struct store *store = store_of(pool);
 	struct pool_stats stats = { .size = store->size };
 
-	stats.used = map_bytes(&store->facts) + map_bytes(&store->files);
-	for (size_t i = 0; i < store->tree_count; i++)
-		stats.used += map_bytes(&store->trees[i].files);
+	stats.used = used_bytes(store);
 	stats.free = stats.used < stats.size ? stats.size - stats.used : 0;
 	stats.read_only = ((struct mem_pool *)pool)->read_only;
 	strcpy(stats.health, stats.read_only ? "read-only" : "ok");
@@ -284,6 +294,94 @@ static int mem_head_restore(struct pool *pool, const struct tree *from, const st
 	const struct tree head = tree_head(branch);
 
 	return rename_tree(pool, from, &head, err);
+}
+
+/* --- from one pool to another ----------------------------------------------- */
+
+static int encode(struct pool *pool, const struct tree *base, const struct tree *name,
+		  struct text *out, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	const struct mem_tree *tree = store_get_tree(store_of(pool), name, err);
+	const struct mem_tree *from = NULL;
+
+	if (tree && base)
+		from = store_get_tree(store_of(pool), base, err);
+	if (!tree || (base && !from))
+		return fl_failed(err);
+	parcel_encode(from ? &from->files : NULL, &tree->files, out);
+	return 0;
+}
+
+static int mem_send(struct pool *pool, const struct tree *base, const struct tree *tree, int fd,
+		    struct fl_error *err)
+{
+	own_text struct text parcel = { 0 };
+
+	if (encode(pool, base, tree, &parcel, err) < 0)
+		return fl_failed(err);
+	return stream_write(fd, "whoever receives", text_get(&parcel), parcel.length, err);
+}
+
+/* No more than the pool could hold. */
+static int read_parcel(const struct store *store, int fd, struct text *ret, struct fl_error *err)
+{
+	size_t n = 1;
+
+	while (n > 0) {
+		char *place = text_reserve(ret, CHUNK);
+
+		if (stream_read(fd, "the sender", place, CHUNK, &n, err) < 0)
+			return fl_failed(err);
+		ret->length += n;
+		if (ret->length > store->size)
+			return fl_fail(err, FL_NO_SPACE, "%s: more than the pool holds",
+				       store->path);
+	}
+	return 0;
+}
+
+/* Complete or not at all: the tree is added when everything was read. */
+static int unpack(struct pool *pool, const struct tree *staging, const struct tree *base,
+		  const struct text *parcel, struct fl_error *err)
+{
+	own_lock(guard, &mutex);
+	struct store *store = store_of(pool);
+	own(map_done) struct map files = { 0 };
+	const struct mem_tree *from = NULL;
+	struct mem_tree *made;
+
+	if (base && !(from = store_get_tree(store, base, err)))
+		return fl_failed(err);
+	if (parcel_decode(parcel, from ? &from->files : NULL, &files, err) < 0)
+		return fl_failed(err);
+	if (used_bytes(store) + map_bytes(&files) > store->size)
+		return fl_fail(err, FL_NO_SPACE, "%s: the pool is full", store->path);
+	if (store_add_tree(store, staging, NULL, err) < 0)
+		return fl_failed(err);
+	made = store_find_tree(store, staging);
+	made->files = files;
+	files = (struct map){ 0 };
+	return 0;
+}
+
+static int mem_receive(struct pool *pool, const struct uuid *operation, const struct tree *base,
+		       int fd, struct fl_error *err)
+{
+	const struct tree staging = tree_staging(operation);
+	own_text struct text parcel = { 0 };
+
+	if (check_writable(pool, err) < 0 || read_parcel(store_of(pool), fd, &parcel, err) < 0)
+		return fl_failed(err);
+	return unpack(pool, &staging, base, &parcel, err);
+}
+
+static int mem_receive_commit(struct pool *pool, const struct uuid *operation,
+			      const struct tree *target, struct fl_error *err)
+{
+	const struct tree staging = tree_staging(operation);
+
+	return rename_tree(pool, &staging, target, err);
 }
 
 static int mem_tree_delete(struct pool *pool, const struct tree *name, struct fl_error *err)
@@ -561,7 +659,7 @@ void mem_reset(void)
 
 const struct driver mem_driver = {
 	.name = "mem",
-	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_NOTE,
+	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_NOTE | DRIVER_CAN_SEND,
 	.kinds = 1 << POOL_MEMORY,
 	.create = mem_create,
 	.open = mem_open,
@@ -585,6 +683,9 @@ const struct driver mem_driver = {
 	.tree_info = mem_tree_info,
 	.tree_open = mem_tree_open,
 	.changed_since = mem_changed_since,
+	.send = mem_send,
+	.receive = mem_receive,
+	.receive_commit = mem_receive_commit,
 	.list = mem_list,
 	.facts_write = mem_facts_write,
 	.facts_read = mem_facts_read,

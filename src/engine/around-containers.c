@@ -98,16 +98,13 @@ static int stop(struct engine *engine, const char *id, struct fl_error *err)
 	return 0;
 }
 
-static int start(struct engine *engine, const char *id, int64_t since, char *name,
-		 struct fl_error *err)
+static int start(struct engine *engine, const char *id, int64_t since, struct fl_error *err)
 {
 	own_docker_container struct docker_container now = { 0 };
 	struct docker *docker;
 
 	if (engine_of(engine, &docker, err) < 0 || docker_inspect(docker, id, &now, err) < 0)
 		return fl_failed(err);
-	if (name)
-		snprintf(name, AROUND_NAME, "%.255s", now.name);
 	if (now.running && now.started < since && docker_stop(docker, id, -1, err) < 0)
 		return fl_failed(err);
 	return docker_start(docker, id, err);

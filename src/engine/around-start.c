@@ -77,23 +77,23 @@ static int forget(struct engine *engine, struct stopped_row *row, struct fl_erro
 
 static int start(struct engine *engine, struct stopped_row *row, struct fl_error *err)
 {
-	const char *id = row->container;
-	const struct around_kind *kind = around_kind_of(row->container, &id);
-	char name[AROUND_NAME];
+	struct around_user user;
 	int64_t since;
 	int r;
 
-	snprintf(name, sizeof(name), "%.12s", id);
-	if (!kind) /* of a later version: it is for that one */
+	if (around_user_of(row, &user, err) <
+	    0) { /* it may be of a later version, and is for that */
+		log_warning("what a rollback stopped stays noted", "error=\"%s\"", err->text);
 		return 0;
+	}
 	if (last_swap(engine, &row->branch, &since, err) < 0)
 		return fl_failed(err);
-	r = kind->start(engine, id, since, name, err);
-	around_tell(engine, name, r == -FL_NOT_FOUND ? 0 : r, err);
+	r = user.kind->start(engine, user.id, since, err);
+	around_tell(engine, user.name, r == -FL_NOT_FOUND ? 0 : r, err);
 	if (r < 0 && r != -FL_NOT_FOUND)
 		return r;
 	log_info(r == 0 ? "what a rollback stopped runs again" : "what a rollback stopped is gone",
-		 "%s=%s", kind->word, name);
+		 "%s=%s", user.kind->word, user.name);
 	return forget(engine, row, err);
 }
 

@@ -56,22 +56,27 @@ struct stopped_row around_note(const struct around_branch *branch, const struct 
 	struct stopped_row row = { .branch = branch->uuid };
 	struct text text = { 0 };
 
-	text_add_format(&text, "%s:%s", user->kind->word, user->id);
+	text_add_format(&text, "%s:%s %s", user->kind->word, user->id, user->name);
 	row.container = text_take(&text);
 	return row;
 }
 
-const struct around_kind *around_kind_of(const char *note, const char **ret_id)
+int around_user_of(const struct stopped_row *row, struct around_user *ret, struct fl_error *err)
 {
 	for (size_t i = 0; i < array_size(kinds); i++) {
 		size_t length = strlen(kinds[i]->word);
+		const char *id = row->container + length + 1, *name;
 
-		if (strncmp(note, kinds[i]->word, length) == 0 && note[length] == ':') {
-			*ret_id = note + length + 1;
-			return kinds[i];
-		}
+		if (strncmp(row->container, kinds[i]->word, length) != 0 ||
+		    row->container[length] != ':' || !(name = strchr(id, ' ')))
+			continue;
+		*ret = (struct around_user){ .kind = kinds[i] };
+		snprintf(ret->id, sizeof(ret->id), "%.*s", (int)(name - id), id);
+		snprintf(ret->name, sizeof(ret->name), "%s", name + 1);
+		return 0;
 	}
-	return NULL;
+	return fl_fail(err, FL_NOT_FOUND, "the catalogue notes as stopped what is unknown: '%.40s'",
+		       row->container);
 }
 
 /* The last that is noted is the first to be started. */
@@ -152,13 +157,13 @@ static int list_users(struct around *around, struct around_users *ret, struct fl
 	return 0;
 }
 
-static int fix_target(const struct target *target, struct ref *ref, struct fl_error *err)
+/* A tag and a stash are one snapshot already. */
+static void fix_target(const struct target *target, struct ref *ref)
 {
 	if (!target->is_snapshot || ref->kind == REF_TAG || ref->kind == REF_STASH)
-		return 0;
+		return;
 	ref->point = POINT_ID_OR_NAME;
 	snprintf(ref->name, sizeof(ref->name), "%016" PRIx64, target->snapshot.id);
-	return 0;
 }
 
 /* All that can be found wrong before anything is stopped. */
@@ -180,7 +185,8 @@ static int look(struct engine *engine, struct ref refs[static 2], struct around_
 	ret->uuid = head.branch.uuid;
 	memcpy(ret->volume, head.volume.name, NAME_TEXT);
 	memcpy(ret->name, head.branch.name, NAME_TEXT);
-	return fix_target(&target, &refs[1], err);
+	fix_target(&target, &refs[1]);
+	return 0;
 }
 
 /* --- stop -------------------------------------------------------------------------------- */
@@ -282,7 +288,7 @@ static void add_late(struct around *around, int64_t since)
 static void start_one(struct around *around, const struct around_user *user, int64_t since)
 {
 	struct fl_error why;
-	int r = user->kind->start(around->engine, user->id, since, NULL, &why);
+	int r = user->kind->start(around->engine, user->id, since, &why);
 	struct around_item *item;
 
 	item = around_report_add(&around->report, user->name,
@@ -292,7 +298,7 @@ static void start_one(struct around *around, const struct around_user *user, int
 	if (item->outcome == AROUND_PENDING)
 		item->why = why;
 	if (item->outcome == AROUND_GONE)
-		log_warning("a container that a rollback stopped was removed", "container=%s",
+		log_warning("what a rollback stopped is gone", "%s=%s", user->kind->word,
 			    user->name);
 	around_tell(around->engine, user->name, item->outcome == AROUND_PENDING ? r : 0, &why);
 }

@@ -54,10 +54,9 @@ struct around_kind {
 	/*
 	 * What runs is a success, unless it was started before `since` (UTC, ns; 0: never): that
 	 * one uses what is no more the branch, and is stopped first.  FL_NOT_FOUND: it is gone for
-	 * good. `name` (may be NULL) gets what people call it, where that is known.
+	 * good.
 	 */
-	int (*start)(struct engine *engine, const char *id, int64_t since, char *name,
-		     struct fl_error *err);
+	int (*start)(struct engine *engine, const char *id, int64_t since, struct fl_error *err);
 };
 
 extern const struct around_kind around_containers;
@@ -87,9 +86,11 @@ void around_end(struct around *around, struct around_report *ret, struct fl_erro
 
 /* --- within around*.c --------------------------------------------------------------- */
 
-/* The note of one, and the kind and the id of a note; NULL: no such kind. */
+/* The note of one: "container:ID NAME"; and one from that, FL_NOT_FOUND where its kind is unknown.
+ */
 struct stopped_row around_note(const struct around_branch *branch, const struct around_user *user);
-const struct around_kind *around_kind_of(const char *note, const char **ret_id);
+must_check int around_user_of(const struct stopped_row *row, struct around_user *ret,
+			      struct fl_error *err);
 /* The names of those in these states are in status. */
 void around_tell(struct engine *engine, const char *name, int outcome, const struct fl_error *why);
 struct around_item *around_report_add(struct around_report *report, const char *name,

@@ -6,6 +6,10 @@
  * read may be outdated when it is carried out.  That heals: who changed it asked for another
  * round.  A volume that is gone does not come back by it either: our plugin makes none
  * for it (data_containers_makes).
+ *
+ * Podman does not take a volume of a plugin into a container that is made over Docker's API: it
+ * would silently make one of its own, with the name of ours.  Nor does it know names with a slash.
+ * There a data container has the branch's path in it, which comes to the same with --volumes-from.
  */
 
 #include <string.h>
@@ -30,6 +34,9 @@ struct data_round {
 	struct engine *engine;
 	struct docker *docker;
 	const char *driver;
+	bool asked;	     /* the container engine, for anything */
+	bool binds;	     /* its data containers have paths in them, not volumes */
+	const char *command; /* what people type */
 	char instance[UUID_TEXT];
 	struct place *places; /* by ref */
 	size_t count;
@@ -131,17 +138,29 @@ static int load_places(struct data_round *round, bool *ret_known, struct fl_erro
 
 /* --- containers --------------------------------------------------------------------------- */
 
+static bool is_of(const struct data_round *round, const struct place *place,
+		  const struct docker_mount *mount)
+{
+	own_free char *link = NULL;
+	char volume[REF_SHORT];
+
+	if (round->binds) {
+		link = link_path(round->engine, place->volume, place->branch);
+		return !mount->volume[0] && strcmp(mount->source, link) == 0;
+	}
+	container_volume_name(place->volume, place->branch, volume);
+	return strcmp(mount->volume, volume) == 0 && strcmp(mount->driver, round->driver) == 0;
+}
+
 static bool is_right(const struct data_round *round, const struct place *place,
 		     const struct docker_container *container)
 {
 	const struct docker_mount *mount = container->mounts;
-	char name[DOCKER_NAME], volume[REF_SHORT];
+	char name[DOCKER_NAME];
 
 	container_data_name(place->volume, place->branch, name);
-	container_volume_name(place->volume, place->branch, volume);
 	return place->path && strcmp(container->name, name) == 0 && container->mount_count == 1 &&
-	       strcmp(mount->volume, volume) == 0 && strcmp(mount->driver, round->driver) == 0 &&
-	       strcmp(mount->destination, place->path) == 0;
+	       is_of(round, place, mount) && strcmp(mount->destination, place->path) == 0;
 }
 
 /* What is no longer wanted, or not so.  Only that the engine is gone ends the round. */
@@ -198,12 +217,14 @@ static void note_making(struct engine *engine, const char *volume)
 
 static int create(struct data_round *round, const struct place *place, struct fl_error *err)
 {
+	own_free char *link = link_path(round->engine, place->volume, place->branch);
 	own_metadata struct metadata labels = { 0 };
 	char name[DOCKER_NAME], volume[REF_SHORT], id[DOCKER_ID];
 	struct docker_data data = {
 		.name = name,
 		.volume = volume,
 		.driver = round->driver,
+		.source = round->binds ? link : NULL,
 		.path = place->path,
 		.labels = &labels,
 	};
@@ -221,8 +242,8 @@ static int create(struct data_round *round, const struct place *place, struct fl
 		if (err->code == FL_EXISTS)
 			fl_hint(err,
 				"rename or remove the container that has the name: "
-				"docker rename %s NEW, docker rm %s",
-				name, name);
+				"%s rename %s NEW, %s rm %s",
+				round->command, name, round->command, name);
 		return fl_wrap(err, "making the data container '%s'", name);
 	}
 	log_info("data container made", "container=%s branch=%s path=%s", name, place->ref,
@@ -261,8 +282,8 @@ static void report_shadow(struct data_round *round, const struct place *place,
 		"that one, not this branch",
 		volume->name, volume->mountpoint ? volume->mountpoint : "");
 	fl_hint(&why,
-		"save what is in it, remove the containers that use it, then: docker volume rm %s",
-		volume->name);
+		"save what is in it, remove the containers that use it, then: %s volume rm %s",
+		round->command, volume->name);
 	failing_set(round->engine, FAILING_SHADOW, place->ref, &why);
 }
 
@@ -311,12 +332,18 @@ static void clear_failures(const struct data_round *round)
 
 static int run(struct data_round *round, struct fl_error *err)
 {
+	struct docker_version version;
 	bool known;
 
 	if (load_places(round, &known, err) < 0)
 		return fl_failed(err);
 	if (!known)
 		return 0;
+	round->asked = true;
+	if (docker_version(round->docker, &version, err) < 0)
+		return fl_failed(err);
+	round->binds = strstr(version.name, "Podman") != NULL;
+	round->command = round->binds ? "podman" : "docker";
 	if (look_at_actual(round, err) < 0 || create_missing(round, err) < 0 ||
 	    look_for_shadows(round, err) < 0)
 		return fl_failed(err);
@@ -351,7 +378,8 @@ int data_containers_round(struct engine *engine, struct fl_error *err)
 
 	uuid_format(&engine->instance, round.instance);
 	r = run(&round, err);
-	note_engine(engine, r, err);
+	if (round.asked)
+		note_engine(engine, r, err);
 	end(engine, number);
 	return r;
 }

@@ -8,7 +8,7 @@
 #include "base/fsat.h"
 #include "base/text.h"
 #include "engine/containers.h"
-#include "engine/internal.h"
+#include "engine/exec-table.h"
 #include "engine/systems.h"
 
 static int open_directories(struct engine *engine, struct fl_error *err)
@@ -35,6 +35,7 @@ static void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	exec_table_free(engine->execs);
 	engine_pool_close(engine);
 	watching_free(engine->watching);
 	systems_free(engine->systems);
@@ -85,6 +86,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->watching = watching_new();
 	engine->systems = systems_new(options);
 	operation_table_init(&engine->operations);
+	engine->execs = exec_table_new();
 	events_init(&engine->events);
 	failing_init(&engine->failing, &engine->events);
 	data_table_init(&engine->data);

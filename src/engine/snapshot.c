@@ -338,7 +338,10 @@ static int snapshot_together(struct engine *engine, const struct ref *refs, size
 		return fl_failed(err);
 	options->holding = holding;
 	options->metadata = &metadata;
-	return snapshot_heads(engine, refs, count, options, ret, err);
+	if (snapshot_heads(engine, refs, count, options, ret, err) < 0)
+		return fl_failed(err);
+	together_name(engine, options->together);
+	return 0;
 }
 
 int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,

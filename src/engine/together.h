@@ -28,10 +28,10 @@
 #define TOGETHER_ID 17				  /* 16 hexadecimal digits and NUL */
 
 struct together_group {
-	char *path; /* heap: in its hierarchy */
-	char name[CGROUP_NAME];
-	bool container;
-	bool was_frozen; /* by somebody else: it stays so */
+	char *path;	    /* heap: in its hierarchy */
+	char id[CGROUP_ID]; /* of the container whose group it is; "": of none */
+	char *name;	    /* heap: the container's, else the last part of the path */
+	bool was_frozen;    /* by somebody else: it stays so */
 };
 
 struct together_unheld {
@@ -70,6 +70,8 @@ must_check int together_note(const struct together *report, size_t count, struct
  */
 must_check int together_hold(struct holding *holding, const struct claim *claim,
 			     struct fl_error *err);
+/* Names of containers, for people: an engine that does not answer soon leaves their ids. */
+void together_name(struct engine *engine, struct together *report);
 /* They go on.  FL_BUSY: some did before. */
 must_check int together_release(struct holding *holding, struct fl_error *err);
 void together_end(struct holding *holding);

@@ -11,6 +11,7 @@ const char *const ability_names[ABILITIES] = {
 	[ABILITY_SNAPSHOT] = "snapshot", [ABILITY_BROWSE] = "browse",
 	[ABILITY_DIFF] = "diff",	 [ABILITY_QUOTA] = "quota",
 	[ABILITY_GROW] = "grow",	 [ABILITY_COMPRESS] = "compress",
+	[ABILITY_SEND] = "send",
 };
 
 const char *const support_names[SUPPORTS] = {

@@ -30,6 +30,7 @@ enum ability {
 	ABILITY_QUOTA,
 	ABILITY_GROW,
 	ABILITY_COMPRESS,
+	ABILITY_SEND, /* snapshots move to other pools as the file system's own streams */
 	ABILITIES,
 };
 

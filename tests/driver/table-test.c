@@ -75,6 +75,8 @@ static void what_a_driver_can_is_told_from_its_bits(void)
 		{ DRIVER_CAN_GROW, ABILITY_GROW, SUPPORT_NATIVE },
 		{ DRIVER_CAN_GROW, ABILITY_COMPRESS, SUPPORT_NO },
 		{ DRIVER_CAN_COMPRESS, ABILITY_COMPRESS, SUPPORT_NATIVE },
+		{ ~(unsigned)DRIVER_CAN_SEND, ABILITY_SEND, SUPPORT_NO },
+		{ DRIVER_CAN_SEND, ABILITY_SEND, SUPPORT_NATIVE },
 	};
 
 	for (size_t i = 0; i < array_size(cases); i++) {

@@ -17,6 +17,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "Docker/20.10.24 (linux)", ""
 
     def address_string(self):
         return "unix"
@@ -28,6 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Api-Version", "1.41")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -48,8 +50,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {"Volumes": []})
         elif path == "/containers/create":
             self.answer(*engine.on_create(query["name"][0], json.loads(body)))
-        elif path == "/version":
-            self.answer(200, {"Version": "0", "ApiVersion": "1.41", "Platform": {"Name": "fake"}})
+        elif path == "/_ping":
+            self.answer(200, "OK")
         else:
             self.answer(404, {"message": f"nothing at {path}"})
 

@@ -3,13 +3,14 @@ with names: who uses a branch, who has taken a name, what shadows a branch.  Bes
 
 import json
 import pathlib
+import shlex
 import signal
 import threading
 
 import engines
 import tap
 from fake_engine import FakeEngine
-from flocker import Connection, Host
+from flocker import Connection, Host, LONG, TOP
 from tap import equal, test, true, wait_until
 
 ENGINE = engines.Docker()
@@ -40,7 +41,7 @@ def container(name):
 def data_containers(host=HOST):
     """The names of those that the host's instance has."""
     instance = host.get("/v1/version")["instance"]["uuid"]
-    listed = ENGINE.run("ps", "-a", "--filter", f"label=flocker.instance={instance}", "--format", "{{.Names}}")
+    listed = getattr(host, "engine", ENGINE).run("ps", "-a", "--filter", f"label=flocker.instance={instance}", "--format", "{{.Names}}")
     return sorted(listed.split())
 
 
@@ -225,6 +226,8 @@ def a_name_that_is_taken_while_nobody_looks_is_told():
 
 @fresh
 def an_engine_that_hangs_holds_nobody_up_for_long():
+    if not LONG:
+        raise tap.Skip("with --long")
     dockerd = ENGINE.processes["dockerd"]
     dockerd.send_signal(signal.SIGSTOP)
     try:
@@ -361,6 +364,115 @@ def a_local_volume_with_the_name_of_ours_is_told_until_it_is_gone():
     wait_until(lambda: not failing(), "all is well again")
     kinds = [event["kind"] for event in HOST.items("/v1/events")]
     true("shadowed" in kinds and "not-shadowed" in kinds, f"events: {kinds}")
+
+
+# --- units: the commands that they run, as far as an engine goes -------------------
+
+EXAMPLES = TOP / "dist/examples"
+VOLUME = "mydata"
+IMAGE = "postgres:15"
+
+
+def make_image(engine):
+    tree = engines.Tree()
+    tree.busybox()
+    engine.import_image(IMAGE, tree.bytes(), f"CMD {json.dumps(engines.WAIT)}", "ENV PATH=/bin:/usr/bin")
+
+
+def lines_of(unit, key):
+    text = (EXAMPLES / unit).read_text(encoding="utf-8")
+    return [line.split("=", 1)[1] for line in text.splitlines() if line.startswith(f"{key}=")]
+
+
+def run_line(line):
+    words = shlex.split(line.lstrip("-"))
+    equal(words[0], "/usr/bin/docker", "the program")
+    return ENGINE.try_run(*words[1:]) if line.startswith("-") else ENGINE.run(*words[1:])
+
+
+@fresh
+def the_unit_that_takes_its_volume_from_a_data_container():
+    make_image(ENGINE)
+    path = "/var/lib/postgresql/data"
+    HOST.create(VOLUME, mount_path=path)
+    for _ in range(2):  # the second time there is what the first has left
+        for key in ("ExecStartPre", "ExecStart"):
+            for line in lines_of("flocker-mydata.service", key):
+                run_line(line)
+        true(ENGINE.is_up("flocker-mydata"), "it runs")
+    ENGINE.exec("flocker-mydata", "sh", "-c", f"echo unit >{path}/file")
+    equal(HOST.read(VOLUME, "file"), "unit\n", "what it wrote")
+    for key in ("ExecStop", "ExecStopPost"):
+        for line in lines_of("flocker-mydata.service", key):
+            run_line(line)
+    HOST.run("destroy", VOLUME)
+    ENGINE.run("rmi", IMAGE)
+
+
+# --- Podman ---------------------------------------------------------------------
+
+class PodmanHost(Host):
+    def __init__(self):
+        super().__init__()
+        self.plugin = engines.plugin_name()
+        self.engine = engines.Podman(plugins={self.plugin: engines.plugin_socket(self.plugin)})
+
+    def prepare(self):
+        self.engine.start()
+        self.engine.busybox()
+        self.pool()
+        self.run("config", "set", "docker.socket", self.engine.socket)
+        self.run("config", "set", "docker.plugin", engines.plugin_socket(self.plugin))
+        self.restart()
+
+
+@test
+def podman_has_data_containers_too():
+    with PodmanHost() as host:
+        host.prepare()
+        engine = host.engine
+        host.create("data", mount_path="/data")
+        host.branch("data/test")
+        names = ["flocker-data-data", "flocker-data.test-data"]
+        equal(data_containers(host), names, "data containers")
+        engine.run("run", "--rm", "--network", "none", "--volumes-from", names[1], "busybox", "sh", "-c",
+                   "echo pod >/data/file")
+        equal(host.read("data/test", "file"), "pod\n", "in the branch")
+        engine.run("rm", names[0])
+        wait_until(lambda: data_containers(host) == names, "it is made again")
+        equal(engine.run("volume", "ls", "-q"), "", "Podman made no volume of its own")
+        engine.run("create", "--name", "idle", "--network", "none", "-v", f"{host.mnt}/data/trunk:/bound", "busybox")
+        host.fails("busy", "destroy", "data", says="idle (not running, at /bound)", hint="podman rm idle")
+        engine.run("rm", "idle")
+        engine.start_container("digger", "--volumes-from", names[0])
+        host.fails("busy", "destroy", "data", says="in the container digger")
+        engine.run("rm", "-f", "digger")
+        host.run("destroy", "data")
+        equal(data_containers(host), [], "data containers of a destroyed volume")
+        engine.remove()
+
+
+@test
+def the_units_of_quadlet():
+    # What Podman's generator, which Debian 12 lacks, makes of the two files.
+    with PodmanHost() as host:
+        host.prepare()
+        engine = host.engine
+        make_image(engine)
+        host.create(VOLUME)
+        equal(lines_of("mydata.volume", "VolumeName"), [VOLUME], "volume")
+        equal(lines_of("mydata.volume", "Driver"), ["flocker"], "driver")
+        engine.run("volume", "create", "--driver", host.plugin, VOLUME)
+        (volume,) = lines_of("flocker-mydata.container", "Volume")
+        (image,) = lines_of("flocker-mydata.container", "Image")
+        (name,) = lines_of("flocker-mydata.container", "ContainerName")
+        path = volume.removeprefix("mydata.volume:")
+        engine.start_container(name, "-v", f"{VOLUME}:{path}", image=image.removeprefix("docker.io/library/"))
+        engine.exec(name, "sh", "-c", f"echo quadlet >{path}/file")
+        equal(host.read(VOLUME, "file"), "quadlet\n", "what it wrote")
+        host.fails("busy", "destroy", VOLUME, says=f"{name} (running, at {path})", hint=f"podman stop {name}")
+        engine.run("rm", "-f", name)
+        engine.remove()
 
 
 if __name__ == "__main__":

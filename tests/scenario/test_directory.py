@@ -169,7 +169,7 @@ def drivers_say_whether_they_work_here():
         true({"btrfs", "dir"} <= set(drivers) and "mem" not in drivers, f"drivers: {drivers}")
         equal((drivers["dir"]["available"], drivers["dir"]["kinds"], drivers["dir"]["abilities"]),
               (True, ["directory"], {"snapshot": "emulated", "browse": "native", "diff": "emulated", "quota": "no",
-                                     "grow": "no", "compress": "no"}), "dir")
+                                     "grow": "no", "compress": "no", "send": "no"}), "dir")
         equal((drivers["btrfs"]["available"], drivers["btrfs"]["reason"]), (True, None), "btrfs as root")
         equal(set(drivers["btrfs"]["abilities"].values()), {"native"}, "what btrfs can")
         drivers = {driver["name"]: driver for driver in user.json("pool", "drivers")}

@@ -6,7 +6,7 @@ import re
 from flocker import TOP, Host
 from tap import equal, main, test, true
 
-ABILITIES = ("snapshot", "browse", "diff", "quota", "grow", "compress")
+ABILITIES = ("snapshot", "browse", "diff", "quota", "grow", "compress", "send")
 COLUMNS = ("places", *ABILITIES)
 
 host = Host()

@@ -10,6 +10,7 @@
 
 #include "api/routes.h"
 #include "cli/command.h"
+#include "engine/system.h"
 
 static json_t *contract;
 
@@ -172,6 +173,7 @@ static void words_agree(void)
 	check_enum("Why/properties/stay", stay_names + 1, STAYS - 1);
 	check_enum("Policy/properties/settings/items/properties/source", policy_source_names,
 		   POLICY_SOURCES);
+	check_enum("System/properties/state", system_state_names, SYSTEM_STATES);
 	check_enum("Operation/properties/state", operation_state_names, OPERATION_STATES);
 }
 

@@ -9,6 +9,7 @@
 #include "check.h"
 
 #include "base/clock.h"
+#include "driver/zfs/header.h"
 #include "driver/zfs/index.h"
 #include "driver/zfs/pieces.h"
 #include "driver/zfs/run.h"
@@ -541,6 +542,65 @@ static void pieces_of_two_texts_are_not_joined(void)
 	check_string("begin, end", text_get(&text));
 }
 
+/* --- streams ---------------------------------------------------------------------------------- */
+
+static void set_long(uint8_t *bytes, size_t offset, uint64_t value, bool swapped)
+{
+	if (swapped)
+		value = __builtin_bswap64(value);
+	memcpy(bytes + offset, &value, sizeof(value));
+}
+
+static void the_beginning_of_a_stream_says_what_it_is(void)
+{
+	for (int swapped = 0; swapped < 2; swapped++) {
+		uint8_t bytes[HEADER_LENGTH] = { 0 };
+		struct header header = { 0 };
+
+		set_long(bytes, 8, UINT64_C(0x2f5bacbac), swapped);
+		set_long(bytes, 16, 1, swapped);
+		bytes[swapped ? 35 : 32] = 2;
+		set_long(bytes, 40, 0x1234567890, swapped);
+		set_long(bytes, 48, 0x9876543210, swapped);
+		check(header_parse(bytes, &header) && !header.clone);
+		check(header.to == 0x1234567890 && header.from == 0x9876543210);
+		bytes[swapped ? 39 : 36] = 1;
+		check(header_parse(bytes, &header) && header.clone);
+		set_long(bytes, 16, 2, swapped); /* a package */
+		check(!header_parse(bytes, &header));
+		set_long(bytes, 16, 1, swapped);
+		bytes[swapped ? 35 : 32] = 3; /* a volume */
+		check(!header_parse(bytes, &header));
+		bytes[swapped ? 35 : 32] = 2;
+		bytes[swapped ? 3 : 0] = 1; /* another record */
+		check(!header_parse(bytes, &header));
+		bytes[swapped ? 3 : 0] = 0;
+		check(header_parse(bytes, &header));
+		bytes[9] ^= 1;
+		check(!header_parse(bytes, &header));
+	}
+}
+
+static void what_was_received_is_ours_when_it_says_so(void)
+{
+#define INTO "tank/f/received/" OPERATION ".0000000000000005"
+	struct index index = read_text(
+		LINES(INTO, "filesystem", "5", "-", "-",
+		      "-") LINES(INTO "@" OPERATION ".0000000000000006", "snapshot", "6", "-",
+				 "snaps/" BRANCH "/" SNAPNAME, "local")
+			LINES(INTO "@" OPERATION ".0000000000000007", "snapshot", "7", "-", "-",
+			      "-") LINES(INTO "@daily", "snapshot", "8", "-", "-", "-")
+				LINES("tank/f/received/theirs", "filesystem", "9", "-", "-", "-"));
+	const struct item *into = index_find_id(&index, 5), *kept = index_find_id(&index, 6),
+			  *never_committed = index_find_id(&index, 7);
+	bool right = into && into->hidden && into->received && kept && !kept->hidden &&
+		     kept->home == into && !kept->received && never_committed &&
+		     never_committed->hidden && index.count == 3;
+
+	index_done(&index);
+	check(right);
+}
+
 int main(int argc, char **argv)
 {
 	atexit(clean_up);
@@ -569,6 +629,8 @@ int main(int argc, char **argv)
 				  CHECK(a_text_that_is_too_long_has_no_pieces),
 				  CHECK(values_that_nobody_wrote_are_no_text),
 				  CHECK(pieces_of_two_texts_are_not_joined),
+				  CHECK(the_beginning_of_a_stream_says_what_it_is),
+				  CHECK(what_was_received_is_ours_when_it_says_so),
 				  CHECK_END,
 			  });
 }

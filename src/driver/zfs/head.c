@@ -76,8 +76,8 @@ int zfs_head_create(struct pool *pool, const struct uuid *branch, struct fl_erro
  * What a clone can be made of.  A dataset that stands for a snapshot needs one of
  * its own for that, which is hidden and goes with the clone.
  */
-static int get_base(struct zfs_pool *pool, const struct tree *from, struct item **ret,
-		    struct fl_error *err)
+int snapshot_get(struct zfs_pool *pool, const struct tree *from, struct item **ret,
+		 struct fl_error *err)
 {
 	struct label label = { .hidden = true };
 	struct item *item = item_get(pool, from, err);
@@ -100,7 +100,7 @@ int zfs_head_clone(struct pool *pool, const struct uuid *branch, const struct tr
 	own_shape(shape, read_shape(p));
 	struct item *base = NULL;
 
-	if (check_writable(p, err) < 0 || get_base(p, from, &base, err) < 0)
+	if (check_writable(p, err) < 0 || snapshot_get(p, from, &base, err) < 0)
 		return fl_failed(err);
 	return make_head(p, branch, base, err);
 }
@@ -145,7 +145,7 @@ int zfs_head_swap(struct pool *pool, const struct uuid *branch, const struct tre
 		return fl_failed(err);
 	if (!is_swapped(p, operation)) {
 		old = item_get(p, &tree, err);
-		if (!old || get_base(p, from, &base, err) < 0 ||
+		if (!old || snapshot_get(p, from, &base, err) < 0 ||
 		    swap(p, old, base, operation, err) < 0)
 			return fl_failed(err);
 	}

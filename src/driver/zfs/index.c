@@ -97,6 +97,14 @@ struct item *index_newest(const struct index *index, const struct item *dataset)
 	return newest;
 }
 
+bool index_is_sending(const struct index *index, const struct item *dataset)
+{
+	for (size_t i = 0; i < index->count; i++)
+		if (index->items[i]->home == dataset && index->items[i]->sending)
+			return true;
+	return false;
+}
+
 bool index_is_mirror(const struct index *index, const struct item *dataset)
 {
 	for (size_t i = 0; i < index->count; i++)
@@ -200,6 +208,15 @@ static const char *pass_group(const char *rest, uint64_t *ret_group)
 	return is_group_name(component, ret_group) ? rest + length + 1 : rest;
 }
 
+/* Of "received/NAME" the name. */
+static const char *pass_received(const char *rest, bool *ret)
+{
+	const size_t length = strlen(RECEIVED);
+
+	*ret = strncmp(rest, RECEIVED, length) == 0 && rest[length] == '/';
+	return *ret ? rest + length + 1 : rest;
+}
+
 static bool is_group(const struct reading *reading, const struct found *found)
 {
 	size_t length = strlen(reading->dataset);
@@ -215,6 +232,9 @@ static bool is_group(const struct reading *reading, const struct found *found)
  * Ours: a name that we would give, directly below our dataset or that of a group, with a
  * property of its own that says what it is, once.  A value with newlines could forge lines,
  * but whoever can set it there can do all of this to the datasets themselves.
+ *
+ * Among what was received only what is committed has such a property; everything else with such a
+ * name is hidden, and so goes when it can.
  */
 static bool is_ours(const struct reading *reading, struct found *found)
 {
@@ -222,13 +242,16 @@ static bool is_ours(const struct reading *reading, struct found *found)
 	const char *rest;
 	char *at;
 
-	if (!found->labelled || found->twice || !component_id(found->name, &found->item.id))
+	if (found->twice || !component_id(found->name, &found->item.id))
 		return false;
 	if (strncmp(found->name, reading->dataset, length) != 0 || found->name[length] != '/')
 		return false;
-	rest = pass_group(found->name + length + 1, &found->item.group);
-	if (strchr(rest, '/'))
+	rest = pass_received(found->name + length + 1, &found->item.received);
+	if (!found->item.received)
+		rest = pass_group(rest, &found->item.group);
+	if (strchr(rest, '/') || (!found->labelled && !found->item.received))
 		return false;
+	found->item.hidden |= !found->labelled;
 	at = strchr(found->name, '@');
 	if ((at != NULL) != found->snapshot)
 		return false;
@@ -318,9 +341,11 @@ static void add_found(struct reading *reading, bool snapshots)
 			continue;
 		found->item.home = home;
 		found->item.name = xstrdup(home ? strchr(found->name, '@') + 1 : found->name);
-		if (home)
+		if (home) {
 			found->item.origin = found->item.group = 0;
-		else if (found->item.tree.kind == TREE_SNAPSHOT)
+			found->item.received = false;
+		}
+		if (!home && found->item.tree.kind == TREE_SNAPSHOT)
 			found->item.read_only = true;
 		index_add(reading->index, &found->item);
 	}

@@ -27,6 +27,9 @@ struct item {
 	bool counted;	/* for the branch `account`, which counts in that group */
 	struct uuid account;
 	bool read_only;	     /* a dataset that stands for a snapshot */
+	bool received;	     /* a dataset in RECEIVED, always hidden: see receive.c */
+	bool receiving;	     /* and a stream is under way into it */
+	unsigned sending;    /* a snapshot: so many streams are made with it */
 	int mount;	     /* its root directory in a mount that nobody sees; -1 */
 	dev_t device;	     /* of its files, once it was mounted; 0 */
 	bool stuck;	     /* could not be destroyed a moment ago */
@@ -61,6 +64,8 @@ bool index_has_snapshots(const struct index *index, const struct item *dataset);
 struct item *index_find_clone(const struct index *index, const struct item *snapshot);
 /* The snapshot in the dataset that was made last; NULL when there is none. */
 struct item *index_newest(const struct index *index, const struct item *dataset);
+/* Is a stream made with a snapshot in the dataset? */
+bool index_is_sending(const struct index *index, const struct item *dataset);
 /* Is a snapshot read through it? */
 bool index_is_mirror(const struct index *index, const struct item *dataset);
 /* Has the branch a snapshot? */

@@ -15,6 +15,7 @@
 #define TREE_PROPERTY "flocker:tree" /* what a dataset or snapshot is */
 #define POOL_PROPERTY "flocker:pool" /* the identity, on POOL/DATASET */
 #define STOP_PROPERTY "flocker:stopped"
+#define RECEIVED "received"		   /* the dataset in which those lie that streams make */
 #define LIMIT_PROPERTY "flocker:limit"	   /* of a group, while its quota has to be larger */
 #define ACCOUNT_PROPERTY "flocker:account" /* what a dataset counts for; on a group's: which */
 

@@ -44,6 +44,7 @@ struct zfs_pool {
 	int state;  /* the state dataset, in a mount that nobody sees; -1 */
 	char *root; /* as given to expose(); NULL */
 	bool read_only;
+	_Atomic bool receives; /* the place for what is received is there */
 };
 
 static inline struct zfs_pool *zfs_pool(struct pool *pool)
@@ -177,6 +178,9 @@ int zfs_head_restore(struct pool *pool, const struct tree *from, const struct uu
 		     struct fl_error *err);
 int zfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
 		       struct fl_error *err);
+/* What a clone or a stream can be made of: a snapshot in ZFS.  See head.c. */
+must_check int snapshot_get(struct zfs_pool *pool, const struct tree *tree, struct item **ret,
+			    struct fl_error *err);
 /* Writes down what swaps of the branch (NULL: all) left unwritten. */
 must_check int settle(struct zfs_pool *pool, const struct uuid *branch, struct fl_error *err);
 
@@ -187,6 +191,16 @@ int zfs_snapshot_noted(struct pool *pool, const struct tree *source, const struc
 		       const char *note, struct fl_error *err);
 int zfs_changed_since(struct pool *pool, const struct tree *tree, const struct tree *since,
 		      bool *ret, struct fl_error *err);
+
+/* send.c */
+int zfs_send(struct pool *pool, const struct tree *base, const struct tree *tree, int fd,
+	     struct fl_error *err);
+
+/* receive.c */
+int zfs_receive(struct pool *pool, const struct uuid *operation, const struct tree *base, int fd,
+		struct fl_error *err);
+int zfs_receive_commit(struct pool *pool, const struct uuid *operation, const struct tree *target,
+		       struct fl_error *err);
 
 /* diff.c */
 int zfs_diff(struct pool *pool, const struct tree *earlier, const struct tree *later,
@@ -200,6 +214,13 @@ void name_users(dev_t device, struct fl_error *err);
 /* reap.c */
 /* Destroys what can be of what is hidden.  What cannot stays for the next time. */
 void reap(struct zfs_pool *pool);
+/*
+ * The dataset `heir` takes over the snapshots of `item`, up to the one that it was cloned from;
+ * `item` is then a clone of that.  Under `shape`, for writing.  FL_BUSY where others' snapshots
+ * lie there.
+ */
+must_check int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
+		       struct fl_error *err);
 
 /* facts.c */
 int zfs_facts_write(struct pool *pool, const struct uuid *branch, const char *text,

@@ -38,7 +38,7 @@ static struct item *find_heir(struct zfs_pool *pool, const struct item *dataset)
 	for (size_t i = 0; newest && i < pool->index.count; i++) {
 		struct item *item = pool->index.items[i];
 
-		if (item->home || item->origin != newest->id || item->stuck ||
+		if (item->home || item->origin != newest->id || item->stuck || item->receiving ||
 		    index_is_mirror(&pool->index, item))
 			continue;
 		if (item->group == dataset->group)
@@ -52,7 +52,7 @@ enum way { NO_WAY, DESTROY, PROMOTE };
 
 static enum way way_of(struct zfs_pool *pool, struct item *item, struct item **ret_heir)
 {
-	if (!item->hidden || item->stuck)
+	if (!item->hidden || item->stuck || item->receiving || item->sending)
 		return NO_WAY;
 	if (item->home)
 		return index_find_clone(&pool->index, item) ? NO_WAY : DESTROY;
@@ -60,6 +60,8 @@ static enum way way_of(struct zfs_pool *pool, struct item *item, struct item **r
 		return NO_WAY;
 	if (!index_has_snapshots(&pool->index, item))
 		return DESTROY;
+	if (index_is_sending(&pool->index, item))
+		return NO_WAY;
 	*ret_heir = find_heir(pool, item);
 	return *ret_heir ? PROMOTE : NO_WAY;
 }
@@ -78,14 +80,19 @@ static enum way find_way(struct zfs_pool *pool, struct item **ret_item, struct i
 	return NO_WAY;
 }
 
+/* Those up to the one that `to` was made from. */
 static void move_snapshots(struct zfs_pool *pool, struct item *from, struct item *to)
 {
 	own_lock(guard, &pool->mutex);
 	uint64_t origin = to->origin;
+	const struct item *last = index_find_id(&pool->index, origin);
 
-	for (size_t i = 0; i < pool->index.count; i++)
-		if (pool->index.items[i]->home == from)
-			pool->index.items[i]->home = to;
+	for (size_t i = 0; last && i < pool->index.count; i++) {
+		struct item *item = pool->index.items[i];
+
+		if (item->home == from && item->order <= last->order)
+			item->home = to;
+	}
 	to->origin = from->origin;
 	from->origin = origin;
 }
@@ -161,11 +168,26 @@ static int promote_in_group(struct zfs_pool *pool, const struct item *heir, stru
 	return rc;
 }
 
-static int promote(struct zfs_pool *pool, struct item *item, struct item *heir,
-		   struct fl_error *err)
+/* ZFS would wait for the end of the stream, and others then for it. */
+static int check_idle(struct zfs_pool *pool, const struct item *item, const struct item *heir,
+		      struct fl_error *err)
 {
-	int rc = check_foreign(pool, item, err);
+	own_lock(guard, &pool->mutex);
+	bool sending = index_is_sending(&pool->index, item) || index_is_sending(&pool->index, heir);
 
+	/* What is promoted for a stream may be receiving it; what it comes from may not. */
+	if (!sending && !item->receiving)
+		return 0;
+	fl_fail(err, FL_BUSY, "'%s' is %s a stream", item->name, sending ? "sending" : "receiving");
+	return fl_hint(err, "try again when that is through");
+}
+
+int promote(struct zfs_pool *pool, struct item *item, struct item *heir, struct fl_error *err)
+{
+	int rc = check_idle(pool, item, heir, err);
+
+	if (rc == 0)
+		rc = check_foreign(pool, item, err);
 	if (rc < 0)
 		return rc;
 	rc = heir->group && heir->group == item->group ? promote_in_group(pool, heir, err)

@@ -1,5 +1,7 @@
 #include "driver/zfs/run.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mount.h"
 #include "base/spawn.h"
+#include "base/stream.h"
 
 #define PATIENCE (5 * CLOCK_MINUTE) /* a pool under load takes its time for one commit */
 #define CHECK_PATIENCE (10 * CLOCK_SECOND)
@@ -99,6 +102,11 @@ enum fl_code zfs_classify(const char *text)
 		{ "out of space", FL_NO_SPACE },
 		{ "No space left", FL_NO_SPACE },
 		{ "quota exceeded", FL_NO_SPACE },
+		{ "invalid backup stream", FL_INVALID },
+		{ "invalid stream", FL_INVALID },
+		{ "incomplete stream", FL_INVALID },
+		{ "failed to read from stream", FL_INVALID },
+		{ "match incremental source", FL_INVALID },
 		{ "less than the minimum", FL_INVALID },
 		{ "is too small", FL_INVALID },
 		{ "busy", FL_BUSY },
@@ -121,16 +129,15 @@ enum fl_code zfs_classify(const char *text)
 }
 
 /* Of what it said the first line, which is the reason; the others are advice about options. */
-static int fail_as_told(const char *path, const char *verb, const struct spawn_result *result,
+static int fail_as_told(const char *path, const char *verb, int status, const char *text,
 			struct fl_error *err)
 {
-	const char *text = text_get(&result->err);
 	enum fl_code code = zfs_classify(text);
 	int length = (int)strcspn(text, "\n");
 
 	if (length == 0)
 		return fl_fail(err, FL_SYSTEM, "'%s %s' ended with status %d and said nothing",
-			       path, verb, result->status);
+			       path, verb, status);
 	if (code != FL_UNREACHABLE)
 		return fl_fail(err, code, "%.*s", length, text);
 	fl_fail(err, code, "no ZFS runs here: %.*s", length, text);
@@ -165,7 +172,7 @@ static int run(enum zfs_program program, const char *const arguments[], int64_t 
 	if (rc < 0)
 		return fl_wrap(err, "%s %s", names[program], verb);
 	if (result.status != 0 && !(ret && result.out.length >= limit))
-		return fail_as_told(path, verb, &result, err);
+		return fail_as_told(path, verb, result.status, text_get(&result.err), err);
 	if (ret) {
 		text_done(ret);
 		*ret = result.out;
@@ -195,4 +202,103 @@ int zfs_check(struct fl_error *err)
 	return fl_hint(err, features.kernel ? "see what 'zpool list' says"
 					    : "load the kernel module 'zfs' (package zfs-dkms), or "
 					      "start the service zfs-fuse");
+}
+
+/* --- programs with a stream ------------------------------------------------------------------ */
+
+static int make_pipe(int ends[2], struct fl_error *err)
+{
+	return pipe2(ends, O_CLOEXEC) < 0 ? fl_fail_errno(err, "cannot make a pipe") : 0;
+}
+
+static void close_ends(int ends[2])
+{
+	own_fdp(&ends[0]);
+	own_fdp(&ends[1]);
+}
+
+/* The child's ends are closed here; ours are `running`'s. */
+static int start_with(const char *const argv[], bool reads, int stream[2], int said[2],
+		      struct zfs_running *running, struct fl_error *err)
+{
+	const struct spawn_fd fds[] = {
+		{ stream[reads ? 0 : 1], reads ? 0 : 1 },
+		{ said[1], 2 },
+	};
+
+	runs++;
+	if (spawn_start(argv, fds, array_size(fds), &running->spawned, err) < 0)
+		return fl_wrap(err, "zfs %s", argv[1]);
+	running->stream = take_fd(stream[reads ? 1 : 0]);
+	running->said = take_fd(said[0]);
+	return 0;
+}
+
+int zfs_start(const char *const arguments[], bool reads, struct zfs_running *ret,
+	      struct fl_error *err)
+{
+	struct zfs_running running = ZFS_RUNNING_NONE;
+	int stream[2] = { -1, -1 }, said[2] = { -1, -1 }, rc;
+	const char *argv[ARGUMENTS] = { running.path };
+
+	if (find_program(PROGRAM_ZFS, running.path, &running.patience, err) < 0)
+		return fl_failed(err);
+	snprintf(running.verb, sizeof(running.verb), "%s", arguments[0]);
+	for (size_t i = 0; arguments[i] && i < ARGUMENTS - 2; i++)
+		argv[i + 1] = arguments[i];
+	rc = make_pipe(stream, err);
+	if (rc == 0)
+		rc = make_pipe(said, err);
+	if (rc == 0)
+		rc = start_with(argv, reads, stream, said, &running, err);
+	close_ends(stream);
+	close_ends(said);
+	if (rc == 0)
+		*ret = running;
+	return rc;
+}
+
+/* False when it was killed for taking too long. */
+static bool await_end(const struct zfs_running *running)
+{
+	struct pollfd end = { .fd = running->spawned.pidfd, .events = POLLIN };
+	const int64_t deadline = clock_monotonic() + running->patience;
+
+	while (poll(&end, 1, clock_milliseconds_until(deadline)) <= 0) {
+		if (clock_monotonic() < deadline)
+			continue;
+		spawn_kill(&running->spawned);
+		return false;
+	}
+	return true;
+}
+
+int zfs_finish(struct zfs_running *running, struct fl_error *err)
+{
+	char text[4096];
+	size_t length = 0;
+	bool ended;
+	int status;
+
+	own_fdp(&running->stream);
+	running->stream = -1;
+	ended = await_end(running);
+	spawn_wait(&running->spawned, &status);
+	if (!ended)
+		return fl_fail(err, FL_SYSTEM, "'%s %s' did not end and was killed", running->path,
+			       running->verb);
+	if (status == 0)
+		return 0;
+	if (stream_read(running->said, running->path, text, sizeof(text) - 1, &length, err) < 0)
+		return fl_failed(err);
+	text[length] = '\0';
+	return fail_as_told(running->path, running->verb, status, text, err);
+}
+
+void zfs_running_done(struct zfs_running *running)
+{
+	own_fdp(&running->stream); /* a zfs that writes to it is killed by that sooner */
+	own_fdp(&running->said);
+	spawned_done(&running->spawned);
+	running->stream = running->said = -1;
 }

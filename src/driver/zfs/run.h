@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/own.h"
+#include "base/spawn.h"
 #include "base/text.h"
 
 enum zfs_program { PROGRAM_ZFS, PROGRAM_ZPOOL };
@@ -53,6 +54,31 @@ must_check int zfs_run(enum zfs_program program, const char *const arguments[], 
 	zfs_run(PROGRAM_ZFS, (const char *const[]){ __VA_ARGS__, NULL }, 0, NULL, err)
 #define zpool_do(err, ...) \
 	zfs_run(PROGRAM_ZPOOL, (const char *const[]){ __VA_ARGS__, NULL }, 0, NULL, err)
+
+/*
+ * `zfs send` and `zfs receive`: a program that this one writes to or reads from.  It is killed
+ * with the thread that started it.
+ */
+struct zfs_running {
+	struct spawned spawned;
+	int stream; /* our end: what is written here it reads, or the other way round; -1 */
+	int said;   /* its standard error */
+	char path[256], verb[16];
+	int64_t patience; /* it hangs that neither takes nor gives anything for so long */
+};
+#define ZFS_RUNNING_NONE                                           \
+	{                                                          \
+		.spawned = SPAWNED_NONE, .stream = -1, .said = -1, \
+	}
+must_check int zfs_start(const char *const arguments[], bool reads, struct zfs_running *ret,
+			 struct fl_error *err);
+/*
+ * Waits for its end; the stream is closed before.  Fails as zfs_run() does.  A program to which
+ * nobody has anything more to say is killed at its deadline.
+ */
+must_check int zfs_finish(struct zfs_running *running, struct fl_error *err);
+/* Kills it if it still runs. */
+void zfs_running_done(struct zfs_running *running);
 
 /* The code that what a program says stands for.  Pure. */
 enum fl_code zfs_classify(const char *text);

@@ -51,7 +51,9 @@ char *dataset_name(const struct zfs_pool *pool, const struct item *item, char na
 	char component[COMPONENT_TEXT], group[GROUP_TEXT];
 
 	component_format(&item->tree, item->id, component);
-	if (item->group)
+	if (item->received)
+		snprintf(name, ZFS_NAME, "%.100s/" RECEIVED "/%s", pool->dataset, component);
+	else if (item->group)
 		snprintf(name, ZFS_NAME, "%.100s/%s/%s", pool->dataset,
 			 group_format(item->group, group), component);
 	else
@@ -342,7 +344,17 @@ static bool is_cloned(struct zfs_pool *pool, const struct item *snapshot)
 	return index_find_clone(&pool->index, snapshot) != NULL;
 }
 
-/* Clones, or what others hold, keep it: then it goes with the last of them. */
+static bool is_sending(struct zfs_pool *pool, const struct item *snapshot)
+{
+	own_lock(guard, &pool->mutex);
+
+	return snapshot->sending > 0;
+}
+
+/*
+ * Clones, or what others hold, keep it: then it goes with the last of them.  What is being sent
+ * goes by the reap() that follows: ZFS would wait.
+ */
 static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 {
 	own_lock(guard, &pool->places);
@@ -353,6 +365,8 @@ static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_e
 	place_release(pool, item);
 	if (destroy_mirror(pool, item, err) < 0)
 		return fl_failed(err);
+	if (is_sending(pool, item))
+		return item_relabel(pool, item, NULL, err);
 	if (!is_cloned(pool, item)) {
 		int rc = item_destroy(pool, item, err);
 

@@ -8,7 +8,7 @@ const struct driver zfs_driver = {
 	.available = zfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
 			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_CAN_LIMIT | DRIVER_CAN_NOTE |
-			DRIVER_MUST_REVEAL | DRIVER_MUST_WALK,
+			DRIVER_MUST_REVEAL | DRIVER_MUST_WALK | DRIVER_CAN_SEND,
 
 	.create = zfs_create,
 	.open = zfs_open,
@@ -40,6 +40,9 @@ const struct driver zfs_driver = {
 	.changed_since = zfs_changed_since,
 	.diff = zfs_diff,
 	.list = zfs_list,
+	.send = zfs_send,
+	.receive = zfs_receive,
+	.receive_commit = zfs_receive_commit,
 
 	.account = zfs_account,
 	.unaccount = zfs_unaccount,

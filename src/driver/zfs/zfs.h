@@ -15,6 +15,7 @@
  *	POOL/DATASET/v.ID		flocker:account = groups/UUID: a volume (quota.c)
  *	POOL/DATASET/v.ID/UUID.ID	flocker:tree = heads/BRANCH, retired/OPERATION, ...
  *	POOL/DATASET/UUID.ID		the same, of what counts for no volume
+ *	POOL/DATASET/received/UUID.ID	without one: where streams are received
  *	...@NAME.ID			flocker:tree = snaps/BRANCH/NAME
  *
  * ID is tree_info.id: 63 random bits, so no two things ever want one name and a
@@ -30,6 +31,9 @@
  * the deletion.  reap.c then promotes a clone, to which the snapshots move, and
  * destroys it.  A snapshot that is deleted while clones need it is left to
  * `zfs destroy -d`, which destroys it with the last of them.
+ *
+ * What comes as a stream from elsewhere has no property before it is committed, and a place of
+ * its own: receive.c.
  *
  * What the engine knows of branches and snapshots is carried in properties of theirs, too:
  * carry.h.
