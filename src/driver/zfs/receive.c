@@ -235,10 +235,7 @@ static int feed_all(const struct receipt *receipt, const struct zfs_running *run
 	return 0;
 }
 
-/*
- * A program that reads no more says why, or has all that it needs.  What it says of a stream that
- * ended too early is not always an error of the stream; but one it is.
- */
+/* A program that reads no more has all that it needs, or says why it has not. */
 static int run_receive(const struct receipt *receipt, const char *name, int fd,
 		       struct fl_error *err)
 {
