@@ -41,17 +41,19 @@ bool relay_is_full(void)
 
 /* --- messages ------------------------------------------------------------------------ */
 
-/* Bytes behind the head; `head` ends with an empty line. */
-static size_t announced(const char *head)
+#define LENGTH "\r\ncontent-length:"
+
+/* Bytes behind the head, which ends at `end`. */
+static size_t announced(const char *head, const char *end)
 {
-	const char *line = strcasestr(head, "\r\ncontent-length:");
-	int64_t length;
+	const char *line = strcasestr(head, LENGTH);
 	char digits[20];
+	int64_t length;
 	size_t i = 0;
 
-	if (!line)
+	if (!line || line >= end)
 		return 0;
-	line += strlen("\r\ncontent-length:");
+	line += strlen(LENGTH);
 	line += strspn(line, " \t");
 	for (; i < sizeof(digits) - 1 && line[i] >= '0' && line[i] <= '9'; i++)
 		digits[i] = line[i];
@@ -61,14 +63,10 @@ static size_t announced(const char *head)
 
 static bool is_whole(const struct text *message)
 {
-	const char *bytes = text_get(message);
-	const char *end = strstr(bytes, "\r\n\r\n");
-	own_free char *head = NULL;
+	const char *head = text_get(message);
+	const char *end = strstr(head, "\r\n\r\n");
 
-	if (!end)
-		return false;
-	head = strndup(bytes, (size_t)(end - bytes) + 2);
-	return head && message->length >= (size_t)(end - bytes) + 4 + announced(head);
+	return end && message->length >= (size_t)(end - head) + 4 + announced(head, end);
 }
 
 /* Adds what has come; false at the end, or when there is too much. */

@@ -12,19 +12,18 @@
 static int check(const char *name, struct ref *ref, struct fl_error *err)
 {
 	const char *slash = strchr(name, '/');
-	own_free char *volume = strndup(name, slash ? (size_t)(slash - name) : strlen(name));
+	own_text struct text volume = { 0 };
 
-	if (!volume)
-		abort();
-	if (name_check("volume", volume, err) < 0 ||
+	text_add(&volume, name, slash ? (size_t)(slash - name) : strlen(name));
+	if (name_check("volume", text_get(&volume), err) < 0 ||
 	    (slash && name_check("branch", slash + 1, err) < 0))
 		return fl_failed(err);
-	snprintf(ref->volume, sizeof(ref->volume), "%s", volume);
+	snprintf(ref->volume, sizeof(ref->volume), "%s", text_get(&volume));
 	if (!slash)
 		return 0;
 	if (strcmp(slash + 1, TRUNK) == 0)
 		return fl_fail(err, FL_INVALID, "'%s' is called '%s' by container engines", name,
-			       volume);
+			       ref->volume);
 	ref->kind = REF_BRANCH;
 	snprintf(ref->branch, sizeof(ref->branch), "%s", slash + 1);
 	return 0;

@@ -338,8 +338,10 @@ def a_keeper_that_was_killed_is_replaced_at_once():
     wait_until(lambda: keepers() not in ([], [keeper]), "another keeper")
     wait_until(lambda: "kept by a new keeper" in host.tail(), "the log says so")
     host.done("Get", Name="one")
-    os.kill(keepers()[0], signal.SIGTERM)  # a slip
-    wait_until(lambda: os.path.exists(host.plugin) and len(keepers()) == 1, "another keeper")
+    [keeper] = keepers()
+    os.kill(keeper, signal.SIGTERM)  # a slip
+    wait_until(lambda: keepers() not in ([], [keeper]), "another keeper")
+    wait_until(lambda: host.tail().count("kept by a new keeper") == 2, "the log says so")
 
 
 @test
