@@ -58,7 +58,7 @@ def make(name, *settings, tree=None):
 DEAF = "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 1; done\n"
 SYSTEMS = {
     "cmd": ["env.COLOUR=green"], "small": ["memory=64M", "pids=32", "cpus=0.5"], "lonely": [],
-    "open": ["network=host"], "back": [], "again": ["restart=always"], "stubborn": ["stop-timeout=1s"], "prod": [],
+    "open": ["network=host"], "back": [], "again": ["restart=always"], "stubborn": ["stop-timeout=1s"], "prod": [], "held": [],
 }
 MADE = set()
 
@@ -498,7 +498,7 @@ def debian_is_booted():
 
 @test
 def it_stands_still_for_snapshots_at_one_instant():
-    make("held")
+    use("held")
     together = host.post("/v1/snapshots", refs=["held"], together=True)["together"]
     equal(len(together["groups"]), 1, "groups")
     true(together["groups"][0]["cgroup"].startswith("/flocker/"), f"its group: {together}")
