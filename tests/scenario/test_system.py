@@ -58,7 +58,8 @@ def make(name, *settings, tree=None):
 DEAF = "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 1; done\n"
 SYSTEMS = {
     "cmd": ["env.COLOUR=green"], "small": ["memory=64M", "pids=32", "cpus=0.5"], "lonely": [],
-    "open": ["network=host"], "back": [], "again": ["restart=always"], "stubborn": ["stop-timeout=1s"], "prod": [], "held": [],
+    "open": ["network=host"], "back": [], "again": ["restart=always"], "stubborn": ["stop-timeout=1s"],
+    "prod": [], "held": [],
 }
 MADE = set()
 
