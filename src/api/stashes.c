@@ -1,7 +1,7 @@
 #include "api/encode.h"
 #include "api/routes.h"
-#include "engine/users.h"
 #include "base/text.h"
+#include "engine/users.h"
 
 static int take_mode(const struct input *input, enum around_mode *ret, struct fl_error *err)
 {
@@ -16,6 +16,13 @@ static int take_mode(const struct input *input, enum around_mode *ret, struct fl
 	return 0;
 }
 
+/* Who wants containers left alone waits for no engine: their ids will do. */
+static void name_holders(struct call *call, enum around_mode mode, struct rollback *rollback)
+{
+	if (mode != AROUND_LEAVE)
+		engine_name_holders(call->engine, &rollback->holders);
+}
+
 int post_rollbacks(struct call *call, struct fl_error *err)
 {
 	own(rollback_done) struct rollback rollback = { 0 };
@@ -25,7 +32,7 @@ int post_rollbacks(struct call *call, struct fl_error *err)
 	    engine_rollback(call->engine, call->input->ref, call->input->to, mode, &rollback, err) <
 		    0)
 		return fl_failed(err);
-	engine_name_holders(call->engine, &rollback.holders);
+	name_holders(call, mode, &rollback);
 	encode_rollback(call->json, NULL, &rollback);
 	return 0;
 }
@@ -63,6 +70,7 @@ int post_stash_restore(struct call *call, struct fl_error *err)
 	if (take_mode(call->input, &mode, err) < 0 ||
 	    engine_stash_restore(call->engine, call->input->ref, mode, &rollback, err) < 0)
 		return fl_failed(err);
+	name_holders(call, mode, &rollback);
 	encode_rollback(call->json, NULL, &rollback);
 	return 0;
 }

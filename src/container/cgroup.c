@@ -10,10 +10,12 @@
 
 #include "base/fsat.h"
 #include "base/text.h"
+#include "base/uuid.h"
 
 #define TABLE_LIMIT (4 << 20) /* bytes of a mount table */
 #define GROUPS_LIMIT (64 << 10)
 #define ID_DIGITS (CGROUP_ID - 1)
+#define SYSTEMS "/flocker" /* where the groups of user systems are (engine/systems.c) */
 
 const char *const cgroup_switch[] = {
 	[CGROUP_FREEZER] = "freezer.state", [CGROUP_UNIFIED] = "cgroup.freeze"
@@ -98,16 +100,24 @@ static void take_mount(struct cgroup_mounts *mounts, const char *line)
 	mounts->kinds[kind].place = take_ptr(place);
 }
 
+/* Heap, without its end. */
+static char *first_line(const char *text)
+{
+	struct text line = { 0 };
+
+	text_add(&line, text, strcspn(text, "\n"));
+	return text_take(&line);
+}
+
 void cgroup_mounts_parse(const char *mountinfo, struct cgroup_mounts *ret)
 {
 	*ret = (struct cgroup_mounts){ 0 };
 	while (*mountinfo) {
-		size_t length = strcspn(mountinfo, "\n");
-		own_free char *line = strndup(mountinfo, length);
+		own_free char *line = first_line(mountinfo);
 
-		if (line)
-			take_mount(ret, line);
-		mountinfo += length + (mountinfo[length] == '\n');
+		take_mount(ret, line);
+		mountinfo += strlen(line);
+		mountinfo += *mountinfo == '\n';
 	}
 }
 
@@ -134,8 +144,7 @@ void cgroup_done(struct cgroup *cgroup)
 static char *path_in(const char *text, enum cgroup_kind kind)
 {
 	while (*text) {
-		size_t length = strcspn(text, "\n");
-		own_free char *line = strndup(text, length);
+		own_free char *line = first_line(text);
 		char *rest = line;
 		const char *number = strsep(&rest, ":");
 		const char *names = strsep(&rest, ":");
@@ -144,7 +153,8 @@ static char *path_in(const char *text, enum cgroup_kind kind)
 		    (kind == CGROUP_UNIFIED ? strcmp(number, "0") == 0 && !names[0]
 					    : is_freezer(names)))
 			return xstrdup(rest);
-		text += length + (text[length] == '\n');
+		text += strcspn(text, "\n");
+		text += *text == '\n';
 	}
 	return NULL;
 }
@@ -183,10 +193,37 @@ static bool find_id(const char *part, size_t length, char id[static CGROUP_ID])
 	return false;
 }
 
-/* Cuts off what a container has made within its own group; the innermost container counts. */
-static void cut_to_container(char *path, char id[static CGROUP_ID])
+/* "/flocker/INSTANCE/BRANCH" at the beginning of the path: how many bytes that are; 0: it is not.
+ */
+static size_t system_length(const char *path)
 {
-	size_t end = 0;
+	size_t length = strlen(SYSTEMS);
+
+	if (strncmp(path, SYSTEMS, length) != 0)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		char text[UUID_TEXT] = "";
+		struct uuid uuid;
+		struct fl_error other;
+
+		if (path[length++] != '/')
+			return 0;
+		snprintf(text, sizeof(text), "%.*s", (int)strcspn(path + length, "/"),
+			 path + length);
+		if (uuid_parse(text, &uuid, &other) < 0)
+			return 0;
+		length += strlen(text);
+	}
+	return path[length] == '/' || path[length] == '\0' ? length : 0;
+}
+
+/*
+ * Cuts off what a container, or a user system, has made within its own group; the
+ * innermost container counts.  False: it is in none.
+ */
+static bool cut_to_whole(char *path, char id[static CGROUP_ID])
+{
+	size_t end = system_length(path);
 
 	id[0] = '\0';
 	for (char *part = path; *part == '/';) {
@@ -198,6 +235,7 @@ static void cut_to_container(char *path, char id[static CGROUP_ID])
 	}
 	if (end)
 		path[end] = '\0';
+	return end;
 }
 
 /*
@@ -254,18 +292,19 @@ enum cgroup_verdict cgroup_choose(const struct cgroup_mounts *mounts, enum cgrou
 	struct text directory = { 0 };
 	enum cgroup_verdict verdict;
 	char id[CGROUP_ID];
+	bool whole;
 
 	if (!path)
 		return CGROUP_NONE;
 	/* From within a namespace: what lies outside of it begins with "/..". */
 	if (path[0] != '/' || is_within(path, "/..") || !is_within(path, root))
 		return CGROUP_HIDDEN;
-	cut_to_container(path, id);
+	whole = cut_to_whole(path, id);
 	if (strcmp(path, root) == 0 || strcmp(path, "/") == 0)
 		return CGROUP_ROOT;
 	if (!our_path || is_within(our_path, path))
 		return CGROUP_OURS;
-	verdict = id[0] ? CGROUP_FITS : judge_names(path);
+	verdict = whole ? CGROUP_FITS : judge_names(path);
 	if (verdict != CGROUP_FITS)
 		return verdict;
 	text_add_format(&directory, "%s%s", place, path + (root[1] ? strlen(root) : 0));

@@ -68,9 +68,9 @@ extern const char *const cgroup_verdict_words[CGROUP_VERDICTS];
 
 /*
  * Pure: the group of one kind, where /proc/PID/cgroup of the process says `text` and that
- * of the daemon `ours`.  Of a process in a container it is the whole container's, whatever groups
- * that makes within.  Never the root of a hierarchy, one that the daemon is in or below, a
- * session's, or one that keeps the host running.
+ * of the daemon `ours`.  Of a process in a container or a user system it is the whole of that,
+ * whatever groups that makes within.  Never the root of a hierarchy, one that the daemon is in or
+ * below, a session's, or one that keeps the host running.
  */
 enum cgroup_verdict cgroup_choose(const struct cgroup_mounts *mounts, enum cgroup_kind kind,
 				  const char *text, const char *ours, struct cgroup *ret);

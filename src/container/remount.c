@@ -451,7 +451,6 @@ int remount(const struct remount_query *query,
 	    struct fl_error *err)
 {
 	struct scan scan = { .query = query, .each = each, .arg = arg };
-	own_free uint64_t *seen = NULL;
 	own_fd int proc = -1;
 	int r;
 
@@ -460,7 +459,7 @@ int remount(const struct remount_query *query,
 	scan.proc = proc;
 	scan.own = namespace_of(proc, "self");
 	r = fsat_each(proc, look_at_process, &scan, err);
-	seen = scan.seen;
+	free(scan.seen);
 	return r;
 }
 

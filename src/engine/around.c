@@ -29,7 +29,7 @@ const char *const around_outcome_names[AROUND_OUTCOMES] = {
 	[AROUND_REPLACED] = "replaced",	  [AROUND_KEPT] = "kept",
 };
 
-static const struct around_kind *const kinds[] = { &around_containers };
+static const struct around_kind *const kinds[] = { &around_containers, &around_systems };
 
 void around_report_done(struct around_report *report)
 {

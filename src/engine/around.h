@@ -59,7 +59,7 @@ struct around_kind {
 	int (*start)(struct engine *engine, const char *id, int64_t since, struct fl_error *err);
 };
 
-extern const struct around_kind around_containers;
+extern const struct around_kind around_containers, around_systems;
 
 struct around {
 	struct engine *engine;

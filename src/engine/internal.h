@@ -75,7 +75,8 @@ struct engine {
 	char *docker_driver;	  /* what engines call our volumes' driver */
 	struct exec_table *execs; /* commands in user systems */
 
-	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t reserve_mutex;	/* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t together_mutex; /* who holds processes still (together.c) */
 
 	struct watching *watching;
 	struct data_table data;	 /* data containers */

@@ -218,6 +218,22 @@ static int check_heads(const struct holding *holding, const struct claim *claim,
 	return 0;
 }
 
+/*
+ * One after the other: a process may use branches of both, and would go on with the first.  With
+ * the claim, and nothing is waited for behind it.
+ */
+static int hold_alone(struct holding *holding, struct fl_error *err)
+{
+	pthread_mutex_t *mutex = &holding->engine->together_mutex;
+	int r;
+
+	pthread_mutex_lock(mutex);
+	r = freeze_hold(holding->freeze, err);
+	if (r < 0)
+		pthread_mutex_unlock(mutex);
+	return r;
+}
+
 int together_hold(struct holding *holding, const struct claim *claim, struct fl_error *err)
 {
 	struct engine *engine = holding->engine;
@@ -226,9 +242,9 @@ int together_hold(struct holding *holding, const struct claim *claim, struct fl_
 		return fl_failed(err);
 	if (!holding->freeze)
 		return 0;
-	if (driver_of(engine)->sync(engine->pool, err) < 0 || freeze_hold(holding->freeze, err) < 0)
+	if (driver_of(engine)->sync(engine->pool, err) < 0)
 		return fl_failed(err);
-	return 0;
+	return hold_alone(holding, err);
 }
 
 int together_release(struct holding *holding, struct fl_error *err)
@@ -240,6 +256,7 @@ int together_release(struct holding *holding, struct fl_error *err)
 	if (!holding->freeze)
 		return 0;
 	r = freeze_release(holding->freeze, &times, err);
+	pthread_mutex_unlock(&holding->engine->together_mutex);
 	report->stilled = times.stilled;
 	report->held = times.held;
 	for (size_t i = 0; i < report->group_count; i++)

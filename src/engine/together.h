@@ -9,7 +9,8 @@
  * none of them writes to one branch after its snapshot and to another before.  Processes that
  * can't be made to stand still are named in the report: they have no group of their own, or
  * share it with what must go on.  Whoever begins to use a branch in these very moments may be
- * missed.
+ * missed; and what a process has handed to the kernel before, and has not been told of
+ * (asynchronous writes), may still go on.
  *
  * Groups stand still for as short as can be.  What takes time comes before: hooks, finding
  * processes, the guard's start; and what was written is brought to the disk twice, first all of it,
@@ -72,7 +73,7 @@ must_check int together_hold(struct holding *holding, const struct claim *claim,
 			     struct fl_error *err);
 /* Names of containers, for people: an engine that does not answer soon leaves their ids. */
 void together_name(struct engine *engine, struct together *report);
-/* They go on.  FL_BUSY: some did before. */
+/* They go on, after every together_hold() that succeeded.  FL_BUSY: some did before. */
 must_check int together_release(struct holding *holding, struct fl_error *err);
 void together_end(struct holding *holding);
 OWN_FREEP(holding, together_end)

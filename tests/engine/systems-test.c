@@ -20,6 +20,7 @@
 #include "base/process.h"
 #include "base/program.h"
 #include "base/text.h"
+#include "engine/around.h"
 #include "engine/systems.h"
 
 static char directory[128];
@@ -27,7 +28,7 @@ static struct engine *engine;
 static struct fl_error err;
 
 /* Says something, and ends when it is told to. */
-#define POLITE "echo hello; trap 'echo bye; exit 0' TERM; while :; do sleep 0.1; done"
+#define POLITE "trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.1; done"
 /* As init it gets no signal that it does not want. */
 #define STUBBORN "sleep 1000 & exec sleep 1000"
 
@@ -568,36 +569,66 @@ static void a_branch_that_runs_is_not_taken_away(void)
 	check_ok(destroy(engine, "free", &err));
 }
 
-static void a_head_is_exchanged_between_stop_and_start(void)
+static int roll_back_around(const char *branch, const char *target, struct rollback *ret)
 {
-	own_system_hold struct system_hold hold = { 0 };
-	own_system_report struct system_report report = { 0 };
-	struct ref ref = reference("swapped");
-	struct uuid branch;
+	struct ref refs[2] = { reference(branch), reference(target) };
+
+	return engine_rollback(engine, &refs[0], &refs[1], AROUND_RESTART, ret, &err);
+}
+
+static void a_rollback_stops_and_starts_the_system(void)
+{
+	own(rollback_done) struct rollback rollback = { 0 }, idle = { 0 };
 	pid_t pid;
 
 	make_system("swapped", "cat /data; " POLITE, "on-failure");
-	branch = uuid_of("swapped");
 	shell("echo old > %s/mnt/swapped/trunk/data", directory);
 	check_ok(make_tag(engine, "before@swapped", "swapped", &err));
+	shell("echo new > %s/mnt/swapped/trunk/data", directory);
+	check_ok(roll_back_around("swapped", "before@swapped", &idle));
+	check(idle.around.count == 0 && show("swapped").state == SYSTEM_STOPPED);
 	shell("echo new > %s/mnt/swapped/trunk/data", directory);
 	start("swapped");
 	await_console("swapped", "new\nhello\n");
 	pid = show("swapped").pid;
-	check_ok(system_stop_for(engine, &branch, "rollback", &hold, &err));
-	check(!lives(pid));
-	check_code(FL_BUSY, engine_system_start(engine, &ref, &report, &err));
-	check_ok(roll_back(engine, "swapped", "before@swapped", &err));
-	check_ok(system_start_after(&hold, &err));
+	check_ok(roll_back_around("swapped", "before@swapped", &rollback));
+	check(!lives(pid) && show("swapped").state == SYSTEM_RUNNING);
+	check(rollback.around.count == 1 && rollback.around.items[0].outcome == AROUND_RESTARTED);
+	check_string("swapped/trunk", rollback.around.items[0].name);
 	await_console("swapped", "old\nhello\n");
-	/* The daemon dies between the two: its end well is not taken for its own. */
-	check_ok(system_stop_for(engine, &branch, "rollback", &hold, &err));
-	system_release(&hold);
-	engine_close(take_ptr(engine));
-	open_engine();
-	care_until("swapped", SYSTEM_RUNNING);
 	stop("swapped");
 	end_system("swapped");
+}
+
+static void a_rollback_that_is_cut_off_leaves_no_system_stopped(void)
+{
+	struct uuid branch;
+	char id[UUID_TEXT];
+
+	make_system("cut", POLITE, "on-failure");
+	start("cut");
+	await_console("cut", "hello\n");
+	branch = uuid_of("cut");
+	check_ok(around_systems.stop(engine, uuid_format(&branch, id), &err));
+	check(show("cut").state == SYSTEM_STOPPED && show("cut").exit_status == 0);
+	/* Nobody else starts it meanwhile: that it has ended well is no reason to. */
+	engine_close(take_ptr(engine));
+	open_engine();
+	care_until("cut", SYSTEM_RUNNING);
+	/* What was asked for before the head was exchanged is started anew. */
+	{
+		pid_t pid = show("cut").pid;
+
+		check_ok(around_systems.start(engine, id, 0, &err));
+		check(show("cut").pid == pid);
+		check_ok(around_systems.start(engine, id, clock_now(), &err));
+		check(show("cut").pid != pid && show("cut").state == SYSTEM_RUNNING);
+	}
+	stop("cut");
+	check_ok(around_systems.start(engine, id, 0, &err));
+	check(show("cut").state == SYSTEM_STOPPED);
+	end_system("cut");
+	check_code(FL_NOT_FOUND, around_systems.start(engine, id, 0, &err));
 }
 
 /* --- the console
@@ -739,7 +770,8 @@ static int run(int argc, char **argv)
 				  CHECK(a_keeper_that_is_killed_takes_its_system_along),
 				  CHECK(two_verbs_at_once_are_refused),
 				  CHECK(a_branch_that_runs_is_not_taken_away),
-				  CHECK(a_head_is_exchanged_between_stop_and_start),
+				  CHECK(a_rollback_stops_and_starts_the_system),
+				  CHECK(a_rollback_that_is_cut_off_leaves_no_system_stopped),
 				  CHECK(a_console_has_its_bounds),
 				  CHECK(a_console_can_be_followed),
 				  CHECK(many_systems_start_and_stop_at_once),

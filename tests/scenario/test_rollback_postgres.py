@@ -14,7 +14,7 @@ import time
 
 import engines
 import tap
-from flocker import GIB, LONG, Host
+from flocker import LONG, MIB, Host
 from tap import equal, main, note, test, true
 
 ROUNDS = 100 if LONG else 8
@@ -32,7 +32,7 @@ engine.start()
 engine.postgres()
 host = Host()
 host.start()
-host.pool(size=2 * GIB)
+host.pool(size=2048 * MIB)
 host.run("config", "set", "docker.socket", engine.socket)
 host.restart()
 

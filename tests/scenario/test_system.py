@@ -496,5 +496,15 @@ def debian_is_booted():
     drop("debian")
 
 
+@test
+def it_stands_still_for_snapshots_at_one_instant():
+    make("held")
+    together = host.post("/v1/snapshots", refs=["held"], together=True)["together"]
+    equal(len(together["groups"]), 1, "groups")
+    true(together["groups"][0]["cgroup"].startswith("/flocker/"), f"its group: {together}")
+    equal((together["unheld"], show("held")["state"]), ([], "running"), "it goes on")
+    drop("held")
+
+
 if __name__ == "__main__":
     tap.main()

@@ -132,6 +132,23 @@ def what_maps_a_file_and_what_works_in_a_directory_is_held():
     works.remove()
 
 
+@tests_for(kinds)
+def several_at_once_do_not_disturb_each_other(kind):
+    names = volumes(*[f"shared-{kind}-{i}" for i in range(4)])
+    group = cgroups.Group(host, f"shared-{kind}", kind)
+    for name in names:
+        holder(group, file_of(name))
+
+    def take(name):
+        for _ in range(8):
+            taken = host.post("/v1/snapshots", refs=[name], together=True)["together"]
+            equal([(row["cgroup"], row["was_frozen"]) for row in taken["groups"]], [(group.path, False)], "groups")
+
+    tap.in_threads([lambda name=name: take(name) for name in names])
+    true(not group.frozen(), "they go on")
+    group.remove()
+
+
 @test
 def what_has_no_group_of_its_own_is_told():
     [a] = volumes("loose")

@@ -8,6 +8,9 @@ static struct fl_error err;
 
 #define ID "5f2e0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7"
 
+#define BRANCH "0b6f6c1e-52a1-4d3f-9a57-3b1f6c0d9e21"
+#define SYSTEM "/flocker/7c9e6679-7425-40de-944b-e07fc1f90ae7/" BRANCH
+
 static const char hybrid[] =
 	"31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
 	"37 31 0:34 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer\n"
@@ -85,6 +88,11 @@ static const struct {
 	  "/user.slice/user-7.slice/session-3.scope/libpod-" ID, "5f2e0a1b2c3d" },
 	{ "/machine.slice/libpod-conmon-" ID ".scope", CGROUP_FITS,
 	  "/machine.slice/libpod-conmon-" ID ".scope", "libpod-conmon-" ID ".scope" },
+	{ SYSTEM, CGROUP_FITS, SYSTEM, BRANCH },
+	{ SYSTEM "/init.scope", CGROUP_FITS, SYSTEM, BRANCH },
+	{ SYSTEM "/system.slice/ssh.service", CGROUP_FITS, SYSTEM, BRANCH },
+	{ SYSTEM "0/init.scope", CGROUP_HOST },
+	{ "/flocker/other/init.scope", CGROUP_HOST },
 	{ "/docker/" ID "0", CGROUP_FITS, "/docker/" ID "0", ID "0" },
 };
 

@@ -50,7 +50,9 @@ static int read_beginning(struct receipt *receipt, int fd, struct fl_error *err)
 
 	if (stream_fill(fd, "the stream", receipt->beginning, HEADER_LENGTH, &length, err) < 0)
 		return fl_failed(err);
-	if (length < HEADER_LENGTH || !header_parse(receipt->beginning, &receipt->header))
+	if (length < HEADER_LENGTH)
+		return fl_fail(err, FL_CORRUPT, "the stream ends before it has begun");
+	if (!header_parse(receipt->beginning, &receipt->header))
 		return fl_fail(err, FL_INVALID, "this is no stream of one snapshot of ZFS");
 	return 0;
 }
@@ -233,10 +235,7 @@ static int feed_all(const struct receipt *receipt, const struct zfs_running *run
 	return 0;
 }
 
-/*
- * A program that reads no more says why, or has all that it needs.  What it says of a stream that
- * ended too early is not always an error of the stream; but one it is.
- */
+/* A program that reads no more has all that it needs, or says why it has not. */
 static int run_receive(const struct receipt *receipt, const char *name, int fd,
 		       struct fl_error *err)
 {
