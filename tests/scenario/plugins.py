@@ -23,11 +23,11 @@ class PluginHost(Host):
         if plugin:
             self.set_plugin(self.plugin)
 
-    def set_plugin(self, path):
-        """Counts from the daemon's next start on."""
+    def set_plugin(self, path, engine=""):
+        """Counts from the daemon's next start on.  `engine`: the socket of one that is asked, too."""
         file = pathlib.Path(f"{self.root}/etc/flocker.ini")
         file.parent.mkdir(exist_ok=True)
-        file.write_text(f"[docker]\nplugin = {path}\n", encoding="utf-8")
+        file.write_text(f"[docker]\nplugin = {path}\nsocket = {engine}\n", encoding="utf-8")
         file.chmod(0o600)
 
     def send(self, verb, body):
