@@ -92,9 +92,12 @@ static void make_pool(const char *place, struct engine **ret, struct uuid *uuid)
 		.driver = "btrfs", .kind = POOL_FILE, .sparse = true, .size = UINT64_C(256) << 20
 	};
 
+	char text[UUID_TEXT];
+
 	shell("mkdir -p %s/lib %s/mnt %s/run", place, place, place);
 	snprintf(spec.path, sizeof(spec.path), "%s/pool.img", place);
 	check_ok(open_engine_in(place, uuid, ret));
+	shell("echo %s > %s/instance", uuid_format(uuid, text), place);
 	check_ok(engine_pool_create(*ret, &spec, &err));
 }
 
@@ -783,15 +786,17 @@ static int run(int argc, char **argv)
 /* What runs in the cgroups of this test's instances; their names are in none but ours. */
 static void end_all(const char *place)
 {
-	char command[512];
+	char command[768];
 
-	snprintf(
-		command, sizeof(command),
-		"for d in %s/run/systems/*/; do [ -e \"$d/running\" ] || continue; "
-		"read init keeper rest < \"$d/running\"; kill -9 $init $keeper 2>/dev/null; "
-		"program=$(cat \"$d/program\"); id=$(ls \"$d/runtime\"); "
-		"[ -z \"$id\" ] || \"$program\" --root \"$d/runtime\" delete --force \"$id\"; done",
-		place);
+	snprintf(command, sizeof(command),
+		 "for d in %s/run/systems/*/; do [ -e \"$d/running\" ] || continue; "
+		 "read init keeper rest < \"$d/running\"; kill -9 $init $keeper 2>/dev/null; "
+		 "program=$(cat \"$d/program\"); id=$(ls \"$d/runtime\"); "
+		 "[ -z \"$id\" ] || \"$program\" --root \"$d/runtime\" delete --force \"$id\"; "
+		 "done; "
+		 "i=$(cat %s/instance 2>/dev/null) && "
+		 "rmdir /sys/fs/cgroup/flocker/$i /sys/fs/cgroup/*/flocker/$i 2>/dev/null",
+		 place, place);
 	(void)!system(command);
 }
 
