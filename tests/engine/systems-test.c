@@ -373,7 +373,8 @@ static void a_system_is_kept_apart(void)
 	write_init("apart", "cat /proc/sys/kernel/hostname; echo $GREETING; /bin/busybox pwd\n"
 			    "grep CapBnd /proc/self/status\n"
 			    "/bin/busybox ls /sys/class/net\n"
-			    "grep ' / / ' /proc/self/mountinfo\n"
+			    "grep -q ' / [a-z,]*nosuid' /proc/self/mountinfo && echo no setuid\n"
+			    "grep -q ' / [a-z,]*nodev' /proc/self/mountinfo && echo no devices\n"
 			    "echo x 2>&1 > /proc/sys/kernel/hostname\n"
 			    "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max\n"
 			    "/bin/busybox unshare -U true 2>&1\n"
@@ -385,6 +386,13 @@ static void a_system_is_kept_apart(void)
 	await_console("apart", "lo\n");
 	await_console("apart", "\n77\n");
 	await_console("apart", "to the console\n");
+	/* Its setuid programs count, unlike where the host sees them. */
+	await_console("apart", "no devices\n");
+	{
+		own_free char *console = console_of("apart", 0);
+
+		check(!strstr(console, "no setuid"));
+	}
 	/* Without SYS_ADMIN, SYS_MODULE, SYS_TIME... */
 	await_console("apart", "CapBnd:\t00000000a84425fb\n");
 	await_console("apart", "unshare(0x10000000): Operation not permitted");
