@@ -16,10 +16,9 @@
 	}
 
 /* What is told to a system as it is. */
-#define OF_SYSTEM                                                        \
-	{                                                                \
-		.body = IN_REF, .required = IN_REF,                      \
-		.forms = FORM_VOLUME | FORM_BRANCH                       \
+#define OF_SYSTEM                                                                      \
+	{                                                                              \
+		.body = IN_REF, .required = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH \
 	}
 
 /* clang-format off */

@@ -49,7 +49,7 @@ static void put_together(struct json *json, const struct together *together)
 		json_put_object(json, NULL);
 		json_put_string(json, "cgroup", group->path);
 		json_put_string(json, "name", group->name);
-		json_put_bool(json, "container", group->container);
+		json_put_bool(json, "container", group->id[0]);
 		json_put_bool(json, "was_frozen", group->was_frozen);
 		json_end(json);
 	}

@@ -194,6 +194,8 @@ static int read_header(struct http_client *client, struct framing *ret, struct f
 	return 0;
 }
 
+#define FIRST_ROOM 4096 /* bytes for a body, to begin with */
+
 struct body {
 	char *bytes; /* heap */
 	size_t length;
@@ -205,7 +207,7 @@ struct body {
 
 static int reserve(struct body *body, size_t more, struct fl_error *err)
 {
-	size_t capacity = body->capacity ? body->capacity : 4096;
+	size_t capacity = body->capacity;
 	char *bytes;
 
 	if (more > body->limit - body->length)
@@ -359,11 +361,14 @@ static int read_rest(struct http_client *client, struct framing *framing, size_t
 		     const struct http_sink *sink, struct http_answer *ret, struct fl_error *err)
 {
 	struct body body = { .limit = limit, .sink = framing->status < 300 ? sink : NULL };
-	int r = reserve(&body, 0, err);
+	int r;
 
-	if (r == 0)
-		r = body.sink ? read_into_sink(client, framing, &body, err)
-			      : read_body(client, framing, &body, err);
+	body.capacity = FIRST_ROOM;
+	body.bytes = malloc(FIRST_ROOM);
+	if (!body.bytes)
+		return http_fail_memory(FIRST_ROOM, err);
+	r = body.sink ? read_into_sink(client, framing, &body, err)
+		      : read_body(client, framing, &body, err);
 	if (r < 0) {
 		free(body.bytes);
 		return r;

@@ -15,8 +15,10 @@
 #define GROUPS_LIMIT (64 << 10)
 #define ID_DIGITS (CGROUP_ID - 1)
 
-const char *const cgroup_switch[] = { "cgroup.freeze", "freezer.state" };
-const char *const cgroup_thaw[] = { "0", "THAWED" };
+const char *const cgroup_switch[] = {
+	[CGROUP_FREEZER] = "freezer.state", [CGROUP_UNIFIED] = "cgroup.freeze"
+};
+const char *const cgroup_thaw[] = { [CGROUP_FREEZER] = "THAWED", [CGROUP_UNIFIED] = "0" };
 
 const char *const cgroup_verdict_words[] = {
 	[CGROUP_FITS] = "",
@@ -96,16 +98,24 @@ static void take_mount(struct cgroup_mounts *mounts, const char *line)
 	mounts->kinds[kind].place = take_ptr(place);
 }
 
+/* Heap, without its end. */
+static char *first_line(const char *text)
+{
+	struct text line = { 0 };
+
+	text_add(&line, text, strcspn(text, "\n"));
+	return text_take(&line);
+}
+
 void cgroup_mounts_parse(const char *mountinfo, struct cgroup_mounts *ret)
 {
 	*ret = (struct cgroup_mounts){ 0 };
 	while (*mountinfo) {
-		size_t length = strcspn(mountinfo, "\n");
-		own_free char *line = strndup(mountinfo, length);
+		own_free char *line = first_line(mountinfo);
 
-		if (line)
-			take_mount(ret, line);
-		mountinfo += length + (mountinfo[length] == '\n');
+		take_mount(ret, line);
+		mountinfo += strlen(line);
+		mountinfo += *mountinfo == '\n';
 	}
 }
 
@@ -132,8 +142,7 @@ void cgroup_done(struct cgroup *cgroup)
 static char *path_in(const char *text, enum cgroup_kind kind)
 {
 	while (*text) {
-		size_t length = strcspn(text, "\n");
-		own_free char *line = strndup(text, length);
+		own_free char *line = first_line(text);
 		char *rest = line;
 		const char *number = strsep(&rest, ":");
 		const char *names = strsep(&rest, ":");
@@ -142,7 +151,8 @@ static char *path_in(const char *text, enum cgroup_kind kind)
 		    (kind == CGROUP_UNIFIED ? strcmp(number, "0") == 0 && !names[0]
 					    : is_freezer(names)))
 			return xstrdup(rest);
-		text += length + (text[length] == '\n');
+		text += strcspn(text, "\n");
+		text += *text == '\n';
 	}
 	return NULL;
 }

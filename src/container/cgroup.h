@@ -4,10 +4,11 @@
  * Control groups: where the kernel shows them on this host, which of them a process is in,
  * and whether that one may be frozen.
  *
- * There are two kinds, and a host may have both at once: the unified hierarchy
- * (version 2), where each group but the root has cgroup.freeze, and the freezer's own
- * (version 1), with freezer.state.  A process that is in a group of its own in both is
- * frozen by the first.
+ * There are two kinds, and a host may have both at once: the freezer's own hierarchy (version
+ * 1), with freezer.state, and the unified one (version 2), where each group but the root has
+ * cgroup.freeze.  A process that is in a group of its own in both is frozen by the first, as
+ * engines pause containers there: what that has frozen never stands still for the second, which it
+ * does the other way round.
  *
  * A group is frozen whole.  So none may be that other things depend on: see
  * cgroup_choose().
@@ -19,7 +20,7 @@
 #include "base/error.h"
 #include "base/own.h"
 
-enum cgroup_kind { CGROUP_UNIFIED, CGROUP_FREEZER, CGROUP_KINDS };
+enum cgroup_kind { CGROUP_FREEZER, CGROUP_UNIFIED, CGROUP_KINDS };
 
 /* Where the hierarchies are mounted. */
 struct cgroup_mounts {

@@ -215,8 +215,8 @@ int docker_containers(struct docker *docker, const struct docker_filter *filter,
 			one = (struct docker_container){ 0 };
 		}
 	}
-	*ret = found;
-	found = (struct docker_containers){ 0 };
+	*ret = (struct docker_containers){ take_ptr(found.items), found.count };
+	found.count = 0;
 	return 0;
 }
 

@@ -63,8 +63,10 @@ struct freeze {
 
 /* --- one group ------------------------------------------------------------------------ */
 
-static const char *const look_at[] = { "cgroup.events", "freezer.self_freezing" };
-static const char *const freeze_words[] = { "1", "FROZEN" };
+static const char *const look_at[] = {
+	[CGROUP_FREEZER] = "freezer.self_freezing", [CGROUP_UNIFIED] = "cgroup.events"
+};
+static const char *const freeze_words[] = { [CGROUP_FREEZER] = "FROZEN", [CGROUP_UNIFIED] = "1" };
 
 static bool is_gone(int sys)
 {

@@ -40,6 +40,12 @@ struct view {
 	uint64_t namespace, mount, device, root;
 };
 
+#define SEEN 128
+struct seen {
+	struct view view;
+	char what[SEEN]; /* the first mount of a tree in it; "": there is none */
+};
+
 /* Parts of a thread, which it may share with others. */
 enum part { DIRECTORIES, FILES, MAPPINGS, MOUNTS, PARTS };
 
@@ -51,8 +57,9 @@ struct search {
 	int proc;
 	dev_t device;  /* of the file system, as mountinfo and maps show it; 0: not known */
 	bool by_inode; /* some trees are told by their inodes */
-	struct view views[VIEWS];
+	struct seen views[VIEWS];
 	size_t view_count;
+	uint64_t shared[2];  /* mount namespaces of the host, and ours; 0: any counts */
 	bool may_look;	     /* whoever is still hidden, is so from every root like us */
 	pid_t pid;	     /* the present process */
 	pid_t looked[PARTS]; /* the last of its threads whose part was looked at */
@@ -272,12 +279,12 @@ static int view_get(int thread, struct view *ret, struct fl_error *err)
 	return 0;
 }
 
-static bool view_is_new(const struct search *search, const struct view *view)
+static const struct seen *find_view(const struct search *search, const struct view *view)
 {
 	for (size_t i = 0; i < search->view_count; i++)
-		if (memcmp(&search->views[i], view, sizeof(*view)) == 0)
-			return false;
-	return true;
+		if (memcmp(&search->views[i].view, view, sizeof(*view)) == 0)
+			return &search->views[i];
+	return NULL;
 }
 
 /* Is `option` one of those that the comma-separated `options`, up to the end of the line, hold? */
@@ -368,21 +375,37 @@ static bool note_mount(void *arg, const char *line)
 	return true;
 }
 
+static void remember_view(struct search *search, const struct view *view)
+{
+	struct seen *seen;
+
+	/* A full table costs repeated work, never an answer. */
+	if (search->view_count == VIEWS)
+		return;
+	seen = &search->views[search->view_count++];
+	seen->view = *view;
+	snprintf(seen->what, sizeof(seen->what), "%.*s", SEEN - 1, search->what);
+}
+
 static int look_at_mounts(struct search *search, int thread, struct fl_error *err)
 {
+	const struct seen *seen;
 	struct view view;
 
 	if (!search->device)
 		return 0;
 	if (view_get(thread, &view, err) < 0)
 		return fl_failed(err);
-	if (!view_is_new(search, &view))
+	if (view.namespace == search->shared[0] || view.namespace == search->shared[1])
+		return 0;
+	seen = find_view(search, &view);
+	if (seen && search->query->everyone)
+		snprintf(search->what, sizeof(search->what), "%s", seen->what);
+	if (seen)
 		return 0;
 	if (each_line(search, thread, "mountinfo", note_mount, search, err) < 0)
 		return fl_failed(err);
-	/* A full table costs repeated work, never an answer. */
-	if (search->view_count < VIEWS)
-		search->views[search->view_count++] = view;
+	remember_view(search, &view);
 	return 0;
 }
 
@@ -547,6 +570,17 @@ static int find_device(struct search *search, struct fl_error *err)
 	return 0;
 }
 
+/* Which mounts tell of nobody; one that can't be looked at is no process of the host's first. */
+static void find_shared(struct search *search)
+{
+	static const char *const whose[] = { "1/ns/mnt", "self/ns/mnt" };
+	struct stat st;
+
+	for (size_t i = 0; search->query->everyone && i < array_size(whose); i++)
+		if (fstatat(search->proc, whose[i], &st, 0) == 0)
+			search->shared[i] = st.st_ino;
+}
+
 static bool may_look(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -572,6 +606,7 @@ int holders_find(const struct holders_query *query,
 	search->arg = arg;
 	search->proc = proc;
 	search->may_look = may_look();
+	find_shared(search);
 	for (size_t i = 0; i < query->count; i++)
 		search->by_inode |= query->trees[i].inodes != NULL;
 	if (find_device(search, err) < 0)

@@ -43,6 +43,12 @@ struct holders_query {
 	const char *beside;
 	/* Look at mappings and programs too: slower, about 0.1 ms per process. */
 	bool mappings;
+	/*
+	 * Where a tree is mounted in a mount namespace, `each` is called for every process in that,
+	 * and not only for the first that is found, which may have ended by then; but for none of
+	 * those in the host's namespace, or in ours: there a mount says nothing of who uses it.
+	 */
+	bool everyone;
 };
 
 /*

@@ -26,8 +26,7 @@
 #include "base/json.h"
 
 #define CPU_PERIOD 100000 /* microseconds; the kernel's default */
-#define FILES_SOFT 1024	  /* as after a boot: programs that use select(2) need that */
-#define FILES_HARD 524288
+#define FILES 1024	  /* as after a boot: programs that use select(2) need that */
 
 const char *const oci_directories[] = { "/dev", "/proc", "/sys", NULL };
 
@@ -121,8 +120,10 @@ static void put_limit(struct json *json, const char *type, int64_t soft, int64_t
 	json_end(json);
 }
 
-static void put_process(struct json *json, const struct system_settings *settings)
+static void put_process(struct json *json, const struct oci_options *options)
 {
+	const struct system_settings *settings = options->settings;
+
 	json_put_object(json, "process");
 	json_put_bool(json, "terminal", false);
 	json_put_object(json, "user");
@@ -137,7 +138,8 @@ static void put_process(struct json *json, const struct system_settings *setting
 		put_strings(json, capability_sets[i], capabilities, array_size(capabilities));
 	json_end(json);
 	json_put_array(json, "rlimits");
-	put_limit(json, "RLIMIT_NOFILE", FILES_SOFT, FILES_HARD);
+	put_limit(json, "RLIMIT_NOFILE", options->files < FILES ? options->files : FILES,
+		  options->files);
 	json_end(json);
 	/* su and sudo belong to an operating system. */
 	json_put_bool(json, "noNewPrivileges", false);
@@ -282,7 +284,7 @@ void oci_format(const struct oci_options *options, struct text *out)
 	json_init(&json, out);
 	json_put_object(&json, NULL);
 	json_put_string(&json, "ociVersion", "1.0.2");
-	put_process(&json, options->settings);
+	put_process(&json, options);
 	json_put_object(&json, "root");
 	json_put_string(&json, "path", options->root);
 	json_put_bool(&json, "readonly", false);

@@ -387,11 +387,11 @@ struct driver {
 	 * soon, with FL_SYSTEM and EPIPE, also while nothing is written (a program that calls it
 	 * ignores SIGPIPE).  After any failure what was written is of no use.  The pool stays as it
 	 * is.  The caller keeps both snapshots until the end: one that is deleted meanwhile may
-	 * answer FL_BUSY, or make this fail.
+	 * make this fail; or it goes when this is through.
 	 *
 	 * FL_NOT_FOUND.  FL_UNSUPPORTED: there is no way from `base` to `tree` (ZFS knows one from
-	 * each predecessor, but none from a snapshot that a rollback left behind): try another
-	 * base, or none.
+	 * each predecessor in its volume, and from the one that the branch began with; none from a
+	 * snapshot that a rollback left behind): try another base, or none.
 	 */
 	int (*send)(struct pool *pool, const struct tree *base, const struct tree *tree, int fd,
 		    struct fl_error *err);
@@ -414,8 +414,9 @@ struct driver {
 	 * caller takes a digest of all that passed through `fd`, compares it with the sender's, and
 	 * commits or deletes the tree.  What follows the stream's own end may be passed over.
 	 *
-	 * FL_EXISTS, FL_NOT_FOUND.  FL_INVALID: the stream is none, is damaged or incomplete, or
-	 * was made from another snapshot than `base`.  FL_NO_SPACE.
+	 * FL_EXISTS, FL_NOT_FOUND.  FL_INVALID: this is no such stream, or one that was made from
+	 * another snapshot than `base`.  FL_CORRUPT: it is damaged or incomplete.  FL_BUSY (ZFS):
+	 * what this one needs another stream is received upon, or made from, just now. FL_NO_SPACE.
 	 */
 	int (*receive)(struct pool *pool, const struct uuid *operation, const struct tree *base,
 		       int fd, struct fl_error *err);

@@ -160,6 +160,11 @@ static bool apply_all(struct rest *rest, struct map *files)
 	return what && *what == '.' && take_number(rest, &digest) && digest == digest_of(files);
 }
 
+static int fail_damaged(struct fl_error *err)
+{
+	return fl_fail(err, FL_CORRUPT, "the stream is damaged or incomplete");
+}
+
 int parcel_decode(const struct text *parcel, const struct map *base, struct map *ret,
 		  struct fl_error *err)
 {
@@ -168,6 +173,8 @@ int parcel_decode(const struct text *parcel, const struct map *base, struct map 
 	const char *magic = take(&rest, strlen(MAGIC));
 	uint64_t wanted;
 
+	if (parcel->length < strlen(MAGIC) + sizeof(wanted))
+		return fail_damaged(err);
 	if (!magic || memcmp(magic, MAGIC, strlen(MAGIC)) != 0 || !take_number(&rest, &wanted))
 		return fl_fail(err, FL_INVALID, "this is no stream of the memory driver");
 	if (wanted != (base ? digest_of(base) : 0))
@@ -175,7 +182,7 @@ int parcel_decode(const struct text *parcel, const struct map *base, struct map 
 	if (base)
 		map_copy(&files, base);
 	if (!apply_all(&rest, &files))
-		return fl_fail(err, FL_INVALID, "the stream is damaged or incomplete");
+		return fail_damaged(err);
 	*ret = files;
 	files = (struct map){ 0 };
 	return 0;

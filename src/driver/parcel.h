@@ -19,6 +19,6 @@
 /* Appends what makes `files` out of `base`; NULL: all of them. */
 void parcel_encode(const struct map *base, const struct map *files, struct text *out);
 
-/* FL_INVALID: it is damaged, or does not fit `base`. */
+/* FL_CORRUPT: it is damaged or breaks off.  FL_INVALID: it is none, or does not fit `base`. */
 must_check int parcel_decode(const struct text *parcel, const struct map *base, struct map *ret,
 			     struct fl_error *err);

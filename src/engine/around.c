@@ -29,7 +29,7 @@ const char *const around_outcome_names[AROUND_OUTCOMES] = {
 	[AROUND_REPLACED] = "replaced",	  [AROUND_KEPT] = "kept",
 };
 
-static const struct around_kind *const kinds[] = { &around_containers };
+static const struct around_kind *const kinds[] = { &around_containers, &around_systems };
 
 void around_report_done(struct around_report *report)
 {
@@ -209,10 +209,11 @@ static int stop_noted(struct around *around, struct fl_error *err)
 {
 	struct around_report report = { 0 };
 
-	if (around->users.count > 0 && note(around, err) < 0)
+	if (around->users.count == 0)
+		return 0;
+	if (note(around, err) < 0)
 		return fl_failed(err);
-	if (stop_all(around, err) == 0 && system_stop_for(around->engine, &around->branch.uuid,
-							  "a rollback", &around->system, err) == 0)
+	if (stop_all(around, err) == 0)
 		return 0;
 	around_end(around, &report, err);
 	around_report_done(&report);
@@ -319,24 +320,9 @@ static bool any_pending(const struct around_report *report, struct fl_error *err
 	return false;
 }
 
-/* After the others in the report, which are in the order of `users`. */
-static void report_system(struct around *around, int r, const struct fl_error *why)
-{
-	char name[AROUND_NAME];
-	struct around_item *item;
-
-	snprintf(name, sizeof(name), "%s/%s", around->branch.volume, around->branch.name);
-	item = around_report_add(&around->report, name, r < 0 ? AROUND_PENDING : AROUND_RESTARTED);
-	if (r < 0)
-		item->why = *why;
-}
-
 static void start_all(struct around *around, struct fl_error *err)
 {
-	bool system = around->system.started_after;
-	struct fl_error why;
 	int64_t since = around->replaced ? clock_now() : 0;
-	int r = system_start_after(&around->system, &why);
 
 	if (around->replaced)
 		add_late(around, since);
@@ -344,8 +330,6 @@ static void start_all(struct around *around, struct fl_error *err)
 		start_one(around, &around->users.items[i], since);
 	if (around->users.count > 0)
 		forget(around);
-	if (system)
-		report_system(around, r, &why);
 	if (any_pending(&around->report, err))
 		around_table_wake(&around->engine->around);
 }

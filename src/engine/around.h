@@ -10,15 +10,12 @@
  *	around_end()	again without a lock: starts all again, what was started first first, and
  *			forgets the notes
  *
- * What is stopped is of several kinds, of which containers are one.  Each is an entry in
- * the table of around.c.  The branch's own user system is held and stopped beside them
- * (systems.h), and needs no note: what is wanted of it stands in the catalogue.  A kind's calls
- *hold no lock and may take as long as what they are about; an id means something to its kind alone,
- *and outlives the daemon.
+ * What is stopped is of several kinds: containers, user systems.  Each is an entry in
+ * the table of around.c.  A kind's calls hold no lock and may take as long as
+ * what they are about; an id means something to its kind alone, and outlives the daemon.
  */
 
 #include "engine/internal.h"
-#include "engine/systems.h"
 
 /* The branch, as values: nothing of it is locked. */
 struct around_branch {
@@ -62,7 +59,7 @@ struct around_kind {
 	int (*start)(struct engine *engine, const char *id, int64_t since, struct fl_error *err);
 };
 
-extern const struct around_kind around_containers;
+extern const struct around_kind around_containers, around_systems;
 
 struct around {
 	struct engine *engine;
@@ -71,7 +68,6 @@ struct around {
 	bool replaced; /* the head is another one now; the verb says so */
 	struct around_branch branch;
 	struct around_users users; /* in the order of their start */
-	struct system_hold system; /* of the branch's own; stopped last, started first */
 	struct around_report report;
 	int64_t began, stopped, swapped; /* clock_monotonic() when that was over */
 };

@@ -77,7 +77,7 @@ bool data_containers_makes(struct engine *engine, const char *volume)
 {
 	own_lock(guard, &engine->data.mutex);
 
-	return strcmp(engine->data.making, volume) == 0;
+	return engine->data.making[0] && strcmp(engine->data.making, volume) == 0;
 }
 
 static bool is_settled(const struct data_table *table, uint64_t number)

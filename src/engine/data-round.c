@@ -34,7 +34,9 @@ struct data_round {
 	struct engine *engine;
 	struct docker *docker;
 	const char *driver;
-	bool binds; /* its data containers have paths in them, not volumes */
+	bool asked;	     /* the container engine, for anything */
+	bool binds;	     /* its data containers have paths in them, not volumes */
+	const char *command; /* what people type */
 	char instance[UUID_TEXT];
 	struct place *places; /* by ref */
 	size_t count;
@@ -240,8 +242,8 @@ static int create(struct data_round *round, const struct place *place, struct fl
 		if (err->code == FL_EXISTS)
 			fl_hint(err,
 				"rename or remove the container that has the name: "
-				"docker rename %s NEW, docker rm %s",
-				name, name);
+				"%s rename %s NEW, %s rm %s",
+				round->command, name, round->command, name);
 		return fl_wrap(err, "making the data container '%s'", name);
 	}
 	log_info("data container made", "container=%s branch=%s path=%s", name, place->ref,
@@ -280,8 +282,8 @@ static void report_shadow(struct data_round *round, const struct place *place,
 		"that one, not this branch",
 		volume->name, volume->mountpoint ? volume->mountpoint : "");
 	fl_hint(&why,
-		"save what is in it, remove the containers that use it, then: docker volume rm %s",
-		volume->name);
+		"save what is in it, remove the containers that use it, then: %s volume rm %s",
+		round->command, volume->name);
 	failing_set(round->engine, FAILING_SHADOW, place->ref, &why);
 }
 
@@ -337,9 +339,11 @@ static int run(struct data_round *round, struct fl_error *err)
 		return fl_failed(err);
 	if (!known)
 		return 0;
+	round->asked = true;
 	if (docker_version(round->docker, &version, err) < 0)
 		return fl_failed(err);
 	round->binds = strstr(version.name, "Podman") != NULL;
+	round->command = round->binds ? "podman" : "docker";
 	if (look_at_actual(round, err) < 0 || create_missing(round, err) < 0 ||
 	    look_for_shadows(round, err) < 0)
 		return fl_failed(err);
@@ -374,7 +378,8 @@ int data_containers_round(struct engine *engine, struct fl_error *err)
 
 	uuid_format(&engine->instance, round.instance);
 	r = run(&round, err);
-	note_engine(engine, r, err);
+	if (round.asked)
+		note_engine(engine, r, err);
 	end(engine, number);
 	return r;
 }

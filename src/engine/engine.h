@@ -145,6 +145,18 @@ must_check int engine_branch(struct engine *engine, const struct ref *ref, const
 /* Of one volume, trunk first, or of all (`volume` NULL). */
 must_check int engine_branches(struct engine *engine, const struct ref *volume,
 			       struct branch_list *ret, struct fl_error *err);
+/*
+ * The same in short: calls each() for every branch, and looks at nothing but the catalogue.
+ * each() calls no verb; after a failure it may have been called.
+ */
+struct branch_place {
+	const char *volume, *branch;
+	const char *path; /* as in struct branch */
+	int64_t created;
+};
+typedef void branch_place_told(void *arg, const struct branch_place *place);
+must_check int engine_branch_places(struct engine *engine, branch_place_told *each, void *arg,
+				    struct fl_error *err);
 must_check int engine_branch_show(struct engine *engine, const struct ref *ref, struct branch *ret,
 				  struct fl_error *err);
 

@@ -193,12 +193,16 @@ static int start_there(struct hooking *hooking, struct hooked *hooked, const str
 	own_text struct text script = { 0 };
 	struct container_use chosen = { 0 };
 	struct hook_container container = { .id = chosen.id, .name = chosen.name };
+	struct docker_version version;
 	int r;
 
 	if (!docker)
 		return fl_fail(err, FL_UNSUPPORTED, "no container engine is configured");
 	if (containers_using(hooking->engine, hooked->volume, hooked->branch, &uses, err) < 0 ||
 	    hook_read_script(file, &script, err) < 0)
+		return fl_failed(err);
+	/* Nobody, or nobody who could know? */
+	if (uses.count == 0 && docker_version(docker, &version, err) < 0)
 		return fl_failed(err);
 	r = strcmp(hooked->row.container, ANY_CONTAINER) == 0
 		    ? choose_any(&uses, hooked->ref, &chosen, err)

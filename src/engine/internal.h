@@ -75,7 +75,8 @@ struct engine {
 	char *docker_driver;	  /* what engines call our volumes' driver */
 	struct exec_table *execs; /* commands in user systems */
 
-	pthread_mutex_t reserve_mutex; /* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t reserve_mutex;	/* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t together_mutex; /* who holds processes still (together.c) */
 
 	struct watching *watching;
 	struct data_table data;	 /* data containers */
@@ -363,7 +364,7 @@ char *snapshot_link_path(struct engine *engine, const char *volume, uint64_t id)
  */
 must_check int find_holders(struct engine *engine, const struct tree *trees, size_t count,
 			    bool mappings, struct holders *ret, struct fl_error *err);
-/* All of them, those that map files too, one by one (container/holders.h). */
+/* Every one of them (holders_query.everyone), those that map files too, one by one. */
 typedef int each_holder_fn(void *arg, pid_t pid, const char *command, const char *what,
 			   struct fl_error *err);
 must_check int each_holder(struct engine *engine, const struct tree *trees, size_t count,

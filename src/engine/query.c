@@ -71,16 +71,21 @@ int engine_volume(struct engine *engine, const struct ref *ref, struct volume *r
 	return answer_volume(engine, tx, &target.volume, ret, err);
 }
 
+static int read_volume(struct listing *listing, const struct branch_row *row, struct fl_error *err)
+{
+	if (uuid_equal(&row->volume, &listing->volume.uuid))
+		return 0;
+	volume_row_done(&listing->volume);
+	listing->volume = (struct volume_row){ 0 };
+	return tx_volume_get(listing->tx, &row->volume, &listing->volume, err);
+}
+
 static int add_branch(void *arg, const struct branch_row *row, struct fl_error *err)
 {
 	struct listing *listing = arg;
 
-	if (!uuid_equal(&row->volume, &listing->volume.uuid)) {
-		volume_row_done(&listing->volume);
-		listing->volume = (struct volume_row){ 0 };
-		if (tx_volume_get(listing->tx, &row->volume, &listing->volume, err) < 0)
-			return fl_failed(err);
-	}
+	if (read_volume(listing, row, err) < 0)
+		return fl_failed(err);
 	return answer_branch(listing->engine, listing->tx, &listing->volume, row,
 			     branch_list_add(listing->list), err);
 }
@@ -109,6 +114,43 @@ int engine_branches(struct engine *engine, const struct ref *volume, struct bran
 	*ret = list;
 	list = (struct branch_list){ 0 };
 	return 0;
+}
+
+struct telling {
+	branch_place_told *each;
+	void *arg;
+};
+
+static int tell_place(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	struct listing *listing = arg;
+	const struct telling *telling = listing->list;
+	bool visible = driver_of(listing->engine)->capabilities & DRIVER_CAN_EXPOSE;
+	own_free char *path = NULL;
+
+	if (read_volume(listing, row, err) < 0)
+		return fl_failed(err);
+	if (row->mounted && visible)
+		path = link_path(listing->engine, listing->volume.name, row->name);
+	telling->each(telling->arg, &(struct branch_place){ .volume = listing->volume.name,
+							    .branch = row->name,
+							    .path = path,
+							    .created = row->created });
+	return 0;
+}
+
+int engine_branch_places(struct engine *engine, branch_place_told *each, void *arg,
+			 struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_tx struct tx *tx = NULL;
+	struct telling telling = { each, arg };
+	own(listing_done) struct listing listing = { .engine = engine, .list = &telling };
+
+	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	listing.tx = tx;
+	return tx_branch_each(tx, NULL, false, tell_place, &listing, err);
 }
 
 int engine_branch_show(struct engine *engine, const struct ref *ref, struct branch *ret,

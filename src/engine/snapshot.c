@@ -325,9 +325,10 @@ static int check(const struct ref *refs, size_t count, const struct snapshot_opt
 
 /* Hooks first: they take their time, and who is found now is to be held soon after. */
 static int snapshot_together(struct engine *engine, const struct ref *refs, size_t count,
-			     struct snapshot_options *options, struct snapshot_list *ret,
+			     const struct snapshot_options *options, struct snapshot_list *ret,
 			     struct fl_error *err)
 {
+	struct snapshot_options held = *options;
 	own_holding struct holding *holding = NULL;
 	own_metadata struct metadata metadata = { 0 };
 
@@ -336,9 +337,12 @@ static int snapshot_together(struct engine *engine, const struct ref *refs, size
 	if (together_begin(engine, refs, count, options->together, &holding, err) < 0 ||
 	    together_note(options->together, count, &metadata, err) < 0)
 		return fl_failed(err);
-	options->holding = holding;
-	options->metadata = &metadata;
-	return snapshot_heads(engine, refs, count, options, ret, err);
+	held.holding = holding;
+	held.metadata = &metadata;
+	if (snapshot_heads(engine, refs, count, &held, ret, err) < 0)
+		return fl_failed(err);
+	together_name(engine, options->together);
+	return 0;
 }
 
 int engine_snapshot(struct engine *engine, const struct ref *refs, size_t count,

@@ -62,6 +62,7 @@ static void note_running(struct systems *systems, struct system_entry *entry,
 
 	entry->run = *run;
 	*run = (struct runtime_run)RUNTIME_RUN_NONE;
+	entry->asked = entry->run.started;
 	entry->state = SYSTEM_RUNNING;
 	entry->began = clock_boot() - (clock_now() - entry->run.started);
 	(void)!epoll_ctl(systems->events, EPOLL_CTL_ADD, entry->run.keeper, &event);

@@ -27,6 +27,8 @@ struct reader {
 
 static void reader_free(struct reader *reader)
 {
+	if (!reader)
+		return;
 	own_fdp(&reader->state);
 	own_fdp(&reader->out);
 	own_fdp(&reader->old);
@@ -170,13 +172,15 @@ static void seek_tail(const struct reader *reader, uint64_t tail)
 /* Before anything is read, so that nothing is missed. */
 static int watch(struct reader *reader, struct fl_error *err)
 {
-	char path[64];
+	char path[64], above[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", reader->state);
+	snprintf(above, sizeof(above), "/proc/self/fd/%d/..", reader->state);
 	reader->changes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	/* That a directory is removed is told where it was, as long as somebody has it open. */
 	if (reader->changes < 0 ||
-	    inotify_add_watch(reader->changes, path,
-			      IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) < 0)
+	    inotify_add_watch(reader->changes, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0 ||
+	    inotify_add_watch(reader->changes, above, IN_DELETE) < 0)
 		return fl_fail_errno(err, "cannot follow a console");
 	return 0;
 }

@@ -134,6 +134,7 @@ int system_begin(struct system_hold *hold, const struct system_plan *plan, struc
 	struct systems *systems = hold->engine->systems;
 	own_runtime_run struct runtime_run run = RUNTIME_RUN_NONE;
 
+	hold->entry->asked = clock_now();
 	if (start_plan(hold->engine, &hold->entry->branch, plan, &run, err) < 0) {
 		fl_object(err, "%s", plan->ref);
 		return fl_wrap(err, "starting %s", plan->ref);
@@ -290,49 +291,6 @@ int engine_system_restart(struct engine *engine, const struct ref *ref, struct s
 	return system_fill(engine, &hold.entry->branch, ret, err);
 }
 
-/* --- around an exchange of the head
- * -------------------------------------------------------------------- */
-
-int system_stop_for(struct engine *engine, const struct uuid *branch, const char *verb,
-		    struct system_hold *ret, struct fl_error *err)
-{
-	own_system_plan struct system_plan plan = { 0 };
-	own_system_hold struct system_hold hold = { 0 };
-
-	if (!engine->systems) {
-		*ret = (struct system_hold){ 0 };
-		return 0;
-	}
-	if (system_hold(engine, branch, verb, &hold, err) < 0)
-		return fl_failed(err);
-	if (hold.entry->run.pid) {
-		if (system_load(engine, branch, &plan, err) < 0 ||
-		    runtime_mark(&engine->systems->places, branch, err) < 0 ||
-		    system_end(&hold, &plan, err) < 0)
-			return fl_failed(err);
-		hold.started_after = true;
-	}
-	*ret = hold;
-	hold = (struct system_hold){ 0 };
-	return 0;
-}
-
-int system_start_after(struct system_hold *hold, struct fl_error *err)
-{
-	own_system_plan struct system_plan plan = { 0 };
-	int r = 0;
-
-	if (hold->started_after) {
-		r = system_load(hold->engine, &hold->entry->branch, &plan, err);
-		if (r == 0)
-			r = system_begin(hold, &plan, err);
-		if (r < 0)
-			system_settle_failure(hold, err);
-	}
-	system_release(hold);
-	return r;
-}
-
 /* --- owners
  * ------------------------------------------------------------------------------------------------
  */
@@ -358,10 +316,15 @@ int system_gained(struct engine *engine, const struct uuid *branch, struct fl_er
 
 int system_lost(struct engine *engine, const struct uuid *branch, struct fl_error *err)
 {
+	own_system_plan struct system_plan plan = { 0 };
 	own_system_hold struct system_hold hold = { 0 };
+	int r;
 
-	/* It stays wanted: by whoever has it next. */
-	if (system_stop_for(engine, branch, "handing over", &hold, err) < 0)
+	if (system_hold(engine, branch, "handing over", &hold, err) < 0)
 		return fl_failed(err);
-	return 0;
+	r = system_load(engine, branch, &plan, err);
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	/* It stays wanted: by whoever has it next. */
+	return system_end(&hold, &plan, err);
 }

@@ -185,7 +185,7 @@ static struct system_entry *find_or_add(struct systems *systems, const struct uu
 	return entry;
 }
 
-static int fail_contended(const char *object, const char *verb, struct fl_error *err)
+int system_fail_held(const char *object, const char *verb, struct fl_error *err)
 {
 	fl_fail(err, FL_BUSY, "the system %s is busy: %s is under way", object, verb);
 	return fl_hint(err, "try again when that is done");
@@ -203,7 +203,7 @@ int system_hold(struct engine *engine, const struct uuid *branch, const char *ve
 
 	entry = find_or_add(systems, branch);
 	if (entry->verb)
-		return fail_contended("of this branch", entry->verb, err);
+		return system_fail_held("of this branch", entry->verb, err);
 	entry->verb = verb;
 	*ret = (struct system_hold){ .engine = engine, .entry = entry };
 	return 0;
@@ -275,7 +275,7 @@ int system_refuse(struct engine *engine, const struct uuid *branch, const char *
 		fl_fail(err, FL_BUSY, "%s is a system that runs (its init is process %d)", object,
 			entry->run.pid);
 	else if (entry->verb)
-		return fail_contended(object, entry->verb, err);
+		return system_fail_held(object, entry->verb, err);
 	else if (entry->state == SYSTEM_RESTARTING)
 		fl_fail(err, FL_BUSY, "%s is a system that is about to be started again", object);
 	else

@@ -24,6 +24,7 @@ struct system_entry {
 	enum system_state state;
 	int exit_status;
 	uint64_t restarts;
+	int64_t asked; /* UTC, ns: since before its tree was looked at */
 	int64_t began; /* clock_boot() when it was started */
 	int64_t due;   /* clock_boot(): SYSTEM_RESTARTING */
 	char *last_words;
@@ -71,12 +72,13 @@ void systems_free(struct systems *systems);
 struct system_hold {
 	struct engine *engine;
 	struct system_entry *entry;
-	bool started_after; /* it ran, and is to be started again (system_stop_for) */
 };
 
 /* FL_BUSY: another verb has it.  Not with a claim. */
 must_check int system_hold(struct engine *engine, const struct uuid *branch, const char *verb,
 			   struct system_hold *ret, struct fl_error *err);
+/* FL_BUSY in the words of all. */
+must_check int system_fail_held(const char *object, const char *verb, struct fl_error *err);
 /* An empty one is fine. */
 void system_release(struct system_hold *hold);
 #define own_system_hold own(system_release)
@@ -130,17 +132,6 @@ must_check int system_end(struct system_hold *hold, const struct system_plan *pl
 void system_settle(struct system_hold *hold, bool wanted, enum system_restart policy);
 /* It could not be started. */
 void system_settle_failure(struct system_hold *hold, const struct fl_error *why);
-
-/*
- * Around what exchanges the branch's head: stops its system, if it is one and runs, and
- * starts it again.  In between nobody else can start it.  A crash in between: it
- * is started with the daemon.  Both without a claim; the second whatever came of
- * the exchange, and it releases the hold, after a failure too, which is noted in the
- * system's state: it is tried again as its policy says.
- */
-must_check int system_stop_for(struct engine *engine, const struct uuid *branch, const char *verb,
-			       struct system_hold *ret, struct fl_error *err);
-must_check int system_start_after(struct system_hold *hold, struct fl_error *err);
 
 /* The branch has become this instance's, or is so no longer: its system runs if it is wanted; ends.
  */

@@ -4,7 +4,10 @@
 
 #include "base/text.h"
 #include "container/freeze.h"
+#include "engine/containers.h"
 #include "engine/internal.h"
+
+#define NAMES_PATIENCE CLOCK_SECOND
 
 struct head { /* that was looked at */
 	struct uuid branch;
@@ -24,8 +27,10 @@ struct holding {
 
 void together_done(struct together *together)
 {
-	for (size_t i = 0; i < together->group_count; i++)
+	for (size_t i = 0; i < together->group_count; i++) {
 		free(together->groups[i].path);
+		free(together->groups[i].name);
+	}
 	free(together->groups);
 	free(together->unheld);
 	*together = (struct together){ 0 };
@@ -134,8 +139,8 @@ static void report_groups(const struct holding *holding)
 		struct together_group *group = array_add(report->groups, report->group_count);
 
 		group->path = xstrdup(cgroup->path);
-		group->container = cgroup->id[0];
-		snprintf(group->name, sizeof(group->name), "%s", cgroup->name);
+		group->name = xstrdup(cgroup->name);
+		memcpy(group->id, cgroup->id, sizeof(group->id));
 	}
 }
 
@@ -213,6 +218,22 @@ static int check_heads(const struct holding *holding, const struct claim *claim,
 	return 0;
 }
 
+/*
+ * One after the other: a process may use branches of both, and would go on with the first.  With
+ * the claim, and nothing is waited for behind it.
+ */
+static int hold_alone(struct holding *holding, struct fl_error *err)
+{
+	pthread_mutex_t *mutex = &holding->engine->together_mutex;
+	int r;
+
+	pthread_mutex_lock(mutex);
+	r = freeze_hold(holding->freeze, err);
+	if (r < 0)
+		pthread_mutex_unlock(mutex);
+	return r;
+}
+
 int together_hold(struct holding *holding, const struct claim *claim, struct fl_error *err)
 {
 	struct engine *engine = holding->engine;
@@ -221,9 +242,9 @@ int together_hold(struct holding *holding, const struct claim *claim, struct fl_
 		return fl_failed(err);
 	if (!holding->freeze)
 		return 0;
-	if (driver_of(engine)->sync(engine->pool, err) < 0 || freeze_hold(holding->freeze, err) < 0)
+	if (driver_of(engine)->sync(engine->pool, err) < 0)
 		return fl_failed(err);
-	return 0;
+	return hold_alone(holding, err);
 }
 
 int together_release(struct holding *holding, struct fl_error *err)
@@ -235,9 +256,44 @@ int together_release(struct holding *holding, struct fl_error *err)
 	if (!holding->freeze)
 		return 0;
 	r = freeze_release(holding->freeze, &times, err);
+	pthread_mutex_unlock(&holding->engine->together_mutex);
 	report->stilled = times.stilled;
 	report->held = times.held;
 	for (size_t i = 0; i < report->group_count; i++)
 		report->groups[i].was_frozen = freeze_was_frozen(holding->freeze, i);
 	return r;
+}
+
+/* --- after it --------------------------------------------------------------------------- */
+
+static void name_group(struct together_group *group, const struct docker_containers *containers)
+{
+	for (size_t i = 0; i < containers->count; i++)
+		if (strcmp(containers->items[i].id, group->id) == 0) {
+			free(group->name);
+			group->name = xstrdup(containers->items[i].name);
+		}
+}
+
+void together_name(struct engine *engine, struct together *report)
+{
+	own_docker struct docker *docker = NULL;
+	own_docker_containers struct docker_containers containers = { 0 };
+	const struct docker_filter all = {
+		0
+	}; /* Podman's list of those that run lacks the paused */
+	bool any = false;
+	struct fl_error err;
+
+	for (size_t i = 0; i < report->group_count; i++)
+		any |= report->groups[i].id[0];
+	if (!any || !containers_engine(engine))
+		return;
+	docker = docker_new(docker_socket(containers_engine(engine)), NAMES_PATIENCE);
+	if (docker_containers(docker, &all, &containers, &err) < 0) {
+		log_debug("containers have no names", "error=\"%s\"", err.text);
+		return;
+	}
+	for (size_t i = 0; i < report->group_count; i++)
+		name_group(&report->groups[i], &containers);
 }

@@ -9,7 +9,8 @@
  * none of them writes to one branch after its snapshot and to another before.  Processes that
  * can't be made to stand still are named in the report: they have no group of their own, or
  * share it with what must go on.  Whoever begins to use a branch in these very moments may be
- * missed.
+ * missed; and what a process has handed to the kernel before, and has not been told of
+ * (asynchronous writes), may still go on.
  *
  * Groups stand still for as short as can be.  What takes time comes before: hooks, finding
  * processes, the guard's start; and what was written is brought to the disk twice, first all of it,
@@ -28,10 +29,10 @@
 #define TOGETHER_ID 17				  /* 16 hexadecimal digits and NUL */
 
 struct together_group {
-	char *path; /* heap: in its hierarchy */
-	char name[CGROUP_NAME];
-	bool container;
-	bool was_frozen; /* by somebody else: it stays so */
+	char *path;	    /* heap: in its hierarchy */
+	char id[CGROUP_ID]; /* of the container whose group it is; "": of none */
+	char *name;	    /* heap: the container's, else the last part of the path */
+	bool was_frozen;    /* by somebody else: it stays so */
 };
 
 struct together_unheld {
@@ -70,7 +71,9 @@ must_check int together_note(const struct together *report, size_t count, struct
  */
 must_check int together_hold(struct holding *holding, const struct claim *claim,
 			     struct fl_error *err);
-/* They go on.  FL_BUSY: some did before. */
+/* Names of containers, for people: an engine that does not answer soon leaves their ids. */
+void together_name(struct engine *engine, struct together *report);
+/* They go on, after every together_hold() that succeeded.  FL_BUSY: some did before. */
 must_check int together_release(struct holding *holding, struct fl_error *err);
 void together_end(struct holding *holding);
 OWN_FREEP(holding, together_end)

@@ -116,7 +116,7 @@ int each_holder(struct engine *engine, const struct tree *trees, size_t count, e
 {
 	own(suspects_done) struct suspects suspects = { 0 };
 	own_text struct text beside = { 0 };
-	struct holders_query query = { .mappings = true };
+	struct holders_query query = { .mappings = true, .everyone = true };
 
 	if (prepare_query(engine, trees, count, &suspects, &beside, err) < 0)
 		return fl_failed(err);

@@ -211,7 +211,7 @@ static void detach(void)
 	setsid();
 	for (size_t i = 0; i < array_size(ignored); i++)
 		signal(ignored[i], SIG_IGN);
-	umask(077);
+	umask(022); /* the runtime's, and so the system's */
 	(void)!chdir("/");
 }
 

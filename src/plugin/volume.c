@@ -107,14 +107,14 @@ static void put_status(const struct asking *asking, const struct branch *branch)
 /* --- Get, List, Path ---------------------------------------------------------------------- */
 
 /* What any volume is; the object stays open. */
-static void put_volume_begin(struct json *json, const char *key, const struct branch *branch)
+static void put_volume_begin(struct json *json, const char *key, const struct branch_place *place)
 {
 	char name[REF_SHORT];
 
 	json_put_object(json, key);
-	json_put_string(json, "Name", volume_name_format(branch->volume, branch->name, name));
-	json_put_string(json, "Mountpoint", branch->path ? branch->path : "");
-	json_put_time(json, "CreatedAt", branch->created);
+	json_put_string(json, "Name", volume_name_format(place->volume, place->branch, name));
+	json_put_string(json, "Mountpoint", place->path ? place->path : "");
+	json_put_time(json, "CreatedAt", place->created);
 }
 
 /* After a failure to find it: does that prove that it is not there? */
@@ -155,25 +155,29 @@ int volume_get(struct asking *asking, struct fl_error *err)
 		put_unknown(asking, err);
 		return 0;
 	}
-	put_volume_begin(asking->json, "Volume", &branch);
+	put_volume_begin(
+		asking->json, "Volume",
+		&(struct branch_place){ branch.volume, branch.name, branch.path, branch.created });
 	put_status(asking, &branch);
 	json_end(asking->json);
 	return 0;
 }
 
+static void list_volume(void *arg, const struct branch_place *place)
+{
+	struct asking *asking = arg;
+
+	put_volume_begin(asking->json, NULL, place);
+	json_end(asking->json);
+}
+
 int volume_list(struct asking *asking, struct fl_error *err)
 {
-	own(branch_list_done) struct branch_list list = { 0 };
-
+	json_put_array(asking->json, "Volumes");
 	/* Without a pool there is none, and nobody is to be told of an error at each listing. */
 	if (engine_has_pool(asking->engine) &&
-	    engine_branches(asking->engine, NULL, &list, err) < 0)
+	    engine_branch_places(asking->engine, list_volume, asking, err) < 0)
 		return fl_failed(err);
-	json_put_array(asking->json, "Volumes");
-	for (size_t i = 0; i < list.count; i++) {
-		put_volume_begin(asking->json, NULL, &list.items[i]);
-		json_end(asking->json);
-	}
 	json_end(asking->json);
 	return 0;
 }

@@ -200,6 +200,57 @@ static void increments_cost_no_dataset_each(void)
 	check_holds(pool, &c[1], "file", "1");
 }
 
+/* What was made here under a quota comes back changed, and the branch goes on. */
+static void a_branch_with_a_quota_goes_there_and_back(void)
+{
+	const struct uuid group = { { 9, 9, [15] = 90 } }, swapping = { { 5 } };
+	struct fl_error err = { 0 };
+	struct pool *pool = fresh();
+	const struct tree head = tree_head(&ours), s1 = snapshot_number(&ours, 1),
+			  s2 = snapshot_number(&ours, 2), there = snapshot_number(&theirs, 1),
+			  away = tree_head(&theirs), after = snapshot_number(&theirs, 2),
+			  back = snapshot_number(&theirs, 3), retired = tree_retired(&swapping);
+	int fd;
+
+	check_ok(call(pool, account, &ours, &group, &err));
+	check_ok(call(pool, limit, &group, 8 * MEBIBYTE, &err));
+	check_ok(call(pool, head_create, &ours, &err));
+	fill(pool, &head, 5 * MEBIBYTE);
+	check_ok(call(pool, snapshot, &head, &s1, &err));
+	write_to(&head, "file", "later");
+	check_ok(call(pool, snapshot, &head, &s2, &err));
+	fd = stream_of(pool, NULL, &s1);
+	check_ok(receive(pool, NULL, fd, &err));
+	close(fd);
+	check_ok(call(pool, receive_commit, &operation, &there, &err));
+	check_ok(call(pool, head_clone, &theirs, &there, &err));
+	write_to(&away, "file", "away");
+	check_ok(call(pool, snapshot, &away, &after, &err));
+	fd = stream_of(pool, &there, &after);
+	check_ok(receive(pool, &s1, fd, &err));
+	close(fd);
+	check_ok(call(pool, receive_commit, &operation, &back, &err));
+	check_holds(pool, &back, "file", "away");
+	/* Upon the older of two that lie in the head's dataset, from another's. */
+	fd = stream_of(pool, &s1, &s2);
+	check_ok(receive(pool, &s1, fd, &err));
+	close(fd);
+	check_ok(call(pool, tree_delete, &(struct tree){ TREE_STAGING, operation }, &err));
+	check_ok(call(pool, head_swap, &ours, &s2, &swapping, &err));
+	check_ok(call(pool, tree_delete, &retired, &err));
+	write_to(&head, "file", "again");
+	pool = reopened();
+	CHECK_LISTS(pool, &head, &s1, &s2, &there, &away, &after, &back);
+	check_holds(pool, &head, "file", "again");
+	check_holds(pool, &s2, "file", "later");
+	check_holds(pool, &s1, "file", NULL);
+	check_holds(pool, &back, "file", "away");
+	check_ok(call(pool, tree_delete, &s1, &err));
+	check_ok(call(pool, tree_delete, &there, &err));
+	check_holds(pool, &s2, "file", "later");
+	check_holds(pool, &back, "file", "away");
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -209,6 +260,7 @@ int main(int argc, char **argv)
 				  CHECK(what_has_no_room_is_refused_and_leaves_nothing),
 				  CHECK(what_others_put_there_stays),
 				  CHECK(increments_cost_no_dataset_each),
+				  CHECK(a_branch_with_a_quota_goes_there_and_back),
 				  CHECK_END,
 			  });
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "engine/together.h"
 #include "tests/engine/place.h"
 
 #define CALLS 64		   /* more than any verb makes */
@@ -140,6 +141,18 @@ static int run_snapshot(struct engine *engine, struct fl_error *err)
 static int run_snapshot_both(struct engine *engine, struct fl_error *err)
 {
 	const struct snapshot_options options = { .reason = REASON_USER };
+	struct ref refs[] = { reference("data"), reference("data/test") };
+	struct snapshot_list list = { 0 };
+	int r = engine_snapshot(engine, refs, 2, &options, &list, err);
+
+	snapshot_list_done(&list);
+	return r;
+}
+
+static int run_snapshot_together(struct engine *engine, struct fl_error *err)
+{
+	own_together struct together together = { 0 };
+	const struct snapshot_options options = { .reason = REASON_USER, .together = &together };
 	struct ref refs[] = { reference("data"), reference("data/test") };
 	struct snapshot_list list = { 0 };
 	int r = engine_snapshot(engine, refs, 2, &options, &list, err);
@@ -287,6 +300,7 @@ static const struct verb verbs[] = {
 	{ "create from a live head", prepare_family, run_create_from_live },
 	{ "snapshot", prepare_volume, run_snapshot },
 	{ "snapshot of two", prepare_family, run_snapshot_both },
+	{ "snapshot of two together", prepare_family, run_snapshot_together },
 	{ "branch", prepare_volume, run_branch },
 	{ "branch from a tag", prepare_family, run_branch_from },
 	{ "tag", prepare_volume, run_tag },

@@ -173,17 +173,25 @@ def containers_of_podman(directory):
             if os.path.isdir(path)]
 
 
-def remove_cgroups(directory):
-    """Those of engines that were killed, in each hierarchy, the innermost first."""
+def cgroups(directory):
+    """Those of its engines' containers, in each hierarchy."""
     tops = glob.glob(f"/sys/fs/cgroup/**/{os.path.basename(directory)}", recursive=True)
     for name in containers_of_podman(directory):
         tops += glob.glob(f"/sys/fs/cgroup/**/libpod-*{name}*", recursive=True)
-    for top in tops:
-        for path, _, _ in os.walk(top, topdown=False):
-            try:
-                os.rmdir(path)
-            except OSError:
-                pass  # the kernel has not let go of the last process yet: the next test tries again
+    return tops
+
+
+def remove_cgroups(directory, seconds=5):
+    """The innermost first, as soon as the kernel has let go of the last process."""
+    deadline = time.monotonic() + seconds
+    while (tops := cgroups(directory)) and time.monotonic() < deadline:
+        for top in tops:
+            for path, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    pass
+        time.sleep(0.005)
 
 
 def end_engines(directory):

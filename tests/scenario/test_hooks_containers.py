@@ -224,6 +224,10 @@ def what_can_t_run_there_is_refused():
     host.fails("unsupported", "hook", "set", "data", "binary", "--container", "app", says="#!/bin/sh", hint="/bin/sh")
     host.fails("invalid", "hook", "set", "data", "tells", "--container", "../x", says="no name of a container")
     host.fails("invalid", "hook", "set", "data", "tells", "--container", "", says="no name of a container")
+    host.run("config", "set", "docker.socket", f"{host.directory}/nonesuch")
+    host.restart()
+    host.run("hook", "set", "data", "tells", "--container", "*", "--required")
+    true("no container engine at" in (said := place.failure()), said)
     host.run("config", "set", "docker.socket", "")
     host.restart()
     host.fails("unsupported", "hook", "set", "data", "tells", "--container", "app", says="no container engine",

@@ -7,13 +7,14 @@ import sys
 import threading
 
 import cgroups
+import engines
 import tap
-from flocker import Gone, Host, host_with_pool
+from flocker import LONG, Gone, Host, host_with_pool
 from tap import equal, test, tests_for, true
 
 host = host_with_pool()
 kinds = sorted(cgroups.PLACES)
-PAIRS = 200
+PAIRS = 400 if LONG else 100
 
 # Writes one number to both files, in order, the first durably; and so on with the next.
 COUNTER = """
@@ -131,6 +132,23 @@ def what_maps_a_file_and_what_works_in_a_directory_is_held():
     works.remove()
 
 
+@tests_for(kinds)
+def several_at_once_do_not_disturb_each_other(kind):
+    names = volumes(*[f"shared-{kind}-{i}" for i in range(4)])
+    group = cgroups.Group(host, f"shared-{kind}", kind)
+    for name in names:
+        holder(group, file_of(name))
+
+    def take(name):
+        for _ in range(8):
+            taken = host.post("/v1/snapshots", refs=[name], together=True)["together"]
+            equal([(row["cgroup"], row["was_frozen"]) for row in taken["groups"]], [(group.path, False)], "groups")
+
+    tap.in_threads([lambda name=name: take(name) for name in names])
+    true(not group.frozen(), "they go on")
+    group.remove()
+
+
 @test
 def what_has_no_group_of_its_own_is_told():
     [a] = volumes("loose")
@@ -208,6 +226,38 @@ def a_group_that_goes_meanwhile_is_no_failure(kind):
     finally:
         ended.set()
         thread.join()
+
+
+@tests_for(engines.ENGINES, lambda kind: kind.__name__)
+def containers_are_held_and_named(kind):
+    a, b = volumes(f"x-{kind.__name__}", f"y-{kind.__name__}")
+    with kind() as engine:
+        engine.busybox()
+        host.run("config", "set", "docker.socket", engine.socket)
+        host.restart()
+        engine.start_container("busy", "-v", f"{host.mnt}/{a}/trunk:/data",
+                               command=("sh", "-c", "trap 'exit 0' TERM; while :; do echo x >>/data/log; done"))
+        engine.start_container("idle", "-v", f"{host.mnt}/{b}/trunk:/data")
+        engine.start_container("paused", "-v", f"{host.mnt}/{b}/trunk:/data")
+        engine.start_container("other")
+        engine.run("pause", "paused")
+        taken = host.post("/v1/snapshots", refs=[a, b], together=True)["together"]
+        equal({row["name"]: row["was_frozen"] for row in taken["groups"]},
+              {"busy": False, "idle": False, "paused": True}, "groups")
+        true(all(row["container"] for row in taken["groups"]), f"they are containers: {taken}")
+        ran = host.try_run("snapshot", a, b, "--together")
+        true(ran.err.startswith("2 snapshots at one instant, 3 containers held for "), str(ran))
+        equal([engine.inspect(name)["State"]["Paused"] for name in ("busy", "idle", "paused")],
+              [False, False, True], "paused")
+        size = os.path.getsize(file_of(a, "log"))
+        tap.wait_until(lambda: os.path.getsize(file_of(a, "log")) > size, "it goes on")
+        # Without its answers names are missing, and nothing else.
+        engine.run("unpause", "paused")
+        host.run("config", "set", "docker.socket", f"{host.directory}/none.sock")
+        host.restart()
+        taken = host.post("/v1/snapshots", refs=[a, b], together=True)["together"]
+        equal(sorted(row["name"] for row in taken["groups"]),
+              sorted(engine.inspect(name)["Id"][:12] for name in ("busy", "idle", "paused")), "names")
 
 
 def go_on(groups):

@@ -432,6 +432,14 @@ static void mount_tree(void)
 	     mount(tree_path, target, NULL, MS_BIND, NULL) == 0);
 }
 
+static void unmount_tree(void)
+{
+	char target[80];
+
+	snprintf(target, sizeof(target), "%s/a mount", aside_path);
+	check(umount(target) == 0);
+}
+
 static void hold_mount(void)
 {
 	own_namespace();
@@ -447,6 +455,34 @@ static void a_mount_in_another_namespace_is_found(void)
 	holder = start(hold_mount);
 	check_holder(holder, "mounted at ");
 	check(strstr(found.what, "mount"));
+}
+
+static void hold_mount_by_two(void)
+{
+	own_namespace();
+	mount_tree();
+	must(fork() >= 0);
+	hold_on();
+}
+
+/* The namespace that the daemon would be in tells of nobody. */
+static void each_process_beside_a_mount_is_found(void)
+{
+	const struct holders_query query = {
+		.trees = &tree, .count = 1, .beside = place, .mappings = true, .everyone = true
+	};
+
+	begin();
+	mount_tree();
+	start(hold_mount_by_two);
+	wait_until_ready(holders[0]);
+	found = (struct found){ 0 };
+	check_ok(holders_find(&query, note, NULL, &err));
+	check(found.count == 2);
+	check(strstr(found.what, "mounted at "));
+	unmount_tree();
+	check_ok(find(place, true));
+	check(found.count == 1);
 }
 
 /* As ZFS has them: ROOT/.heads/t is a file system, and mounted elsewhere, too. */
@@ -734,6 +770,7 @@ static int run_tests(int argc, char **argv)
 				    CHECK(an_option_is_compared_whole),
 				    CHECK(without_a_mount_point_mounts_are_not_looked_at),
 				    CHECK(a_mount_point_without_a_device_is_an_error),
+				    CHECK(each_process_beside_a_mount_is_found),
 				    CHECK(who_sees_no_mounts_hides_none),
 				    CHECK(a_mapping_among_many_is_found),
 				    CHECK(a_mount_among_many_is_found),

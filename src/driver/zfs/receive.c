@@ -50,7 +50,9 @@ static int read_beginning(struct receipt *receipt, int fd, struct fl_error *err)
 
 	if (stream_fill(fd, "the stream", receipt->beginning, HEADER_LENGTH, &length, err) < 0)
 		return fl_failed(err);
-	if (length < HEADER_LENGTH || !header_parse(receipt->beginning, &receipt->header))
+	if (length < HEADER_LENGTH)
+		return fl_fail(err, FL_CORRUPT, "the stream ends before it has begun");
+	if (!header_parse(receipt->beginning, &receipt->header))
 		return fl_fail(err, FL_INVALID, "this is no stream of one snapshot of ZFS");
 	return 0;
 }
