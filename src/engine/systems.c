@@ -225,15 +225,19 @@ void system_release(struct system_hold *hold)
 
 void system_drop_entry(struct system_hold *hold)
 {
-	struct systems *systems = hold->engine->systems;
+	struct engine *engine = hold->engine;
+	struct systems *systems = engine->systems;
 	struct system_entry **at = &systems->entries;
-	own_lock(guard, &systems->mutex);
 
+	pthread_mutex_lock(&systems->mutex);
 	while (*at != hold->entry)
 		at = &(*at)->next;
 	*at = hold->entry->next;
 	entry_free(hold->entry);
+	pthread_mutex_unlock(&systems->mutex);
 	*hold = (struct system_hold){ 0 };
+	/* What was told of it is not so any more. */
+	engine_systems_wake(engine);
 }
 
 void system_look(struct engine *engine, const struct uuid *branch, struct system_entry *ret)

@@ -408,7 +408,9 @@ def it_is_started_again_by_its_policy():
     os.kill(pid, 9)
     tap.wait_until(lambda: show("again")["state"] == "failed", "it is left alone")
     equal(show("again")["exit_status"], 137, "how it ended")
+    tap.wait_until(lambda: [f["object"] for f in host.get("/v1/status")["failing"]] == ["again/trunk"], "status tells")
     drop("again")
+    tap.wait_until(lambda: not host.get("/v1/status")["failing"], "and no more")
 
 
 @test
