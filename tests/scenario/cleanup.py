@@ -96,8 +96,9 @@ def cgroups_of(directory):
 
 
 def thaw(directory):
-    """What is frozen can't be ended."""
-    for group in cgroups_of(directory):
+    """What is frozen, or paused by an engine, can't be ended."""
+    below = [path for top in cgroups(directory) for path, _, _ in os.walk(top)]
+    for group in cgroups_of(directory) + below:
         for name, word in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
             try:
                 if os.path.exists(f"{group}/{name}"):
