@@ -14,12 +14,13 @@ from flocker import Connection, Host
 
 
 class PluginHost(Host):
-    """A host whose driver is `driver` for engines.  Without `plugin` it has none until set_plugin()."""
+    """A host whose driver is `driver` for engines.  Without `plugin` it has none until set_plugin().
+    `elsewhere`: engines find it by a spec file."""
 
-    def __init__(self, plugin=True, **options):
+    def __init__(self, plugin=True, elsewhere=False, **options):
         super().__init__(**options)
         self.driver = engines.plugin_name()
-        self.plugin = engines.plugin_socket(self.driver)
+        self.plugin = engines.plugin_socket(self.driver, self.directory if elsewhere else None)
         if plugin:
             self.set_plugin(self.plugin)
 

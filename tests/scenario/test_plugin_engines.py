@@ -77,6 +77,16 @@ def a_volume_from_its_making_to_its_trash():
 
 
 @test
+def a_spec_file_says_where_another_instance_listens():
+    with plugin_host(elsewhere=True) as other:
+        docker.run("volume", "create", "-d", other.driver, "beyond")
+        equal(run_in(docker, "beyond:/data", "echo there > /data/file; cat /data/file"), "there")
+        equal(other.read("beyond", "file"), "there\n")
+        docker.run("volume", "rm", "beyond")
+    nothing_shadowed()
+
+
+@test
 def a_branch_is_a_volume_with_a_slash():
     docker.run("volume", "create", "-d", host.driver, "first/test")
     equal(run_in(docker, "first/test:/x", "echo test > /x/file; cat /x/file"), "test")
