@@ -17,6 +17,8 @@
 #include "container/hook-file.h"
 #include "engine/data-container.h"
 #include "engine/around-table.h"
+#include "engine/save.h"
+#include "engine/users.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"

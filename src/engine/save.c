@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "engine/save.h"
 #include "engine/watching.h"
 #include "engine/hooks.h"
 
