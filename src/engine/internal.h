@@ -170,6 +170,11 @@ struct ref ref_of_volume(const struct ref *ref);
 must_check int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
 			   struct fl_error *err);
 
+/* The other way round: what a branch is called now; FL_NOT_FOUND when it is gone or in the trash.
+ */
+must_check int ref_of_branch(struct engine *engine, const struct uuid *branch, struct ref *ret,
+			     struct fl_error *err);
+
 /* FL_INVALID, naming what `verb` takes, unless the reference is of one of the `forms` (enum
  * ref_form). */
 must_check int check_form(const struct ref *ref, unsigned forms, const char *verb,
