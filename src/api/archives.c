@@ -8,6 +8,7 @@
 
 #include "api/encode.h"
 #include "api/routes.h"
+#include "engine/archive.h"
 #include "engine/data-container.h"
 #include "base/log.h"
 

@@ -1,6 +1,8 @@
 #include "api/encode.h"
 
 #include "api/encode-value.h"
+#include "engine/rollback.h"
+#include "engine/users.h"
 
 void encode_holders(struct json *json, const struct holders *holders)
 {

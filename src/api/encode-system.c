@@ -1,6 +1,7 @@
 #include "api/encode.h"
 
 #include "api/encode-value.h"
+#include "engine/hook.h"
 
 void encode_hook(struct json *json, const char *key, const struct hook_report *report)
 {

@@ -8,7 +8,10 @@
 #include "base/json.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "engine/hook.h"
+#include "engine/rollback.h"
 #include "engine/system.h"
+#include "engine/users.h"
 
 /* encode-history.c */
 void encode_volume(struct json *json, const char *key, const struct volume *volume);

@@ -1,6 +1,7 @@
 #include "api/encode.h"
 #include "api/routes.h"
 #include "base/clock.h"
+#include "engine/hook.h"
 
 /* In seconds, as it comes; far above what is allowed there is no difference. */
 #define TIMEOUT_MOST UINT64_C(1000000)

@@ -1,6 +1,7 @@
 #include "api/encode.h"
 #include "api/routes.h"
 #include "base/text.h"
+#include "engine/rollback.h"
 #include "engine/users.h"
 
 static int take_mode(const struct input *input, enum around_mode *ret, struct fl_error *err)

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "base/utf8.h"
+#include "container/hook-environment.h"
 #include "container/hook-file.h"
 #include "container/relay.h"
 
@@ -29,7 +30,6 @@
  */
 #define SHOWN 200		 /* bytes of the hook's own words in a failure */
 #define ERROR_OUTPUT (64 * 1024) /* on its standard error: more is a failure */
-#define ENVIRONMENT (METADATA_PAIRS + 14)
 
 enum stage {
 	STARTED, /* nothing was said yet */
@@ -407,56 +407,6 @@ static void *serve(void *arg)
 
 /* --- its start -------------------------------------------------------------------------- */
 
-struct environment {
-	char *words[ENVIRONMENT]; /* NULL at the end */
-	size_t count;
-};
-
-static void environment_done(struct environment *environment)
-{
-	for (size_t i = 0; i < environment->count; i++)
-		free(environment->words[i]);
-}
-
-static void add_word(struct environment *environment, const char *key, const char *value)
-{
-	struct text text = { 0 };
-
-	text_add_format(&text, "FLOCKER_%s=%s", key, value);
-	environment->words[environment->count++] = text_take(&text);
-}
-
-static void add_setting(struct environment *environment, const struct metadata_pair *pair)
-{
-	own_text struct text key = { 0 };
-
-	text_add_format(&key, "SET_%s", pair->key);
-	for (char *at = key.bytes; *at; at++)
-		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
-	add_word(environment, text_get(&key), pair->value);
-}
-
-static void fill_environment(const struct hook_call *call, struct environment *ret)
-{
-	static const char *const plain[] = { SPAWN_ENVIRONMENT };     /* LC_ALL first */
-	size_t plain_count = call->container ? 1 : array_size(plain); /* PATH is the image's */
-	char timeout[24];
-
-	for (size_t i = 0; i < plain_count; i++)
-		ret->words[ret->count++] = xstrdup(plain[i]);
-	if (call->container)
-		add_word(ret, "CONTAINER", call->container->name);
-	snprintf(timeout, sizeof(timeout), "%lld", (long long)(call->timeout / CLOCK_SECOND));
-	add_word(ret, "HOOK", call->name);
-	add_word(ret, "EVENT", call->event);
-	add_word(ret, "BRANCH", call->branch);
-	add_word(ret, "PATH", call->tree);
-	add_word(ret, "REASON", call->reason);
-	add_word(ret, "TIMEOUT", timeout);
-	for (size_t i = 0; i < call->settings->count; i++)
-		add_setting(ret, &call->settings->pairs[i]);
-}
-
 /* `ours` reads or writes without waiting; the other end is the hook's. */
 static int make_pipe(bool we_read, int *ret_ours, int *ret_theirs, struct fl_error *err)
 {
@@ -472,7 +422,7 @@ static int make_pipe(bool we_read, int *ret_ours, int *ret_theirs, struct fl_err
 }
 
 static int start_here(struct hook *hook, const struct hook_call *call,
-		      const struct environment *environment, const int fds[static 3],
+		      const struct hook_environment *environment, const int fds[static 3],
 		      struct fl_error *err)
 {
 	const char *const argv[] = { call->path, NULL };
@@ -485,7 +435,7 @@ static int start_here(struct hook *hook, const struct hook_call *call,
 }
 
 static int start_there(struct hook *hook, const struct hook_call *call,
-		       const struct environment *environment, int fds[static 3],
+		       const struct hook_environment *environment, int fds[static 3],
 		       struct fl_error *err)
 {
 	const char *const argv[] = { "/bin/sh", "-c", call->container->script, call->name, NULL };
@@ -502,13 +452,13 @@ static int start_there(struct hook *hook, const struct hook_call *call,
 
 static int start_program(struct hook *hook, const struct hook_call *call, struct fl_error *err)
 {
-	own(environment_done) struct environment environment = { 0 };
+	own(hook_environment_done) struct hook_environment environment = { 0 };
 	own_fd int in = -1;
 	own_fd int out = -1;
 	own_fd int error = -1;
 	int r;
 
-	fill_environment(call, &environment);
+	hook_environment_fill(call, &environment);
 	if (make_pipe(false, &hook->in, &in, err) < 0 ||
 	    make_pipe(true, &hook->out, &out, err) < 0 ||
 	    make_pipe(true, &hook->err, &error, err) < 0)

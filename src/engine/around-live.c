@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "container/remount.h"
 #include "engine/around.h"
+#include "engine/rollback.h"
 
 struct olds {
 	const struct uuid *branch;

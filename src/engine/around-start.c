@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "engine/around.h"
+#include "engine/rollback.h"
 
 #define CARE_AFTER_ERROR (2 * CLOCK_SECOND) /* an engine that is started takes a while */
 

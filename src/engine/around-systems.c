@@ -48,15 +48,24 @@ static int end_marked(struct system_hold *hold, const struct system_plan *plan,
 	return system_end(hold, plan, err);
 }
 
+/* Both are the caller's to let go, after a failure too. */
+static int take(struct engine *engine, const char *id, struct system_hold *hold,
+		struct system_plan *plan, struct fl_error *err)
+{
+	struct uuid branch;
+
+	if (uuid_parse(id, &branch, err) < 0 ||
+	    system_hold(engine, &branch, "rollback", hold, err) < 0)
+		return fl_failed(err);
+	return system_load(engine, &branch, plan, err);
+}
+
 static int stop(struct engine *engine, const char *id, struct fl_error *err)
 {
 	own_system_plan struct system_plan plan = { 0 };
 	own_system_hold struct system_hold hold = { 0 };
-	struct uuid branch;
 
-	if (uuid_parse(id, &branch, err) < 0 ||
-	    system_hold(engine, &branch, "rollback", &hold, err) < 0 ||
-	    system_load(engine, &branch, &plan, err) < 0)
+	if (take(engine, id, &hold, &plan, err) < 0)
 		return fl_failed(err);
 	return end_marked(&hold, &plan, err);
 }
@@ -84,11 +93,8 @@ static int start(struct engine *engine, const char *id, int64_t since, struct fl
 {
 	own_system_plan struct system_plan plan = { 0 };
 	own_system_hold struct system_hold hold = { 0 };
-	struct uuid branch;
 
-	if (uuid_parse(id, &branch, err) < 0 ||
-	    system_hold(engine, &branch, "rollback", &hold, err) < 0 ||
-	    system_load(engine, &branch, &plan, err) < 0)
+	if (take(engine, id, &hold, &plan, err) < 0)
 		return fl_failed(err);
 	return start_anew(&hold, &plan, since, err);
 }

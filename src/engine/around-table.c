@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/rollback.h"
 
 void around_table_init(struct around_table *table)
 {

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/rollback.h"
 
 const char *const around_mode_names[AROUND_MODES] = {
 	[AROUND_RESTART] = "restart",

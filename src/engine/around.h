@@ -16,6 +16,7 @@
  */
 
 #include "engine/internal.h"
+#include "engine/rollback.h"
 
 /* The branch, as values: nothing of it is locked. */
 struct around_branch {

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * The verbs (DESIGN section 6): the only code that changes state.
+ * The verbs (DESIGN section 6): the only code that changes state.  Those of one noun stand
+ * in a header of its own: archive.h, hook.h, rollback.h, save.h, system.h, users.h.
  *
  * Every function may be called from any thread.  Each resolves its references,
  * takes the locks of what it touches (lock.h), asks model for the rule, calls
@@ -206,62 +207,6 @@ must_check int engine_snapshot(struct engine *engine, const struct ref *refs, si
 			       const struct snapshot_options *options, struct snapshot_list *ret,
 			       struct fl_error *err);
 
-/* --- hooks (hook.c, hooks.c) ------------------------------------------------ */
-
-/*
- * Programs that make what uses a branch hold still while a snapshot of it is
- * taken, or while it is rolled back (container/hook.h, docs/hooks.md).  They belong to
- * a branch; a branch that is made of it has none.  All verbs that take a
- * snapshot of live contents go by them.
- */
-struct hook_options {
-	const char *name;		 /* of a program that is there: FL_NOT_FOUND, FL_DENIED */
-	const struct metadata *settings; /* what it is told */
-	const char *container;		 /* that it runs in: a name, or "*", the one that uses the
-					    branch; NULL: on the host */
-	int64_t timeout;		 /* ns, 1 s to 10 min; 0: 30 s */
-	bool required;			 /* no snapshot without it */
-};
-
-struct hook_report {
-	char ref[REF_SHORT];
-	char name[NAME_TEXT];
-	struct metadata settings;
-	char container[CONTAINER_TEXT]; /* "": on the host */
-	int64_t timeout;
-	bool required;
-	char *trouble; /* heap: why it can't be run as things are; NULL: it can */
-};
-struct hook_report_list {
-	struct hook_report *items;
-	size_t count;
-};
-struct hook_offer {
-	char name[NAME_TEXT];
-	char *path; /* heap */
-	bool shipped;
-};
-struct hook_offer_list {
-	struct hook_offer *items;
-	size_t count;
-};
-void hook_report_done(struct hook_report *report);
-void hook_report_list_done(struct hook_report_list *list);
-void hook_offer_list_done(struct hook_offer_list *list);
-
-/* Of a branch, or of all (`ref` NULL); by branch and name. */
-must_check int engine_hooks(struct engine *engine, const struct ref *ref,
-			    struct hook_report_list *ret, struct fl_error *err);
-/* The programs that there are. */
-must_check int engine_hooks_available(struct engine *engine, struct hook_offer_list *ret,
-				      struct fl_error *err);
-/* Adds it, or says anew what there is to say of one that the branch has.  Durable. */
-must_check int engine_hook_set(struct engine *engine, const struct ref *ref,
-			       const struct hook_options *options, struct hook_report *ret,
-			       struct fl_error *err);
-must_check int engine_hook_unset(struct engine *engine, const struct ref *ref, const char *name,
-				 struct fl_error *err);
-
 /*
  * What differs between two moments, sorted by path; `later` NULL: the live head
  * of the branch that `earlier` belongs to.  Branches stand for their live heads
@@ -334,7 +279,7 @@ must_check int engine_thin(struct engine *engine, const struct ref *ref, bool dr
 must_check int engine_explain(struct engine *engine, struct snapshot_list *list,
 			      struct fl_error *err);
 
-/* --- tags, rollback, stashes (tag.c, rollback.c, stash.c) -------------------- */
+/* --- tags (tag.c) ------------------------------------------------------------------ */
 
 /* `target` NULL or a branch: its live contents, for which a snapshot is taken. */
 must_check int engine_tag(struct engine *engine, const struct ref *tag, const struct ref *target,
@@ -342,98 +287,6 @@ must_check int engine_tag(struct engine *engine, const struct ref *tag, const st
 must_check int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *err);
 must_check int engine_tags(struct engine *engine, const struct ref *volume, struct tag_list *ret,
 			   struct fl_error *err);
-
-#define HOLDERS 16
-#define HOLDER_CONTAINER 256
-
-struct holder { /* a process that uses a tree */
-	pid_t pid;
-	char command[32];
-	char container[HOLDER_CONTAINER]; /* that it is in: its name or its id; "": none */
-	char what[64]; /* "working directory", "/path/in/the/tree", "mount in another namespace" */
-};
-
-struct holders {
-	struct holder items[HOLDERS];
-	size_t count; /* how many there are in all; at most HOLDERS are in items */
-};
-
-/* What becomes of the containers that use a branch while its head is replaced. */
-enum around_mode {
-	AROUND_RESTART, /* they are stopped before, and started again after it */
-	AROUND_LIVE,	/* they run on; their mounts of the old head become such of the new one */
-	AROUND_LEAVE,	/* nothing */
-	AROUND_MODES,
-};
-extern const char *const around_mode_names[AROUND_MODES];
-
-enum around_outcome {
-	AROUND_RESTARTED,
-	AROUND_PENDING,	 /* it is not started again yet; that is tried again by itself */
-	AROUND_GONE,	 /* somebody removed it while it was stopped */
-	AROUND_REPLACED, /* the mount in it */
-	AROUND_KEPT,	 /* it still has the old head there */
-	AROUND_OUTCOMES,
-};
-extern const char *const around_outcome_names[AROUND_OUTCOMES];
-
-#define AROUND_NAME 256
-struct around_item {
-	char name[AROUND_NAME]; /* of the container; "": it is in none that is known */
-	pid_t pid;		/* of a process there that is in none; else 0 */
-	char *path;		/* heap: which mount, as seen there; NULL: it was restarted */
-	enum around_outcome outcome;
-	struct fl_error why; /* AROUND_PENDING, AROUND_KEPT */
-};
-
-struct around_report {
-	enum around_mode mode;
-	struct around_item *items; /* heap; in the order in which they were started or replaced */
-	size_t count;
-	int64_t stop, swap, start; /* ns that each took; `swap`: all that is not the others */
-};
-void around_report_done(struct around_report *report);
-
-struct rollback {
-	struct branch branch;	/* as it is now */
-	struct stash stash;	/* what was put aside */
-	struct holders holders; /* who still sees the replaced contents */
-	struct around_report around;
-};
-void rollback_done(struct rollback *rollback);
-
-/*
- * The head of `branch` becomes `target`: any snapshot, tag or stash of the
- * volume.  What it was is stash N.  Atomic and durable.
- *
- * AROUND_RESTART asks the container engine, which must answer (FL_UNREACHABLE), and stops
- * containers with nothing locked; FL_BUSY: one that does not stop, or must not be
- * stopped.  Whatever fails, and whatever happens to the daemon, those that were
- * stopped are started again.
- */
-must_check int engine_rollback(struct engine *engine, const struct ref *branch,
-			       const struct ref *target, enum around_mode mode,
-			       struct rollback *ret, struct fl_error *err);
-/*
- * Starts what a rollback stopped, and could not start again or did not live to.
- * `*ret_next`: ns until it is wanted again; 0: when something asks for it (engine_on_around).
- * Takes as long as the container engine does.
- */
-void engine_around_care(struct engine *engine, int64_t *ret_next);
-/* `wake` is called when it is wanted at once, by any thread; NULL: nobody is to be called. */
-void engine_on_around(struct engine *engine, void (*wake)(void *arg), void *arg);
-
-must_check int engine_stashes(struct engine *engine, const struct ref *volume,
-			      struct stash_list *ret, struct fl_error *err);
-must_check int engine_stash_show(struct engine *engine, const struct ref *stash, struct stash *ret,
-				 struct fl_error *err);
-/* Makes the stash the head of its branch again, as engine_rollback().  (As a new branch:
- * engine_branch.) */
-must_check int engine_stash_restore(struct engine *engine, const struct ref *stash,
-				    enum around_mode mode, struct rollback *ret,
-				    struct fl_error *err);
-must_check int engine_stash_drop(struct engine *engine, const struct ref *stash,
-				 struct fl_error *err);
 
 /* --- restore (restore.c) -------------------------------------------------------- */
 
@@ -551,64 +404,6 @@ must_check int engine_operation(struct engine *engine, const struct uuid *id, st
 must_check int engine_operation_cancel(struct engine *engine, const struct uuid *id,
 				       struct fl_error *err);
 
-/* --- archives (import.c, export.c) -------------------------------------------- */
-
-struct import_options {
-	const struct ref *ref;	 /* VOLUME: a new volume; VOLUME/BRANCH: a new branch of one that is
-				    there */
-	const char *description; /* new volumes; NULL = none */
-	const char *mount_path;	 /* new volumes; absolute, or NULL */
-	const struct metadata *metadata; /* new volumes; NULL = none */
-	uint64_t quota;			 /* new volumes; bytes; 0 = none */
-	bool devices, setuid;		 /* take device nodes; keep set-user-ID bits */
-	int fd;		       /* the archive, read to its end; borrowed.  -1 with `directory` */
-	const char *directory; /* absolute: its files are copied instead; or NULL */
-	/*
-	 * Asked when no more is read of `fd`: had it ended before its time, as its sender
-	 * went away?  That cancels the import, whatever the archive looked like.  NULL =
-	 * no.  Calls no verb.
-	 */
-	bool (*cut)(void *arg);
-	void *arg;
-	uint64_t total;		      /* bytes to come; 0 = unknown */
-	const struct uuid *operation; /* its id, chosen by the caller; NULL = a new one */
-};
-
-/*
- * Makes a volume or a branch with the contents of an archive and a first
- * snapshot of it.  Blocks.  Durable on return; a failure leaves nothing but the
- * record.  FL_EXISTS for a name, or an operation's id, that is taken; what the
- * archive holds wrong is FL_INVALID or FL_CORRUPT; FL_NO_SPACE where it does not
- * fit into the volume's quota or into the pool.
- */
-must_check int engine_import(struct engine *engine, const struct import_options *options,
-			     struct operation *ret, struct fl_error *err);
-
-struct export;
-
-/*
- * An archive of a branch's live contents at one instant, or of a snapshot, tag
- * or stash, to be read from export_fd(); with REF:PATH of that directory alone,
- * as if it were the root.  Nothing is locked meanwhile.
- *
- * At its end the reader calls export_finish(), whose failure means that the
- * archive is not whole; and then, or at any time before to stop it, export_end(),
- * which writes the record and releases it.  `taken`: whom it is for has all of it;
- * a whole archive that was not taken counts as cancelled.
- */
-must_check int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
-			     const struct uuid *operation, struct export **ret,
-			     struct fl_error *err);
-int export_fd(const struct export *export);
-/*
- * Who cancels the operation calls cut(arg) too, at once if it was cancelled before:
- * to wake a reader that waits for something else than export_fd().  It must not
- * block, and is not called any more once export_end() has begun.
- */
-void export_on_cancel(struct export *export, void (*cut)(void *arg), void *arg);
-must_check int export_finish(struct export *export, struct fl_error *err);
-void export_end(struct export *export, bool taken);
-
 /* --- events: what happens (events.c) ------------------------------------------------ */
 
 /*
@@ -629,65 +424,6 @@ must_check int engine_audit_list(struct engine *engine, uint64_t after, size_t l
 /* Reads all of it.  That it is not intact is a result, not a failure. */
 must_check int engine_audit_verify(struct engine *engine, struct audit_report *ret,
 				   struct fl_error *err);
-
-/* --- snapshots by themselves (watching.c, save.c; driven by sched/snapshotter.c) ------ */
-
-/* `late`: nobody knows when it was written to; it may have been told already. */
-typedef void change_told(void *arg, const struct uuid *branch, bool late);
-
-/*
- * Calls `each` for every branch that may have been written to since the last
- * call; at the first call since the pool was opened, for every one that no
- * snapshot holds as it is.  `each` calls no verb.  Answers the nanoseconds until it wants to be
- * called again, though nothing is told until then: see engine_changes_fd().  By one thread.
- */
-int64_t engine_changes(struct engine *engine, change_told *each, void *arg);
-/* Readable when there is something to tell; the same as long as the engine lives.  -1: none. */
-int engine_changes_fd(const struct engine *engine);
-
-enum saved {
-	SAVED_NEW,     /* there is a new snapshot */
-	SAVED_NOTHING, /* the last one holds all that there is */
-	SAVED_GONE,    /* there is no such branch any more */
-};
-
-struct saving {
-	enum saved saved;
-	char ref[REF_SHORT]; /* the branch, as it is called now; "" = not known */
-	int64_t waited;	     /* ns: for its hooks, which is no load of the disk's */
-};
-
-/*
- * A snapshot of the live contents of a branch, if it would hold anything new.
- * `age`: nanoseconds since the first change that it is for.  `ret->ref` is filled
- * after a failure too.
- */
-must_check int engine_save(struct engine *engine, const struct uuid *branch, enum reason reason,
-			   int64_t age, struct saving *ret, struct fl_error *err);
-
-/* The policy that counts for a branch. */
-must_check int engine_policy(struct engine *engine, const struct uuid *branch, struct policy *ret,
-			     struct fl_error *err);
-struct unsaved {
-	int64_t since; /* of the first change that waits for a snapshot by itself; wall clock; 0:
-			  none */
-	char *failure; /* heap: why the last attempt failed; NULL: it did not */
-};
-typedef void unsaved_told(void *context, const struct uuid *branch, int64_t since);
-
-/* Who knows which branches wait; called from any thread, for answers.  Calls no verb. */
-struct unsaved_source {
-	/* Fills what is known of one. */
-	void (*tell)(void *arg, const struct uuid *branch, struct unsaved *ret);
-	/* Calls told() for each that waits; `since` as in struct unsaved. */
-	void (*each)(void *arg, unsaved_told *told, void *context);
-	void *arg;
-};
-/* One of them, borrowed; NULL: none. */
-void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source);
-/* Called, from any thread, when a branch's policy or the instance's may have changed.  One hook;
- * NULL: none. */
-void engine_on_policy(struct engine *engine, void (*changed)(void *arg), void *arg);
 
 /* --- what goes on by itself (driven by sched/caretaker.c) ------------------------- */
 

@@ -18,6 +18,7 @@
 
 #include "base/fsat.h"
 #include "base/thread.h"
+#include "engine/archive.h"
 #include "engine/internal.h"
 #include "engine/worker.h"
 

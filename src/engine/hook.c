@@ -6,6 +6,7 @@
 
 #include "engine/containers.h"
 #include "engine/failing.h"
+#include "engine/hook.h"
 #include "engine/hooks.h"
 
 void hook_report_done(struct hook_report *report)

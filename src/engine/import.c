@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/fsat.h"
+#include "engine/archive.h"
 #include "engine/internal.h"
 #include "engine/worker.h"
 

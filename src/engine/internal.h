@@ -17,6 +17,8 @@
 #include "container/hook-file.h"
 #include "engine/data-container.h"
 #include "engine/around-table.h"
+#include "engine/save.h"
+#include "engine/users.h"
 #include "engine/watching.h"
 #include "engine/engine.h"
 #include "engine/events.h"
@@ -167,6 +169,11 @@ struct ref ref_of_volume(const struct ref *ref);
 /* In a read transaction of its own. */
 must_check int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
 			   struct fl_error *err);
+
+/* The other way round: what a branch is called now; FL_NOT_FOUND when it is gone or in the trash.
+ */
+must_check int ref_of_branch(struct engine *engine, const struct uuid *branch, struct ref *ret,
+			     struct fl_error *err);
 
 /* FL_INVALID, naming what `verb` takes, unless the reference is of one of the `forms` (enum
  * ref_form). */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/save.h"
 
 const char *const policy_source_names[POLICY_SOURCES] = {
 	[POLICY_OF_BRANCH] = "branch",

@@ -3,6 +3,7 @@
  */
 
 #include "engine/internal.h"
+#include "engine/rollback.h"
 
 #define VOLUMES_LIMIT 1000
 

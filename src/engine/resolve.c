@@ -558,3 +558,21 @@ int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret
 		return fl_failed(err);
 	return resolve(engine, tx, ref, ret, err);
 }
+
+int ref_of_branch(struct engine *engine, const struct uuid *branch, struct ref *ret,
+		  struct fl_error *err)
+{
+	own_volume_row struct volume_row volume = { 0 };
+	own_tx struct tx *tx = NULL;
+	struct branch_row row;
+
+	if (tx_begin(engine->catalog, &tx, err) < 0 || tx_branch_get(tx, branch, &row, err) < 0 ||
+	    tx_volume_get(tx, &row.volume, &volume, err) < 0)
+		return fl_failed(err);
+	if (row.destroyed || volume.destroyed)
+		return fl_fail(err, FL_NOT_FOUND, "%s/%s is in the trash", volume.name, row.name);
+	*ret = (struct ref){ .kind = REF_BRANCH };
+	memcpy(ret->volume, volume.name, NAME_TEXT);
+	memcpy(ret->branch, row.name, NAME_TEXT);
+	return 0;
+}

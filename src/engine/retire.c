@@ -13,6 +13,7 @@
 
 #include "engine/internal.h"
 #include "engine/note.h"
+#include "engine/users.h"
 
 struct release {
 	struct retired_row row;

@@ -27,6 +27,7 @@
 #include "engine/around.h"
 #include "engine/hooks.h"
 #include "engine/note.h"
+#include "engine/rollback.h"
 
 #define VERB "rollback"
 

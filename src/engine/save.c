@@ -8,29 +8,11 @@
 
 #include <string.h>
 
+#include "engine/save.h"
 #include "engine/watching.h"
 #include "engine/hooks.h"
 
 #define RENAMED_TRIES 4
-
-/* The branch's reference as of now; FL_NOT_FOUND when it is gone or in the trash. */
-static int name_branch(struct engine *engine, const struct uuid *branch, struct ref *ret,
-		       struct fl_error *err)
-{
-	own_volume_row struct volume_row volume = { 0 };
-	own_tx struct tx *tx = NULL;
-	struct branch_row row;
-
-	if (tx_begin(engine->catalog, &tx, err) < 0 || tx_branch_get(tx, branch, &row, err) < 0 ||
-	    tx_volume_get(tx, &row.volume, &volume, err) < 0)
-		return fl_failed(err);
-	if (row.destroyed || volume.destroyed)
-		return fl_fail(err, FL_NOT_FOUND, "the branch is in the trash");
-	*ret = (struct ref){ .kind = REF_BRANCH };
-	strcpy(ret->volume, volume.name);
-	strcpy(ret->branch, row.name);
-	return 0;
-}
 
 static int claim_branch(struct engine *engine, const struct uuid *branch, struct claim *ret,
 			struct fl_error *err)
@@ -40,7 +22,7 @@ static int claim_branch(struct engine *engine, const struct uuid *branch, struct
 		struct ref ref;
 		int r;
 
-		if (name_branch(engine, branch, &ref, err) < 0)
+		if (ref_of_branch(engine, branch, &ref, err) < 0)
 			return fl_failed(err);
 		r = claim_take(engine, &ref, 1, CLAIM_HEAD, &claim, err);
 		if (r == 0 && uuid_equal(&claim.targets[0].branch.uuid, branch)) {
@@ -161,7 +143,7 @@ static int look_for_hooks(struct engine *engine, const struct uuid *branch, stru
 	tx_end(take_ptr(tx));
 	if (!*ret_any)
 		return 0;
-	if (name_branch(engine, branch, ret_ref, err) < 0)
+	if (ref_of_branch(engine, branch, ret_ref, err) < 0)
 		return fl_failed(err);
 	return head_changed(engine, branch, ret_changed, err);
 }

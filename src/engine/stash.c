@@ -6,6 +6,7 @@
  */
 
 #include "engine/note.h"
+#include "engine/rollback.h"
 
 int stash_add(struct tx *tx, const struct snapshot_row *taken, const struct snapshot_row *target,
 	      struct stash_row *ret, struct fl_error *err)

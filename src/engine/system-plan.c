@@ -23,25 +23,6 @@ static int fail_no_system(const char *ref, struct fl_error *err)
 	return fl_hint(err, "make it one: flocker system create %s", ref);
 }
 
-/* What it is called now. */
-static int find_name(struct engine *engine, const struct uuid *branch, struct ref *ret,
-		     struct fl_error *err)
-{
-	own_volume_row struct volume_row volume = { 0 };
-	own_tx struct tx *tx = NULL;
-	struct branch_row row;
-
-	if (tx_begin(engine->catalog, &tx, err) < 0 || tx_branch_get(tx, branch, &row, err) < 0 ||
-	    tx_volume_get(tx, &row.volume, &volume, err) < 0)
-		return fl_failed(err);
-	if (row.destroyed || volume.destroyed)
-		return fl_fail(err, FL_NOT_FOUND, "%s/%s is in the trash", volume.name, row.name);
-	*ret = (struct ref){ .kind = REF_BRANCH };
-	memcpy(ret->volume, volume.name, NAME_TEXT);
-	memcpy(ret->branch, row.name, NAME_TEXT);
-	return 0;
-}
-
 static int read_record(struct engine *engine, const struct uuid *branch, const char *ref,
 		       struct system_record *ret, struct fl_error *err)
 {
@@ -98,7 +79,7 @@ int system_load(struct engine *engine, const struct uuid *branch, struct system_
 	own_gate struct engine *inside = NULL;
 	struct ref ref;
 
-	if (gate_enter(engine, &inside, err) < 0 || find_name(engine, branch, &ref, err) < 0 ||
+	if (gate_enter(engine, &inside, err) < 0 || ref_of_branch(engine, branch, &ref, err) < 0 ||
 	    load_claimed(engine, branch, &ref, &plan, err) < 0)
 		return fl_failed(err);
 	*ret = plan;
@@ -222,7 +203,7 @@ int system_fill(struct engine *engine, const struct uuid *branch, struct system_
 	char text[REF_SHORT];
 	struct ref ref;
 
-	if (gate_enter(engine, &inside, err) < 0 || find_name(engine, branch, &ref, err) < 0)
+	if (gate_enter(engine, &inside, err) < 0 || ref_of_branch(engine, branch, &ref, err) < 0)
 		return fl_failed(err);
 	snprintf(text, sizeof(text), "%s/%s", ref.volume, ref.branch);
 	if (read_record(engine, branch, text, &record, err) < 0)

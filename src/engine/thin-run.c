@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/thin.h"
+#include "engine/users.h"
 
 #define THIN_BATCH 64
 

@@ -4,6 +4,7 @@
  */
 
 #include "engine/internal.h"
+#include "engine/save.h"
 
 void engine_on_unsaved(struct engine *engine, const struct unsaved_source *source)
 {

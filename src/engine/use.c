@@ -9,6 +9,7 @@
 #include "container/inodes.h"
 #include "container/inside.h"
 #include "engine/internal.h"
+#include "engine/users.h"
 
 #define HOLDERS_NAMED 3 /* in an error */
 

@@ -12,6 +12,21 @@
 
 #include "engine/engine.h"
 
+#define HOLDERS 16
+#define HOLDER_CONTAINER 256
+
+struct holder { /* a process that uses a tree */
+	pid_t pid;
+	char command[32];
+	char container[HOLDER_CONTAINER]; /* that it is in: its name or its id; "": none */
+	char what[64]; /* "working directory", "/path/in/the/tree", "mount in another namespace" */
+};
+
+struct holders {
+	struct holder items[HOLDERS];
+	size_t count; /* how many there are in all; at most HOLDERS are in items */
+};
+
 struct container_user {
 	char ref[REF_SHORT]; /* of the branch: "mydata/trunk" */
 	char id[HOLDER_CONTAINER];

@@ -3,6 +3,7 @@
  * are found: watching-events.c where the kernel tells, watching-plain.c elsewhere.
  */
 
+#include "engine/save.h"
 #include "engine/watching.h"
 
 #include "engine/internal.h"

@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "driver/driver.h"
 #include "engine/engine.h"
+#include "engine/save.h"
 #include "watch/heads.h"
 #include "watch/watch.h"
 

@@ -33,7 +33,7 @@
 #include "sched/container-care.h"
 #include "sched/restarter.h"
 #include "sched/snapshotter.h"
-#include "sched/systems.h"
+#include "sched/system-care.h"
 
 #define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
 
@@ -47,7 +47,7 @@ struct daemon {
 	struct container_care *containers;
 	struct restarter *restarter;
 	struct snapshotter *snapshotter;
-	struct system_keeper *systems;
+	struct system_care *systems;
 	struct http_server *server;
 	struct plugin plugin;
 	struct http_server *plugin_server;
@@ -138,7 +138,7 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
 	if (r == 0)
-		r = system_keeper_open(daemon->engine, &daemon->systems, err);
+		r = system_care_open(daemon->engine, &daemon->systems, err);
 	return r;
 }
 
@@ -323,7 +323,7 @@ static void daemon_close(struct daemon *daemon)
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
 	http_server_close(daemon->server);
-	system_keeper_close(daemon->systems);
+	system_care_close(daemon->systems);
 	snapshotter_close(daemon->snapshotter);
 	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);

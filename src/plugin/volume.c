@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "engine/rollback.h"
 #include "model/snapname.h"
 #include "plugin/verbs.h"
 

@@ -2,7 +2,9 @@
 
 /*
  * A thread that does one thing again and again: when its last turn said that the next is
- * wanted, or at once when somebody wakes it.
+ * wanted, or at once when somebody wakes it.  For the caretaker and the restarter.  The other
+ * threads here wait for something else too, at a descriptor: the snapshotter for changes,
+ * container-care for an engine's events, system-care for the ends of processes.
  */
 
 #include <stdint.h>

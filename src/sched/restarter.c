@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "engine/rollback.h"
 #include "sched/looper.h"
 
 #define IDLE CLOCK_DAY /* until it is woken */

@@ -8,6 +8,7 @@
  * one at a time; what changes after that began makes it due once more.
  */
 
+#include "engine/save.h"
 #include "sched/snapshotter.h"
 
 #include <poll.h>

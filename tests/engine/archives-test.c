@@ -6,6 +6,7 @@
  * The tests run in a child, so that whoever cleans up outlives them.
  */
 
+#include "engine/archive.h"
 #include "tests/engine/fixture.h"
 
 #include <fcntl.h>

@@ -4,6 +4,7 @@
  * the end a restart finds the same state, so catalogue and pool agree.
  */
 
+#include "engine/rollback.h"
 #include "tests/engine/fixture.h"
 
 #include "base/text.h"

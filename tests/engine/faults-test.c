@@ -4,6 +4,7 @@
  * nothing, or succeeds; either way a restart finds the same state.
  */
 
+#include "engine/rollback.h"
 #include "tests/engine/fixture.h"
 
 #include "base/clock.h"

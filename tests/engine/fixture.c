@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "engine/rollback.h"
 #include "tests/engine/place.h"
 
 static void open_engine(struct fixture *fixture)

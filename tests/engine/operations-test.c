@@ -4,6 +4,7 @@
  * what a program does to trees is done by hand here; archives-test has one.
  */
 
+#include "engine/archive.h"
 #include "tests/engine/fixture.h"
 
 static struct fixture fixture;

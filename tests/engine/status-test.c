@@ -1,5 +1,6 @@
 /* How it goes: what is told of branches that wait, of thinning and of the pool's use. */
 
+#include "engine/save.h"
 #include "tests/engine/fixture.h"
 
 #include "base/text.h"

@@ -5,6 +5,7 @@
  * running.
  */
 
+#include "engine/rollback.h"
 #include "tests/engine/fixture.h"
 
 #include <fcntl.h>

@@ -3,6 +3,8 @@
  * passes by moving the retention clock, which is all that thinning looks at.
  */
 
+#include "engine/rollback.h"
+#include "engine/save.h"
 #include "tests/engine/fixture.h"
 
 #include <math.h>

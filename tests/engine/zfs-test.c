@@ -3,6 +3,7 @@
  * known, and at a start as many as ever, whatever is in the pool.
  */
 
+#include "engine/rollback.h"
 #include "tests/engine/fixture.h"
 
 #include "driver/zfs/run.h"

@@ -1,6 +1,8 @@
 #include "tests/check.h"
 
 #include "api/encode.h"
+#include "engine/rollback.h"
+#include "engine/users.h"
 
 #define ID 0x9f3c2a1b5d6e7f80
 #define TIME (INT64_C(1795168800) * CLOCK_SECOND)

@@ -1,4 +1,5 @@
 /* The functions of the engine that the snapshotter calls are the test's own. */
+#include "engine/save.h"
 #include "tests/check.h"
 
 #include <pthread.h>

@@ -7,10 +7,10 @@
 
 #include "engine/engine.h"
 
-struct system_keeper;
+struct system_care;
 
 /* The engine is borrowed and outlives it. */
-must_check int system_keeper_open(struct engine *engine, struct system_keeper **ret,
-				  struct fl_error *err);
+must_check int system_care_open(struct engine *engine, struct system_care **ret,
+				struct fl_error *err);
 /* Ends the thread after the pass that it is in.  NULL is fine. */
-void system_keeper_close(struct system_keeper *keeper);
+void system_care_close(struct system_care *care);
