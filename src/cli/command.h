@@ -112,6 +112,7 @@ struct invocation {
 	size_t rule_count;
 	struct fl_client *client; /* once something was asked */
 	bool patient;		  /* it was said that the daemon takes long */
+	const char *slow;	  /* what may rightly take long; NULL: nothing */
 	int status;  /* that the command ends with where nothing failed; of `run` also then */
 	bool broken; /* part of a JSON document was printed before it failed */
 };

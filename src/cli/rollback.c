@@ -11,6 +11,7 @@
 #include "cli/diff.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
+#include "model/nouns.h"
 
 #define CHANGES_SHOWN 10
 #define PATIENCE 3000 /* ms, for what has changed */
@@ -103,7 +104,10 @@ static void print_rollback(const struct invocation *in, struct value *answer)
 int replace_head(struct invocation *in, const char *path, struct body *body, struct fl_error *err)
 {
 	own_free struct value *answer = NULL;
-	int r = talk(in, "POST", path, NULL, body, &answer, err);
+	int r;
+
+	in->slow = "what uses the branch may take long to stop";
+	r = talk(in, "POST", path, NULL, body, &answer, err);
 
 	if (r < 0)
 		return r;
@@ -232,6 +236,48 @@ static void print_changes(const struct invocation *in, const char *snapshot, con
 		printf("what has changed since then is not known: %s\n", why.text);
 }
 
+/* Those of `items` that are of the branch and run: as `runs` says, and called as `key` says. */
+static void add_running(struct text *names, struct value *items, const struct ref *ref,
+			const char *runs, const char *key)
+{
+	const char *branch = ref->kind == REF_BRANCH ? ref->branch : TRUNK, *last = "";
+	own_text struct text whole = { 0 };
+
+	text_add_format(&whole, "%s/%s", ref->volume, branch);
+	value_each(items, item)
+	{
+		struct value *running = value_get(item, runs);
+		const char *name = field(item, key);
+
+		if (strcmp(field(item, "ref"), text_get(&whole)) != 0 || !running ||
+		    value_is(running, VALUE_FALSE) || value_is(running, VALUE_NULL) ||
+		    strcmp(name, last) == 0) // one container, at two places
+			continue;
+		text_add_format(names, "%s%s", text_get(names)[0] ? ", " : "", name);
+		last = name;
+	}
+}
+
+/* Who has to know before: their service is interrupted. */
+static int print_stopped(struct invocation *in, const char *branch, struct fl_error *err)
+{
+	own_free struct value *users = NULL, *systems = NULL;
+	own_text struct text names = { 0 };
+	own_ref struct ref ref = { 0 };
+
+	if (option_given(in, OPT_LIVE) || option_given(in, OPT_FORCE))
+		return 0;
+	if (take_ref(branch, &ref, err) < 0 ||
+	    talk(in, "GET", "/v1/users", branch, NULL, &users, err) < 0 ||
+	    talk(in, "GET", "/v1/systems", NULL, NULL, &systems, err) < 0)
+		return fl_failed(err);
+	add_running(&names, value_get(users, "containers"), &ref, "running", "name");
+	add_running(&names, value_get(systems, "items"), &ref, "pid", "ref");
+	if (text_get(&names)[0])
+		printf("stopped for it, and started again: %s\n", text_get(&names));
+	return 0;
+}
+
 static int ask(struct fl_error *err)
 {
 	own_free char *line = NULL;
@@ -255,6 +301,8 @@ static int confirm(struct invocation *in, const char *branch, const char *to, st
 	text_add_string(ret_to, field(snapshot, "ref"));
 	print_target(branch, snapshot);
 	print_changes(in, text_get(ret_to), branch);
+	if (print_stopped(in, branch, err) < 0)
+		return fl_failed(err);
 	return ask(err);
 }
 

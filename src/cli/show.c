@@ -135,18 +135,42 @@ static void print_process(struct value *holder)
 
 	text_add_format(&line, "%s (%lld: %s)", field(holder, "command"),
 			(long long)field_int(holder, "pid"), field(holder, "what"));
-	if (container)
+	if (*container)
 		text_add_format(&line, " in %s", container);
 	print_fact("process", text_get(&line));
 }
 
-static int show_users(struct invocation *in, struct fl_error *err)
+/* Of a branch, or of all branches of a volume. */
+static int show_systems(struct invocation *in, const struct ref *ref, struct fl_error *err)
+{
+	own_free struct value *systems = NULL;
+	own_text struct text of = { 0 };
+	int r = talk(in, "GET", "/v1/systems", NULL, NULL, &systems, err);
+
+	if (r < 0)
+		return r;
+	text_add_format(&of, "%s/%s", ref->volume, ref->kind == REF_BRANCH ? ref->branch : "");
+	value_each(value_get(systems, "items"), system)
+	{
+		own_text struct text line = { 0 };
+		const char *name = field(system, "ref");
+
+		if (strncmp(name, text_get(&of), of.length) != 0 ||
+		    (ref->kind == REF_BRANCH && name[of.length]))
+			continue;
+		text_add_format(&line, "%s, %s", name, field(system, "state"));
+		print_fact("system", text_get(&line));
+	}
+	return 0;
+}
+
+static int show_users(struct invocation *in, const struct ref *ref, struct fl_error *err)
 {
 	own_free struct value *users = NULL;
 	int64_t shown = 0;
-	int r = talk(in, "GET", "/v1/users", in->operands[0], NULL, &users, err);
+	int r = show_systems(in, ref, err);
 
-	if (r < 0)
+	if (r < 0 || (r = talk(in, "GET", "/v1/users", in->operands[0], NULL, &users, err)) < 0)
 		return r;
 	value_each(value_get(users, "containers"), container) print_container(container);
 	print_fact("containers", field(users, "trouble"));
@@ -252,6 +276,6 @@ int verb_show(struct invocation *in, struct fl_error *err)
 	else
 		kind.print(object);
 	if (!option_given(in, OPT_JSON) && (form_of(&ref) & (FORM_VOLUME | FORM_BRANCH)))
-		return show_users(in, err);
+		return show_users(in, &ref, err);
 	return 0;
 }

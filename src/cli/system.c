@@ -8,6 +8,8 @@
 #include "cli/verbs.h"
 #include "model/system.h"
 
+#define STOPPING "a system has until its stop-timeout to end"
+
 /* User systems: branches that hold an operating system, and their life. */
 
 static const struct column columns[] = {
@@ -134,6 +136,7 @@ static int tell(struct invocation *in, const char *path, struct fl_error *err)
 {
 	own_body struct body *body = body_new();
 
+	in->slow = STOPPING;
 	body_string(body, "ref", in->operands[0]);
 	return ask(in, "POST", path, body, err);
 }
@@ -167,11 +170,14 @@ int verb_system_destroy(struct invocation *in, struct fl_error *err)
 	own_free struct value *answer = NULL;
 	own_ref struct ref ref = { 0 };
 
+	in->slow = STOPPING;
 	if (take_ref(in->operands[0], &ref, err) < 0 ||
 	    talk(in, "DELETE", "/v1/system", in->operands[0], NULL, &answer, err) < 0)
 		return fl_failed(err);
 	if (option_given(in, OPT_JSON))
 		print_json(answer);
+	else
+		printf("%s is no system any more; its data stays\n", in->operands[0]);
 	return 0;
 }
 

@@ -364,7 +364,9 @@ const struct command commands[] = {
 	{ "system show", GROUP_SYSTEM, "SYSTEM", "show how a system is, and its settings",
 	  "SYSTEM is the reference of its branch.", NULL, 1, 1, verb_system_show },
 	{ "system set", GROUP_SYSTEM, "SYSTEM SETTING=VALUE...", "change how it is run",
-	  "Counts from its next start. Nothing behind the = gives a setting its default again.",
+	  "Counts from its next start. Nothing behind the = gives a setting its default again.\n"
+	  "There are init, env.NAME, user, directory, hostname, stop-signal, stop-timeout,\n"
+	  "restart, memory, cpus, pids and network; 'system show' tells each.",
 	  NULL, 2, ANY_NUMBER, verb_system_set },
 	{ "system start", GROUP_SYSTEM, "SYSTEM", "start it, now and with the daemon",
 	  "Returns when its init runs. An init that ends at once is an error, with its last words.",

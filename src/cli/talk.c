@@ -53,7 +53,10 @@ static void tell_waiting(struct invocation *in)
 	if (in->patient || !isatty(STDERR_FILENO) || fl_client_wait(in->client, PATIENCE))
 		return;
 	in->patient = true;
-	fputs("flockerd does not answer yet; still waiting (Ctrl-C ends)\n", stderr);
+	if (in->slow)
+		fprintf(stderr, "still waiting: %s (Ctrl-C ends the waiting alone)\n", in->slow);
+	else
+		fputs("flockerd does not answer yet; still waiting (Ctrl-C ends)\n", stderr);
 }
 
 int talk_receive(struct invocation *in, struct value **ret, struct fl_error *err)

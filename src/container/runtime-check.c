@@ -65,14 +65,15 @@ int runtime_find(const struct runtime_places *places, const char *wanted, char *
 
 /* --- the tree ----------------------------------------------------------------------------- */
 
-static int check_directory(int root, const char *tree, const char *path, struct fl_error *err)
+static int check_directory(int root, const char *path, struct fl_error *err)
 {
 	own_fd int fd = -1;
 
 	if (fsat_open_in_root(root, path, O_PATH | O_DIRECTORY, &fd, err) == 0)
 		return 0;
 	fl_fail(err, FL_INVALID, "the tree has no directory %s, which a system needs", path);
-	return fl_hint(err, "make it, and nothing in it: mkdir %s%s", tree, path);
+	return fl_hint(err, "is it the tree of an operating system? then it needs an empty %s",
+		       path);
 }
 
 static int check_init(int root, const char *init, struct fl_error *err)
@@ -99,9 +100,9 @@ int runtime_check(const struct runtime_start *start, struct fl_error *err)
 	if (fsat_open_dir(AT_FDCWD, start->tree, &root, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; oci_directories[i]; i++)
-		if (check_directory(root, start->tree, oci_directories[i], err) < 0)
+		if (check_directory(root, oci_directories[i], err) < 0)
 			return fl_failed(err);
-	if (check_directory(root, start->tree, start->settings->directory, err) < 0)
+	if (check_directory(root, start->settings->directory, err) < 0)
 		return fl_failed(err);
 	return check_init(root, start->settings->init[0], err);
 }

@@ -14,7 +14,8 @@ static int insert_record(struct tx *tx, void *arg, struct fl_error *err)
 	int r = tx_system_insert(tx, record, err);
 
 	if (r == -FL_EXISTS)
-		return fl_hint(err, "to change how it is run: flocker system set");
+		return fl_hint(err, "to change how it is run: flocker system set; to have the tree "
+				    "of another archive: --from, under another name");
 	return r;
 }
 

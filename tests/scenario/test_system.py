@@ -351,6 +351,37 @@ def a_broken_pipe_leaves_nothing():
     equal(host.items("/v1/volumes"), before, "volumes")
 
 
+def asked(ref):
+    """What a rollback says on a terminal before it is answered no."""
+    master, slave = pty.openpty()
+    said = b""
+    with subprocess.Popen([COMMAND, "--root", host.root, "--no-color", "rollback", ref],
+                          stdin=slave, stdout=slave, stderr=slave):
+        os.close(slave)
+        os.write(master, b"n\n")
+        while True:
+            try:
+                said += os.read(master, 4096)
+            except OSError:  # so a terminal ends
+                break
+    os.close(master)
+    return said.decode()
+
+
+@test
+def who_is_stopped_is_told_before():
+    use("back")
+    host.snapshot("back", name="now")
+    true("stopped for it, and started again: back/trunk\r\n" in asked("back@{now}"), asked("back@{now}"))
+    host.branch("back/apart")
+    host.snapshot("back/apart", name="now")
+    true("stopped for it" not in asked("back/apart@{now}"), "a branch that nothing runs on")
+    host.run("destroy", "back/apart")
+    lines = host.run("show", "back").splitlines()
+    equal([line.split(None, 1)[1] for line in lines if line.startswith("system:")], ["back/trunk, running"], "show")
+    true(not any(line.endswith(" in ") for line in lines), f"a process is in no container: {lines}")
+
+
 @test
 def a_rollback_takes_the_whole_system_back():
     first = use("back")
@@ -486,7 +517,7 @@ def debian_is_booted():
                    capture_output=True, timeout=1200)
     with subprocess.Popen(["tar", "-C", tree, "--exclude=./dev/*", "-c", "."], stdout=subprocess.PIPE) as tar:
         subprocess.run([COMMAND, "system", "create", "debian", "--from", "-", "--set", "init=/sbin/init",
-                        "--set", "stop-signal=SIGPWR", "--set", "stop-timeout=60s"], stdin=tar.stdout, check=True,
+                        "--set", "stop-signal=SIGINT", "--set", "stop-timeout=60s"], stdin=tar.stdout, check=True,
                        env={**os.environ, "FLOCKER_SOCKET": host.socket}, capture_output=True)
     host.run("system", "start", "debian")
     watch("debian")
@@ -496,6 +527,8 @@ def debian_is_booted():
     host.run("rollback", "debian", "--to", snapshot["ref"])
     watch("debian")
     run_in("debian", "apt-get", "--version")
+    host.run("system", "stop", "debian")
+    equal(show("debian")["exit_status"], 129, "its own shutdown was over in time: the end of a reboot within")
     drop("debian")
 
 
