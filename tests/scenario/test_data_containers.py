@@ -187,6 +187,21 @@ def those_of_another_instance_are_left_alone():
 
 
 @fresh
+def what_has_their_labels_and_holds_something_is_left_alone():
+    HOST.create("ours", mount_path="/data")
+    ENGINE.run("commit", "flocker-ours-data", "saved")  # its labels are the image's, then
+    labels = ENGINE.inspect("flocker-ours-data")["Config"]["Labels"]
+    equal(ENGINE.inspect("saved")["Config"]["Labels"], labels, "labels of what was saved")
+    words = [word for label in labels.items() for word in ("--label", "=".join(label))]
+    ENGINE.run("run", "--name", "precious", "--network", "none", *words, "busybox", "sh", "-c", "echo only >/copy")
+    HOST.create("next", mount_path="/data")
+    HOST.run("destroy", "ours")
+    wait_until(lambda: data_containers() == ["flocker-next-data", "precious"], "the round is over")
+    ENGINE.run("rm", "precious")
+    ENGINE.run("rmi", "saved")
+
+
+@fresh
 def names_that_somebody_has_taken_are_refused_before_anything_is_made():
     for name in ("flocker-data-data", "flocker-ours.test-data", "flocker-new-data", "flocker-ours.b-data"):
         ENGINE.run("create", "--name", name, "--network", "none", "busybox")
