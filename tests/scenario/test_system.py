@@ -522,6 +522,8 @@ def debian_is_booted():
 @test
 def it_stands_still_for_snapshots_at_one_instant():
     make("held")
+    host.run("system", "start", "held")
+    watch("held")
     together = host.post("/v1/snapshots", refs=["held"], together=True)["together"]
     equal(len(together["groups"]), 1, "groups")
     true(together["groups"][0]["cgroup"].startswith("/flocker/"), f"its group: {together}")
