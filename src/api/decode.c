@@ -23,61 +23,11 @@ struct field {
 	size_t offset; /* in struct input */
 };
 
-#define FIELD(member, type)                                   \
-	{                                                     \
-#member, type, offsetof(struct input, member) \
-	}
-
-/* By number of the bit in IN_.... */
-static const struct field fields[INPUT_COUNT] = {
-	FIELD(ref, TYPE_REF),
-	FIELD(refs, TYPE_REFS),
-	FIELD(from, TYPE_REF),
-	FIELD(to, TYPE_REF),
-	FIELD(target, TYPE_REF),
-	FIELD(name, TYPE_STRING),
-	FIELD(description, TYPE_STRING),
-	FIELD(mount_path, TYPE_STRING),
-	FIELD(message, TYPE_STRING),
-	FIELD(metadata, TYPE_METADATA),
-	FIELD(unset, TYPE_STRINGS),
-	FIELD(kind, TYPE_STRING),
-	FIELD(path, TYPE_STRING),
-	FIELD(size, TYPE_NUMBER),
-	FIELD(sparse, TYPE_FLAG),
-	FIELD(compress, TYPE_FLAG),
-	FIELD(force, TYPE_FLAG),
-	FIELD(driver, TYPE_STRING),
-	FIELD(item, TYPE_STRING),
-	FIELD(as, TYPE_STRING),
-	FIELD(after, TYPE_STRING),
-	FIELD(limit, TYPE_NUMBER),
-	FIELD(key, TYPE_STRING),
-	FIELD(value, TYPE_STRING),
-	FIELD(id, TYPE_STRING),
-	FIELD(operation, TYPE_STRING),
-	FIELD(compression, TYPE_STRING),
-	FIELD(devices, TYPE_FLAG),
-	FIELD(setuid, TYPE_FLAG),
-	FIELD(directory, TYPE_STRING),
-	FIELD(quota, TYPE_NUMBER),
-	FIELD(why, TYPE_FLAG),
-	FIELD(policy, TYPE_METADATA),
-	FIELD(itself, TYPE_FLAG),
-	FIELD(settings, TYPE_METADATA),
-	FIELD(timeout, TYPE_NUMBER),
-	FIELD(required, TYPE_FLAG),
-	FIELD(together, TYPE_FLAG),
-	FIELD(containers, TYPE_STRING),
-	FIELD(tail, TYPE_NUMBER),
-	FIELD(follow, TYPE_FLAG),
-	FIELD(command, TYPE_STRINGS),
-	FIELD(user, TYPE_STRING),
-	FIELD(terminal, TYPE_FLAG),
-	FIELD(input, TYPE_FLAG),
-	FIELD(rows, TYPE_NUMBER),
-	FIELD(columns, TYPE_NUMBER),
-	FIELD(container, TYPE_STRING),
+static const struct field fields[] = {
+#define FIELD(capitals, name, type) \
+	[INPUT_##capitals] = { #name, TYPE_##type, offsetof(struct input, name) },
+	INPUTS(FIELD)
+#undef FIELD
 };
 
 static const char *const type_names[] = {
@@ -95,27 +45,45 @@ const char *input_name(unsigned number)
 	return fields[number].name;
 }
 
-static void free_ref(struct ref **ref)
+static void free_refs(struct ref_array *refs)
 {
-	if (*ref)
-		ref_done(*ref);
-	free(*ref);
+	for (size_t i = 0; i < refs->count; i++)
+		ref_done(&refs->items[i]);
+	free(refs->items);
+}
+
+static void free_field(const struct field *field, struct input *input)
+{
+	void *place = (char *)input + field->offset;
+	struct ref *ref;
+
+	switch (field->type) {
+	case TYPE_REF:
+		ref = *(struct ref **)place;
+		if (ref)
+			ref_done(ref);
+		free(ref);
+		return;
+	case TYPE_REFS:
+		free_refs(place);
+		return;
+	case TYPE_METADATA:
+		metadata_done(place);
+		return;
+	case TYPE_STRINGS:
+		free(((struct string_array *)place)->items);
+		return;
+	case TYPE_STRING:
+	case TYPE_NUMBER:
+	case TYPE_FLAG:
+		return;
+	}
 }
 
 void input_done(struct input *input)
 {
-	free_ref(&input->ref);
-	free_ref(&input->from);
-	free_ref(&input->to);
-	free_ref(&input->target);
-	for (size_t i = 0; i < input->refs.count; i++)
-		ref_done(&input->refs.items[i]);
-	free(input->refs.items);
-	free(input->unset.items);
-	free(input->command.items);
-	metadata_done(&input->metadata);
-	metadata_done(&input->policy);
-	metadata_done(&input->settings);
+	for (size_t i = 0; i < array_size(fields); i++)
+		free_field(&fields[i], input);
 	json_decref(input->document);
 	*input = (struct input){ 0 };
 }

@@ -15,56 +15,72 @@
 #include "model/form.h"
 #include "model/metadata.h"
 
-/* Sets of inputs: bits. */
-#define IN_REF (UINT64_C(1) << 0)
-#define IN_REFS (UINT64_C(1) << 1)
-#define IN_FROM (UINT64_C(1) << 2)
-#define IN_TO (UINT64_C(1) << 3)
-#define IN_TARGET (UINT64_C(1) << 4)
-#define IN_NAME (UINT64_C(1) << 5)
-#define IN_DESCRIPTION (UINT64_C(1) << 6)
-#define IN_MOUNT_PATH (UINT64_C(1) << 7)
-#define IN_MESSAGE (UINT64_C(1) << 8)
-#define IN_METADATA (UINT64_C(1) << 9)
-#define IN_UNSET (UINT64_C(1) << 10)
-#define IN_KIND (UINT64_C(1) << 11)
-#define IN_PATH (UINT64_C(1) << 12)
-#define IN_SIZE (UINT64_C(1) << 13)
-#define IN_SPARSE (UINT64_C(1) << 14)
-#define IN_COMPRESS (UINT64_C(1) << 15)
-#define IN_FORCE (UINT64_C(1) << 16)
-#define IN_DRIVER (UINT64_C(1) << 17)
-#define IN_ITEM (UINT64_C(1) << 18)
-#define IN_AS (UINT64_C(1) << 19)
-#define IN_AFTER (UINT64_C(1) << 20)
-#define IN_LIMIT (UINT64_C(1) << 21)
-#define IN_KEY (UINT64_C(1) << 22)
-#define IN_VALUE (UINT64_C(1) << 23)
-#define IN_ID (UINT64_C(1) << 24)
-#define IN_OPERATION (UINT64_C(1) << 25)
-#define IN_COMPRESSION (UINT64_C(1) << 26)
-#define IN_DEVICES (UINT64_C(1) << 27)
-#define IN_SETUID (UINT64_C(1) << 28)
-#define IN_DIRECTORY (UINT64_C(1) << 29)
-#define IN_QUOTA (UINT64_C(1) << 30)
-#define IN_WHY (UINT64_C(1) << 31)
-#define IN_POLICY (UINT64_C(1) << 32)
-#define IN_ITSELF (UINT64_C(1) << 33)
-#define IN_SETTINGS (UINT64_C(1) << 34)
-#define IN_TIMEOUT (UINT64_C(1) << 35)
-#define IN_REQUIRED (UINT64_C(1) << 36)
-#define IN_TOGETHER (UINT64_C(1) << 37)
-#define IN_CONTAINERS (UINT64_C(1) << 38)
-#define IN_TAIL (UINT64_C(1) << 39)
-#define IN_FOLLOW (UINT64_C(1) << 40)
-#define IN_COMMAND (UINT64_C(1) << 41)
-#define IN_USER (UINT64_C(1) << 42)
-#define IN_TERMINAL (UINT64_C(1) << 43)
-#define IN_INPUT (UINT64_C(1) << 44)
-#define IN_ROWS (UINT64_C(1) << 45)
-#define IN_COLUMNS (UINT64_C(1) << 46)
-#define IN_CONTAINER (UINT64_C(1) << 47)
-#define INPUT_COUNT 48
+/*
+ * All inputs: in capitals, as they are called in queries, bodies and struct input, and their type.
+ * Another one is another line, at the end.
+ */
+/* clang-format off */
+#define INPUTS(X) \
+	X(REF, ref, REF) \
+	X(REFS, refs, REFS) \
+	X(FROM, from, REF) \
+	X(TO, to, REF) \
+	X(TARGET, target, REF) \
+	X(NAME, name, STRING) \
+	X(DESCRIPTION, description, STRING) \
+	X(MOUNT_PATH, mount_path, STRING) \
+	X(MESSAGE, message, STRING) \
+	X(METADATA, metadata, METADATA) \
+	X(UNSET, unset, STRINGS) \
+	X(KIND, kind, STRING) \
+	X(PATH, path, STRING) \
+	X(SIZE, size, NUMBER) \
+	X(SPARSE, sparse, FLAG) \
+	X(COMPRESS, compress, FLAG) \
+	X(FORCE, force, FLAG) \
+	X(DRIVER, driver, STRING) \
+	X(ITEM, item, STRING) \
+	X(AS, as, STRING) \
+	X(AFTER, after, STRING) \
+	X(LIMIT, limit, NUMBER) \
+	X(KEY, key, STRING) \
+	X(VALUE, value, STRING) \
+	X(ID, id, STRING) \
+	X(OPERATION, operation, STRING) \
+	X(COMPRESSION, compression, STRING) \
+	X(DEVICES, devices, FLAG) \
+	X(SETUID, setuid, FLAG) \
+	X(DIRECTORY, directory, STRING) \
+	X(QUOTA, quota, NUMBER) \
+	X(WHY, why, FLAG) \
+	X(POLICY, policy, METADATA) \
+	X(ITSELF, itself, FLAG) \
+	X(SETTINGS, settings, METADATA) \
+	X(TIMEOUT, timeout, NUMBER) \
+	X(REQUIRED, required, FLAG) \
+	X(TOGETHER, together, FLAG) \
+	X(CONTAINERS, containers, STRING) \
+	X(TAIL, tail, NUMBER) \
+	X(FOLLOW, follow, FLAG) \
+	X(COMMAND, command, STRINGS) \
+	X(USER, user, STRING) \
+	X(TERMINAL, terminal, FLAG) \
+	X(INPUT, input, FLAG) \
+	X(ROWS, rows, NUMBER) \
+	X(COLUMNS, columns, NUMBER) \
+	X(CONTAINER, container, STRING)
+/* clang-format on */
+
+#define INPUT_NUMBER(capitals, name, type) INPUT_##capitals,
+enum { INPUTS(INPUT_NUMBER) INPUT_COUNT };
+#undef INPUT_NUMBER
+_Static_assert(INPUT_COUNT <= 63, "a set of inputs has 63 bits (check_required)");
+
+/* Sets of inputs: bits.  An enum of 64 bits is an extension that gcc and clang share. */
+#define INPUT_BIT(capitals, name, type) IN_##capitals = UINT64_C(1) << INPUT_##capitals,
+enum { INPUTS(INPUT_BIT) };
+#undef INPUT_BIT
+
 /* The name of an input in queries and bodies, by the number of its bit (0 to INPUT_COUNT - 1). */
 const char *input_name(unsigned number);
 
@@ -86,20 +102,22 @@ struct string_array {
 	size_t count;
 };
 
+/* What an input of each type is in struct input. */
+#define INPUT_IS_STRING const char *
+#define INPUT_IS_REF struct ref *
+#define INPUT_IS_REFS struct ref_array
+#define INPUT_IS_METADATA struct metadata
+#define INPUT_IS_STRINGS struct string_array
+#define INPUT_IS_NUMBER uint64_t
+#define INPUT_IS_FLAG bool
+
 /* A thing that was not given is NULL, 0 or false; `given` tells it from an empty one. */
 struct input {
 	uint64_t given; /* IN_... */
 	void *document; /* the parsed body, which the strings below lie in */
-	struct ref *ref, *from, *to, *target;
-	struct ref_array refs;
-	const char *name, *description, *mount_path, *message;
-	const char *kind, *path, *driver, *item, *as, *after, *key, *value, *id;
-	struct metadata metadata, policy, settings;
-	struct string_array unset, command;
-	const char *operation, *compression, *directory, *containers, *container, *user;
-	uint64_t size, limit, quota, timeout, tail, rows, columns;
-	bool sparse, compress, force, devices, setuid, why, itself, required, together;
-	bool follow, terminal, input;
+#define INPUT_MEMBER(capitals, name, type) INPUT_IS_##type name;
+	INPUTS(INPUT_MEMBER)
+#undef INPUT_MEMBER
 };
 
 void input_done(struct input *input);

@@ -13,14 +13,14 @@
 
 #include "base/fsat.h"
 #include "base/own.h"
+#include "base/thread.h"
 
 #ifndef MOVE_MOUNT_BENEATH
 #define MOVE_MOUNT_BENEATH 0x00000200 /* linux/mount.h, since Linux 6.5 */
 #endif
 
 #define TABLE_LIMIT (16u << 20) /* 100,000 mounts of a host's namespace have 15 MiB */
-#define STACK (256 * 1024)
-#define CACHE_TRIES 16 /* a look-up in memory fails when something is renamed meanwhile */
+#define CACHE_TRIES 16		/* a look-up in memory fails when something is renamed meanwhile */
 
 /* --- in a namespace -------------------------------------------------------------------- */
 
@@ -65,9 +65,7 @@ int mount_inside(pid_t process, int (*run_there)(void *arg, struct fl_error *err
 	own_fd int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
 	own_fd int home = -1;
 	struct errand errand = { pidfd, -1, run_there, arg, err, 0 };
-	pthread_attr_t attributes;
 	pthread_t thread;
-	int sys;
 
 	if (pidfd < 0 && errno == ESRCH)
 		return fl_fail(err, FL_NOT_FOUND, "process %d has ended", (int)process);
@@ -76,14 +74,8 @@ int mount_inside(pid_t process, int (*run_there)(void *arg, struct fl_error *err
 	if (fsat_open_named("/proc/self/ns/mnt", O_RDONLY, &home, err) < 0)
 		return fl_failed(err);
 	errand.home = home;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&thread, &attributes, run, &errand);
-	pthread_attr_destroy(&attributes);
-	if (sys) {
-		errno = sys;
-		return fl_fail_errno(err, "cannot start a thread");
-	}
+	if (thread_start(&thread, THREAD_STACK, run, &errand, err) < 0)
+		return fl_failed(err);
 	pthread_join(thread, NULL);
 	return errand.r;
 }

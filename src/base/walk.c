@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fsat.h"
+#include "base/thread.h"
 
 /*
  * The work is a stack of items: a directory to be read, or a batch of names in
@@ -123,6 +124,7 @@ static bool has_failed(struct crew *crew)
 static void push(struct crew *crew, struct walk_node *node, struct batch *batch)
 {
 	struct item *item = xcalloc(1, sizeof(*item));
+	struct fl_error alone;
 	own_lock(guard, &crew->mutex);
 
 	item->node = node;
@@ -137,7 +139,7 @@ static void push(struct crew *crew, struct walk_node *node, struct batch *batch)
 	crew->outstanding++;
 	pthread_cond_signal(&crew->changed);
 	if (crew->waiting >= HELP_FROM && crew->helpers < crew->helpers_most &&
-	    pthread_create(&crew->threads[crew->helpers], NULL, help, crew) == 0)
+	    thread_start(&crew->threads[crew->helpers], 0, help, crew, &alone) == 0)
 		crew->helpers++;
 }
 

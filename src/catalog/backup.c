@@ -6,6 +6,7 @@
 #include <nettle/sha2.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "catalog/internal.h"
 
 /*
@@ -397,7 +398,6 @@ int catalog_backup_start(struct catalog *catalog, const struct backup_sink *sink
 			 struct fl_error *err)
 {
 	struct backup *backup;
-	int failed;
 
 	pthread_mutex_lock(&catalog->turn);
 	if (catalog->backup) {
@@ -407,15 +407,13 @@ int catalog_backup_start(struct catalog *catalog, const struct backup_sink *sink
 	backup = catalog->backup = backup_new(catalog, sink);
 	pthread_mutex_unlock(&catalog->turn);
 	rewrite(backup);
-	failed = pthread_create(&backup->thread, NULL, rewrite_when_asked, backup);
-	if (failed == 0)
+	if (thread_start(&backup->thread, 0, rewrite_when_asked, backup, err) == 0)
 		return 0;
 	pthread_mutex_lock(&catalog->turn);
 	catalog->backup = NULL;
 	pthread_mutex_unlock(&catalog->turn);
 	backup_free(backup);
-	errno = failed;
-	return fl_fail_errno(err, "starting the thread of the catalogue's backup");
+	return fl_wrap(err, "the catalogue's backup");
 }
 
 void backup_stop(struct catalog *catalog)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "cli/list.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
@@ -78,8 +79,10 @@ static int follow(struct invocation *in, struct fl_error *err)
 		return fl_fail_errno(err, "cannot make a pipe");
 	follower.lines = fdopen(ends[0], "r");
 	stream.fd = ends[1];
-	if (!follower.lines || pthread_create(&thread, NULL, print_events, &follower) != 0)
+	if (!follower.lines)
 		return fl_fail(err, FL_SYSTEM, "no memory to follow events");
+	if (thread_start(&thread, 0, print_events, &follower, err) < 0)
+		return fl_failed(err);
 	r = fl_client_download(in->client, "/v1/events/stream", &stream, err);
 	close(ends[1]);
 	pthread_join(thread, NULL);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/terminal.h"
+#include "base/thread.h"
 #include "base/uuid.h"
 #include "cli/talk.h"
 #include "cli/verbs.h"
@@ -231,13 +232,6 @@ static int start(struct exec *exec, struct fl_error *err)
 	return 0;
 }
 
-static int start_thread(pthread_t *ret, void *(*run)(void *), struct exec *exec,
-			struct fl_error *err)
-{
-	errno = pthread_create(ret, NULL, run, exec);
-	return errno ? fl_fail_errno(err, "cannot make a thread") : 0;
-}
-
 static int take_terminal(struct exec *exec, struct fl_error *err)
 {
 	const struct invocation *in = exec->in;
@@ -250,7 +244,7 @@ static int take_terminal(struct exec *exec, struct fl_error *err)
 	if (terminal_make_raw(STDIN_FILENO, &exec->before, err) < 0)
 		return fl_failed(err);
 	exec->watches = true;
-	if (start_thread(&exec->watcher, watch_signals, exec, err) < 0) {
+	if (thread_start(&exec->watcher, 0, watch_signals, exec, err) < 0) {
 		exec->watches = false;
 		terminal_restore(STDIN_FILENO, &exec->before);
 		return fl_failed(err);
@@ -286,10 +280,10 @@ static int follow(struct exec *exec, struct fl_error *err)
 	int r = take_terminal(exec, err);
 
 	if (r == 0)
-		r = start_thread(&exec->writer, write_frames, exec, err);
+		r = thread_start(&exec->writer, 0, write_frames, exec, err);
 	writes = r == 0;
 	if (r == 0 && wanted)
-		r = start_thread(&exec->reader, send_input, exec, err);
+		r = thread_start(&exec->reader, 0, send_input, exec, err);
 	exec->reads = r == 0 && wanted;
 	if (r == 0)
 		r = download(exec, err);

@@ -1,6 +1,5 @@
 #include "container/cgroup.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -14,7 +13,6 @@
 
 #define TABLE_LIMIT (4 << 20) /* bytes of a mount table */
 #define GROUPS_LIMIT (64 << 10)
-#define ID_DIGITS (CGROUP_ID - 1)
 #define SYSTEMS "/flocker" /* where the groups of user systems are (engine/systems.c) */
 
 const char *const cgroup_switch[] = {
@@ -169,30 +167,6 @@ static bool is_within(const char *path, const char *above)
 	return strncmp(path, above, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
-/* The id in a part of a path as engines name groups: "ID", "docker-ID.scope", "libpod-ID". */
-static bool find_id(const char *part, size_t length, char id[static CGROUP_ID])
-{
-	size_t run = 0;
-
-	/* The keeper of one of Podman's containers is outside of it. */
-	if (strncmp(part, "libpod-conmon-", 14) == 0)
-		return false;
-	for (size_t i = 0; i <= length; i++) {
-		if (i < length && isxdigit((unsigned char)part[i]) &&
-		    !isupper((unsigned char)part[i])) {
-			run++;
-			continue;
-		}
-		if (run == ID_DIGITS) {
-			memcpy(id, part + i - ID_DIGITS, ID_DIGITS);
-			id[ID_DIGITS] = '\0';
-			return true;
-		}
-		run = 0;
-	}
-	return false;
-}
-
 /* "/flocker/INSTANCE/BRANCH" at the beginning of the path: how many bytes that are; 0: it is not.
  */
 static size_t system_length(const char *path)
@@ -221,7 +195,7 @@ static size_t system_length(const char *path)
  * Cuts off what a container, or a user system, has made within its own group; the
  * innermost container counts.  False: it is in none.
  */
-static bool cut_to_whole(char *path, char id[static CGROUP_ID])
+static bool cut_to_whole(char *path, char id[static CONTAINER_ID])
 {
 	size_t end = system_length(path);
 
@@ -229,7 +203,7 @@ static bool cut_to_whole(char *path, char id[static CGROUP_ID])
 	for (char *part = path; *part == '/';) {
 		size_t length = strcspn(++part, "/");
 
-		if (find_id(part, length, id))
+		if (container_id_in_part(part, length, id))
 			end = (size_t)(part - path) + length;
 		part += length;
 	}
@@ -291,7 +265,7 @@ enum cgroup_verdict cgroup_choose(const struct cgroup_mounts *mounts, enum cgrou
 	own_free char *our_path = place ? path_in(ours, kind) : NULL;
 	struct text directory = { 0 };
 	enum cgroup_verdict verdict;
-	char id[CGROUP_ID];
+	char id[CONTAINER_ID];
 	bool whole;
 
 	if (!path)

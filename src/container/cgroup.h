@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/own.h"
+#include "container/inside.h"
 
 enum cgroup_kind { CGROUP_FREEZER, CGROUP_UNIFIED, CGROUP_KINDS };
 
@@ -37,13 +38,12 @@ void cgroup_mounts_parse(const char *mountinfo, struct cgroup_mounts *ret);
 must_check int cgroup_mounts_read(struct cgroup_mounts *ret, struct fl_error *err);
 
 #define CGROUP_NAME 128
-#define CGROUP_ID 65 /* 64 hexadecimal digits and NUL */
 
 struct cgroup {
 	enum cgroup_kind kind;
 	char *path;		/* heap: in its hierarchy: "/docker/5f2e..." */
 	char *directory;	/* heap: absolute */
-	char id[CGROUP_ID];	/* of the container whose group it is; "": of none */
+	char id[CONTAINER_ID];	/* of the container whose group it is; "": of none */
 	char name[CGROUP_NAME]; /* the last part of its path, or the id's first 12 digits */
 };
 

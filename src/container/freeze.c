@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/spawn.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 /*
  * What is slow comes first: files are opened, the guard is started and has opened its own,
@@ -33,7 +34,6 @@
 #define NAP 50000L			  /* ns */
 #define LONG_NAP 1000000L
 #define SHORT_WAIT (CLOCK_SECOND / 50) /* naps are short for so long */
-#define STACK (64 * 1024)
 
 struct group {
 	const struct cgroup *cgroup;
@@ -260,21 +260,11 @@ static int start_guard(struct freeze *freeze, struct fl_error *err)
 
 static int start_minder(struct freeze *freeze, struct fl_error *err)
 {
-	pthread_attr_t attributes;
-	int sys;
-
 	freeze->wake = eventfd(0, EFD_CLOEXEC);
 	if (freeze->wake < 0)
 		return fl_fail_errno(err, "cannot make an event descriptor");
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&freeze->minder, &attributes, mind, freeze);
-	pthread_attr_destroy(&attributes);
-	freeze->minding = sys == 0;
-	if (sys == 0)
-		return 0;
-	errno = sys;
-	return fl_fail_errno(err, "cannot start a thread");
+	freeze->minding = thread_start(&freeze->minder, THREAD_STACK, mind, freeze, err) == 0;
+	return freeze->minding ? 0 : fl_failed(err);
 }
 
 /* One that does not end by itself is ended: nothing is left to be thawed. */

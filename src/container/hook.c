@@ -11,6 +11,7 @@
 
 #include "base/spawn.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "base/utf8.h"
 #include "container/hook-file.h"
 #include "container/relay.h"
@@ -26,7 +27,6 @@
  * a signal.  Descriptors of a grandchild that stay open are nothing to wait for;
  * what belongs to the process group is killed at the end in any case.
  */
-#define STACK (128 * 1024)
 #define SHOWN 200		 /* bytes of the hook's own words in a failure */
 #define ERROR_OUTPUT (64 * 1024) /* on its standard error: more is a failure */
 #define ENVIRONMENT (METADATA_PAIRS + 14)
@@ -522,18 +522,8 @@ static int start_program(struct hook *hook, const struct hook_call *call, struct
 
 static int start_thread(struct hook *hook, struct fl_error *err)
 {
-	pthread_attr_t attributes;
-	int sys;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&hook->thread, &attributes, serve, hook);
-	pthread_attr_destroy(&attributes);
-	hook->running = sys == 0;
-	if (sys == 0)
-		return 0;
-	errno = sys;
-	return fl_fail_errno(err, "cannot start a thread");
+	hook->running = thread_start(&hook->thread, THREAD_STACK, serve, hook, err) == 0;
+	return hook->running ? 0 : fl_failed(err);
 }
 
 int hook_start(const struct hook_call *call, struct hook **ret, struct fl_error *err)

@@ -8,25 +8,41 @@
 #include "base/text.h"
 
 #define DIGITS "0123456789abcdef"
+#define CONMON "libpod-conmon-"
 #define MOST (64 * 1024) /* bytes of a list of control groups */
 
-/*
- * "/docker/ID" (cgroupfs), "docker-ID.scope" (systemd), "libpod-ID": the first run of
- * exactly that many digits.
- */
+bool container_id_in_part(const char *part, size_t length, char ret[static CONTAINER_ID])
+{
+	size_t run = 0;
+
+	/* The keeper of one of Podman's containers is outside of it. */
+	if (strncmp(part, CONMON, strlen(CONMON)) == 0)
+		return false;
+	for (size_t i = 0; i <= length; i++) {
+		if (i < length && part[i] && strchr(DIGITS, part[i])) {
+			run++;
+			continue;
+		}
+		if (run == CONTAINER_ID - 1) {
+			memcpy(ret, part + i - run, run);
+			ret[run] = '\0';
+			return true;
+		}
+		run = 0;
+	}
+	return false;
+}
+
 void container_id_in(const char *cgroups, char ret[static CONTAINER_ID])
 {
 	ret[0] = '\0';
-	for (const char *p = cgroups; *p;) {
-		size_t length = strspn(p, DIGITS);
+	for (const char *part = cgroups; *part;) {
+		size_t length = strcspn(part, "/\n");
 
-		if (length == CONTAINER_ID - 1) {
-			memcpy(ret, p, length);
-			ret[length] = '\0';
+		if (container_id_in_part(part, length, ret))
 			return;
-		}
-		p += length;
-		p += strcspn(p, DIGITS);
+		part += length;
+		part += strspn(part, "/\n");
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fsat.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "base/uuid.h"
 
 /*
@@ -25,7 +26,6 @@
  * another namespace, or where they were given to somebody else since.
  */
 
-#define STACK (128 * 1024)
 #define RUN "FLOCKER_RUN"
 #define ENVIRON_MAX ((size_t)1 << 20)
 #define POLL_STATUS 20 /* ms between two looks whether it has ended, once it is silent */
@@ -199,18 +199,8 @@ static int start_program(struct relay *relay, const struct relay_call *call, str
 
 static int start_thread(struct relay *relay, struct fl_error *err)
 {
-	pthread_attr_t attributes;
-	int sys;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&relay->thread, &attributes, serve, relay);
-	pthread_attr_destroy(&attributes);
-	relay->running = sys == 0;
-	if (sys == 0)
-		return 0;
-	errno = sys;
-	return fl_fail_errno(err, "cannot start a thread");
+	relay->running = thread_start(&relay->thread, THREAD_STACK, serve, relay, err) == 0;
+	return relay->running ? 0 : fl_failed(err);
 }
 
 static void make_word(struct relay *relay)

@@ -11,6 +11,7 @@
 
 #include "base/spawn.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 /*
  * The thread goes round one loop: it takes what the program wrote, makes a frame of it, and
@@ -22,7 +23,6 @@
  * hold a stream open: it is given ORPHANS.  Who left is known by the wish, and by an error at the
  * pipe; the two lead to the same.
  */
-#define STACK (256 * 1024)
 #define PIECE (16 * 1024)
 #define HEAD 8
 #define ORPHANS (CLOCK_SECOND / 2)
@@ -349,17 +349,9 @@ static int start_thread(struct session *session, const struct session_options *o
 			struct fl_error *err)
 {
 	struct beginning beginning = { session, options };
-	pthread_attr_t attributes;
-	int sys;
 
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&session->thread, &attributes, run, &beginning);
-	pthread_attr_destroy(&attributes);
-	if (sys != 0) {
-		errno = sys;
-		return fl_fail_errno(err, "cannot make a thread");
-	}
+	if (thread_start(&session->thread, THREAD_STACK, run, &beginning, err) < 0)
+		return fl_failed(err);
 	pthread_mutex_lock(&session->mutex);
 	while (!session->started)
 		pthread_cond_wait(&session->changed, &session->mutex);

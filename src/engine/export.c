@@ -17,10 +17,9 @@
 #include <string.h>
 
 #include "base/fsat.h"
+#include "base/thread.h"
 #include "engine/internal.h"
 #include "engine/worker.h"
-
-#define FOLLOWER_STACK (128 * 1024)
 
 struct export
 {
@@ -75,16 +74,10 @@ static void *follow(void *arg)
 
 static int start_follower(struct export *export, struct fl_error *err)
 {
-	pthread_attr_t attributes;
 	struct fl_error ignored;
 
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, FOLLOWER_STACK);
-	errno = pthread_create(&export->follower, &attributes, follow, &export->worker);
-	pthread_attr_destroy(&attributes);
-	if (errno == 0)
+	if (thread_start(&export->follower, THREAD_STACK, follow, &export->worker, err) == 0)
 		return 0;
-	fl_fail_errno(err, "cannot start a thread");
 	spawn_kill(&export->worker.child);
 	(void)!worker_end(&export->worker, &ignored);
 	return fl_failed(err);

@@ -34,6 +34,7 @@ enum failing {
 	FAILING_SYNC,	   /* of the pool */
 	FAILING_SNAPSHOT,  /* by itself; object: the branch */
 	FAILING_STOPPED,   /* a rollback did; object: what is not started again yet */
+	FAILING_SYSTEM,	   /* object: the branch; its system does not stay up */
 	FAILING_HOOK,	   /* object: the branch; its snapshots may not be consistent */
 	FAILING_AUDIT,	   /* changes are not recorded */
 	FAILING_AUDIT_LOG, /* it is not as it was written */

@@ -12,12 +12,12 @@
 
 #include <string.h>
 
+#include "base/thread.h"
 #include "engine/hooks.h"
 #include "engine/note.h"
 #include "engine/together.h"
 
 #define SNAPSHOT_THREADS 64
-#define SNAPSHOT_STACK (128 * 1024)
 
 struct tree snapshot_tree(const struct snapshot_row *row)
 {
@@ -127,16 +127,13 @@ static void *batch_thread(void *arg)
 
 static void batch_start(struct batch *batch)
 {
-	pthread_attr_t attributes;
 	size_t wanted = batch->claim->count - 1;
+	struct fl_error fewer;
 
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, SNAPSHOT_STACK);
 	while (batch->started < wanted && batch->started < SNAPSHOT_THREADS &&
-	       pthread_create(&batch->threads[batch->started], &attributes, batch_thread, batch) ==
-		       0)
+	       thread_start(&batch->threads[batch->started], THREAD_STACK, batch_thread, batch,
+			    &fewer) == 0)
 		batch->started++;
-	pthread_attr_destroy(&attributes);
 }
 
 /* This thread works too, so it gets done even where no other could be started. */

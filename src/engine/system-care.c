@@ -7,10 +7,15 @@
 
 #include "engine/systems.h"
 
+#include <inttypes.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "base/process.h"
 #include "base/text.h"
+#include "engine/failing.h"
+
+#define FAILURES_TOLD 3 /* starts in a row that did not last */
 
 struct wanted {
 	struct uuid branch;
@@ -233,6 +238,67 @@ static int64_t care_for(struct engine *engine, const struct wanted *wanted)
 	return 0;
 }
 
+/* --- what does not stay up is told --------------------------------------------------------------
+ */
+
+static bool is_failing(const struct system_report *report)
+{
+	return report->wanted &&
+	       (report->state == SYSTEM_FAILED ||
+		(report->state == SYSTEM_RESTARTING && report->restarts >= FAILURES_TOLD));
+}
+
+static void tell_failing(struct engine *engine, const struct system_report *report)
+{
+	struct fl_error why;
+
+	(void)!fl_fail(&why, FL_SYSTEM, "%s: its init ended with status %d", report->ref,
+		       report->exit_status);
+	if (report->restarts > 0)
+		(void)!fl_fail(&why, FL_SYSTEM,
+			       "%s: its init was started anew %" PRIu64
+			       " times in a row, and ended with status %d",
+			       report->ref, report->restarts, report->exit_status);
+	(void)!fl_hint(&why, "what it said: flocker system console %s", report->ref);
+	failing_set(engine, FAILING_SYSTEM, report->ref, &why);
+}
+
+static const struct system_report *find_failing(const struct system_reports *reports,
+						const char *ref)
+{
+	for (size_t i = 0; i < reports->count; i++)
+		if (strcmp(reports->items[i].ref, ref) == 0 && is_failing(&reports->items[i]))
+			return &reports->items[i];
+	return NULL;
+}
+
+/* Those that are gone or renamed, too. */
+static void tell_works(struct engine *engine, const struct system_reports *reports)
+{
+	own_free struct failure *failures = NULL;
+	size_t count;
+	bool more;
+
+	failing_list(engine, &failures, &count, &more);
+	for (size_t i = 0; i < count; i++)
+		if (failures[i].what == FAILING_SYSTEM &&
+		    !find_failing(reports, failures[i].object))
+			failing_clear(engine, FAILING_SYSTEM, failures[i].object);
+}
+
+static void tell(struct engine *engine)
+{
+	own_system_reports struct system_reports reports = { 0 };
+	struct fl_error unknown;
+
+	if (engine_systems(engine, &reports, &unknown) < 0)
+		return; /* the pool is not open, which is told */
+	for (size_t i = 0; i < reports.count; i++)
+		if (is_failing(&reports.items[i]))
+			tell_failing(engine, &reports.items[i]);
+	tell_works(engine, &reports);
+}
+
 static int list_now(struct engine *engine, struct wanted_list *ret, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
@@ -254,6 +320,8 @@ int engine_systems_care(struct engine *engine, int64_t *ret_next, struct fl_erro
 
 		next = due && (!next || due < next) ? due : next;
 	}
+	if (engine->systems)
+		tell(engine);
 	*ret_next = next;
 	return 0;
 }

@@ -129,12 +129,19 @@ static void note_begin(struct systems *systems, struct system_entry *entry, stru
 		(void)!epoll_ctl(systems->events, EPOLL_CTL_ADD, entry->run.keeper, &event);
 }
 
+static void note_asked(struct systems *systems, struct system_entry *entry)
+{
+	own_lock(guard, &systems->mutex);
+
+	entry->asked = clock_now();
+}
+
 int system_begin(struct system_hold *hold, const struct system_plan *plan, struct fl_error *err)
 {
 	struct systems *systems = hold->engine->systems;
 	own_runtime_run struct runtime_run run = RUNTIME_RUN_NONE;
 
-	hold->entry->asked = clock_now();
+	note_asked(systems, hold->entry);
 	if (start_plan(hold->engine, &hold->entry->branch, plan, &run, err) < 0) {
 		fl_object(err, "%s", plan->ref);
 		return fl_wrap(err, "starting %s", plan->ref);

@@ -10,8 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "base/text.h"
-
-#define STACK (256 * 1024)
+#include "base/thread.h"
 
 const char *const system_state_names[SYSTEM_STATES] = {
 	[SYSTEM_STOPPED] = "stopped",
@@ -125,20 +124,17 @@ void systems_thread_ends(struct systems *systems, enum systems_threads kind)
 bool systems_thread(struct systems *systems, enum systems_threads kind, void *(*run)(void *arg),
 		    void *arg)
 {
-	pthread_attr_t attributes;
+	struct fl_error err;
 	pthread_t thread;
-	int sys;
 
 	if (!count_thread(systems, kind))
 		return false;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	sys = pthread_create(&thread, &attributes, run, arg);
-	pthread_attr_destroy(&attributes);
-	if (sys)
+	if (thread_start(&thread, THREAD_STACK, run, arg, &err) < 0) {
 		systems_thread_ends(systems, kind);
-	return sys == 0;
+		return false;
+	}
+	pthread_detach(thread);
+	return true;
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */
@@ -231,15 +227,19 @@ void system_release(struct system_hold *hold)
 
 void system_drop_entry(struct system_hold *hold)
 {
-	struct systems *systems = hold->engine->systems;
+	struct engine *engine = hold->engine;
+	struct systems *systems = engine->systems;
 	struct system_entry **at = &systems->entries;
-	own_lock(guard, &systems->mutex);
 
+	pthread_mutex_lock(&systems->mutex);
 	while (*at != hold->entry)
 		at = &(*at)->next;
 	*at = hold->entry->next;
 	entry_free(hold->entry);
+	pthread_mutex_unlock(&systems->mutex);
 	*hold = (struct system_hold){ 0 };
+	/* What was told of it is not so any more. */
+	engine_systems_wake(engine);
 }
 
 void system_look(struct engine *engine, const struct uuid *branch, struct system_entry *ret)

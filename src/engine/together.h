@@ -29,10 +29,10 @@
 #define TOGETHER_ID 17				  /* 16 hexadecimal digits and NUL */
 
 struct together_group {
-	char *path;	    /* heap: in its hierarchy */
-	char id[CGROUP_ID]; /* of the container whose group it is; "": of none */
-	char *name;	    /* heap: the container's, else the last part of the path */
-	bool was_frozen;    /* by somebody else: it stays so */
+	char *path;	       /* heap: in its hierarchy */
+	char id[CONTAINER_ID]; /* of the container whose group it is; "": of none */
+	char *name;	       /* heap: the container's, else the last part of the path */
+	bool was_frozen;       /* by somebody else: it stays so */
 };
 
 struct together_unheld {

@@ -16,10 +16,10 @@
 #include "base/socket.h"
 #include "base/spawn.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #define PATIENCE 10 /* seconds: a keeper answers at once */
 #define REST 1000   /* ms between two attempts to replace one */
-#define STACK (128 * 1024)
 
 struct lasting {
 	char *path, *control, *daemon, *program;
@@ -140,16 +140,10 @@ static void *watch(void *arg)
 
 static int start_watching(struct lasting *lasting, struct fl_error *err)
 {
-	pthread_attr_t attributes;
-
 	lasting->wake_fd = eventfd(0, EFD_CLOEXEC);
 	if (lasting->wake_fd < 0)
 		return fl_fail_errno(err, "making an eventfd");
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	errno = pthread_create(&lasting->thread, &attributes, watch, lasting);
-	pthread_attr_destroy(&attributes);
-	return errno ? fl_fail_errno(err, "starting a thread") : 0;
+	return thread_start(&lasting->thread, THREAD_STACK, watch, lasting, err);
 }
 
 int lasting_open(const struct lasting_options *options, struct lasting **ret, struct fl_error *err)

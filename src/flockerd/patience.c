@@ -1,17 +1,16 @@
 #include "flockerd/patience.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 /* A container has 10 s to end unless it says otherwise; systemd kills a service after 90. */
 #define LIMIT (20 * CLOCK_SECOND)
-#define STACK (64 * 1024)
 
 struct patience {
 	struct engine *engine;
@@ -38,17 +37,12 @@ static void *count(void *arg)
 struct patience *patience_begin(struct engine *engine)
 {
 	struct patience *patience = xcalloc(1, sizeof(*patience));
-	pthread_attr_t attributes;
-	int sys;
+	struct fl_error err;
 
 	patience->engine = engine;
 	patience->wake = eventfd(0, EFD_CLOEXEC);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = patience->wake < 0 ? errno
-				 : pthread_create(&patience->thread, &attributes, count, patience);
-	pthread_attr_destroy(&attributes);
-	if (sys == 0)
+	if (patience->wake >= 0 &&
+	    thread_start(&patience->thread, THREAD_STACK, count, patience, &err) == 0)
 		return patience;
 	own_fdp(&patience->wake);
 	free(patience);

@@ -16,8 +16,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/thread.h"
 
-#define STACK (128 * 1024)
 #define REST 100 /* ms, when the system has no more descriptors or memory */
 
 struct door {
@@ -104,17 +104,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start(struct door *door, struct fl_error *err)
-{
-	pthread_attr_t attributes;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	errno = pthread_create(&door->thread, &attributes, run, door);
-	pthread_attr_destroy(&attributes);
-	return errno ? fl_fail_errno(err, "starting a thread") : 0;
-}
-
 struct door *door_new(unsigned limit, bool (*take)(void *arg, int fd), void (*full)(void *arg),
 		      void *arg)
 {
@@ -139,7 +128,9 @@ int door_open(struct door *door, int listen_fd, struct fl_error *err)
 		return fl_fail_errno(err, "the listening socket");
 	door->listen_fd = listen_fd;
 	door->wake_fd = eventfd(0, EFD_CLOEXEC);
-	return door->wake_fd < 0 ? fl_fail_errno(err, "making an eventfd") : start(door, err);
+	if (door->wake_fd < 0)
+		return fl_fail_errno(err, "making an eventfd");
+	return thread_start(&door->thread, THREAD_STACK, run, door, err);
 }
 
 void door_leave(struct door *door)

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "base/thread.h"
+
 #define PIPE (1024 * 1024) /* bytes on the way; the most that the kernel gives to anybody */
 
 struct upload {
@@ -44,7 +46,7 @@ int upload_start(const struct http_options *options, const struct http_request *
 		 struct upload **ret, struct fl_error *err)
 {
 	own_free struct upload *upload = xcalloc(1, sizeof(*upload));
-	int ends[2], sys;
+	int ends[2];
 
 	block_sigpipe();
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -57,12 +59,10 @@ int upload_start(const struct http_options *options, const struct http_request *
 	upload->returned = returned;
 	upload->request.body_fd = ends[0];
 	upload->write_fd = ends[1];
-	sys = pthread_create(&upload->thread, NULL, run, upload);
-	if (sys != 0) {
+	if (thread_start(&upload->thread, 0, run, upload, err) < 0) {
 		close(ends[0]);
 		close(ends[1]);
-		errno = sys;
-		return fl_fail_errno(err, "starting a thread");
+		return fl_failed(err);
 	}
 	*ret = take_ptr(upload);
 	return 0;

@@ -20,8 +20,8 @@
 
 #include "base/socket.h"
 #include "base/text.h"
+#include "base/thread.h"
 
-#define STACK (128 * 1024)
 #define MESSAGE (4 * 1024 * 1024) /* bytes, with the head; the daemon refuses less */
 #define PATIENCE 30		  /* seconds for a client that sends or takes */
 #define REST 10			  /* ms between two looks for a daemon */
@@ -189,18 +189,16 @@ static void *run(void *arg)
 void relay_start(int client, const char *daemon)
 {
 	struct relay *relay = xcalloc(1, sizeof(*relay));
-	pthread_attr_t attributes;
+	struct fl_error err;
 	pthread_t thread;
 
 	*relay = (struct relay){ client, daemon };
 	running++;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attributes, run, relay) != 0) {
+	if (thread_start(&thread, THREAD_STACK, run, relay, &err) < 0) {
 		close(client);
 		free(relay);
 		running--;
+		return;
 	}
-	pthread_attr_destroy(&attributes);
+	pthread_detach(thread);
 }

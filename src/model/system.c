@@ -65,16 +65,28 @@ static bool read_number(const char *value, int64_t least, int64_t most, unsigned
 	return true;
 }
 
+/* The same of what stands before something else. */
+static bool read_part(const char *value, size_t length, int64_t most, unsigned *ret)
+{
+	char part[12];
+
+	if (length >= sizeof(part))
+		return false;
+	memcpy(part, value, length);
+	part[length] = '\0';
+	return read_number(part, 0, most, ret);
+}
+
 /* The last number is none: chown(2) and others take it for "leave it". */
 static bool read_user(const char *name, const char *value, struct system_settings *settings)
 {
 	size_t length = strcspn(value, ":");
-	own_free char *user = strndup(value, length);
-	const char *group = value[length] ? value + length + 1 : user;
 
 	(void)name;
-	return user && read_number(user, 0, UINT32_MAX - 1, &settings->uid) &&
-	       read_number(group, 0, UINT32_MAX - 1, &settings->gid);
+	if (!read_part(value, length, UINT32_MAX - 1, &settings->uid))
+		return false;
+	settings->gid = settings->uid;
+	return !value[length] || read_number(value + length + 1, 0, UINT32_MAX - 1, &settings->gid);
 }
 
 static bool read_directory(const char *name, const char *value, struct system_settings *settings)
@@ -188,11 +200,10 @@ static bool read_memory(const char *name, const char *value, struct system_setti
 static bool read_cpus(const char *name, const char *value, struct system_settings *settings)
 {
 	size_t length = strcspn(value, "."), places = 0;
-	own_free char *whole = strndup(value, length);
 	unsigned thousandths = 0, count;
 
 	(void)name;
-	if (!whole || !read_number(whole, 0, CPUS_MOST, &count))
+	if (!read_part(value, length, CPUS_MOST, &count))
 		return false;
 	if (value[length]) {
 		const char *part = value + length + 1;

@@ -15,9 +15,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "engine/data-container.h"
 
-#define STACK (256 * 1024)
 #define QUIET (10 * CLOCK_MINUTE)      /* between rounds that nobody asked for */
 #define SOON CLOCK_SECOND	       /* so that one round does for many verbs */
 #define RETRY_FIRST (CLOCK_SECOND / 4) /* after the container engine went away, */
@@ -165,21 +165,10 @@ static void container_care_free(struct container_care *care)
 
 static int start(struct container_care *care, struct fl_error *err)
 {
-	pthread_attr_t attributes;
-	int sys;
-
 	care->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (care->wake < 0)
 		return fl_fail_errno(err, "cannot make an event descriptor");
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&care->thread, &attributes, run, care);
-	pthread_attr_destroy(&attributes);
-	if (sys) {
-		errno = sys;
-		return fl_fail_errno(err, "cannot start the thread that keeps data containers");
-	}
-	return 0;
+	return thread_start(&care->thread, THREAD_STACK, run, care, err);
 }
 
 int container_care_open(struct engine *engine, struct container_care **ret, struct fl_error *err)

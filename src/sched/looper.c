@@ -5,8 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-
-#define STACK (256 * 1024)
+#include "base/thread.h"
 
 struct looper {
 	const char *name;
@@ -53,22 +52,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start(struct looper *looper, struct fl_error *err)
-{
-	pthread_attr_t attributes;
-	int sys;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&looper->thread, &attributes, run, looper);
-	pthread_attr_destroy(&attributes);
-	if (sys) {
-		errno = sys;
-		return fl_fail_errno(err, "cannot start the %s's thread", looper->name);
-	}
-	return 0;
-}
-
 static void looper_free(struct looper *looper)
 {
 	pthread_cond_destroy(&looper->changed);
@@ -81,7 +64,6 @@ int looper_open(const char *name, int64_t (*turn)(void *arg), void *arg, struct 
 {
 	struct looper *looper = xcalloc(1, sizeof(*looper));
 	pthread_condattr_t attributes;
-	int r;
 
 	looper->name = name;
 	looper->turn = turn;
@@ -91,10 +73,9 @@ int looper_open(const char *name, int64_t (*turn)(void *arg), void *arg, struct 
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&looper->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
-	r = start(looper, err);
-	if (r < 0) {
+	if (thread_start(&looper->thread, THREAD_STACK, run, looper, err) < 0) {
 		looper_free(looper);
-		return r;
+		return fl_wrap(err, "the %s", name);
 	}
 	*ret = looper;
 	return 0;

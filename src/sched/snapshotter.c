@@ -22,10 +22,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "engine/failing.h"
 #include "sched/pending.h"
 
-#define STACK (256 * 1024)
 #define TAKERS 8		   /* snapshots at a time */
 #define GATHER (CLOCK_SECOND / 20) /* what comes so soon after each other is taken together */
 
@@ -344,23 +344,6 @@ static void *run(void *arg)
 
 /* --- its life ---------------------------------------------------------------------- */
 
-static int start(pthread_t *thread, void *(*function)(void *), struct snapshotter *snapshotter,
-		 struct fl_error *err)
-{
-	pthread_attr_t attributes;
-	int sys;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(thread, &attributes, function, snapshotter);
-	pthread_attr_destroy(&attributes);
-	if (sys) {
-		errno = sys;
-		return fl_fail_errno(err, "cannot start a thread that takes snapshots");
-	}
-	return 0;
-}
-
 static void stop_takers(struct snapshotter *snapshotter)
 {
 	pthread_mutex_lock(&snapshotter->mutex);
@@ -386,10 +369,10 @@ static int start_all(struct snapshotter *snapshotter, struct fl_error *err)
 	if (snapshotter->wake < 0)
 		return fl_fail_errno(err, "cannot make an event descriptor");
 	for (; snapshotter->taker_count < TAKERS; snapshotter->taker_count++)
-		if (start(&snapshotter->takers[snapshotter->taker_count], take, snapshotter, err) <
-		    0)
+		if (thread_start(&snapshotter->takers[snapshotter->taker_count], THREAD_STACK, take,
+				 snapshotter, err) < 0)
 			return fl_failed(err);
-	return start(&snapshotter->thread, run, snapshotter, err);
+	return thread_start(&snapshotter->thread, THREAD_STACK, run, snapshotter, err);
 }
 
 int snapshotter_open(struct engine *engine, struct snapshotter **ret, struct fl_error *err)

@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "engine/system.h"
 
-#define STACK (256 * 1024)
 #define AFTER_ERROR (30 * CLOCK_SECOND)
 
 struct system_keeper {
@@ -35,19 +35,11 @@ static void *run(void *arg)
 int system_keeper_open(struct engine *engine, struct system_keeper **ret, struct fl_error *err)
 {
 	own_free struct system_keeper *keeper = xcalloc(1, sizeof(*keeper));
-	pthread_attr_t attributes;
-	int sys;
 
 	keeper->engine = engine;
 	atomic_init(&keeper->stopping, false);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	sys = pthread_create(&keeper->thread, &attributes, run, keeper);
-	pthread_attr_destroy(&attributes);
-	if (sys) {
-		errno = sys;
-		return fl_fail_errno(err, "cannot start the thread that keeps systems");
-	}
+	if (thread_start(&keeper->thread, THREAD_STACK, run, keeper, err) < 0)
+		return fl_failed(err);
 	*ret = take_ptr(keeper);
 	return 0;
 }

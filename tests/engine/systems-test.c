@@ -92,9 +92,12 @@ static void make_pool(const char *place, struct engine **ret, struct uuid *uuid)
 		.driver = "btrfs", .kind = POOL_FILE, .sparse = true, .size = UINT64_C(256) << 20
 	};
 
+	char text[UUID_TEXT];
+
 	shell("mkdir -p %s/lib %s/mnt %s/run", place, place, place);
 	snprintf(spec.path, sizeof(spec.path), "%s/pool.img", place);
 	check_ok(open_engine_in(place, uuid, ret));
+	shell("echo %s > %s/instance", uuid_format(uuid, text), place);
 	check_ok(engine_pool_create(*ret, &spec, &err));
 }
 
@@ -370,7 +373,8 @@ static void a_system_is_kept_apart(void)
 	write_init("apart", "cat /proc/sys/kernel/hostname; echo $GREETING; /bin/busybox pwd\n"
 			    "grep CapBnd /proc/self/status\n"
 			    "/bin/busybox ls /sys/class/net\n"
-			    "grep ' / / ' /proc/self/mountinfo\n"
+			    "grep -q ' / [a-z,]*nosuid' /proc/self/mountinfo && echo no setuid\n"
+			    "grep -q ' / [a-z,]*nodev' /proc/self/mountinfo && echo no devices\n"
 			    "echo x 2>&1 > /proc/sys/kernel/hostname\n"
 			    "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max\n"
 			    "/bin/busybox unshare -U true 2>&1\n"
@@ -382,6 +386,13 @@ static void a_system_is_kept_apart(void)
 	await_console("apart", "lo\n");
 	await_console("apart", "\n77\n");
 	await_console("apart", "to the console\n");
+	/* Its setuid programs count, unlike where the host sees them. */
+	await_console("apart", "no devices\n");
+	{
+		own_free char *console = console_of("apart", 0);
+
+		check(!strstr(console, "no setuid"));
+	}
 	/* Without SYS_ADMIN, SYS_MODULE, SYS_TIME... */
 	await_console("apart", "CapBnd:\t00000000a84425fb\n");
 	await_console("apart", "unshare(0x10000000): Operation not permitted");
@@ -783,15 +794,17 @@ static int run(int argc, char **argv)
 /* What runs in the cgroups of this test's instances; their names are in none but ours. */
 static void end_all(const char *place)
 {
-	char command[512];
+	char command[768];
 
-	snprintf(
-		command, sizeof(command),
-		"for d in %s/run/systems/*/; do [ -e \"$d/running\" ] || continue; "
-		"read init keeper rest < \"$d/running\"; kill -9 $init $keeper 2>/dev/null; "
-		"program=$(cat \"$d/program\"); id=$(ls \"$d/runtime\"); "
-		"[ -z \"$id\" ] || \"$program\" --root \"$d/runtime\" delete --force \"$id\"; done",
-		place);
+	snprintf(command, sizeof(command),
+		 "for d in %s/run/systems/*/; do [ -e \"$d/running\" ] || continue; "
+		 "read init keeper rest < \"$d/running\"; kill -9 $init $keeper 2>/dev/null; "
+		 "program=$(cat \"$d/program\"); id=$(ls \"$d/runtime\"); "
+		 "[ -z \"$id\" ] || \"$program\" --root \"$d/runtime\" delete --force \"$id\"; "
+		 "done; "
+		 "i=$(cat %s/instance 2>/dev/null) && "
+		 "rmdir /sys/fs/cgroup/flocker/$i /sys/fs/cgroup/*/flocker/$i 2>/dev/null",
+		 place, place);
 	(void)!system(command);
 }
 

@@ -96,8 +96,9 @@ def cgroups_of(directory):
 
 
 def thaw(directory):
-    """What is frozen can't be ended."""
-    for group in cgroups_of(directory):
+    """What is frozen, or paused by an engine, can't be ended."""
+    below = [path for top in cgroups(directory) for path, _, _ in os.walk(top)]
+    for group in cgroups_of(directory) + below:
         for name, word in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
             try:
                 if os.path.exists(f"{group}/{name}"):
@@ -205,6 +206,27 @@ def end_engines(directory):
     remove_cgroups(directory)
 
 
+def words_of(path):
+    return read(path).split()
+
+
+def end_systems(directory):
+    """User systems outlive their daemon: the first two words of `running` are its init and its keeper."""
+    for place in glob.glob(f"{directory}/run/systems/*/") + glob.glob(f"{directory}/*/run/systems/*/"):
+        pids = [int(word) for word in words_of(f"{place}/running")[:2]]
+        kill_all([pid for pid in pids if start_time(pid) and directory in read(f"/proc/{pids[1]}/cmdline")])
+        for name in glob.glob(f"{place}/runtime/*"):
+            subprocess.run([read(f"{place}/program"), "--root", f"{place}/runtime", "delete", "--force",
+                            os.path.basename(name)], check=False, stderr=subprocess.DEVNULL)
+        group = re.search(r'"cgroupsPath":\s*"/flocker/([^/"]+)', read(f"{place}/config.json"))
+        tops = ("/sys/fs/cgroup/flocker", "/sys/fs/cgroup/*/flocker") if group else ()
+        for path in [found for top in tops for found in glob.glob(f"{top}/{group[1]}")]:
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass  # another system of the instance
+
+
 def remove_plugins():
     """Sockets and spec files of plugins: this test's, and those of tests that have ended."""
     for path in glob.glob(f"/run/docker/plugins/{PLUGIN}*") + glob.glob(f"/etc/docker/plugins/{PLUGIN}*"):
@@ -224,6 +246,7 @@ def remove(directory):
     end_engines(directory)
     for pid in reversed(alive(f"{directory}/daemons")):  # what began later may need what began before
         end(pid)
+    end_systems(directory)
     remove_own_cgroups(directory)
     unmount_under(directory)
     for loop in loops_under(directory):

@@ -31,6 +31,7 @@ PODMAN, RUNC, BUSYBOX = "/usr/bin/podman", "/usr/sbin/runc", "/bin/busybox"
 POSTGRES = "/usr/lib/postgresql/15"
 POSTGRES_ID = 999
 SOCKET_OF_ENGINES = "/run/docker/plugins"
+SPECS_OF_ENGINES = "/etc/docker/plugins"
 # A shell as the first process: the kernel would spare `sleep` a signal that it has no handler for.
 WAIT = ("sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait")
 NUMBERS = itertools.count(1)
@@ -41,11 +42,17 @@ def plugin_name():
     return f"{cleanup.PLUGIN}{os.getpid()}-{next(NUMBERS)}"
 
 
-def plugin_socket(name):
-    """Where an engine finds the plugin of this name; goes with the test, at last by cleanup.sweep()."""
+def plugin_socket(name, directory=None):
+    """Where an engine finds the plugin of this name; goes with the test, at last by cleanup.sweep().
+    With a directory it is there, and a spec file says so."""
     os.makedirs(SOCKET_OF_ENGINES, exist_ok=True)
     tap.finally_(cleanup.remove_plugins)
-    return f"{SOCKET_OF_ENGINES}/{name}.sock"
+    if not directory:
+        return f"{SOCKET_OF_ENGINES}/{name}.sock"
+    os.makedirs(SPECS_OF_ENGINES, exist_ok=True)
+    with open(f"{SPECS_OF_ENGINES}/{name}.spec", "w", encoding="utf-8") as file:
+        file.write(f"unix://{directory}/{name}.sock")
+    return f"{directory}/{name}.sock"
 
 
 class Engine:

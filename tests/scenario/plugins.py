@@ -14,20 +14,21 @@ from flocker import Connection, Host
 
 
 class PluginHost(Host):
-    """A host whose driver is `driver` for engines.  Without `plugin` it has none until set_plugin()."""
+    """A host whose driver is `driver` for engines.  Without `plugin` it has none until set_plugin().
+    `elsewhere`: engines find it by a spec file."""
 
-    def __init__(self, plugin=True, **options):
+    def __init__(self, plugin=True, elsewhere=False, **options):
         super().__init__(**options)
         self.driver = engines.plugin_name()
-        self.plugin = engines.plugin_socket(self.driver)
+        self.plugin = engines.plugin_socket(self.driver, self.directory if elsewhere else None)
         if plugin:
             self.set_plugin(self.plugin)
 
-    def set_plugin(self, path):
-        """Counts from the daemon's next start on."""
+    def set_plugin(self, path, engine=""):
+        """Counts from the daemon's next start on.  `engine`: the socket of one that is asked, too."""
         file = pathlib.Path(f"{self.root}/etc/flocker.ini")
         file.parent.mkdir(exist_ok=True)
-        file.write_text(f"[docker]\nplugin = {path}\n", encoding="utf-8")
+        file.write_text(f"[docker]\nplugin = {path}\nsocket = {engine}\n", encoding="utf-8")
         file.chmod(0o600)
 
     def send(self, verb, body):

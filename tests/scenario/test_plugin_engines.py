@@ -77,6 +77,16 @@ def a_volume_from_its_making_to_its_trash():
 
 
 @test
+def a_spec_file_says_where_another_instance_listens():
+    with plugin_host(elsewhere=True) as other:
+        docker.run("volume", "create", "-d", other.driver, "beyond")
+        equal(run_in(docker, "beyond:/data", "echo there > /data/file; cat /data/file"), "there")
+        equal(other.read("beyond", "file"), "there\n")
+        docker.run("volume", "rm", "beyond")
+    nothing_shadowed()
+
+
+@test
 def a_branch_is_a_volume_with_a_slash():
     docker.run("volume", "create", "-d", host.driver, "first/test")
     equal(run_in(docker, "first/test:/x", "echo test > /x/file; cat /x/file"), "test")
@@ -168,7 +178,7 @@ def pruning_all_removes_nothing_of_ours():
 
 @test
 def a_container_s_start_waits_for_a_daemon_that_was_killed():
-    for i in range(20 if LONG else 5):
+    for i in range(20 if LONG else 3):
         host.kill()
         waiting = begin_run(docker, "ours:/x", f"cat /x/f; echo {i} > /x/n")
         wait_until(lambda: host.waiting() > 0, "dockerd asks")
@@ -206,7 +216,7 @@ def a_daemon_that_is_slow_to_open_is_waited_for():
     nothing_shadowed()
 
 
-@tests_for(range(99 if LONG else 6))
+@tests_for(range(99 if LONG else 3))
 def kills_at_any_instant_of_a_start(number):
     """With a request under way, or just after one, or whenever that is."""
     name = "ours" if number % 2 else f"any{number}"
@@ -310,6 +320,41 @@ def containers_live_on_while_the_engine_is_away():
     docker.end("dockerd")
     docker.options = []
     docker.start()
+
+
+# --- the engine is asked, too ---------------------------------------------------------------
+
+
+@test
+def what_the_plugin_makes_has_its_data_container():
+    """The engine holds the volume's name until Create is answered, so that is not waited for."""
+    host.set_plugin(host.plugin, engine=docker.socket)
+    host.restart()
+    docker.run("volume", "create", "-d", host.driver, "-o", "mount-path=/data", "held")
+    wait_until(lambda: docker.try_run("inspect", "flocker-held-data").status == 0, "the data container is there", 60)
+    equal(docker.run(*NONE, "--volumes-from", "flocker-held-data", "busybox", "sh", "-c",
+                     "echo 1 > /data/f; cat /data/f"), "1")
+    host.kill()
+    waiting = begin_run(docker, "held:/x", "cat /x/f")
+    wait_until(lambda: host.waiting() > 0, "dockerd asks")
+    host.start()
+    ended_well(waiting, "1")
+    nothing_shadowed()
+
+
+@test
+def a_rollback_under_a_container_is_served_meanwhile():
+    """The engine asks the plugin when the rollback starts the container again."""
+    docker.start_container("writer", "-v", "held:/x")
+    host.snapshot("held", name="good")
+    docker.exec("writer", "sh", "-c", "echo 2 > /x/f")
+    host.run("rollback", "held@{good}", "--yes")
+    wait_until(lambda: docker.is_up("writer"), "the container runs", 60)
+    equal(docker.exec("writer", "cat", "/x/f"), "1")
+    docker.run("rm", "-f", "writer")
+    nothing_shadowed()
+    host.set_plugin(host.plugin)
+    host.restart()
 
 
 # --- Podman ------------------------------------------------------------------------------------

@@ -59,7 +59,8 @@ def make(name, *settings, tree=None):
 DEAF = "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 1; done\n"
 SYSTEMS = {
     "cmd": ["env.COLOUR=green"], "small": ["memory=64M", "pids=32", "cpus=0.5"], "lonely": [],
-    "open": ["network=host"], "back": [], "again": ["restart=always"], "stubborn": ["stop-timeout=1s"], "prod": [],
+    "open": ["network=host"], "back": [], "again": ["restart=always"], "stubborn": ["stop-timeout=1s"],
+    "prod": [], "held": [],
 }
 MADE = set()
 
@@ -408,7 +409,9 @@ def it_is_started_again_by_its_policy():
     os.kill(pid, 9)
     tap.wait_until(lambda: show("again")["state"] == "failed", "it is left alone")
     equal(show("again")["exit_status"], 137, "how it ended")
+    tap.wait_until(lambda: [f["object"] for f in host.get("/v1/status")["failing"]] == ["again/trunk"], "status tells")
     drop("again")
+    tap.wait_until(lambda: not host.get("/v1/status")["failing"], "and no more")
 
 
 @test
@@ -521,9 +524,7 @@ def debian_is_booted():
 
 @test
 def it_stands_still_for_snapshots_at_one_instant():
-    make("held")
-    host.run("system", "start", "held")
-    watch("held")
+    use("held")
     together = host.post("/v1/snapshots", refs=["held"], together=True)["together"]
     equal(len(together["groups"]), 1, "groups")
     true(together["groups"][0]["cgroup"].startswith("/flocker/"), f"its group: {together}")

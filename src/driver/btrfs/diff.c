@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fsat.h"
+#include "base/thread.h"
 #include "driver/btrfs/ioctl.h"
 #include "driver/btrfs/pool.h"
 #include "driver/btrfs/stream.h"
@@ -57,16 +58,13 @@ static void *run_sender(void *arg)
 static int start_sender(struct sender *sender, pthread_t *ret, struct fl_error *err)
 {
 	sigset_t all, before;
-	int sys;
+	int r;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	sys = pthread_create(ret, NULL, run_sender, sender);
+	r = thread_start(ret, 0, run_sender, sender, err);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (sys == 0)
-		return 0;
-	errno = sys;
-	return fl_fail_errno(err, "cannot start a thread");
+	return r;
 }
 
 /* --- the reader's ------------------------------------------------------------------- */
