@@ -40,11 +40,18 @@ static int fail_late(const struct http_client *client, struct fl_error *err)
 
 int http_await(const struct http_client *client, short events, struct fl_error *err)
 {
-	struct pollfd poll_fd = { .fd = client->fd, .events = events };
+	struct pollfd fds[] = {
+		{ .fd = client->fd, .events = events },
+		{ .fd = client->stop ? client->stop : -1, .events = POLLIN },
+	};
 
 	while (client->deadline) {
-		int n = poll(&poll_fd, 1, clock_milliseconds_until(client->deadline));
+		int n = poll(fds, array_size(fds), clock_milliseconds_until(client->deadline));
 
+		if (n > 0 && fds[1].revents)
+			return fl_fail(err, FL_UNREACHABLE,
+				       "%s did not answer before the daemon ended",
+				       client->peer->name);
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)

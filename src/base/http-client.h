@@ -33,6 +33,7 @@ struct http_client {
 	bool unanswered;  /* the last request failed before a byte of its answer came */
 	int64_t patience; /* ns for a request and its answer, from http_send() on; 0: for ever */
 	int64_t deadline; /* clock_monotonic() when it ends; 0: never */
+	int stop;	  /* borrowed: can be read when nothing is waited for any more; 0: none */
 };
 
 struct http_answer {

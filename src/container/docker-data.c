@@ -125,6 +125,11 @@ int docker_create_data(struct docker *docker, const struct docker_data *data,
 	return create(docker, data, ret_id, err);
 }
 
+bool docker_is_data(const struct docker_container *container)
+{
+	return strcmp(container->image, IMAGE ":" IMAGE_TAG) == 0;
+}
+
 /* --- volumes ------------------------------------------------------------------------------ */
 
 void docker_volumes_done(struct docker_volumes *volumes)

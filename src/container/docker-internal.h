@@ -15,7 +15,8 @@
 
 struct docker {
 	char *socket;
-	int64_t deadline;      /* ns for one answer */
+	int64_t deadline; /* ns for one answer */
+	int stop;	  /* eventfd: nothing is waited for any more; 0: it could not be made */
 	pthread_mutex_t mutex; /* of what follows */
 	struct http_client idle[DOCKER_IDLE];
 	size_t idle_count;

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "container/docker-internal.h"
 
@@ -29,6 +30,9 @@ struct docker *docker_new(const char *socket, int64_t deadline)
 
 	docker->socket = xstrdup(socket);
 	docker->deadline = deadline;
+	docker->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (docker->stop < 0)
+		docker->stop = 0;
 	pthread_mutex_init(&docker->mutex, NULL);
 	return docker;
 }
@@ -40,8 +44,16 @@ void docker_free(struct docker *docker)
 	for (size_t i = 0; i < docker->idle_count; i++)
 		http_close(&docker->idle[i]);
 	pthread_mutex_destroy(&docker->mutex);
+	if (docker->stop)
+		close(docker->stop);
 	free(docker->socket);
 	free(docker);
+}
+
+void docker_give_up(struct docker *docker)
+{
+	if (docker->stop)
+		(void)!eventfd_write(docker->stop, 1);
 }
 
 const char *docker_socket(const struct docker *docker)
@@ -82,6 +94,7 @@ static int connect_new(const struct docker *docker, struct http_client *ret, str
 {
 	if (http_connect(ret, &the_engine, docker->socket, docker->deadline, err) < 0)
 		return explain_connect(docker, err);
+	ret->stop = docker->stop;
 	return 0;
 }
 

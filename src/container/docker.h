@@ -38,6 +38,10 @@ void docker_free(struct docker *docker);
 OWN_FREEP(docker, docker_free)
 #define own_docker own(docker_freep)
 const char *docker_socket(const struct docker *docker);
+/* Any thread: what waits for an answer fails (FL_UNREACHABLE), and so does what is asked from now
+ * on.
+ */
+void docker_give_up(struct docker *docker);
 /* Has there ever been an answer?  Else who says that there is no such socket is right. */
 bool docker_has_answered(struct docker *docker);
 
@@ -119,6 +123,8 @@ struct docker_data { /* a container that only holds a volume, and never runs */
 /* Makes the image that it needs, which is empty, when it is missing. */
 must_check int docker_create_data(struct docker *docker, const struct docker_data *data,
 				  char ret_id[static DOCKER_ID], struct fl_error *err);
+/* Was it made so?  Of one that was inspected. */
+bool docker_is_data(const struct docker_container *container);
 /* Its volumes stay.  FL_BUSY: it runs. */
 must_check int docker_remove(struct docker *docker, const char *container, struct fl_error *err);
 

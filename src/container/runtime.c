@@ -242,13 +242,29 @@ int runtime_adopt(const struct runtime_places *places, const struct uuid *branch
 	return watch(places, branch, run, &running, ret, err);
 }
 
-int runtime_stop(const struct runtime_run *run, int number, int64_t timeout, struct fl_error *err)
+/* Until it has ended, or has had its time; false: we are not to wait any longer. */
+static bool await_end(int keeper, int give_up, int64_t deadline)
 {
-	int64_t deadline = clock_monotonic() + timeout;
+	struct pollfd fds[] = {
+		{ .fd = keeper, .events = POLLIN },
+		{ .fd = give_up, .events = POLLIN },
+	};
 
-	if (process_signal(run->init, number, err) < 0)
+	while (poll(fds, array_size(fds), clock_milliseconds_until(deadline)) <= 0)
+		if (clock_monotonic() >= deadline)
+			return true;
+	return fds[0].revents;
+}
+
+int runtime_stop(const struct runtime_run *run, const struct runtime_stop *how,
+		 struct fl_error *err)
+{
+	int64_t deadline = clock_monotonic() + how->timeout;
+
+	if (process_signal(run->init, how->number, err) < 0)
 		return fl_failed(err);
-	(void)!process_await(run->keeper, deadline);
+	if (!await_end(run->keeper, how->give_up, deadline))
+		return fl_fail(err, FL_BUSY, "it was told to end, and flockerd ends first");
 	/* The kernel ends all of a PID namespace with its init, and init last: it is whole or
 	 * gone. */
 	if (process_signal(run->init, SIGKILL, err) < 0)

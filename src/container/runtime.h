@@ -78,11 +78,17 @@ must_check int runtime_start(const struct runtime_places *places, const struct u
 /* One that an earlier process started.  FL_NOT_FOUND: it does not run. */
 must_check int runtime_adopt(const struct runtime_places *places, const struct uuid *branch,
 			     struct runtime_run *ret, struct fl_error *err);
+struct runtime_stop {
+	int number;	 /* the signal that its init gets */
+	int64_t timeout; /* ns; then SIGKILL goes to all of it */
+	int give_up;	 /* can be read when that is not to be waited for; -1: none */
+};
+
 /*
- * `number` to its init, and SIGKILL to all of it after `timeout` (ns).  Returns when none of its
- * processes is left.  FL_SYSTEM: the kernel does not let go of one.
+ * Returns when none of its processes is left.  FL_SYSTEM: the kernel does not let go of one.
+ * FL_BUSY: it was not waited for, and may run or not.
  */
-must_check int runtime_stop(const struct runtime_run *run, int number, int64_t timeout,
+must_check int runtime_stop(const struct runtime_run *run, const struct runtime_stop *how,
 			    struct fl_error *err);
 /* How its last run ended.  FL_NOT_FOUND: not known; it runs, or never did. */
 must_check int runtime_last(const struct runtime_places *places, const struct uuid *branch,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "container/resolve.h"
 #include "engine/containers.h"
 
 #define ANSWER (30 * CLOCK_SECOND) /* that an engine has for one answer */
@@ -84,23 +85,29 @@ struct sought {
 	const char *driver;
 	char *link; /* heap: where the branch is seen */
 	char *head; /* heap: where that leads to, without any link; NULL: nowhere */
+	struct resolver resolver;
 };
 
 static void sought_done(struct sought *sought)
 {
 	free(sought->link);
 	free(sought->head);
+	resolver_done(&sought->resolver);
 }
 
-static struct sought seek(struct engine *engine, const char *volume, const char *branch)
+static int seek(struct engine *engine, const char *volume, const char *branch, struct sought *ret,
+		struct fl_error *err)
 {
 	struct sought sought = { .driver = containers_driver(engine) };
 
+	if (resolver_open(engine->mount_root, &sought.resolver, err) < 0)
+		return fl_failed(err);
 	container_volume_name(volume, branch, sought.volume);
 	container_data_name(volume, branch, sought.data);
 	sought.link = link_path(engine, volume, branch);
-	sought.head = realpath(sought.link, NULL);
-	return sought;
+	sought.head = resolver_follow(&sought.resolver, sought.link);
+	*ret = sought;
+	return 0;
 }
 
 /* Is the path that one, or below it? */
@@ -124,7 +131,7 @@ static bool is_bound(const char *source, const struct sought *sought)
 		return true;
 	if (!sought->head)
 		return false;
-	real = realpath(source, NULL);
+	real = resolver_follow(&sought->resolver, source);
 	return real && is_in(real, sought->head);
 }
 
@@ -209,7 +216,8 @@ int containers_using(struct engine *engine, const char *volume, const char *bran
 		return 0;
 	if (docker_containers(engine->docker, &all, &found, err) < 0)
 		return is_absent(engine->docker, err) ? 0 : fl_failed(err);
-	sought = seek(engine, volume, branch);
+	if (seek(engine, volume, branch, &sought, err) < 0)
+		return fl_failed(err);
 	for (size_t i = 0; i < found.count; i++) {
 		const struct docker_mount *mount = find_mount(&found.items[i], &sought);
 

@@ -163,13 +163,31 @@ static bool is_right(const struct data_round *round, const struct place *place,
 	       is_of(round, place, mount) && strcmp(mount->destination, place->path) == 0;
 }
 
+/* Labels come along with an image that somebody made of one of ours: then it may hold anything. */
+static int remove_if_ours(struct data_round *round, const struct docker_container *container,
+			  bool *ret_ours, struct fl_error *err)
+{
+	own_docker_container struct docker_container now = { 0 };
+
+	if (docker_inspect(round->docker, container->id, &now, err) < 0)
+		return fl_failed(err);
+	*ret_ours = docker_is_data(&now);
+	return *ret_ours ? docker_remove(round->docker, container->id, err) : 0;
+}
+
 /* What is no longer wanted, or not so.  Only that the engine is gone ends the round. */
 static int remove_stale(struct data_round *round, const struct docker_container *container,
 			struct place *place, struct fl_error *err)
 {
 	const char *ref = metadata_get(&container->labels, LABEL_BRANCH);
-	int r = docker_remove(round->docker, container->id, err);
+	bool ours = true;
+	int r = remove_if_ours(round, container, &ours, err);
 
+	if (r == 0 && !ours) {
+		log_debug("a container with our labels is somebody else's", "container=%s",
+			  container->name);
+		return 0;
+	}
 	if (r == -FL_UNREACHABLE)
 		return fl_failed(err);
 	if (r < 0 && r != -FL_NOT_FOUND) {

@@ -111,6 +111,13 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	return 0;
 }
 
+void engine_give_up(struct engine *engine)
+{
+	if (containers_engine(engine))
+		docker_give_up(containers_engine(engine));
+	systems_give_up(engine->systems);
+}
+
 void engine_close(struct engine *engine)
 {
 	struct fl_error err;

@@ -59,6 +59,11 @@ struct engine_options {
  */
 must_check int engine_open(const struct engine_options *options, struct engine **ret,
 			   struct fl_error *err);
+/*
+ * Before that, from any thread: what waits for the container engine, or for a user system to end,
+ * fails, and goes on at the next start.
+ */
+void engine_give_up(struct engine *engine);
 /* Waits for running verbs.  Leaves branches visible if somebody uses them. */
 void engine_close(struct engine *engine);
 

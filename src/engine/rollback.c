@@ -362,7 +362,16 @@ static int roll_back(struct around *around, const struct ref refs[static 2], str
 	return swap_claimed(around, &claim, hooks, ret, err);
 }
 
-/* `meant`: what the branch's reference stood for when it was made; NULL: anything. */
+/*
+ * Since the reference was made, or containers were stopped, another branch may have got that name.
+ * `meant`: what it stood for when it was made; NULL: what it stood for when they were stopped.
+ */
+static bool is_meant(const struct around *around, const struct uuid *branch,
+		     const struct uuid *meant)
+{
+	return uuid_equal(branch, &around->branch.uuid) && (!meant || uuid_equal(branch, meant));
+}
+
 static int roll_back_with_hooks(struct around *around, const struct ref refs[static 2],
 				const struct uuid *meant, struct rollback *ret,
 				struct fl_error *err)
@@ -374,9 +383,9 @@ static int roll_back_with_hooks(struct around *around, const struct ref refs[sta
 	if (hooks_begin(engine, refs, 2, HOOK_ROLLBACK, REASON_ROLLBACK, &hooking, err) < 0)
 		return fl_failed(err);
 	/* From here on hooks_before() sees to it. */
-	if (meant && !uuid_equal(&hooking.branches[0], meant))
-		r = fl_fail(err, FL_BUSY, "the branch of stash %u was renamed just now; try again",
-			    refs[1].stash);
+	if (!is_meant(around, &hooking.branches[0], meant))
+		r = fl_fail(err, FL_BUSY, "%s/%s was renamed just now; try again",
+			    around->branch.volume, around->branch.name);
 	else
 		r = roll_back(around, refs, &hooking, ret, err);
 	hooks_end(&hooking, r == 0);

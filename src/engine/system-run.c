@@ -155,9 +155,13 @@ int system_begin(struct system_hold *hold, const struct system_plan *plan, struc
 int system_end(struct system_hold *hold, const struct system_plan *plan, struct fl_error *err)
 {
 	struct system_entry *entry = hold->entry;
+	const struct runtime_stop how = {
+		.number = plan->settings.stop_signal,
+		.timeout = plan->settings.stop_timeout,
+		.give_up = hold->engine->systems->stopping,
+	};
 
-	if (entry->run.pid && runtime_stop(&entry->run, plan->settings.stop_signal,
-					   plan->settings.stop_timeout, err) < 0) {
+	if (entry->run.pid && runtime_stop(&entry->run, &how, err) < 0) {
 		fl_object(err, "%s", plan->ref);
 		return fl_wrap(err, "stopping %s", plan->ref);
 	}

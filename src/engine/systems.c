@@ -54,6 +54,12 @@ struct systems *systems_new(const struct engine_options *options)
 	return systems;
 }
 
+void systems_give_up(struct systems *systems)
+{
+	if (systems)
+		(void)!eventfd_write(systems->stopping, 1);
+}
+
 void systems_close(struct systems *systems)
 {
 	if (!systems)

@@ -65,6 +65,8 @@ void system_plan_done(struct system_plan *plan);
 
 /* NULL without a directory to keep them in: then there are none. */
 struct systems *systems_new(const struct engine_options *options);
+/* Readers end, and nobody waits any longer for a system to end.  NULL is fine. */
+void systems_give_up(struct systems *systems);
 /* Ends all threads, but no system.  NULL is fine. */
 void systems_close(struct systems *systems);
 void systems_free(struct systems *systems);

@@ -27,6 +27,7 @@
 #include "flockerd/notify.h"
 #include "flockerd/options.h"
 #include "flockerd/paths.h"
+#include "flockerd/patience.h"
 #include "flockerd/single.h"
 #include "plugin/plugin.h"
 #include "sched/caretaker.h"
@@ -315,6 +316,8 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 
 static void daemon_close(struct daemon *daemon)
 {
+	struct patience *patience = daemon->engine ? patience_begin(daemon->engine) : NULL;
+
 	container_care_close(daemon->containers);
 	lasting_close(daemon->lasting);
 	if (daemon->plugin_bound)
@@ -327,6 +330,7 @@ static void daemon_close(struct daemon *daemon)
 	snapshotter_close(daemon->snapshotter);
 	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
+	patience_end(patience);
 	if (daemon->engine)
 		engine_close(daemon->engine);
 	config_close(daemon->config);

@@ -26,13 +26,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def answer(self, status, value):
-        body = json.dumps(value).encode()
+        body = b"" if status == 304 else json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Api-Version", "1.41")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.end_headers()
+            self.wfile.write(body)
+        except BrokenPipeError:
+            pass  # it was not waited for
 
     def take(self):
         engine = self.server.engine
@@ -45,7 +48,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             engine.over.wait()
         elif path == "/containers/json":
-            self.answer(200, [])
+            self.answer(200, [listed(made) for made in engine.containers])
+        elif path.startswith("/containers/") and path.endswith("/json"):
+            found = [made for made in engine.containers if path.split("/")[2] in (made["Id"], made["Name"])]
+            self.answer(*((200, found[0]) if found else (404, {"message": "no such container"})))
+        elif path.startswith("/containers/") and path.endswith("/stop"):
+            self.answer(*engine.on_stop())
         elif path == "/volumes":
             self.answer(200, {"Volumes": []})
         elif path == "/containers/create":
@@ -58,9 +66,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = take
 
 
+def container(name, source, **config):
+    """One that runs, and has this directory of the host in it."""
+    return {"Id": name.encode().hex().ljust(64, "0"), "Name": f"/{name}", "Config": config, "HostConfig": {},
+            "State": {"Running": True, "Pid": 0, "StartedAt": "2026-01-01T00:00:00Z"},
+            "Mounts": [{"Type": "bind", "Source": source, "Destination": "/data", "RW": True}]}
+
+
+def listed(made):
+    """As a list has it."""
+    return {"Id": made["Id"], "Names": [made["Name"]], "Mounts": made["Mounts"], "Image": "it", "Labels": {},
+            "State": "running" if made["State"]["Running"] else "exited"}
+
+
 class FakeEngine:
     def __init__(self, path):
         self.over = threading.Event()
+        self.containers = []
+        self.on_stop = lambda: (304, "")
         self.on_create = lambda name, body: (500, {"message": "it makes nothing"})
         self.server = Server(path, Handler)
         self.server.engine = self

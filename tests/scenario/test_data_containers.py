@@ -1,7 +1,9 @@
 """Data containers: made with volumes, healed whatever happens to them, and what else containers have to do
 with names: who uses a branch, who has taken a name, what shadows a branch.  Beside a dockerd of its own."""
 
+import ctypes
 import json
+import os
 import pathlib
 import shlex
 import signal
@@ -9,7 +11,7 @@ import threading
 
 import engines
 import tap
-from fake_engine import FakeEngine
+from fake_engine import FakeEngine, container as fake_container
 from flocker import Connection, Host, LONG, TOP
 from tap import equal, test, true, wait_until
 
@@ -187,6 +189,21 @@ def those_of_another_instance_are_left_alone():
 
 
 @fresh
+def what_has_their_labels_and_holds_something_is_left_alone():
+    HOST.create("ours", mount_path="/data")
+    ENGINE.run("commit", "flocker-ours-data", "saved")  # its labels are the image's, then
+    labels = ENGINE.inspect("flocker-ours-data")["Config"]["Labels"]
+    equal(ENGINE.inspect("saved")["Config"]["Labels"], labels, "labels of what was saved")
+    words = [word for label in labels.items() for word in ("--label", "=".join(label))]
+    ENGINE.run("run", "--name", "precious", "--network", "none", *words, "busybox", "sh", "-c", "echo only >/copy")
+    HOST.create("next", mount_path="/data")
+    HOST.run("destroy", "ours")
+    wait_until(lambda: data_containers() == ["flocker-next-data", "precious"], "the round is over")
+    ENGINE.run("rm", "precious")
+    ENGINE.run("rmi", "saved")
+
+
+@fresh
 def names_that_somebody_has_taken_are_refused_before_anything_is_made():
     for name in ("flocker-data-data", "flocker-ours.test-data", "flocker-new-data", "flocker-ours.b-data"):
         ENGINE.run("create", "--name", name, "--network", "none", "busybox")
@@ -299,6 +316,30 @@ def what_containers_use_is_not_destroyed_renamed_or_unmounted():
     equal(HOST.state(), before, "everything")
     ENGINE.run("rm", "idle")
     HOST.run("destroy", "data")
+
+
+@test
+def a_container_with_a_dead_file_system_holds_nobody_up():
+    """One whose server does not answer, like NFS after a crash: whoever looks there never comes back."""
+    with Host() as host:
+        host.pool()
+        host.create("data")
+        host.create("gone")
+        dead = pathlib.Path(host.directory, "dead")
+        dead.mkdir()
+        server = os.open("/dev/fuse", os.O_RDWR)
+        options = f"fd={server},rootmode=40000,user_id=0,group_id=0"
+        equal(ctypes.CDLL(None).mount(b"nobody", bytes(dead), b"fuse", 0, options.encode()), 0, "it is mounted")
+        try:
+            fake = f"{host.directory}/fake.sock"
+            host.run("config", "set", "docker.socket", fake)
+            with FakeEngine(fake) as engine:
+                host.restart()
+                engine.containers = [fake_container("far", f"{dead}/data"), fake_container("near", host.path("data"))]
+                host.run("destroy", "gone", timeout=30)
+                host.fails("busy", "destroy", "data", says="near")
+        finally:
+            os.close(server)
 
 
 @fresh

@@ -6,7 +6,8 @@ import threading
 
 import engines
 import tap
-from flocker import LONG, Failure, Host
+from fake_engine import FakeEngine, container
+from flocker import CODES, LONG, Failure, Host
 from tap import equal, in_threads, main, test, tests_for, true, wait_until
 
 # Appends lines, each in a descriptor of its own or in one that stays open, and counts those that were accepted.
@@ -178,6 +179,58 @@ def two_at_once_take_turns():
     in_threads([data.back, data.back])
     data.check()
     equal(len(host.items("/v1/stashes", ref=data.name)), 2, "stashes")
+
+
+@test
+def a_name_that_goes_to_another_branch_meanwhile_is_not_rolled_back():
+    with Host() as other:
+        other.pool()
+        other.create("v")
+        good = other.snapshot("v")["ref"]
+        other.branch("v/test")
+        fake = f"{other.directory}/fake.sock"
+        other.run("config", "set", "docker.socket", fake)
+        with FakeEngine(fake) as slow:
+            other.restart()
+            slow.containers = [container("web", other.path("v/test"))]
+
+            def stop():
+                slow.containers.clear()  # somebody removes it, so nobody uses the branch
+                other.run("rename", "v/test", "old")
+                other.branch("v/test")
+                return 304, ""
+
+            slow.on_stop = stop
+            ran = other.try_run("rollback", "v/test", "--to", good)
+            true(ran.status == CODES["busy"][1] and "renamed" in ran.err, f"it says why: {ran}")
+            equal(other.items("/v1/stashes", ref="v"), [], "stashes")
+
+
+@test
+def a_daemon_that_is_to_end_does_not_wait_for_a_container_for_hours():
+    if not LONG:
+        raise tap.Skip("with --long")
+    with Host() as other:
+        other.pool()
+        other.create("v")
+        good = other.snapshot("v")["ref"]
+        fake = f"{other.directory}/fake.sock"
+        other.run("config", "set", "docker.socket", fake)
+        told = threading.Event()
+        with FakeEngine(fake) as slow:
+            other.restart()
+            slow.containers = [container("web", other.path("v"), StopTimeout=3600)]
+            slow.on_stop = lambda: (told.set(), slow.over.wait(), (304, ""))[2]
+            ran = []
+            thread = threading.Thread(target=lambda: ran.append(other.try_run("rollback", "v", "--to", good)))
+            thread.start()
+            told.wait()
+            equal(other.stop(), 0, "it ends by itself, within the minute that this waits")
+            thread.join()
+            true(ran[0].status != 0, f"the rollback says that it was not done: {ran[0]}")
+            slow.on_stop = lambda: (304, "")
+            other.start()
+            equal(other.items("/v1/stashes", ref="v"), [], "stashes")
 
 
 @test

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tarfile
 import termios
+import threading
 import time
 
 import cleanup
@@ -450,6 +451,28 @@ def what_does_not_end_is_killed():
     host.run("system", "stop", "stubborn")
     true(not os.path.exists(f"/proc/{pid}"), "nothing of it is left")
     drop("stubborn")
+
+
+@test
+def the_daemon_does_not_wait_for_one_for_hours():
+    """It is told to end; the next daemon knows that nobody wants it."""
+    if not LONG:
+        raise Skip("with --long")
+    make("slow", "stop-timeout=1h", tree=busybox_tree(DEAF))
+    host.run("system", "start", "slow")
+    watch("slow")
+    pid = show("slow")["pid"]
+    stopping = threading.Thread(target=host.try_run, args=("system", "stop", "slow"))
+    stopping.start()
+    tap.wait_until(lambda: not show("slow")["wanted"], "it is being stopped")
+    equal(host.stop(), 0, "it ends by itself, within the minute that this waits")
+    stopping.join()
+    true(os.path.exists(f"/proc/{pid}"), "it still runs")
+    host.start()
+    equal(show("slow")["wanted"], False, "nobody wants it")
+    os.kill(pid, 9)
+    tap.wait_until(lambda: show("slow")["state"] in ("stopped", "failed"), "it is over")
+    drop("slow")
 
 
 @test
