@@ -295,6 +295,13 @@ def figures(host):
             [(b["ref"], b["usage"]["allocated"]) for b in host.items("/v1/branches")])
 
 
+def same(found, wanted, when):
+    """But for the nodes of the head that the rollback replaced, which goes as soon as it is let go."""
+    for rows, before in zip(found, wanted, strict=True):
+        equal([row[:-1] for row in rows], [row[:-1] for row in before], when)
+        true(all(0 <= old[-1] - new[-1] <= 32 * 1024 for new, old in zip(rows, before)), f"{when}: {before}, now {rows}")
+
+
 @test
 def a_quota_and_what_is_used_outlive_restart_crash_and_catalogue():
     with Host() as host:
@@ -312,14 +319,14 @@ def a_quota_and_what_is_used_outlive_restart_crash_and_catalogue():
         before = figures(host)
         true(14 * MIB <= before[0][0][2] < 15 * MIB, f"used: {before}")
         host.restart()
-        equal(figures(host), before, "after a restart")
+        same(figures(host), before, "after a restart")
         equal(write_new(f"{path}/much", 64 * MIB), errno.EDQUOT, "errno after a restart")
         before = figures(host)
         host.kill()
         host.start()
-        equal(figures(host), before, "after a crash")
+        same(figures(host), before, "after a crash")
         host.post("/v1/pool/recover")
-        equal(figures(host), before, "after recovery")
+        same(figures(host), before, "after recovery")
         equal(write_new(f"{host.path('data/test')}/much", 64 * MIB), errno.EDQUOT, "errno after recovery")
         host.run("trash", "restore", "gone")
         equal(volume(host, "gone")["quota"], 48 * MIB, "quota of what was in the trash")
