@@ -1,10 +1,10 @@
+/* What the container engine tells: what of it makes a round of use. */
+
 #include <string.h>
 
 #include "base/text.h"
 #include "engine/containers.h"
 #include "engine/data-container.h"
-
-/* What the container engine tells: what of it makes a round of use. */
 
 struct container_news {
 	struct docker_events *events;
