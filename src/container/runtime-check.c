@@ -6,8 +6,10 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fsat.h"
@@ -41,9 +43,47 @@ static int find_first(int root, char **ret, struct fl_error *err)
 		       "install runc, or say where one is: flocker config set system.runtime PATH");
 }
 
+/* Can nobody but root, or who we are, put something else there?  In a sticky directory that is so.
+ */
+static bool is_safe(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || (st.st_uid != 0 && st.st_uid != geteuid()))
+		return false;
+	return !(st.st_mode & 022) || (S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX));
+}
+
+/*
+ * Whoever may talk to the daemon may name it, and it runs as root: so it must be a program that
+ * only root can have put there.  `path` has no links.
+ */
+static int check_owners(const char *path, struct fl_error *err)
+{
+	own_free char *part = xstrdup(path);
+	char *slash;
+
+	do {
+		const char *shown = *part ? part : "/";
+
+		if (!is_safe(shown)) {
+			fl_fail(err, FL_DENIED,
+				"the OCI runtime '%s' is not run: others than root can replace %s",
+				path, shown);
+			return fl_hint(err, "let it, and each directory above it, be root's, and "
+					    "nobody else write there");
+		}
+		slash = strrchr(part, '/');
+		if (slash)
+			*slash = '\0';
+	} while (slash);
+	return 0;
+}
+
 int runtime_find(const struct runtime_places *places, const char *wanted, char **ret,
 		 struct fl_error *err)
 {
+	own_free char *real = NULL;
 	own_fd int root = -1;
 
 	if (!places->keeper)
@@ -59,7 +99,12 @@ int runtime_find(const struct runtime_places *places, const char *wanted, char *
 		return fl_hint(err, "flocker config set system.runtime PATH, or \"\" for the one "
 				    "that is found");
 	}
-	*ret = xstrdup(wanted);
+	real = realpath(wanted, NULL);
+	if (!real)
+		return fl_fail_errno(err, "the OCI runtime '%s'", wanted);
+	if (check_owners(real, err) < 0)
+		return fl_failed(err);
+	*ret = take_ptr(real);
 	return 0;
 }
 

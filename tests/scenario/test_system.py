@@ -290,6 +290,32 @@ def what_ends_at_once_says_why():
 
 
 @test
+def a_runtime_that_others_can_replace_is_not_run():
+    """Who may talk to the daemon may name it, and it is run as root."""
+    directory = pathlib.Path(host.directory, "mine")
+    directory.mkdir()
+    program, proof = directory / "runtime", directory / "ran"
+    program.write_text(f"#!/bin/sh\necho ran >>{proof}\nexit 1\n", encoding="utf-8")
+    program.chmod(0o755)
+    make("foreign", "restart=no")
+    host.run("config", "set", "system.runtime", str(program))
+    try:
+        for path in (program, directory):
+            os.chown(path, 65534, 65534)
+            host.fails("denied", "system", "start", "foreign", says=str(path), hint=True)
+            os.chown(path, 0, 0)
+            path.chmod(0o777)
+            host.fails("denied", "system", "start", "foreign", says=str(path), hint=True)
+            path.chmod(0o755)
+        equal(proof.exists(), False, "it was run")
+        true(host.try_run("system", "start", "foreign").status, "root's is run, and it is no runtime")
+        equal(proof.exists(), True, "root's is run")
+    finally:
+        host.run("config", "set", "system.runtime", "")
+    drop("foreign")
+
+
+@test
 def without_its_init_a_tree_is_no_system():
     """What was imported for it goes to the trash; of a branch that was there nothing does."""
     before = host.items("/v1/volumes")
