@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include "api/encode.h"
 #include "api/routes.h"
 
@@ -28,11 +30,22 @@ int get_setting(struct call *call, struct fl_error *err)
 	return 0;
 }
 
+/* Where the daemon listens, whom it believes and what it runs is not for all who may use it. */
+static int check_right(const struct call *call, enum config_key key, struct fl_error *err)
+{
+	uid_t uid = call->request->uid;
+
+	if (config_rows[key].type != CONFIG_PATH || uid == 0 || uid == geteuid())
+		return 0;
+	fl_fail(err, FL_DENIED, "%s can be set by root alone", config_rows[key].name);
+	return fl_hint(err, "sudo flocker config set %s PATH", config_rows[key].name);
+}
+
 int patch_setting(struct call *call, struct fl_error *err)
 {
 	enum config_key key;
 
-	if (config_find(call->input->key, &key, err) < 0 ||
+	if (config_find(call->input->key, &key, err) < 0 || check_right(call, key, err) < 0 ||
 	    config_set(call->api->config, key, call->input->value, err) < 0)
 		return fl_failed(err);
 	answer(call, key);
@@ -43,7 +56,7 @@ int delete_setting(struct call *call, struct fl_error *err)
 {
 	enum config_key key;
 
-	if (config_find(call->input->key, &key, err) < 0 ||
+	if (config_find(call->input->key, &key, err) < 0 || check_right(call, key, err) < 0 ||
 	    config_set(call->api->config, key, NULL, err) < 0)
 		return fl_failed(err);
 	answer(call, key);

@@ -10,7 +10,7 @@ import subprocess
 import threading
 
 import tap
-from flocker import CODES, Failure, Gone, Host
+from flocker import CODES, Failure, Gone, Host, as_stranger
 from tap import equal, test, tests_for, true
 
 HAND_WRITTEN = """\
@@ -92,6 +92,18 @@ def the_command_sets_gets_lists_and_unsets():
     true(setting("trash.keep")["set"], "it is set")
     equal(host.run("config", "unset", "trash.keep"), "", "output")
     equal((setting("trash.keep")["value"], setting("trash.keep")["set"]), ("7d", False), "unset")
+    host.run("config", "unset", "trash.keep")
+
+
+@test
+def what_the_daemon_believes_and_runs_is_set_by_root_alone():
+    before = host.items("/v1/config")
+    for key in ("docker.socket", "docker.plugin", "system.runtime"):
+        for command in (("set", key, "/tmp/mine"), ("unset", key)):
+            ran = as_stranger(host, "config", *command)
+            true(ran.returncode == CODES["denied"][1] and f"{key} can be set by root alone" in ran.stderr, ran.stderr)
+    equal(host.items("/v1/config"), before, "the settings")
+    equal(as_stranger(host, "config", "set", "trash.keep", "31d").returncode, 0, "others can be set by all who are let in")
     host.run("config", "unset", "trash.keep")
 
 
