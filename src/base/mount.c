@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define ATTRIBUTES (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME)
 
@@ -215,12 +217,42 @@ int mount_remove(const char *target, bool lazy, struct fl_error *err)
 	return fl_fail_errno(err, "cannot unmount '%s'", target);
 }
 
+/*
+ * A runtime that was started in a chroot exchanges the root of that, and not of the
+ * container's mount namespace: what is run in the container later, which joins the namespace, then
+ * finds itself at the root of the host.  (runc 1.1; seen.)
+ */
+static int refuse_chroot(int here, struct fl_error *err)
+{
+	struct stat before, after;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) /* who joins its own namespace is at that one's root */
+		_exit(stat("/", &before) == 0 && setns(here, CLONE_NEWNS) == 0 &&
+				      stat("/", &after) == 0 && before.st_dev == after.st_dev &&
+				      before.st_ino == after.st_ino
+			      ? 0
+			      : 1);
+	if (pid < 0 || TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
+		return fl_fail_errno(err, "cannot look for the root of the mount namespace");
+	if (status == 0)
+		return 0;
+	fl_fail(err, FL_UNSUPPORTED,
+		"flockerd runs in a chroot, where a container would not be closed");
+	return fl_hint(err, "run it without one, or in a mount namespace with a root of its own "
+			    "(pivot_root)");
+}
+
 int mount_retreat(int *ret_fd, struct fl_error *err)
 {
 	own_fd int here = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 
-	if (here < 0 || unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	if (here < 0)
+		return fl_fail_errno(err, "cannot open the mount namespace");
+	if (refuse_chroot(here, err) < 0)
+		return fl_failed(err);
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return fl_fail_errno(err, "cannot make a mount namespace");
 	*ret_fd = take_fd(here);
 	return 0;

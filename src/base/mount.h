@@ -62,7 +62,8 @@ must_check int mount_remove(const char *target, bool lazy, struct fl_error *err)
 /*
  * For a program of one thread: what it mounts from now on is seen by itself and what it starts
  * alone, and by nobody once it is back; what is mounted elsewhere meanwhile is seen here
- * too, so that nothing is held.  `ret_fd`: where to go back to.
+ * too, so that nothing is held.  `ret_fd`: where to go back to.  FL_UNSUPPORTED in a
+ * chroot: from there nothing may be started that gets a mount namespace of its own.
  */
 must_check int mount_retreat(int *ret_fd, struct fl_error *err);
 must_check int mount_return(int fd, struct fl_error *err);
