@@ -17,7 +17,7 @@ import engines
 import tap
 from cleanup import start_time
 from flocker import LONG, TOP
-from plugins import connections, plugin_host
+from plugins import PluginHost, connections, plugin_host
 from tap import equal, test, tests_for, true, wait_until
 
 host = plugin_host()
@@ -78,7 +78,8 @@ def a_volume_from_its_making_to_its_trash():
 
 @test
 def a_spec_file_says_where_another_instance_listens():
-    with plugin_host(elsewhere=True) as other:
+    with PluginHost(elsewhere=True) as other:
+        other.pool()
         docker.run("volume", "create", "-d", other.driver, "beyond")
         equal(run_in(docker, "beyond:/data", "echo there > /data/file; cat /data/file"), "there")
         equal(other.read("beyond", "file"), "there\n")
