@@ -152,11 +152,8 @@ static void run_start(struct system_hold *hold)
 	struct fl_error err;
 
 	if (system_load(hold->engine, &hold->entry->branch, &plan, &err) == 0 &&
-	    system_begin(hold, &plan, &err) == 0) {
-		if (!hold->entry->run.pid)
-			system_settle(hold, true, plan.settings.restart);
+	    system_begin(hold, &plan, &err) == 0)
 		return;
-	}
 	log_warning("a system could not be started", "system=%s error=\"%s\"", plan.ref, err.text);
 	system_settle_failure(hold, &err);
 }
@@ -217,6 +214,14 @@ static void note_ended(struct system_hold *hold, const struct wanted *wanted)
 		 system_state_names[hold->entry->state]);
 }
 
+/* One that had ended before there was anything of it to watch was begun all the same, and has no
+ * process. */
+static bool has_ended(const struct system_entry *entry)
+{
+	return entry->state == SYSTEM_RUNNING &&
+	       (!entry->run.pid || process_ended(entry->run.keeper));
+}
+
 /* When it wants to be looked at again; 0: not by itself. */
 static int64_t care_for(struct engine *engine, const struct wanted *wanted)
 {
@@ -228,7 +233,7 @@ static int64_t care_for(struct engine *engine, const struct wanted *wanted)
 	if (system_hold(engine, &wanted->branch, "restart", &hold, &busy) < 0)
 		return 0; /* whoever has it wakes us */
 	entry = hold.entry;
-	if (entry->run.pid && process_ended(entry->run.keeper))
+	if (has_ended(entry))
 		note_ended(&hold, wanted);
 	due = entry->state == SYSTEM_RESTARTING && entry->due <= clock_boot();
 	if (wanted->wanted && entry->state == SYSTEM_RESTARTING && !due)

@@ -124,7 +124,8 @@ must_check int system_set_wanted(struct engine *engine, const struct uuid *branc
 
 /* --- system-run.c: those that hold --------------------------------------------------------- */
 
-/* Starts it, and returns when its init runs; what becomes of it then the entry says. */
+/* Starts it, and returns when its init runs, or has run: an entry that is "running" without a
+ * process has ended already, and whoever cares for systems next finds out how. */
 must_check int system_begin(struct system_hold *hold, const struct system_plan *plan,
 			    struct fl_error *err);
 /* Stops it, if it runs, and returns when nothing of it is left. */

@@ -502,6 +502,30 @@ static void one_that_is_shut_down_from_within_rests(void)
 	end_system("off");
 }
 
+/* Its init is so fast that there was never anything of it to watch (runtime_start). */
+static void one_that_ends_before_it_is_watched_is_seen(void)
+{
+	own_system_plan struct system_plan plan = { 0 };
+	own_system_hold struct system_hold hold = { 0 };
+	struct ref ref = reference("fast");
+	struct system_entry *entry;
+
+	make_system("fast", "exit 3", "no");
+	check_ok(system_hold_ref(engine, &ref, "start", &hold, &plan, &err));
+	check_ok(system_begin(&hold, &plan, &err));
+	entry = hold.entry;
+	if (entry->run.pid) {
+		check(process_await(entry->run.keeper, clock_monotonic() + 60 * CLOCK_SECOND));
+		runtime_run_done(&entry->run);
+	}
+	check(entry->state == SYSTEM_RUNNING && !entry->run.pid);
+	check_ok(system_set_wanted(engine, &entry->branch, true, &err));
+	system_release(&hold);
+	care_until("fast", SYSTEM_FAILED);
+	check(show("fast").exit_status == 3);
+	end_system("fast");
+}
+
 static void a_keeper_that_is_killed_takes_its_system_along(void)
 {
 	struct keeper_running running;
@@ -779,6 +803,7 @@ static int run(int argc, char **argv)
 				  CHECK(what_is_wanted_is_started_with_the_daemon),
 				  CHECK(one_that_fails_is_started_again),
 				  CHECK(one_that_is_shut_down_from_within_rests),
+				  CHECK(one_that_ends_before_it_is_watched_is_seen),
 				  CHECK(a_keeper_that_is_killed_takes_its_system_along),
 				  CHECK(two_verbs_at_once_are_refused),
 				  CHECK(a_branch_that_runs_is_not_taken_away),
