@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/encode.h"
 #include "api/routes.h"
@@ -134,13 +135,19 @@ static void log_request(const struct http_request *request, const struct http_re
 		  (int)request->pid, (clock_monotonic() - began) / 1000);
 }
 
+bool is_root(const struct call *call)
+{
+	return call->request->uid == 0 || call->request->uid == geteuid();
+}
+
 int take_stream(const struct call *call, struct fl_error *err)
 {
 	if (http_take_stream(call->request->exchange))
 		return 0;
 	fl_fail(err, FL_BUSY,
-		"imports, exports, restores, files that are read and followers of events take all "
-		"connections that they may");
+		"imports, exports, restores, transfers, files that are read and followers of "
+		"events "
+		"take all connections that they may");
 	return fl_hint(err,
 		       "wait until one has ended, or cancel one: flocker operations; the setting "
 		       "http.connections says how many there are");

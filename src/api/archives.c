@@ -12,18 +12,6 @@
 #include "engine/data-container.h"
 #include "base/log.h"
 
-/* The id that the client chose; NULL in `ret_id` when it chose none. */
-static int take_operation(const struct input *input, struct uuid *uuid, const struct uuid **ret_id,
-			  struct fl_error *err)
-{
-	if (!(input->given & IN_OPERATION))
-		return 0;
-	if (uuid_parse(input->operation, uuid, err) < 0)
-		return fl_wrap(err, "'operation'");
-	*ret_id = uuid;
-	return 0;
-}
-
 /*
  * The daemon reads as root.  Whoever may talk to it is not therefore one who
  * may read every directory of the host, so only root can have one copied.
@@ -67,7 +55,7 @@ int post_imports(struct call *call, struct fl_error *err)
 		.total = request.announced,
 	};
 	struct uuid uuid;
-	int r = take_operation(input, &uuid, &options.operation, err);
+	int r = decode_operation(input, &uuid, &options.operation, err);
 
 	if (r == 0)
 		r = check_directory(call, err);
@@ -110,7 +98,7 @@ int get_export(struct call *call, struct fl_error *err)
 	const struct uuid *id = NULL;
 	struct export *export;
 	struct uuid uuid;
-	int r = take_operation(input, &uuid, &id, err);
+	int r = decode_operation(input, &uuid, &id, err);
 
 	if (r < 0)
 		return r;
@@ -147,7 +135,7 @@ int post_restores(struct call *call, struct fl_error *err)
 	own_ref struct ref path = { 0 };
 	struct uuid uuid;
 
-	if (take_operation(call->input, &uuid, &options.operation, err) < 0 ||
+	if (decode_operation(call->input, &uuid, &options.operation, err) < 0 ||
 	    ((call->input->given & IN_PATH) && take_path(call->input, &path, err) < 0) ||
 	    take_stream(call, err) < 0)
 		return fl_failed(err);

@@ -7,7 +7,8 @@
  * comes from or goes to is noted, and what a setting, a policy, a hook or a quota
  * becomes: no setting is a secret.  Descriptions, messages and metadata are the
  * user's contents: they are not.  The environment of a user system may hold secrets, as
- * the arguments of a command may: of the one the names are noted, of the other the program.
+ * the arguments of a command may: of the one the names are noted, of the other the program.  Join
+ * tokens are secrets.
  */
 
 #include <inttypes.h>
@@ -39,6 +40,10 @@ static const struct detail details[] = {
 	{ IN_TO, "to", offsetof(struct input, to), true },
 	{ IN_TARGET, "target", offsetof(struct input, target), true },
 	{ IN_AS, "as", offsetof(struct input, as), false },
+	{ IN_PEER, "peer", offsetof(struct input, peer), false },
+	{ IN_CERTIFICATE, "certificate", offsetof(struct input, certificate), false },
+	{ IN_ROLE, "role", offsetof(struct input, role), false },
+	{ IN_ADDRESS, "address", offsetof(struct input, address), false },
 	{ IN_VALUE, "value", offsetof(struct input, value), false },
 };
 

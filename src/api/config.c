@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include "api/encode.h"
 #include "api/routes.h"
 
@@ -33,12 +31,13 @@ int get_setting(struct call *call, struct fl_error *err)
 /* Where the daemon listens, whom it believes and what it runs is not for all who may use it. */
 static int check_right(const struct call *call, enum config_key key, struct fl_error *err)
 {
-	uid_t uid = call->request->uid;
+	const enum config_type type = config_rows[key].type;
 
-	if (config_rows[key].type != CONFIG_PATH || uid == 0 || uid == geteuid())
+	if ((type != CONFIG_PATH && type != CONFIG_ADDRESS) || is_root(call))
 		return 0;
 	fl_fail(err, FL_DENIED, "%s can be set by root alone", config_rows[key].name);
-	return fl_hint(err, "sudo flocker config set %s PATH", config_rows[key].name);
+	return fl_hint(err, "sudo flocker config set %s %s", config_rows[key].name,
+		       type == CONFIG_PATH ? "PATH" : "ADDRESS");
 }
 
 int patch_setting(struct call *call, struct fl_error *err)

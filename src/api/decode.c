@@ -348,8 +348,10 @@ static int check_form(const struct ref *ref, unsigned forms, struct fl_error *er
 	return fl_object(err, "%s", text_get(&text));
 }
 
-static int check_limit(struct input *input, struct fl_error *err)
+static int check_limit(const struct accepts *accepts, struct input *input, struct fl_error *err)
 {
+	if (accepts->body & IN_LIMIT)
+		return 0;
 	if (!(input->given & IN_LIMIT))
 		input->limit = PAGE;
 	if (input->limit < 1 || input->limit > PAGE_MAX)
@@ -372,7 +374,7 @@ static int decode_all(const struct http_request *request, const struct accepts *
 	if (r == 0)
 		r = check_form(input->ref, accepts->forms, err);
 	if (r == 0)
-		r = check_limit(input, err);
+		r = check_limit(accepts, input, err);
 	return r;
 }
 
@@ -386,6 +388,17 @@ int input_decode(const struct http_request *request, const struct accepts *accep
 		return r;
 	*ret = input;
 	input = (struct input){ 0 };
+	return 0;
+}
+
+int decode_operation(const struct input *input, struct uuid *uuid, const struct uuid **ret_id,
+		     struct fl_error *err)
+{
+	if (!(input->given & IN_OPERATION))
+		return 0;
+	if (uuid_parse(input->operation, uuid, err) < 0)
+		return fl_wrap(err, "'operation'");
+	*ret_id = uuid;
 	return 0;
 }
 

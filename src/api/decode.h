@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/uuid.h"
 #include "http/server.h"
 #include "model/form.h"
 #include "model/metadata.h"
@@ -68,7 +69,16 @@
 	X(INPUT, input, FLAG) \
 	X(ROWS, rows, NUMBER) \
 	X(COLUMNS, columns, NUMBER) \
-	X(CONTAINER, container, STRING)
+	X(CONTAINER, container, STRING) \
+	X(ADDRESS, address, STRING) \
+	X(PEER, peer, STRING) \
+	X(EVERY, every, FLAG) \
+	X(ANEW, anew, FLAG) \
+	X(ADDRESSES, addresses, STRINGS) \
+	X(VALID, valid, NUMBER) \
+	X(TOKEN, token, STRING) \
+	X(ROLE, role, STRING) \
+	X(CERTIFICATE, certificate, STRING)
 /* clang-format on */
 
 #define INPUT_NUMBER(capitals, name, type) INPUT_##capitals,
@@ -123,6 +133,7 @@ struct input {
 void input_done(struct input *input);
 #define own_input own(input_done)
 
+/* `limit` in a query is a number of items; in a body, of bytes a second, 0 when it is not given. */
 #define PAGE 100      /* items on a page when `limit` is not given */
 #define PAGE_MAX 1000 /* and at most */
 
@@ -132,6 +143,10 @@ void input_done(struct input *input);
  */
 must_check int input_decode(const struct http_request *request, const struct accepts *accepts,
 			    struct input *ret, struct fl_error *err);
+
+/* The id that the client chose for its operation; NULL in `*ret_id` when it chose none. */
+must_check int decode_operation(const struct input *input, struct uuid *uuid,
+				const struct uuid **ret_id, struct fl_error *err);
 
 /* The cursor 'after' where it is a number; `what` it numbers is for the message. */
 must_check int decode_number(const char *what, const char *text, uint64_t *ret,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api/encode-value.h"
+#include "model/snapname.h"
 
 static void add_amount(struct json *json, const char *key, const struct amount *amount)
 {
@@ -112,7 +113,8 @@ static void add_snapshot_ref(struct json *json, const struct snapshot *snapshot)
 {
 	char ref[REF_SHORT], id[SNAPID_TEXT];
 
-	snprintf(ref, sizeof(ref), "%s/%s@{%s}", snapshot->volume, snapshot->branch,
+	snprintf(ref, sizeof(ref), "%s%s%s/%s@{%s}", snapshot->writer,
+		 snapshot->writer[0] ? "/" : "", snapshot->volume, snapshot->branch,
 		 snapid_format(snapshot->id, id));
 	json_put_string(json, "ref", ref);
 }
@@ -141,11 +143,20 @@ static void add_why(struct json *json, const struct snapshot *snapshot)
 	json_end(json);
 }
 
+static void add_storage_name(struct json *json, const struct snapshot *snapshot)
+{
+	const struct snapname name = { snapshot->instance_uuid, snapshot->time };
+	char text[SNAPNAME_TEXT];
+
+	json_put_string(json, "storage_name", snapname_format(&name, text));
+}
+
 void encode_snapshot(struct json *json, const char *key, const struct snapshot *snapshot)
 {
 	json_put_object(json, key);
 	encode_id(json, "id", snapshot->id);
 	add_snapshot_ref(json, snapshot);
+	add_storage_name(json, snapshot);
 	json_put_string(json, "volume", snapshot->volume);
 	json_put_string(json, "branch", snapshot->branch);
 	json_put_string(json, "instance", snapshot->instance);

@@ -1,5 +1,8 @@
 #include "api/encode-value.h"
 
+#include <stdio.h>
+
+#include "base/clock.h"
 #include "model/snapname.h"
 
 void encode_text_or_null(struct json *json, const char *key, const char *value)
@@ -25,6 +28,14 @@ void encode_size_or_null(struct json *json, const char *key, uint64_t size)
 		encode_size(json, key, size);
 	else
 		json_put_null(json, key);
+}
+
+void encode_seconds(struct json *json, const char *key, int64_t duration)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "%.6f", (double)duration / CLOCK_SECOND);
+	json_put_raw(json, key, text);
 }
 
 void encode_pairs(struct json *json, const char *key, const struct metadata *metadata)

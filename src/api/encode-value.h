@@ -18,5 +18,7 @@ void encode_id(struct json *json, const char *key, uint64_t id);
 void encode_size(struct json *json, const char *key, uint64_t size);
 /* Of what 0 means that there is none. */
 void encode_size_or_null(struct json *json, const char *key, uint64_t size);
+/* A duration in ns, as seconds with six decimals. */
+void encode_seconds(struct json *json, const char *key, int64_t duration);
 /* An object of strings. */
 void encode_pairs(struct json *json, const char *key, const struct metadata *pairs);

@@ -9,9 +9,14 @@
 #include "config/config.h"
 #include "engine/engine.h"
 #include "engine/hook.h"
+#include "engine/peers.h"
+#include "engine/pins.h"
 #include "engine/rollback.h"
 #include "engine/system.h"
+#include "engine/transfer.h"
 #include "engine/users.h"
+#include "engine/verify.h"
+#include "trust/ca.h"
 
 /* encode-history.c */
 void encode_volume(struct json *json, const char *key, const struct volume *volume);
@@ -46,6 +51,19 @@ void encode_setting(struct json *json, const char *key, const struct config_sett
 void encode_recovery(struct json *json, const char *key, const struct recovery *recovery);
 void encode_audit_record(struct json *json, const char *key, const struct audit_record *record);
 void encode_audit_report(struct json *json, const char *key, const struct audit_report *report);
+
+/* encode-peer.c */
+void encode_peer(struct json *json, const char *key, const struct peer *peer);
+void encode_peer_state(struct json *json, const char *key, const struct peer_state *state);
+void encode_identity(struct json *json, const char *key, const struct trust_identity *identity);
+void encode_certificate(struct json *json, const char *key, const struct ca_record *record);
+void encode_issued(struct json *json, const char *key, const struct ca_issued *issued);
+
+/* encode-transfer.c */
+void encode_transfer(struct json *json, const char *key, const struct transfer *transfer);
+void encode_verification(struct json *json, const char *key,
+			 const struct verification *verification);
+void encode_pin(struct json *json, const char *key, const struct pin_report *pin);
 
 /* encode.c */
 void encode_operation(struct json *json, const char *key, const struct operation *operation);

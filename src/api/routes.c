@@ -8,6 +8,8 @@
 
 #define IN_POOL (IN_KIND | IN_PATH | IN_SPARSE | IN_COMPRESS | IN_DRIVER)
 #define IN_PAGE (IN_AFTER | IN_LIMIT)
+#define IN_TRANSFER (IN_AS | IN_EVERY | IN_ANEW | IN_LIMIT | IN_OPERATION)
+#define FORM_SENT (FORM_VOLUME | FORM_BRANCH | FORM_SNAPSHOT | FORM_TAG)
 #define IN_SET (IN_NAME | IN_METADATA | IN_UNSET)
 /* The query names one thing. */
 #define BY_REF(kinds)                                                 \
@@ -203,6 +205,56 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/mounts", 204, delete_mount, BY_REF(FORM_ANY),
 	  "Take a branch or a snapshot away from there", "unmount" },
 
+	{ "GET", "/v1/peers", 200, get_peers, {}, "List the peers" },
+	{ "POST", "/v1/peers", 201, post_peers,
+	  { .body = IN_NAME | IN_ADDRESS | IN_LIMIT, .required = IN_NAME | IN_ADDRESS },
+	  "Make another instance a peer", "peer add" },
+	{ "GET", "/v1/peer", 200, get_peer, { .query = IN_NAME, .required = IN_NAME },
+	  "Ask a peer how it is and what it has" },
+	{ "DELETE", "/v1/peer", 204, delete_peer, { .query = IN_NAME, .required = IN_NAME },
+	  "Forget a peer", "peer remove" },
+	{ "GET", "/v1/remotes", 200, get_remotes, { .query = IN_REF, .forms = FORM_VOLUME },
+	  "List what is here of other instances' branches" },
+	{ "POST", "/v1/pushes", 201, post_pushes,
+	  { .body = IN_REF | IN_PEER | IN_TRANSFER, .required = IN_REF | IN_PEER,
+	    .forms = FORM_SENT },
+	  "Send a branch, a snapshot or a tag to a peer", "push" },
+	{ "POST", "/v1/fetches", 201, post_fetches,
+	  { .body = IN_REF | IN_PEER | IN_TRANSFER, .required = IN_REF, .forms = FORM_SENT },
+	  "Get what a peer has of a branch, a snapshot or a tag", "fetch" },
+	{ "POST", "/v1/pulls", 201, post_pulls,
+	  { .body = IN_REF | IN_PEER | IN_EVERY | IN_ANEW | IN_LIMIT | IN_OPERATION,
+	    .required = IN_REF, .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Move a branch forward to what it began from", "pull" },
+	{ "POST", "/v1/verifications", 201, post_verifications,
+	  { .body = IN_REF | IN_PEER | IN_OPERATION, .required = IN_REF, .forms = FORM_ANY },
+	  "Compare a snapshot with a peer's", "verify" },
+
+	{ "GET", "/v1/pins", 200, get_pins,
+	  { .query = IN_REF | IN_PEER, .forms = FORM_VOLUME | FORM_BRANCH },
+	  "List what is kept for peers" },
+	{ "DELETE", "/v1/pin", 204, delete_pin,
+	  { .query = IN_REF | IN_PEER | IN_FORCE, .required = IN_REF | IN_PEER,
+	    .forms = FORM_VOLUME | FORM_BRANCH },
+	  "Keep it no longer", "unpin" },
+
+	{ "GET", "/v1/cluster", 200, get_cluster, {}, "Show the certificates of this instance" },
+	{ "POST", "/v1/cluster", 201, post_cluster, {}, "Make a cluster", "ca init" },
+	{ "DELETE", "/v1/cluster", 204, delete_cluster, {}, "Leave the cluster", "ca leave" },
+	{ "POST", "/v1/cluster/tokens", 201, post_cluster_tokens,
+	  { .body = IN_ADDRESSES | IN_VALID }, "Let another host join", "ca token" },
+	{ "POST", "/v1/cluster/join", 201, post_cluster_join,
+	  { .body = IN_TOKEN | IN_ADDRESS, .required = IN_TOKEN },
+	  "Join a cluster", "join" },
+	{ "POST", "/v1/cluster/renewal", 200, post_cluster_renewal, { .body = IN_PEER },
+	  "Renew this instance's certificate", "ca renew" },
+	{ "POST", "/v1/cluster/certificates", 201, post_cluster_certificates,
+	  { .body = IN_ROLE | IN_ID | IN_NAME | IN_VALID, .required = IN_ROLE | IN_ID },
+	  "Issue a certificate", "ca issue" },
+	{ "DELETE", "/v1/cluster/certificate", 200, delete_cluster_certificate,
+	  { .query = IN_CERTIFICATE, .required = IN_CERTIFICATE },
+	  "Revoke certificates", "ca revoke" },
+
 	{ "GET", "/v1/trash", 200, get_trash, {}, "List the trash" },
 	{ "POST", "/v1/trash/restore", 200, post_trash_restore,
 	  { .body = IN_ITEM | IN_AS, .required = IN_ITEM },
@@ -219,7 +271,7 @@ const struct route routes[] = {
 	{ "DELETE", "/v1/setting", 200, delete_setting, { .query = IN_KEY, .required = IN_KEY },
 	  "Give a setting its default again", "config unset" },
 
-	{ "GET", "/v1/operations", 200, get_operations, {}, "List imports, exports and restores" },
+	{ "GET", "/v1/operations", 200, get_operations, {}, "List what takes long" },
 	{ "GET", "/v1/operation", 200, get_operation, { .query = IN_ID, .required = IN_ID },
 	  "Show an operation" },
 	{ "POST", "/v1/operation/cancel", 204, post_operation_cancel,

@@ -42,6 +42,9 @@ extern const char openapi_json[];
  */
 must_check int take_stream(const struct call *call, struct fl_error *err);
 
+/* Is the caller root, or whom a daemon that is not root's runs as? */
+bool is_root(const struct call *call);
+
 /* meta.c */
 must_check int get_version(struct call *call, struct fl_error *err);
 must_check int get_health(struct call *call, struct fl_error *err);
@@ -153,6 +156,33 @@ must_check int delete_mount(struct call *call, struct fl_error *err);
 must_check int get_operations(struct call *call, struct fl_error *err);
 must_check int get_operation(struct call *call, struct fl_error *err);
 must_check int post_operation_cancel(struct call *call, struct fl_error *err);
+
+/* peers.c */
+must_check int get_peers(struct call *call, struct fl_error *err);
+must_check int post_peers(struct call *call, struct fl_error *err);
+must_check int get_peer(struct call *call, struct fl_error *err);
+must_check int delete_peer(struct call *call, struct fl_error *err);
+must_check int get_remotes(struct call *call, struct fl_error *err);
+
+/* transfers.c */
+must_check int post_pushes(struct call *call, struct fl_error *err);
+must_check int post_fetches(struct call *call, struct fl_error *err);
+must_check int post_pulls(struct call *call, struct fl_error *err);
+must_check int post_verifications(struct call *call, struct fl_error *err);
+
+/* pins.c */
+must_check int get_pins(struct call *call, struct fl_error *err);
+must_check int delete_pin(struct call *call, struct fl_error *err);
+
+/* members.c */
+must_check int get_cluster(struct call *call, struct fl_error *err);
+must_check int post_cluster(struct call *call, struct fl_error *err);
+must_check int post_cluster_tokens(struct call *call, struct fl_error *err);
+must_check int delete_cluster(struct call *call, struct fl_error *err);
+must_check int post_cluster_join(struct call *call, struct fl_error *err);
+must_check int post_cluster_renewal(struct call *call, struct fl_error *err);
+must_check int post_cluster_certificates(struct call *call, struct fl_error *err);
+must_check int delete_cluster_certificate(struct call *call, struct fl_error *err);
 
 /* trash.c */
 must_check int get_trash(struct call *call, struct fl_error *err);

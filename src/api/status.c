@@ -40,6 +40,7 @@ static void put_failing(struct json *json, const struct status *status)
 		json_put_string(json, "what", failure->name);
 		json_put_string(json, "title", failure->title);
 		json_put_string(json, "object", failure->object[0] ? failure->object : NULL);
+		json_put_bool(json, "note", failure->note);
 		json_put_time(json, "since", failure->since);
 		json_put_string(json, "code", fl_codes[failure->why.code].name);
 		json_put_string(json, "message", failure->why.text);

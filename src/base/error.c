@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 const struct fl_code_info fl_codes[FL_CODES] = {
 	[FL_OK] = { "ok", 200, 0 },
 	[FL_INVALID] = { "invalid", 400, 2 },
@@ -56,6 +58,19 @@ static enum fl_code code_of_errno(int sys)
 	}
 }
 
+/* What did not fit ends with a whole character: it goes to terminals and into JSON. */
+static void end_whole(char *text, size_t size)
+{
+	text[utf8_fit(text, size - 1)] = '\0';
+}
+
+__attribute__((format(printf, 3, 0))) static void put(char *text, size_t size, const char *fmt,
+						      va_list ap)
+{
+	vsnprintf(text, size, fmt, ap);
+	end_whole(text, size);
+}
+
 void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code code, int sys,
 		const char *fmt, ...)
 {
@@ -70,7 +85,7 @@ void fl_fail_at(struct fl_error *err, const char *file, int line, enum fl_code c
 		.line = line,
 	};
 	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	put(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	if (sys) {
 		const char *why = strerrordesc_np(sys);
@@ -88,10 +103,11 @@ void fl_add_wrap(struct fl_error *err, const char *fmt, ...)
 
 	memcpy(inner, err->text, sizeof(inner));
 	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	put(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	n = strlen(err->text);
 	snprintf(err->text + n, sizeof(err->text) - n, ": %.*s", (int)sizeof(inner) - 1, inner);
+	end_whole(err->text, sizeof(err->text));
 }
 
 void fl_add_hint(struct fl_error *err, const char *fmt, ...)
@@ -100,7 +116,7 @@ void fl_add_hint(struct fl_error *err, const char *fmt, ...)
 
 	if (err->hint[0] == '\0') {
 		va_start(ap, fmt);
-		vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
+		put(err->hint, sizeof(err->hint), fmt, ap);
 		va_end(ap);
 	}
 }
@@ -111,7 +127,7 @@ void fl_add_object(struct fl_error *err, const char *fmt, ...)
 
 	if (err->object[0] == '\0') {
 		va_start(ap, fmt);
-		vsnprintf(err->object, sizeof(err->object), fmt, ap);
+		put(err->object, sizeof(err->object), fmt, ap);
 		va_end(ap);
 	}
 }

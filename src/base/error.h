@@ -46,6 +46,11 @@ enum fl_code fl_code_parse(const char *name);
 	(fl_fail_at(err, __FILE__, __LINE__, FL_SYSTEM, 0, __VA_ARGS__), (err)->sys = ECANCELED, \
 	 fl_failed(err))
 
+/* What errno says stands between us and another program: FL_UNREACHABLE, whatever the errno. */
+#define fl_fail_unreachable(err, ...)                                               \
+	(fl_fail_at(err, __FILE__, __LINE__, FL_UNREACHABLE, (errno), __VA_ARGS__), \
+	 (err)->code = FL_UNREACHABLE, fl_failed(err))
+
 static inline bool fl_is_cancelled(const struct fl_error *err)
 {
 	return err->sys == ECANCELED;

@@ -156,6 +156,35 @@ int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err)
 	return 0;
 }
 
+/* The last nanosecond of a second comes back as the last multiple of the grain. */
+static int read_grain(int fd, uint32_t *ret, struct fl_error *err)
+{
+	const struct timespec last = { .tv_sec = 1000000000, .tv_nsec = FSAT_COARSEST - 1 };
+	const struct timespec times[] = { last, last };
+	struct stat st;
+
+	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
+		return fl_fail_errno(err, "cannot find out which times files can have");
+	*ret = (uint32_t)(FSAT_COARSEST - st.st_mtim.tv_nsec);
+	return 0;
+}
+
+int fsat_time_grain(int dir, const char *name, uint32_t *ret, struct fl_error *err)
+{
+	struct fl_error left;
+	own_fd int fd = -1;
+	int rc;
+
+	if (fsat_open(dir, name, O_WRONLY | O_CREAT, 0600, &fd, err) < 0)
+		return fl_failed(err);
+	rc = read_grain(fd, ret, err);
+	if (fsat_unlink(dir, name, &left) < 0 && rc == 0) {
+		*err = left;
+		return fl_failed(err);
+	}
+	return rc;
+}
+
 int fsat_open_memory(const char *what, int *ret_fd, struct fl_error *err)
 {
 	int fd = memfd_create(what, MFD_CLOEXEC);

@@ -119,6 +119,13 @@ must_check int fsat_write(int dir, const char *path, const char *bytes, size_t l
  */
 must_check int fsat_open_unnamed(int dir, mode_t mode, int *ret_fd, struct fl_error *err);
 must_check int fsat_give_name(int fd, int dir, const char *name, struct fl_error *err);
+/*
+ * The grain of the times that files in the directory `dir` can have: nanoseconds, 1 to
+ * FSAT_COARSEST; of 1, every time is kept.  Found out with a file `name`, which is there for that
+ * moment alone.
+ */
+#define FSAT_COARSEST 1000000000
+must_check int fsat_time_grain(int dir, const char *name, uint32_t *ret, struct fl_error *err);
 /* A file in memory, without a name, open for reading and writing; `what` it is shows in /proc. */
 must_check int fsat_open_memory(const char *what, int *ret_fd, struct fl_error *err);
 /* Adds at the end of a file, which is made if it is missing.  Not synced. */

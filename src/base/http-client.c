@@ -1,6 +1,7 @@
 #include "base/http-client.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdint.h>
@@ -125,9 +126,12 @@ bool http_is_stale(const struct http_client *client)
 bool http_is_answered(const struct http_client *client, int milliseconds)
 {
 	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
+	int ready;
 
-	return client->fd < 0 || client->start < client->end ||
-	       poll(&poll_fd, 1, milliseconds) != 0;
+	if (client->fd < 0 || client->start < client->end)
+		return true;
+	ready = poll(&poll_fd, 1, milliseconds);
+	return ready > 0 || (ready < 0 && errno != EINTR);
 }
 
 /* What was sent is taken off the front. */

@@ -68,7 +68,8 @@ bool http_is_stale(const struct http_client *client);
 must_check int http_send(struct http_client *client, const struct http_call *call,
 			 struct fl_error *err);
 
-/* Waits until its answer begins, or the connection ends; false: not within `milliseconds`. */
+/* Waits until its answer begins, or the connection ends; false: not within `milliseconds`, or a
+ * signal came before. */
 bool http_is_answered(const struct http_client *client, int milliseconds);
 
 /* Where the body of a 2xx answer goes instead of memory. */

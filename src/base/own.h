@@ -5,8 +5,8 @@
  *
  * A local variable that owns something says so where it is declared, and is
  * released when its scope ends: own_free (heap), own_fd (descriptor), or
- * own(x_freep) for a type with a destructor.  take_ptr() and take_fd() hand
- * the thing over and leave the empty value behind.
+ * own(x_freep) for a type with a destructor.  take_ptr(), take_fd() and
+ * take_struct() hand the thing over and leave the empty value behind.
  */
 
 #include <pthread.h>
@@ -42,6 +42,14 @@ static inline void own_fdp(const int *fd)
 		int v_ = *fd_;    \
 		*fd_ = -1;        \
 		v_;               \
+	})
+
+#define take_struct(s)                      \
+	({                                  \
+		__typeof__(s) *s_ = &(s);   \
+		__typeof__(s) v_ = *s_;     \
+		*s_ = (__typeof__(s)){ 0 }; \
+		v_;                         \
 	})
 
 /* Defines `static void type_freep(struct type **)` for own(). */

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_length(const char *string)
 {
 	const unsigned char *s = (const unsigned char *)string;
@@ -30,6 +32,31 @@ size_t utf8_length(const char *string)
 		if (s[i] < 0x80 || s[i] > 0xbf)
 			return 0;
 	return n;
+}
+
+/* Of the sequence that this byte would begin. */
+static size_t announced(char byte)
+{
+	unsigned char lead = (unsigned char)byte;
+
+	if (lead >= 0xf0)
+		return 4;
+	if (lead >= 0xe0)
+		return 3;
+	return lead >= 0xc0 ? 2 : 1;
+}
+
+size_t utf8_fit(const char *string, size_t most)
+{
+	size_t length = strnlen(string, most), last = length;
+
+	if (length < most)
+		return length;
+	while (last > 0 && length - last < 4 && (string[last - 1] & 0xc0) == 0x80)
+		last--;
+	if (last == 0 || last - 1 + announced(string[last - 1]) <= length)
+		return length;
+	return last - 1;
 }
 
 bool utf8_is_valid(const char *string)

@@ -10,6 +10,12 @@
  */
 size_t utf8_length(const char *string);
 
+/*
+ * For cutting: how many of the string's first `most` bytes are there without a character that these
+ * would cut.
+ */
+size_t utf8_fit(const char *string, size_t most);
+
 /* Is all of it well-formed? */
 bool utf8_is_valid(const char *string);
 

@@ -15,6 +15,8 @@ bool xattrs_keep(const char *name)
 	static const char *const kept[] = { "user.", "trusted.", "security.",
 					    "system.posix_acl_access", "system.posix_acl_default" };
 
+	if (strncmp(name, "trusted.SGI_ACL_", strlen("trusted.SGI_ACL_")) == 0)
+		return false; /* how XFS shows its ACLs a second time */
 	for (size_t i = 0; i < array_size(kept); i++)
 		if (strncmp(name, kept[i], strlen(kept[i])) == 0)
 			return true;

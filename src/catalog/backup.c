@@ -39,8 +39,8 @@ enum {
 
 /* Those that are referred to before those that refer. */
 static const char *const tables[] = {
-	"setting", "volume", "branch", "line",	  "note",   "tag",
-	"stash",   "hook",   "system", "retired", "intent",
+	"setting", "volume", "branch", "line", "note",	  "tag",    "stash",
+	"hook",	   "system", "pin",    "peer", "retired", "intent",
 };
 
 struct backup {

@@ -45,8 +45,8 @@ static int no_such_branch(const struct uuid *uuid, struct fl_error *err)
 	return fl_fail(err, FL_NOT_FOUND, "no branch %s", uuid_format(uuid, text));
 }
 
-int tx_branch_find(struct tx *tx, const struct uuid *volume, const char *name,
-		   struct branch_row *ret, struct fl_error *err)
+int tx_branch_find(struct tx *tx, const struct uuid *volume, const struct uuid *instance,
+		   const char *name, struct branch_row *ret, struct fl_error *err)
 {
 	own_query struct query q = {};
 	int r;
@@ -54,7 +54,8 @@ int tx_branch_find(struct tx *tx, const struct uuid *volume, const char *name,
 	if (query_begin(&q, tx, SQL_BRANCH_FIND, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, volume);
-	query_bind_text(&q, 2, name);
+	query_bind_uuid(&q, 2, instance);
+	query_bind_text(&q, 3, name);
 	r = query_step(&q, err);
 	if (r == 0)
 		return fl_fail(err, FL_NOT_FOUND, "no branch '%s' in this volume", name);
@@ -118,9 +119,9 @@ int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *er
 {
 	/* Those that refer before those that are referred to. */
 	static const enum sql order[] = {
-		SQL_BRANCH_DELETE_NOTES, SQL_BRANCH_DELETE_HOOKS,     SQL_BRANCH_DELETE_SYSTEM,
-		SQL_BRANCH_DELETE_LINES, SQL_BRANCH_DELETE_SNAPSHOTS, SQL_BRANCH_DELETE_NUMBER,
-		SQL_BRANCH_DELETE,
+		SQL_BRANCH_DELETE_NOTES,  SQL_BRANCH_DELETE_HOOKS, SQL_BRANCH_DELETE_SYSTEM,
+		SQL_BRANCH_DELETE_PINS,	  SQL_BRANCH_DELETE_LINES, SQL_BRANCH_DELETE_SNAPSHOTS,
+		SQL_BRANCH_DELETE_NUMBER, SQL_BRANCH_DELETE,
 	};
 	int64_t count = 0;
 
@@ -222,17 +223,33 @@ int tx_branch_snapshots(struct tx *tx, const struct uuid *branch, uint64_t *ret,
 
 /* --- lines -------------------------------------------------------------- */
 
-int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err)
+static int write_line(struct tx *tx, enum sql sql, const struct line *line, struct fl_error *err)
 {
 	own_query struct query q = {};
-	int r;
 
-	if (query_begin(&q, tx, SQL_LINE_INSERT, err) < 0)
+	if (query_begin(&q, tx, sql, err) < 0)
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, &line->branch);
 	query_bind_int(&q, 2, line->start);
-	query_bind_position(&q, 3, &line->parent);
-	r = query_run(&q, NULL, err);
+	if (sql != SQL_LINE_DELETE)
+		query_bind_position(&q, 3, &line->parent);
+	return query_run(&q, NULL, err);
+}
+
+int tx_line_set(struct tx *tx, const struct line *line, struct fl_error *err)
+{
+	return write_line(tx, SQL_LINE_SET, line, err);
+}
+
+int tx_line_delete(struct tx *tx, const struct line *line, struct fl_error *err)
+{
+	return write_line(tx, SQL_LINE_DELETE, line, err);
+}
+
+int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err)
+{
+	int r = write_line(tx, SQL_LINE_INSERT, line, err);
+
 	if (r == -FL_EXISTS)
 		return fl_fail(err, FL_EXISTS, "a line of this branch begins at %lld already",
 			       (long long)line->start);

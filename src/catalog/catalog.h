@@ -96,6 +96,9 @@ must_check int tx_setting_get(struct tx *tx, const char *key, struct text *ret,
 			      struct fl_error *err);
 must_check int tx_setting_set(struct tx *tx, const char *key, const char *value,
 			      struct fl_error *err);
+/* The other way round: what follows `prefix` in the first key that has this value. */
+must_check int tx_setting_find(struct tx *tx, const char *prefix, const char *value,
+			       struct text *ret, struct fl_error *err);
 
 /* --- volumes ------------------------------------------------------------- */
 
@@ -162,13 +165,14 @@ struct branch_row {
 	int64_t late;	   /* seconds that the retention clock was behind `destroyed` */
 };
 
-must_check int tx_branch_find(struct tx *tx, const struct uuid *volume, const char *name,
-			      struct branch_row *ret, struct fl_error *err);
+/* Among the living of that instance: each names its branches for itself. */
+must_check int tx_branch_find(struct tx *tx, const struct uuid *volume, const struct uuid *instance,
+			      const char *name, struct branch_row *ret, struct fl_error *err);
 must_check int tx_branch_get(struct tx *tx, const struct uuid *uuid, struct branch_row *ret,
 			     struct fl_error *err);
 must_check int tx_branch_insert(struct tx *tx, const struct branch_row *row, struct fl_error *err);
 must_check int tx_branch_update(struct tx *tx, const struct branch_row *row, struct fl_error *err);
-/* With its lines, snapshots and hooks. */
+/* With its lines, snapshots, hooks, pins, and the pins that serve it. */
 must_check int tx_branch_delete(struct tx *tx, const struct uuid *uuid, struct fl_error *err);
 /* Of one volume (trunk first, then by name), or of all living volumes (`volume` NULL; by volume
  * name, then the same). */
@@ -194,6 +198,10 @@ must_check int tx_branch_summary(struct tx *tx, const struct uuid *instance, uin
 /* --- lines (model/lineage.h) ---------------------------------------------- */
 
 must_check int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err);
+/* Inserts it, or gives the one that begins there this parent. */
+must_check int tx_line_set(struct tx *tx, const struct line *line, struct fl_error *err);
+/* What is not there is a success.  What lies in it goes over to the line before. */
+must_check int tx_line_delete(struct tx *tx, const struct line *line, struct fl_error *err);
 /* Those of a branch, oldest first; `*ret` is heap. */
 must_check int tx_line_list(struct tx *tx, const struct uuid *branch, struct line **ret,
 			    size_t *ret_count, struct fl_error *err);
@@ -291,13 +299,17 @@ struct kept_row {
 	int64_t stamp;	      /* of the retention clock, ns; to the second where that was late */
 	uint64_t id;	      /* snapname_id() */
 	struct uuid instance; /* of its storage name */
-	unsigned pins;	      /* PIN_TAG, PIN_STASH, PIN_BRANCH; tips are the last, or PIN_BRANCH */
+	unsigned pins;	      /* all but PIN_TIP and PIN_MOUNT; tips are the last, or PIN_BRANCH */
 };
 /* All that a branch took, oldest first, in one statement. */
 must_check int tx_snapshot_each_kept(struct tx *tx, const struct uuid *branch,
 				     int (*each)(void *arg, const struct kept_row *row,
 						 struct fl_error *err),
 				     void *arg, struct fl_error *err);
+
+/* All that a branch took are `late` by so much. */
+must_check int tx_snapshot_date(struct tx *tx, const struct uuid *branch, int64_t late,
+				struct fl_error *err);
 
 /* --- tags ------------------------------------------------------------------ */
 
@@ -341,6 +353,69 @@ must_check int tx_stash_each(struct tx *tx, const struct uuid *volume,
 			     int (*each)(void *arg, const struct stash_row *row,
 					 struct fl_error *err),
 			     void *arg, struct fl_error *err);
+
+/* --- pins: what other instances need of us ------------------------------------------ */
+
+struct pin_row {
+	enum pin kind;	    /* PIN_PEER or PIN_TRANSFER */
+	struct uuid peer;   /* its instance */
+	struct uuid served; /* the branch that is sent or received */
+	struct position snapshot;
+	struct uuid operation; /* of PIN_TRANSFER: the transfer; of PIN_PEER not none: until a tag
+				  comes for it (arrive-pins.c) */
+	int64_t since;
+};
+/* What is there already stays as it is. */
+must_check int tx_pin_set(struct tx *tx, const struct pin_row *row, struct fl_error *err);
+/* Sets it, and lets go of all others with the same kind, peer, served branch and operation. */
+must_check int tx_pin_move(struct tx *tx, const struct pin_row *row, struct fl_error *err);
+/* `since` does not matter.  What is not there is a success. */
+must_check int tx_pin_delete(struct tx *tx, const struct pin_row *row, struct fl_error *err);
+/* All of a transfer. */
+must_check int tx_pin_delete_operation(struct tx *tx, const struct uuid *operation,
+				       struct fl_error *err);
+must_check int tx_pin_delete_peer(struct tx *tx, const struct uuid *peer, struct fl_error *err);
+
+struct pin_filter { /* NULL: whichever */
+	const struct uuid *peer;
+	const struct uuid *served;
+	const struct position *snapshot;
+	const struct uuid *operation;
+};
+/* Those of peers first, then those of transfers. */
+must_check int tx_pin_each(struct tx *tx, const struct pin_filter *filter,
+			   int (*each)(void *arg, const struct pin_row *row, struct fl_error *err),
+			   void *arg, struct fl_error *err);
+
+/* --- peers: instances that we talk with -------------------------------------------- */
+
+struct peer_row {
+	char name[NAME_TEXT]; /* ours for it; unique */
+	char *address;	      /* owned */
+	struct uuid instance; /* none: not known yet.  Unique */
+	struct uuid cluster;  /* none: it belongs to none, or not known yet */
+	int64_t added;
+	int64_t seen;	/* when we heard of it last; 0: never */
+	uint64_t limit; /* bytes a second; 0: none */
+};
+void peer_row_done(struct peer_row *row);
+#define own_peer_row own(peer_row_done)
+
+/* FL_EXISTS: the name is taken, or the instance is a peer already. */
+must_check int tx_peer_insert(struct tx *tx, const struct peer_row *row, struct fl_error *err);
+/* Writes every column of the row with row->name.  FL_EXISTS for the instance, as above. */
+must_check int tx_peer_update(struct tx *tx, const struct peer_row *row, struct fl_error *err);
+must_check int tx_peer_find(struct tx *tx, const char *name, struct peer_row *ret,
+			    struct fl_error *err);
+/* By its instance. */
+must_check int tx_peer_of(struct tx *tx, const struct uuid *instance, struct peer_row *ret,
+			  struct fl_error *err);
+must_check int tx_peer_delete(struct tx *tx, const char *name, struct fl_error *err);
+/* By name. */
+must_check int tx_peer_each(struct tx *tx,
+			    int (*each)(void *arg, const struct peer_row *row,
+					struct fl_error *err),
+			    void *arg, struct fl_error *err);
 
 /* --- hooks: programs that are told of a branch's snapshots and rollbacks ---------- */
 

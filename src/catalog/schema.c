@@ -9,7 +9,7 @@
 /*
  * Two kinds of tables.
  *
- * What only users know (setting, volume, branch, line, note, tag, stash, hook) and
+ * What only users know (setting, volume, branch, line, note, tag, stash, hook, pin, peer) and
  * what is under way (retired, intent) has keys that mean something outside this
  * file: UUIDs, names, positions.  These tables travel in the backup (backup.h),
  * row by row, and must fit into any other catalogue.  They refer to snapshots
@@ -217,8 +217,38 @@ static const char version_7[] = "ALTER TABLE hook ADD COLUMN container TEXT NOT 
 				"	UNIQUE (branch, container)\n"
 				") STRICT;\n";
 
+/*
+ * Several instances: each names its branches for itself.  `pin`: what a peer and we have in common
+ * (kind 0), and what a transfer under way needs (kind 1), for the sake of the branch
+ * `served`.  `peer`: those we talk with; `instance` and `cluster` once they are known.
+ */
+static const char version_8[] =
+	"DROP INDEX branch_name;\n"
+	"CREATE UNIQUE INDEX branch_name ON branch (volume, instance, name) WHERE destroyed = 0;\n"
+	"CREATE TABLE pin (\n"
+	"	kind INTEGER NOT NULL,\n"
+	"	peer BLOB NOT NULL,\n"
+	"	served BLOB NOT NULL,\n"
+	"	operation BLOB NOT NULL,\n"
+	"	branch BLOB NOT NULL,\n"
+	"	time INTEGER NOT NULL,\n"
+	"	since INTEGER NOT NULL,\n"
+	"	PRIMARY KEY (kind, peer, served, operation, branch, time)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE INDEX pin_at ON pin (branch, time);\n"
+	"CREATE TABLE peer (\n"
+	"	name TEXT PRIMARY KEY NOT NULL,\n"
+	"	address TEXT NOT NULL,\n"
+	"	instance BLOB,\n"
+	"	cluster BLOB,\n"
+	"	added INTEGER NOT NULL,\n"
+	"	seen INTEGER NOT NULL,\n"
+	"	speed INTEGER NOT NULL\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE UNIQUE INDEX peer_instance ON peer (instance) WHERE instance IS NOT NULL;\n";
+
 static const char *const steps[] = {
-	version_1, version_2, version_3, version_4, version_5, version_6, version_7,
+	version_1, version_2, version_3, version_4, version_5, version_6, version_7, version_8,
 };
 
 const struct migrations schema = { steps, array_size(steps) };

@@ -18,7 +18,7 @@
 
 static_assert(REASON_USER == 0 && REASON_BRANCH == 1 && REASON_TAG == 2 && REASON_ROLLBACK == 3 &&
 		      REASON_CHANGE == 4 && REASON_SCHEDULE == 5 && REASON_RECOVERED == 6 &&
-		      REASON_IMPORT == 7,
+		      REASON_IMPORT == 7 && REASON_PUSH == 8,
 	      "reasons are stored by number");
 
 static int64_t stored_id(uint64_t id)
@@ -321,7 +321,8 @@ int tx_snapshot_each_all(struct tx *tx, const struct position *after, size_t lim
 int tx_snapshot_pins(struct tx *tx, const struct position *position, unsigned *ret,
 		     struct fl_error *err)
 {
-	static const unsigned columns[] = { PIN_TAG, PIN_STASH, PIN_BRANCH, PIN_TIP, PIN_TIP };
+	static const unsigned columns[] = { PIN_TAG, PIN_STASH, PIN_BRANCH,  PIN_TIP,
+					    PIN_TIP, PIN_PEER,	PIN_TRANSFER };
 	own_query struct query q = {};
 	unsigned pins = 0;
 	int r;
@@ -341,7 +342,8 @@ int tx_snapshot_pins(struct tx *tx, const struct position *position, unsigned *r
 
 static struct kept_row read_kept(struct query *q)
 {
-	static const unsigned columns[] = { PIN_TAG, PIN_STASH, PIN_BRANCH };
+	static const unsigned columns[] = { PIN_TAG, PIN_STASH, PIN_BRANCH, PIN_PEER,
+					    PIN_TRANSFER };
 	struct kept_row row = {
 		.time = query_int(q, 0),
 		.stamp = query_int(q, 0) - query_int(q, 1) * CLOCK_SECOND,
@@ -371,6 +373,17 @@ int tx_snapshot_each_kept(struct tx *tx, const struct uuid *branch,
 		r = each(arg, &row, err);
 	}
 	return r;
+}
+
+int tx_snapshot_date(struct tx *tx, const struct uuid *branch, int64_t late, struct fl_error *err)
+{
+	own_query struct query q = {};
+
+	if (query_begin(&q, tx, SQL_SNAPSHOT_DATE, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, branch);
+	query_bind_int(&q, 2, late);
+	return query_run(&q, NULL, err);
 }
 
 /* --- writing ------------------------------------------------------------ */

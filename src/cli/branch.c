@@ -18,7 +18,8 @@ static const struct column branch_columns[] = {
 	{ 0 },
 };
 
-static void add_branch(struct table *table, struct value *branch)
+/* What other instances' branches have, too. */
+static void add_remote(struct table *table, struct value *branch)
 {
 	char text[PRINT_TEXT];
 
@@ -28,26 +29,52 @@ static void add_branch(struct table *table, struct value *branch)
 	snprintf(text, sizeof(text), "%lld", (long long)field_int(branch, "snapshots"));
 	table_add(table, text);
 	table_add(table, print_age(field_time(branch, "created"), text));
+}
+
+static void add_branch(struct table *table, struct value *branch)
+{
+	add_remote(table, branch);
 	table_add(table, field(value_get(branch, "origin"), "ref"));
 	table_add(table, field(branch, "path"));
 }
 
-int verb_branches(struct invocation *in, struct fl_error *err)
+/* Of all volumes, or of the one that is named. */
+static int list_branches(struct invocation *in, struct listing *listing, struct fl_error *err)
 {
-	const char *volume = in->operand_count ? in->operands[0] : NULL;
 	own_ref struct ref ref = { 0 };
 
-	if (volume && take_ref(volume, &ref, err) < 0)
+	listing->ref = in->operand_count ? in->operands[0] : NULL;
+	if (listing->ref && take_ref(listing->ref, &ref, err) < 0)
 		return fl_failed(err);
-	return list_print(in,
-			  &(struct listing){
-				  .path = "/v1/branches",
-				  .ref = volume,
-				  .none = "no branches",
-				  .row = add_branch,
-				  .columns = branch_columns,
-			  },
-			  err);
+	return list_print(in, listing, err);
+}
+
+int verb_branches(struct invocation *in, struct fl_error *err)
+{
+	struct listing listing = { .path = "/v1/branches",
+				   .none = "no branches",
+				   .row = add_branch,
+				   .columns = branch_columns };
+
+	return list_branches(in, &listing, err);
+}
+
+static const struct column remote_columns[] = {
+	{ "BRANCH", PAINT_NAME, false },
+	{ "TIP", PAINT_ID, false },
+	{ "SNAPSHOTS", PAINT_NONE, true },
+	{ "AGE", PAINT_NONE, true },
+	{ 0 },
+};
+
+int verb_remotes(struct invocation *in, struct fl_error *err)
+{
+	struct listing listing = { .path = "/v1/remotes",
+				   .none = "nothing is here of other instances",
+				   .row = add_remote,
+				   .columns = remote_columns };
+
+	return list_branches(in, &listing, err);
 }
 
 int create_branch(struct invocation *in, const char *name, const char *from, struct fl_error *err)

@@ -20,6 +20,7 @@ void invocation_done(struct invocation *in)
 	free(in->operands);
 	free(in->settings);
 	free(in->rules);
+	free(in->addresses);
 	*in = (struct invocation){ 0 };
 }
 
@@ -185,6 +186,20 @@ static struct spelling take_bundle(struct invocation *in, struct spelling s)
 	return s;
 }
 
+/* False: it may be given once. */
+static bool take_repeated(struct invocation *in, enum option_id id, const char *value)
+{
+	if (id == OPT_SET)
+		in->settings[in->setting_count++] = value;
+	else if (id == OPT_POLICY)
+		in->rules[in->rule_count++] = value;
+	else if (id == OPT_ADDRESS)
+		in->addresses[in->address_count++] = value;
+	else
+		return false;
+	return true;
+}
+
 static int take_option(struct invocation *in, int argc, char **argv, int *at, struct fl_error *err)
 {
 	struct spelling s = take_bundle(in, option_spell(argv[(*at)++]));
@@ -204,14 +219,8 @@ static int take_option(struct invocation *in, int argc, char **argv, int *at, st
 		}
 		value = argv[(*at)++];
 	}
-	if (o->id == OPT_SET) {
-		in->settings[in->setting_count++] = value;
+	if (take_repeated(in, o->id, value))
 		return 0;
-	}
-	if (o->id == OPT_POLICY) {
-		in->rules[in->rule_count++] = value;
-		return 0;
-	}
 	if (o->value && in->options[o->id])
 		return fl_fail(err, FL_INVALID, "option --%s is given twice", o->name);
 	in->options[o->id] = value ? value : "";
@@ -271,6 +280,7 @@ int command_parse(int argc, char **argv, struct invocation *ret, struct fl_error
 		.operands = xcalloc((size_t)argc + 1, sizeof(char *)),
 		.settings = xcalloc((size_t)argc + 1, sizeof(char *)),
 		.rules = xcalloc((size_t)argc + 1, sizeof(char *)),
+		.addresses = xcalloc((size_t)argc + 1, sizeof(char *)),
 	};
 	/* Whatever goes to the daemon goes as JSON, which cannot say anything else. */
 	for (int i = 1; i < argc; i++)

@@ -64,6 +64,13 @@ enum option_id {
 	OPT_INTERACTIVE,
 	OPT_TTY,
 	OPT_USER,
+	OPT_ALL,
+	OPT_ANEW,
+	OPT_LIMIT,
+	OPT_PEER,
+	OPT_ADDRESS,
+	OPT_VALID,
+	OPT_OUT,
 	OPTIONS,
 };
 
@@ -96,7 +103,7 @@ extern const struct option global_options[];
 /* May it be given more than once? */
 static inline bool option_repeats(enum option_id id)
 {
-	return id == OPT_SET || id == OPT_POLICY;
+	return id == OPT_SET || id == OPT_POLICY || id == OPT_ADDRESS;
 }
 
 /* What the user typed, taken apart.  Strings are argv's. */
@@ -110,12 +117,17 @@ struct invocation {
 	size_t setting_count;
 	const char **rules; /* heap: the values of every --policy */
 	size_t rule_count;
+	const char **addresses; /* heap: the values of every --address */
+	size_t address_count;
 	struct fl_client *client; /* once something was asked */
 	bool patient;		  /* it was said that the daemon takes long */
 	const char *slow;	  /* what may rightly take long; NULL: nothing */
 	int status;  /* that the command ends with where nothing failed; of `run` also then */
 	bool broken; /* part of a JSON document was printed before it failed */
 };
+
+/* For `slow`. */
+#define SLOW_USERS "the container engine is asked who uses it, and may take long"
 
 /* Releases what it owns and closes the client. */
 void invocation_done(struct invocation *in);

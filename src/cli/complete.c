@@ -144,6 +144,16 @@ static void offer_system_settings(struct completion *c)
 	}
 }
 
+static void offer_roles(struct completion *c)
+{
+	complete_offer(c, "node", "a Flocker daemon");
+	complete_offer(c, "plugin", "a program that speaks for a container engine");
+	complete_offer(c, "admin", "may do all");
+	complete_offer(c, "operate", "may change data");
+	complete_offer(c, "read", "may look");
+	complete_offer(c, "user", "may use what is named");
+}
+
 static void offer_nothing(struct completion *c)
 {
 }
@@ -151,12 +161,13 @@ static void offer_nothing(struct completion *c)
 /* By the option, where its word alone does not say it. */
 static const struct option_source {
 	enum option_id id;
+	const char *word; /* the table's, for these alone; NULL: whatever it is */
 	void (*offer)(struct completion *c);
 } option_sources[] = {
-	{ OPT_DIRECTORY, offer_directories },
-	{ OPT_MOUNT_PATH, offer_nothing }, /* a path inside of containers */
-	{ OPT_SET, offer_nothing },
-	{ OPT_TO, names_targets },
+	{ OPT_DIRECTORY, NULL, offer_directories },
+	{ OPT_MOUNT_PATH, NULL, offer_nothing }, /* a path inside of containers */
+	{ OPT_SET, "KEY=VALUE", offer_nothing },
+	{ OPT_TO, NULL, names_targets },
 };
 
 /* By the word that the table has for a value or an operand. */
@@ -177,6 +188,9 @@ static const struct source {
 	{ "KEY", names_keys },
 	{ "KEY=VALUE", names_keys_equals },
 	{ "SYSTEM", names_systems },
+	{ "PEER", names_peers },
+	{ "REMOTE", names_remotes },
+	{ "ROLE", offer_roles },
 	{ "SETTING=VALUE", offer_system_settings },
 	{ "RULE", offer_rules },
 	{ "RULE=VALUE", offer_rules_equals },
@@ -200,11 +214,15 @@ static void offer_by_word(struct completion *c, const char *word, size_t length)
 static void offer_value(struct completion *c, const struct option *option)
 {
 	c->value = true;
-	for (size_t i = 0; i < array_size(option_sources); i++)
-		if (option_sources[i].id == option->id) {
-			option_sources[i].offer(c);
-			return;
-		}
+	for (size_t i = 0; i < array_size(option_sources); i++) {
+		const struct option_source *source = &option_sources[i];
+
+		if (source->id != option->id ||
+		    (source->word && strcmp(source->word, option->value) != 0))
+			continue;
+		source->offer(c);
+		return;
+	}
 	offer_by_word(c, option->value, strlen(option->value));
 }
 

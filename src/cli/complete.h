@@ -39,6 +39,9 @@ void names_trash(struct completion *c);
 void names_settings(struct completion *c);
 void names_hooks(struct completion *c);
 void names_systems(struct completion *c);
+void names_peers(struct completion *c);
+/* INSTANCE/VOLUME/BRANCH that is here, and PEER/ for another to follow. */
+void names_remotes(struct completion *c);
 void names_setting_values(struct completion *c);
 void names_operations(struct completion *c);
 /* Metadata of the first operand: "KEY", or "KEY=" for a value to follow. */

@@ -13,7 +13,7 @@
 #include "cli/talk.h"
 #include "cli/transfer.h"
 
-/* What flocker-tree takes and tells: src/tree/main.c, src/tree/report.h. */
+/* What flocker-archive takes and tells: src/tree/main.c, src/tree/report.h. */
 #define TREE_ROOT 3
 #define TREE_REPORT 4
 #define REPORT_LIMIT (1 << 20) /* ten short lines in a second; more than that is not read */
@@ -100,14 +100,14 @@ static int make_passing(struct copy *copy, struct fl_error *err)
 
 static int start_tree(struct copy *copy, int archive, struct spawned *ret, struct fl_error *err)
 {
-	own_free char *program = program_find("tree", "flocker-tree");
+	own_free char *program = program_find("tree", "flocker-archive");
 	const char *const argv[] = { program, "unpack", "--plain", NULL };
 	const struct spawn_fd fds[] = { { archive, STDIN_FILENO },
 					{ copy->dir, TREE_ROOT },
 					{ copy->report, TREE_REPORT } };
 
 	if (!program) {
-		fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+		fl_fail(err, FL_UNSUPPORTED, "the program flocker-archive is missing");
 		return fl_hint(err,
 			       "install all of Flocker; or: flocker export REF:PATH - | tar -x");
 	}
@@ -160,7 +160,8 @@ static int read_report(struct copy *copy, int status, struct fl_error *err)
 					  &bytes, &copy->left_out) == 3)
 			return 0;
 	}
-	return fl_fail(err, FL_SYSTEM, "flocker-tree ended before its work was done (%d)", status);
+	return fl_fail(err, FL_SYSTEM, "flocker-archive ended before its work was done (%d)",
+		       status);
 }
 
 /*

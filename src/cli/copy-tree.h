@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * cp of a directory.  The daemon sends it as an archive, of one instant; flocker-tree, shut in,
+ * cp of a directory.  The daemon sends it as an archive, of one instant; flocker-archive, shut in,
  * unpacks that into a directory of a passing name, which gets its own when it is whole.  Nothing
  * outside of that directory is written, whatever the archive says.
  */

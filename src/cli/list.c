@@ -20,7 +20,8 @@ static int ask_page(struct invocation *in, const struct listing *listing, int64_
 	snprintf(count, sizeof(count), "%lld", (long long)limit);
 	return talk_send(in, "GET",
 			 fl_target(listing->path, "ref", listing->ref, "after", after, "limit",
-				   limit ? count : NULL, listing->flag, "true", NULL),
+				   limit ? count : NULL, "peer", listing->peer, listing->flag,
+				   "true", NULL),
 			 NULL, err);
 }
 

@@ -7,6 +7,7 @@
 struct listing {
 	const char *path; /* "/v1/snapshots" */
 	const char *ref;  /* NULL: of everything */
+	const char *peer; /* NULL: of all */
 	const char *flag; /* a query parameter that is to be true; or NULL */
 	bool paged;	  /* the daemon takes a page's length */
 	int64_t limit;	  /* items at most; 0 = all */

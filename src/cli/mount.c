@@ -30,6 +30,7 @@ int verb_unmount(struct invocation *in, struct fl_error *err)
 	own_ref struct ref ref = { 0 };
 	int r = take_ref(in->operands[0], &ref, err);
 
+	in->slow = SLOW_USERS;
 	if (r == 0)
 		r = talk(in, "DELETE", "/v1/mounts", in->operands[0], NULL, &answer, err);
 	if (r < 0)

@@ -228,6 +228,15 @@ static void offer_whole_names(struct completion *c, struct value *volumes)
 		offer_stashes(c, volumes);
 }
 
+/* Branches of this host, and remote ones. */
+static void offer_slashed(struct completion *c, struct value *volumes, const char *slash)
+{
+	own_free struct value *remotes = list(c, "/v1/remotes", NULL);
+
+	offer_branches_of(c, volumes, slash);
+	value_each(remotes, branch) complete_offer(c, field(branch, "ref"), "remote branch");
+}
+
 void names_refs(struct completion *c)
 {
 	const char *at = strchr(c->word, '@'), *slash = strchr(c->word, '/');
@@ -243,7 +252,7 @@ void names_refs(struct completion *c)
 	if (at)
 		offer_tags(c, volumes);
 	else if (slash)
-		offer_branches_of(c, volumes, slash);
+		offer_slashed(c, volumes, slash);
 	else
 		offer_whole_names(c, volumes);
 }
@@ -279,6 +288,28 @@ void names_systems(struct completion *c)
 	own_free struct value *systems = list(c, "/v1/systems", NULL);
 
 	value_each(systems, system) complete_offer(c, field(system, "ref"), field(system, "state"));
+}
+
+void names_peers(struct completion *c)
+{
+	own_free struct value *peers = list(c, "/v1/peers", NULL);
+
+	value_each(peers, peer) complete_offer(c, field(peer, "name"), field(peer, "address"));
+}
+
+void names_remotes(struct completion *c)
+{
+	own_free struct value *branches = list(c, "/v1/remotes", NULL);
+	own_free struct value *peers = list(c, "/v1/peers", NULL);
+
+	value_each(branches, branch) complete_offer(c, field(branch, "ref"), "remote branch");
+	value_each(peers, peer)
+	{
+		own_text struct text before = { 0 };
+
+		text_add_format(&before, "%s/", field(peer, "name"));
+		complete_offer(c, text_get(&before), field(peer, "address"));
+	}
 }
 
 void names_hooks(struct completion *c)

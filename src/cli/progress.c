@@ -19,6 +19,22 @@ void progress_begin(struct progress *progress, bool wanted, uint64_t total)
 	};
 }
 
+static void show_time(double seconds)
+{
+	static const struct {
+		double least, length;
+		const char *name;
+	} units[] = { { 2 * 86400.0, 86400, "days" },
+		      { 2 * 3600.0, 3600, "h" },
+		      { 120, 60, "min" },
+		      { 0, 1, "s" } };
+	size_t i = 0;
+
+	while (seconds < units[i].least)
+		i++;
+	fprintf(stderr, ", %.0f %s left", seconds / units[i].length, units[i].name);
+}
+
 static void show_left(const struct progress *progress, uint64_t bytes, double rate)
 {
 	uint64_t left = progress->total > bytes ? progress->total - bytes : 0;
@@ -26,7 +42,7 @@ static void show_left(const struct progress *progress, uint64_t bytes, double ra
 	fprintf(stderr, ", %" PRIu64 "%%",
 		(uint64_t)(100.0 * (double)(progress->total - left) / (double)progress->total));
 	if (left > 0 && rate > 0)
-		fprintf(stderr, ", %.0f s left", (double)left / rate);
+		show_time((double)left / rate);
 }
 
 void progress_update(struct progress *progress, uint64_t bytes)

@@ -33,9 +33,17 @@ static void add_about(struct text *out, int64_t seconds)
 	text_add_string(out, "a minute or two");
 }
 
+static size_t count_failing(struct value *status)
+{
+	size_t count = 0;
+
+	value_each(value_get(status, "failing"), failure) count += !field_bool(failure, "note");
+	return count;
+}
+
 static void print_state(struct value *status, size_t late)
 {
-	size_t failing = value_count(value_get(status, "failing"));
+	size_t failing = count_failing(status);
 
 	if (failing + late == 0)
 		print_fact("state", "all is well");
@@ -223,6 +231,8 @@ static void print_failing(struct invocation *in, struct value *status)
 		own_text struct text line = { 0 }, hint = { 0 };
 		const char *object = field(failure, "object");
 
+		if (field_bool(failure, "note"))
+			continue;
 		text_add_format(&line, "%s%s%s", field(failure, "title"), *object ? ": " : "",
 				object);
 		print_bad_fact("failing", text_get(&line));
@@ -236,6 +246,24 @@ static void print_failing(struct invocation *in, struct value *status)
 	}
 	if (field_bool(status, "failing_more"))
 		print_fact("failing", "and more of the same, which are not listed");
+}
+
+/* What may well be so: a line each. */
+static void print_notes(struct value *status)
+{
+	char text[PRINT_TEXT];
+
+	value_each(value_get(status, "failing"), failure)
+	{
+		own_text struct text line = { 0 };
+
+		if (!field_bool(failure, "note"))
+			continue;
+		text_add_format(&line, "%s: %s, since %s: %s", field(failure, "title"),
+				field(failure, "object"), field_when(failure, "since", text),
+				field(failure, "message"));
+		print_fact("note", text_get(&line));
+	}
 }
 
 int verb_status(struct invocation *in, struct fl_error *err)
@@ -258,5 +286,6 @@ int verb_status(struct invocation *in, struct fl_error *err)
 	print_thinning(status);
 	print_running(status);
 	print_containers(status);
+	print_notes(status);
 	return 0;
 }

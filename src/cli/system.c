@@ -238,7 +238,7 @@ static int undo_import(struct invocation *in, const struct ref *ref, struct fl_e
 			       "'%s' is imported and stays, but is no system; for that: "
 			       "flocker system create %s",
 			       in->operands[0], in->operands[0]);
-	return fl_wrap(err, "what was imported for '%s' is in the trash again", in->operands[0]);
+	return fl_wrap(err, "what was imported for '%s' is in the trash now", in->operands[0]);
 }
 
 static int print_place(struct invocation *in, struct value *system, struct fl_error *err)
@@ -258,9 +258,16 @@ int verb_system_create(struct invocation *in, struct fl_error *err)
 	own_ref struct ref ref = { 0 };
 	bool imports = option_given(in, OPT_FROM);
 
-	if (check_create(in, &ref, err) < 0 ||
-	    (imports && import_tree(in, in->options[OPT_FROM], err) < 0))
+	if (check_create(in, &ref, err) < 0)
 		return fl_failed(err);
+	if (imports && import_tree(in, in->options[OPT_FROM], err) < 0) {
+		if (err->code == FL_EXISTS)
+			fl_hint(err,
+				"to make a system of what is there: flocker system create %s, "
+				"without --from; or take another name",
+				in->operands[0]);
+		return fl_failed(err);
+	}
 	body_string(body, "ref", in->operands[0]);
 	if (put_pairs(body, "settings", in->settings, in->setting_count, err) < 0)
 		return fl_failed(err);

@@ -197,6 +197,80 @@ static const struct option audit_options[] = {
 	{ 0 },
 };
 
+#define LIMIT_OPTION                                                                \
+	{                                                                           \
+		OPT_LIMIT, "limit", 0, "SIZE", "send at most so much a second: 10M" \
+	}
+
+static const struct option peer_add_options[] = {
+	LIMIT_OPTION,
+	{ 0 },
+};
+
+#define TRANSFER_OPTIONS                                                                    \
+	{ OPT_ALL, "all", 0, NULL,                                                          \
+	  "all snapshots on the way, not only those with names or tags" },                  \
+		{ OPT_ANEW, "anew", 0, NULL, "all contents, where no snapshot is common" }, \
+		LIMIT_OPTION
+
+static const struct option push_options[] = {
+	{ OPT_AS, "as", 0, "NAME", "what the volume is to be called there" },
+	TRANSFER_OPTIONS,
+	{ 0 },
+};
+
+static const struct option fetch_options[] = {
+	{ OPT_FROM, "from", 0, "PEER", "ask this peer, which has a copy" },
+	{ OPT_AS, "as", 0, "NAME", "what the volume is to be called here" },
+	TRANSFER_OPTIONS,
+	{ 0 },
+};
+
+static const struct option pull_options[] = {
+	{ OPT_FROM, "from", 0, "PEER", "ask this peer, which has a copy" },
+	TRANSFER_OPTIONS,
+	{ 0 },
+};
+
+static const struct option verify_options[] = {
+	{ OPT_PEER, "peer", 0, "PEER", "compare with what this peer has" },
+	{ 0 },
+};
+
+static const struct option pins_options[] = {
+	{ OPT_PEER, "peer", 0, "PEER", "only those that are kept for it" },
+	{ 0 },
+};
+
+static const struct option unpin_options[] = {
+	{ OPT_PEER, "peer", 0, "PEER", "for whom it is kept" },
+	{ OPT_FORCE, "force", 0, NULL, "although it costs that the next transfer sends all anew" },
+	{ 0 },
+};
+
+static const struct option token_options[] = {
+	{ OPT_ADDRESS, "address", 0, "HOST[:PORT]", "where this host is reached; may be repeated" },
+	{ OPT_VALID, "valid", 0, "TIME", "how long it can be used: 10m, 2d (1h)" },
+	{ 0 },
+};
+
+static const struct option issue_options[] = {
+	{ OPT_NAME, "name", 0, "NAME", "whose it is, for people" },
+	{ OPT_VALID, "valid", 0, "TIME", "how long it is good: 30d (1y)" },
+	{ OPT_OUT, "out", 0, "DIR", "where the files go (the current directory)" },
+	{ 0 },
+};
+
+static const struct option renew_options[] = {
+	{ OPT_PEER, "peer", 0, "PEER", "the one that has the CA" },
+	{ 0 },
+};
+
+static const struct option join_options[] = {
+	{ OPT_ADDRESS, "address", 0, "HOST[:PORT]", "where this host is reached" },
+	{ 0 },
+};
+
 static const struct option help_options[] = {
 	{ OPT_TABLE, "table", 0, NULL, NULL },
 	{ 0 },
@@ -208,6 +282,7 @@ static const struct option help_options[] = {
 #define GROUP_BRANCH "Branches"
 #define GROUP_BACK "Going back"
 #define GROUP_SYSTEM "User systems"
+#define GROUP_PEER "Other hosts"
 #define GROUP_TRASH "Removing"
 #define GROUP_CONFIG "Configuration"
 #define GROUP_OTHER "Other"
@@ -385,6 +460,61 @@ const struct command commands[] = {
 	{ "system destroy", GROUP_SYSTEM, "SYSTEM", "make it a mere branch again; its data stays",
 	  "Stops it first.", NULL, 1, 1, verb_system_destroy },
 
+	{ "peer add", GROUP_PEER, "NAME ADDRESS", "make another instance a peer",
+	  "ADDRESS is HOST or HOST:PORT, of a member of the same cluster ('ca init', 'join'), or\n"
+	  "ssh://[USER@]HOST. NAME is what it calls itself. For root alone.",
+	  peer_add_options, 2, 2, verb_peer_add },
+	{ "peer list", GROUP_PEER, "", "list the peers", NULL, NULL, 0, 0, verb_peer_list },
+	{ "peer show", GROUP_PEER, "PEER", "ask a peer how it is and what it has", NULL, NULL, 1, 1,
+	  verb_peer_show },
+	{ "peer remove", GROUP_PEER, "PEER", "forget a peer; what is here of its volumes stays",
+	  "What was kept so that the next transfer is small may go.", NULL, 1, 1,
+	  verb_peer_remove },
+	{ "push", GROUP_PEER, "REF PEER", "send a branch, a snapshot or a tag to a peer",
+	  "Of a branch what it is now, and its named and tagged past; only what is not there yet.\n"
+	  "A link that is cut is made again, and it goes on where it was.",
+	  push_options, 2, 2, verb_push },
+	{ "fetch", GROUP_PEER, "REMOTE", "get what a peer has of a branch, a snapshot or a tag",
+	  "REMOTE is PEER/VOLUME, PEER/VOLUME/BRANCH, or with --from any reference. It becomes a\n"
+	  "remote branch here, or moves one on; no branch of this host changes.",
+	  fetch_options, 1, 1, verb_fetch },
+	{ "pull", GROUP_PEER, "REF", "move a branch forward to what it began from",
+	  "Fetches the remote branch that REF was made from, and brings REF to its newest.\n"
+	  "Refused where REF has changes of its own.",
+	  pull_options, 1, 1, verb_pull },
+	{ "remotes", GROUP_PEER, "[VOLUME]", "list what is here of other hosts' branches", NULL,
+	  NULL, 0, 1, verb_remotes },
+	{ "verify", GROUP_PEER, "REF", "compare all of a snapshot with a peer's",
+	  "By a digest over contents and attributes. Of a branch its newest snapshot. Ends with\n"
+	  "status 12 where they differ.",
+	  verify_options, 1, 1, verb_verify },
+	{ "pins", GROUP_PEER, "[REF]", "list the snapshots that are kept for peers", NULL,
+	  pins_options, 0, 1, verb_pins },
+	{ "unpin", GROUP_PEER, "REF", "keep them no longer",
+	  "Refused without --force, saying what it costs. REF is a branch, or a volume for all.",
+	  unpin_options, 1, 1, verb_unpin },
+	{ "ca init", GROUP_PEER, "", "make a cluster: this host has its CA",
+	  "For root alone, as all that changes certificates.", NULL, 0, 0, verb_ca_init },
+	{ "ca token", GROUP_PEER, "", "let another host join: prints the command for it",
+	  "On the host that has the CA. The token is a secret, and is good once.", token_options, 0,
+	  0, verb_ca_token },
+	{ "ca issue", GROUP_PEER, "ROLE ID", "issue a certificate",
+	  "ROLE is node, plugin, admin, operate, read or user; ID a node's UUID, else a name.\n"
+	  "Writes ID.key, ID.crt and ca.crt.",
+	  issue_options, 2, 2, verb_ca_issue },
+	{ "ca renew", GROUP_PEER, "", "renew this host's certificate", NULL, renew_options, 0, 0,
+	  verb_ca_renew },
+	{ "ca revoke", GROUP_PEER, "CERTIFICATE", "revoke certificates for ever",
+	  "CERTIFICATE is a serial number, or the name or id of a holder: all that it has.", NULL,
+	  1, 1, verb_ca_revoke },
+	{ "ca show", GROUP_PEER, "", "show the certificates of this host and its cluster", NULL,
+	  NULL, 0, 0, verb_ca_show },
+	{ "ca leave", GROUP_PEER, "", "leave the cluster",
+	  "The certificate here is deleted; to come back, `flocker join` with a new token.", NULL,
+	  0, 0, verb_ca_leave },
+	{ "join", GROUP_PEER, "TOKEN", "join the cluster of the host that made the token",
+	  "Each becomes a peer of the other.", join_options, 1, 1, verb_join },
+
 	{ "destroy", GROUP_TRASH, "REF...", "destroy volumes, branches, snapshots, tags, stashes",
 	  "Volumes and branches go to the trash, and their names are free at once. Snapshots,\n"
 	  "tags and stashes are gone. Refused for what is in use.",
@@ -406,8 +536,8 @@ const struct command commands[] = {
 	  2, 2, verb_config_set },
 	{ "config unset", GROUP_CONFIG, "SETTING", "give a setting its default again", NULL, NULL,
 	  1, 1, verb_config_unset },
-	{ "operations", GROUP_OTHER, "", "list imports, exports and restores", NULL, NULL, 0, 0,
-	  verb_operations },
+	{ "operations", GROUP_OTHER, "", "list imports, exports, restores and transfers", NULL,
+	  NULL, 0, 0, verb_operations },
 	{ "operation show", GROUP_OTHER, "ID", "show one of them", NULL, NULL, 1, 1,
 	  verb_operation_show },
 	{ "operation cancel", GROUP_OTHER, "ID", "make one stop",

@@ -142,6 +142,13 @@ char *field_score(struct value *object, char text[static PRINT_TEXT])
 	return text;
 }
 
+double field_seconds(struct value *object, const char *key)
+{
+	struct value *number = value_get(object, key);
+
+	return number && value_is(number, VALUE_NUMBER) ? strtod(number->text, NULL) : 0;
+}
+
 int64_t field_time(struct value *object, const char *key)
 {
 	const char *value = field(object, key);

@@ -52,6 +52,8 @@ bool field_bool(struct value *object, const char *key);
 char *field_size(struct value *object, const char *key, char text[static PRINT_TEXT]);
 /* The number "score" in few digits; "" when it is null. */
 char *field_score(struct value *object, char text[static PRINT_TEXT]);
+/* A number with a fraction. */
+double field_seconds(struct value *object, const char *key);
 /* RFC 3339 to ns UTC. */
 int64_t field_time(struct value *object, const char *key);
 /* As a cell: local on a terminal, else as the daemon wrote it. */

@@ -17,12 +17,17 @@ static void catch_signal(int number)
 	caught = number;
 }
 
-static void catch_signals(bool on)
+void signals_catch(bool on)
 {
 	struct sigaction action = { .sa_handler = on ? catch_signal : SIG_DFL };
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+int signals_caught(void)
+{
+	return caught;
 }
 
 /*
@@ -60,7 +65,7 @@ int transfer_begin(struct transfer *transfer, struct invocation *in, int fd, int
 	transfer->stream = (struct fl_stream){ fd, length, go_on, transfer };
 	progress_begin(&transfer->progress, !option_given(in, OPT_JSON),
 		       length > 0 ? (uint64_t)length : 0);
-	catch_signals(true);
+	signals_catch(true);
 	return talk_connect(in, err);
 }
 
@@ -112,7 +117,7 @@ int transfer_end(struct transfer *transfer, int r, struct fl_error *err)
 	int number = caught;
 
 	progress_end(&transfer->progress);
-	catch_signals(false);
+	signals_catch(false);
 	if (r < 0 && number) {
 		cancel(transfer);
 		raise(number);

@@ -24,6 +24,11 @@ struct transfer {
 	struct progress progress;
 };
 
+/* From signals_catch(true) to signals_catch(false) SIGINT and SIGTERM only set a flag, which this
+ * tells: the number, or 0. */
+void signals_catch(bool on);
+int signals_caught(void);
+
 /* Connects.  `fd` and `length` are the stream's, as in struct fl_stream. */
 must_check int transfer_begin(struct transfer *transfer, struct invocation *in, int fd,
 			      int64_t length, struct fl_error *err);

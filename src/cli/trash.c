@@ -77,6 +77,7 @@ static int check_all(struct invocation *in, struct fl_error *err)
 
 int verb_destroy(struct invocation *in, struct fl_error *err)
 {
+	in->slow = SLOW_USERS;
 	if (check_all(in, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < in->operand_count; i++) {

@@ -6,6 +6,7 @@
  * returns 0 or the error for main() to print.
  */
 
+#include "cli/body.h"
 #include "cli/command.h"
 
 /* help.c */
@@ -97,6 +98,8 @@ must_check int verb_versions(struct invocation *in, struct fl_error *err);
 /* branch.c */
 must_check int verb_branch(struct invocation *in, struct fl_error *err);
 must_check int verb_branches(struct invocation *in, struct fl_error *err);
+/* Of other instances. */
+must_check int verb_remotes(struct invocation *in, struct fl_error *err);
 
 /* rollback.c */
 must_check int verb_rollback(struct invocation *in, struct fl_error *err);
@@ -122,6 +125,36 @@ must_check int verb_stash_drop(struct invocation *in, struct fl_error *err);
 must_check int verb_operations(struct invocation *in, struct fl_error *err);
 must_check int verb_operation_show(struct invocation *in, struct fl_error *err);
 must_check int verb_operation_cancel(struct invocation *in, struct fl_error *err);
+
+/* peer.c */
+must_check int verb_peer_add(struct invocation *in, struct fl_error *err);
+must_check int verb_peer_list(struct invocation *in, struct fl_error *err);
+must_check int verb_peer_show(struct invocation *in, struct fl_error *err);
+must_check int verb_peer_remove(struct invocation *in, struct fl_error *err);
+
+/* push.c */
+/* Writes "limit" from --limit, if it is given. */
+must_check int put_limit(struct body *body, const struct invocation *in, struct fl_error *err);
+must_check int verb_push(struct invocation *in, struct fl_error *err);
+must_check int verb_fetch(struct invocation *in, struct fl_error *err);
+must_check int verb_pull(struct invocation *in, struct fl_error *err);
+
+/* pins.c */
+must_check int verb_pins(struct invocation *in, struct fl_error *err);
+must_check int verb_unpin(struct invocation *in, struct fl_error *err);
+
+/* verify.c */
+must_check int verb_verify(struct invocation *in, struct fl_error *err);
+
+/* member.c */
+must_check int verb_ca_init(struct invocation *in, struct fl_error *err);
+must_check int verb_ca_show(struct invocation *in, struct fl_error *err);
+must_check int verb_ca_token(struct invocation *in, struct fl_error *err);
+must_check int verb_ca_issue(struct invocation *in, struct fl_error *err);
+must_check int verb_ca_renew(struct invocation *in, struct fl_error *err);
+must_check int verb_ca_leave(struct invocation *in, struct fl_error *err);
+must_check int verb_ca_revoke(struct invocation *in, struct fl_error *err);
+must_check int verb_join(struct invocation *in, struct fl_error *err);
 
 /* trash.c */
 must_check int verb_destroy(struct invocation *in, struct fl_error *err);

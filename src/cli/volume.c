@@ -215,6 +215,7 @@ int verb_rename(struct invocation *in, struct fl_error *err)
 	own_ref struct ref ref = { 0 };
 	int r = take_ref(in->operands[0], &ref, err);
 
+	in->slow = SLOW_USERS;
 	if (r < 0)
 		return r;
 	if (!path_of(&ref))

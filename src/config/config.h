@@ -41,6 +41,8 @@ enum config_key {
 	CONFIG_DOCKER_SOCKET,
 	CONFIG_DOCKER_PLUGIN,
 	CONFIG_SYSTEM_RUNTIME,
+	CONFIG_PEER_LISTEN,
+	CONFIG_PEER_CHECK,
 #define CONFIG_POLICY_KEY(KEY, ...) CONFIG_POLICY_##KEY,
 	POLICY_TABLE(CONFIG_POLICY_KEY)
 #undef CONFIG_POLICY_KEY
@@ -53,6 +55,7 @@ enum config_type {
 	CONFIG_NUMBER,	 /* decimal digits */
 	CONFIG_CHOICE,	 /* one of a few words */
 	CONFIG_PATH,	 /* absolute, or "": none */
+	CONFIG_ADDRESS,	 /* base/tcp.h, to listen on; or "": none */
 	CONFIG_POLICY,	 /* a default of branches' policies: model/policy.h */
 	CONFIG_TYPES,
 };

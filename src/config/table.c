@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/tcp.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "model/name.h"
@@ -91,6 +92,22 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 		.bounds = "an absolute path, or nothing: runc or else crun",
 		.description = "the OCI runtime that runs user systems",
 	},
+	[CONFIG_PEER_LISTEN] = {
+		.name = "peer.listen",
+		.type = CONFIG_ADDRESS,
+		.initial = "*",
+		.bounds = "HOST:PORT, *:PORT, or nothing: no peer may connect",
+		.description = "where a member of a cluster listens for its peers",
+	},
+	[CONFIG_PEER_CHECK] = {
+		.name = "peer.check",
+		.type = CONFIG_DURATION,
+		.initial = "5m",
+		.least = 0,
+		.most = 366 * CLOCK_DAY,
+		.bounds = "0s to 366d",
+		.description = "how often peers without a link are looked for; 0s: never",
+	},
 #define AS_SETTING(KEY, word, value, values, says, reader) \
 	[CONFIG_POLICY_##KEY] = {                          \
 		.name = POLICY_SECTION word,               \
@@ -105,7 +122,8 @@ const struct config_row config_rows[CONFIG_KEYS] = {
 
 const char *const config_type_names[CONFIG_TYPES] = {
 	[CONFIG_NAME] = "name",	    [CONFIG_DURATION] = "duration", [CONFIG_NUMBER] = "number",
-	[CONFIG_CHOICE] = "choice", [CONFIG_PATH] = "path",	    [CONFIG_POLICY] = "policy",
+	[CONFIG_CHOICE] = "choice", [CONFIG_PATH] = "path",	    [CONFIG_ADDRESS] = "address",
+	[CONFIG_POLICY] = "policy",
 };
 
 static void describe_values(const struct config_row *row, struct text *out)
@@ -172,6 +190,15 @@ static int check_path(const struct config_row *row, const char *value, struct fl
 	return 0;
 }
 
+static int check_address(const struct config_row *row, const char *value, struct fl_error *err)
+{
+	struct tcp_address address;
+
+	if (*value && tcp_parse(value, 0, &address, err) < 0)
+		return fl_hint(err, "it takes %s", row->bounds);
+	return 0;
+}
+
 static const struct policy_row *policy_row_of(const struct config_row *row)
 {
 	return &policy_rows[row - &config_rows[CONFIG_POLICY_SNAPSHOT]];
@@ -205,7 +232,8 @@ int config_check(const struct config_row *row, const char *value, struct fl_erro
 						 struct fl_error *) = {
 		[CONFIG_NAME] = check_name,	[CONFIG_DURATION] = check_duration,
 		[CONFIG_NUMBER] = check_number, [CONFIG_CHOICE] = check_choice,
-		[CONFIG_PATH] = check_path,	[CONFIG_POLICY] = check_policy,
+		[CONFIG_PATH] = check_path,	[CONFIG_ADDRESS] = check_address,
+		[CONFIG_POLICY] = check_policy,
 	};
 
 	if (checks[row->type](row, value, err) < 0)

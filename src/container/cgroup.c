@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fsat.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "base/uuid.h"
 
@@ -43,29 +44,6 @@ void cgroup_mounts_done(struct cgroup_mounts *mounts)
 	*mounts = (struct cgroup_mounts){ 0 };
 }
 
-static bool is_octal(const char *digits)
-{
-	for (int i = 0; i < 3; i++)
-		if (digits[i] < '0' || digits[i] > '7')
-			return false;
-	return true;
-}
-
-/* Mount tables write blanks and the like as \040. */
-static void unescape(char *text)
-{
-	char *out = text;
-
-	for (; *text; text++, out++) {
-		*out = *text;
-		if (text[0] != '\\' || !is_octal(text + 1))
-			continue;
-		*out = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + text[3] - '0');
-		text += 3;
-	}
-	*out = '\0';
-}
-
 static bool is_freezer(const char *options)
 {
 	for (const char *at = options; (at = strstr(at, "freezer")); at++)
@@ -92,8 +70,8 @@ static void take_mount(struct cgroup_mounts *mounts, const char *line)
 		return;
 	if (mounts->kinds[kind].place)
 		return;
-	unescape(root);
-	unescape(place);
+	path_unescape(root);
+	path_unescape(place);
 	mounts->kinds[kind].root = take_ptr(root);
 	mounts->kinds[kind].place = take_ptr(place);
 }
@@ -160,14 +138,10 @@ static char *path_in(const char *text, enum cgroup_kind kind)
 /* Is `path` the group `above`, or below it? */
 static bool is_within(const char *path, const char *above)
 {
-	size_t length = strlen(above);
-
-	if (strcmp(above, "/") == 0)
-		return true;
-	return strncmp(path, above, length) == 0 && (path[length] == '/' || path[length] == '\0');
+	return strcmp(above, "/") == 0 || path_is_in(path, above);
 }
 
-/* "/flocker/INSTANCE/BRANCH" at the beginning of the path: how many bytes that are; 0: it is not.
+/* "/flocker/INSTANCE.BRANCH" at the beginning of the path: how many bytes that are; 0: it is not.
  */
 static size_t system_length(const char *path)
 {
@@ -180,9 +154,9 @@ static size_t system_length(const char *path)
 		struct uuid uuid;
 		struct fl_error other;
 
-		if (path[length++] != '/')
+		if (path[length++] != (i ? '.' : '/'))
 			return 0;
-		snprintf(text, sizeof(text), "%.*s", (int)strcspn(path + length, "/"),
+		snprintf(text, sizeof(text), "%.*s", (int)strcspn(path + length, "/."),
 			 path + length);
 		if (uuid_parse(text, &uuid, &other) < 0)
 			return 0;
@@ -254,7 +228,8 @@ static void name_group(struct cgroup *cgroup)
 	if (cgroup->id[0])
 		snprintf(cgroup->name, sizeof(cgroup->name), "%.12s", cgroup->id);
 	else
-		snprintf(cgroup->name, sizeof(cgroup->name), "%s", strrchr(cgroup->path, '/') + 1);
+		snprintf(cgroup->name, sizeof(cgroup->name), "%s",
+			 strrchr(cgroup->path, system_length(cgroup->path) ? '.' : '/') + 1);
 }
 
 enum cgroup_verdict cgroup_choose(const struct cgroup_mounts *mounts, enum cgroup_kind kind,

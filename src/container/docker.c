@@ -68,6 +68,13 @@ bool docker_has_answered(struct docker *docker)
 	return docker->answered;
 }
 
+void docker_set_answered(struct docker *docker)
+{
+	own_lock(guard, &docker->mutex);
+
+	docker->answered = true;
+}
+
 /* --- connections ---------------------------------------------------------------------- */
 
 static int explain_connect(const struct docker *docker, struct fl_error *err)

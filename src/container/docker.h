@@ -44,6 +44,8 @@ const char *docker_socket(const struct docker *docker);
 void docker_give_up(struct docker *docker);
 /* Has there ever been an answer?  Else who says that there is no such socket is right. */
 bool docker_has_answered(struct docker *docker);
+/* There has, before this process. */
+void docker_set_answered(struct docker *docker);
 
 struct docker_version {
 	char name[64];	  /* "Docker", "Podman" */

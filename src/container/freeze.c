@@ -14,6 +14,8 @@
 #include "base/spawn.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "base/uuid.h"
+#include "container/frozen.h"
 
 /*
  * What is slow comes first: files are opened, the guard is started and has opened its own,
@@ -22,7 +24,8 @@
  *
  * The guard is told which of the groups are to be thawed by one write, just before the first is
  * frozen: from then on the end of its pipe makes it thaw them.  If it hears the last word
- * instead, they run already and it ends.
+ * instead, they run already and it ends.  The same is noted in a file before that; whoever thaws
+ * all, this process or the guard, removes it.
  *
  * The kernel tells of version 2 groups by an event that may be 10 ms late, and of version 1
  * groups not at all (what is read there is found out by reading): so both are asked again
@@ -48,6 +51,7 @@ struct freeze {
 	struct freeze_options options;
 	struct group *groups;
 	size_t count;
+	char *note; /* path of the file; "": none is made */
 	struct spawned guard;
 	int to, from; /* the guard's standard input and output */
 	int wake;     /* eventfd: the minder is to end */
@@ -131,15 +135,21 @@ static int set(struct group *group, const char *word)
 /* With the mutex. */
 static void thaw_all(struct freeze *freeze)
 {
+	bool failed = false;
+
 	for (size_t i = 0; i < freeze->count; i++) {
 		struct group *group = &freeze->groups[i];
 
-		if (group->held && set(group, cgroup_thaw[group->cgroup->kind]) < 0)
+		if (group->held && set(group, cgroup_thaw[group->cgroup->kind]) < 0) {
 			log_error("a cgroup can't be thawed", "cgroup=%s error=\"%s\"",
 				  group->cgroup->directory, strerror(errno));
+			failed = true;
+		}
 		group->held = false;
 	}
 	freeze->ended = clock_monotonic();
+	if (!failed && freeze->note[0])
+		frozen_forget(freeze->note);
 }
 
 static bool is_broken(struct freeze *freeze)
@@ -219,12 +229,8 @@ static int introduce(struct freeze *freeze, struct fl_error *err)
 {
 	own_text struct text text = { 0 };
 
-	for (size_t i = 0; i < freeze->count; i++) {
-		const struct cgroup *cgroup = freeze->groups[i].cgroup;
-
-		text_add_format(&text, "%s/%s", cgroup->directory, cgroup_switch[cgroup->kind]);
-		text_add(&text, "", 1);
-	}
+	for (size_t i = 0; i < freeze->count; i++)
+		frozen_add(&text, freeze->groups[i].cgroup);
 	text_add(&text, "", 1);
 	if (tell(freeze, text.bytes, text.length, err) < 0)
 		return fl_failed(err);
@@ -234,7 +240,7 @@ static int introduce(struct freeze *freeze, struct fl_error *err)
 static int start_guard(struct freeze *freeze, struct fl_error *err)
 {
 	char limit[24];
-	const char *const argv[] = { freeze->options.keeper, "thaw", limit, NULL };
+	const char *const argv[] = { freeze->options.keeper, "thaw", limit, freeze->note, NULL };
 	const char *const environment[] = { SPAWN_ENVIRONMENT, NULL };
 	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, r;
 
@@ -284,6 +290,22 @@ static void dismiss_guard(struct freeze *freeze)
 
 /* --- before --------------------------------------------------------------------------- */
 
+static int prepare_note(struct freeze *freeze, struct fl_error *err)
+{
+	const char *directory = freeze->options.notes;
+	struct text path = { 0 };
+	const struct uuid uuid = uuid_new();
+	char name[UUID_TEXT];
+
+	if (!directory) {
+		freeze->note = xstrdup("");
+		return 0;
+	}
+	text_add_format(&path, "%s/%s", directory, uuid_format(&uuid, name));
+	freeze->note = text_take(&path);
+	return fsat_mkdir_parents(AT_FDCWD, directory, 0700, err);
+}
+
 int freeze_prepare(const struct freeze_options *options, const struct cgroup *groups, size_t count,
 		   struct freeze **ret, struct fl_error *err)
 {
@@ -305,7 +327,8 @@ int freeze_prepare(const struct freeze_options *options, const struct cgroup *gr
 	for (size_t i = 0; i < count; i++)
 		if (open_group(&freeze->groups[i], err) < 0)
 			return fl_failed(err);
-	if (start_guard(freeze, err) < 0 || start_minder(freeze, err) < 0)
+	if (prepare_note(freeze, err) < 0 || start_guard(freeze, err) < 0 ||
+	    start_minder(freeze, err) < 0)
 		return fl_wrap(err, "getting ready to freeze");
 	*ret = take_ptr(freeze);
 	return 0;
@@ -313,7 +336,21 @@ int freeze_prepare(const struct freeze_options *options, const struct cgroup *gr
 
 /* --- the moment ------------------------------------------------------------------------- */
 
-/* With the mutex.  From here on the guard thaws them if we die. */
+static int write_note(const struct freeze *freeze, struct fl_error *err)
+{
+	own_text struct text paths = { 0 };
+
+	for (size_t i = 0; i < freeze->count; i++)
+		if (freeze->groups[i].held)
+			frozen_add(&paths, freeze->groups[i].cgroup);
+	if (!freeze->note[0] || paths.length == 0)
+		return 0;
+	return frozen_note(freeze->note, &paths, err);
+}
+
+/* With the mutex.  From here on the guard thaws them if we die, and the note has it done if both
+ * do.
+ */
 static int arm_guard(struct freeze *freeze, struct fl_error *err)
 {
 	char flags[FREEZE_GROUPS];
@@ -325,6 +362,8 @@ static int arm_guard(struct freeze *freeze, struct fl_error *err)
 		group->held = !group->gone && !group->others;
 		flags[i] = group->held ? '1' : '0';
 	}
+	if (write_note(freeze, err) < 0)
+		return fl_wrap(err, "noting what is about to be frozen");
 	freeze->began = clock_monotonic();
 	return tell(freeze, flags, freeze->count, err);
 }
@@ -471,6 +510,7 @@ void freeze_free(struct freeze *freeze)
 	own_fdp(&freeze->from);
 	own_fdp(&freeze->wake);
 	pthread_mutex_destroy(&freeze->mutex);
+	free(freeze->note);
 	free(freeze->groups);
 	free(freeze);
 }

@@ -9,8 +9,8 @@
  *
  * Whatever happens they run again FREEZE_LIMIT after they were frozen: the guard, a
  * program of its own (`flocker-keeper thaw`, keeper/thaw.c), thaws them then, and at once
- * when this process dies.  If the guard dies, this process thaws them at once.  Both would have
- * to be killed in the same instant for anything to stay frozen.
+ * when this process dies.  If the guard dies, this process thaws them at once.  Should both be
+ * killed in the same instant, a note is left of what stands still (frozen.h).
  *
  * Groups that somebody else has frozen, a container that is paused, are left as they
  * are, before and after.  One that is gone is no failure: nobody runs in it.
@@ -33,6 +33,7 @@ struct freeze;
 
 struct freeze_options {
 	const char *keeper; /* path of the guard's program */
+	const char *notes;  /* an absolute directory, made if it is missing; NULL: none are made */
 	int64_t patience, limit;
 };
 

@@ -20,7 +20,7 @@ struct oci_options {
 	const char *hostname;
 	const char *root;    /* of the tree: absolute, or below the bundle */
 	const char *console; /* a FIFO on the host: its /dev/console */
-	const char *cgroup;  /* "/flocker/<instance>/<branch>" */
+	const char *cgroup;  /* "/flocker/<instance>.<branch>" */
 	int64_t files;	     /* open at most that any of its processes may allow itself */
 	bool empty_run;	     /* oci_wants_empty_run() and there is a directory /run */
 };

@@ -9,6 +9,7 @@
 
 #include "base/fsat.h"
 #include "base/mount-inside.h"
+#include "base/path.h"
 #include "base/text.h"
 
 /*
@@ -49,22 +50,6 @@ struct line { /* of the mount table; strings are the line's own */
 
 /* --- the table --------------------------------------------------------------------------- */
 
-/* "\040" is a space. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] && text[2] && text[3]) {
-			*to++ = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + text[3] - '0');
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
 /* "36 35 0:45 /heads/x /data rw,noatime shared:7 - btrfs /dev/sdb rw,subvolid=257" */
 static bool parse_line(char *text, struct line *ret)
 {
@@ -83,8 +68,8 @@ static bool parse_line(char *text, struct line *ret)
 	line.point = fields[4];
 	line.options = fields[5];
 	line.super = super + 1;
-	unescape(line.root);
-	unescape(line.point);
+	path_unescape(line.root);
+	path_unescape(line.point);
 	*ret = line;
 	return true;
 }

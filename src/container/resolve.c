@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/fsat.h"
+#include "base/path.h"
 #include "base/text.h"
 
 #define TABLE_LIMIT (16u << 20)
@@ -29,31 +30,6 @@ static bool is_avoided_type(const char *type)
 	return false;
 }
 
-static bool is_in(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	return strncmp(path, directory, length) == 0 &&
-	       (path[length] == '\0' || path[length] == '/');
-}
-
-/* Mount tables write blanks and the like as \040. */
-static void unescape(char *text)
-{
-	unsigned byte;
-	char *to = text;
-
-	for (; *text; text++) {
-		if (*text == '\\' && sscanf(text + 1, "%3o", &byte) == 1) {
-			*to++ = (char)byte;
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
 /* "36 35 0:45 / /mnt rw,noatime shared:7 - nfs4 server:/ rw" */
 static void take_mount(struct resolver *resolver, const char *ours, const char *line)
 {
@@ -62,8 +38,8 @@ static void take_mount(struct resolver *resolver, const char *ours, const char *
 
 	if (!type || !is_avoided_type(type + 3) || sscanf(line, "%*s %*s %*s %*s %ms", &point) != 1)
 		return;
-	unescape(point);
-	if (!is_in(point, ours))
+	path_unescape(point);
+	if (!path_is_in(point, ours))
 		*array_add(resolver->avoided, resolver->count) = take_ptr(point);
 }
 

@@ -1,4 +1,5 @@
 #include "container/runtime-place.h"
+#include "container/session.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -48,12 +49,21 @@ static int64_t files_allowed(void)
 	return (int64_t)limit.rlim_max;
 }
 
+static char *cgroup_path(const struct runtime_places *places, const struct uuid *branch)
+{
+	struct text path = { 0 };
+	char uuid[UUID_TEXT];
+
+	text_add_format(&path, "%s.%s", places->cgroup, uuid_format(branch, uuid));
+	return text_take(&path);
+}
+
 static int write_config(const struct runtime_places *places, const struct uuid *branch,
 			const struct runtime_start *start, int run, struct fl_error *err)
 {
 	own_free char *root = runtime_path(places->run, branch, KEEPER_ROOT);
 	own_free char *console = runtime_path(places->run, branch, KEEPER_CONSOLE);
-	own_free char *cgroup = runtime_path(places->cgroup, branch, "");
+	own_free char *cgroup = cgroup_path(places, branch);
 	own_text struct text text = { 0 };
 	const struct oci_options options = {
 		.settings = start->settings,
@@ -278,6 +288,14 @@ int runtime_stop(const struct runtime_run *run, const struct runtime_stop *how,
 
 /* --- commands in it ------------------------------------------------------------------------ */
 
+static char *log_path(void)
+{
+	struct text path = { 0 };
+
+	text_add_format(&path, "/proc/self/fd/%d", SESSION_LOG);
+	return text_take(&path);
+}
+
 int runtime_exec(const struct runtime_places *places, const struct uuid *branch,
 		 const struct runtime_exec *exec, char ***ret, struct fl_error *err)
 {
@@ -293,6 +311,10 @@ int runtime_exec(const struct runtime_places *places, const struct uuid *branch,
 	words_add(&words, text_take(&program));
 	words_add(&words, xstrdup("--root"));
 	words_add(&words, runtime_path(places->run, branch, KEEPER_RUNTIME));
+	words_add(&words, xstrdup("--log"));
+	words_add(&words, log_path());
+	words_add(&words, xstrdup("--log-format"));
+	words_add(&words, xstrdup("json"));
 	words_add(&words, xstrdup("exec"));
 	if (exec->terminal) {
 		words_add(&words, xstrdup("--tty"));

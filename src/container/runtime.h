@@ -28,7 +28,8 @@ struct runtime_places { /* heap, absolute */
 	char *run;
 	char *state;
 	char *keeper; /* the program; NULL: it is not installed */
-	char *cgroup; /* "/flocker/<instance>" */
+	char *cgroup; /* "/flocker/<instance>": before a dot and the branch, so that no group stays
+		       */
 };
 
 void runtime_places_done(struct runtime_places *places);

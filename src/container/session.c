@@ -9,9 +9,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/fsat.h"
 #include "base/spawn.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "container/exec-failure.h"
 
 /*
  * The thread goes round one loop: it takes what the program wrote, makes a frame of it, and
@@ -31,11 +33,13 @@ struct session {
 	pthread_t thread;
 	struct spawned spawned; /* the thread's until `ended` */
 	int terminal;		/* the master's end, to set its size; -1: there is none */
-	int out, err;	 /* what the program writes; -1 at the end, `err` also of a terminal */
-	int sink;	 /* of the pipe: the thread's */
-	int wake;	 /* eventfd: somebody left */
-	int over;	 /* eventfd: all has ended */
-	struct text due; /* of a frame, from `sent` on */
+	int out, err; /* what the program writes; -1 at the end, `err` also of a terminal */
+	int sink;     /* of the pipe: the thread's */
+	int wake;     /* eventfd: somebody left */
+	int over;     /* eventfd: all has ended */
+	char *program, *place; /* or NULL */
+	int log;	       /* the runtime's; -1: it has none */
+	struct text due;       /* of a frame, from `sent` on */
 	size_t sent;
 	int64_t deadline; /* clock_monotonic() of the next step of the end; 0: none */
 	bool told;	  /* SIGHUP was sent */
@@ -73,14 +77,28 @@ static void add_frame(struct session *session, enum session_stream stream, const
 	text_add(&session->due, bytes, length);
 }
 
+/* Has the runtime failed itself?  It says so in its log before it says so anywhere else. */
+static bool has_failed(const struct session *session, int *ret_status, struct text *words)
+{
+	char log[PIECE];
+	ssize_t n = session->log < 0 ? 0 : pread(session->log, log, sizeof(log) - 1, 0);
+
+	log[n > 0 ? n : 0] = '\0';
+	return exec_failure_parse(log, session->program, session->place, ret_status, words);
+}
+
 /* What a stream has; its end closes it.  A terminal's end is an error. */
 static void take(struct session *session, int *fd, enum session_stream stream)
 {
+	own_text struct text words = { 0 };
 	char bytes[PIECE];
 	ssize_t n = read(*fd, bytes, sizeof(bytes));
+	int status;
 
-	if (n > 0)
+	if (n > 0 && !has_failed(session, &status, &words))
 		add_frame(session, stream, bytes, (size_t)n);
+	else if (n > 0)
+		; /* say_failure() has better words */
 	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
 		close(take_fd(*fd));
 }
@@ -183,6 +201,19 @@ static bool go_round(struct session *session)
 	return true;
 }
 
+/* Of a runtime; `*status` becomes what a shell would end with. */
+static void say_failure(struct session *session, int *status)
+{
+	enum session_stream stream = session->terminal < 0 ? SESSION_ERRORS : SESSION_OUTPUT;
+	own_text struct text words = { 0 };
+
+	text_add_string(&words, "flocker: ");
+	if (!has_failed(session, status, &words))
+		return;
+	text_add_string(&words, session->terminal < 0 ? "\n" : "\r\n");
+	add_frame(session, stream, words.bytes, words.length);
+}
+
 /* The last frame; a reader that has left, or never came, does not get it. */
 static void say_end(struct session *session, int status)
 {
@@ -193,9 +224,10 @@ static void say_end(struct session *session, int status)
 	char text[16];
 	int patience = (int)(SESSION_PATIENCE / 1000000);
 
-	snprintf(text, sizeof(text), "%d", status);
 	text_clear(&session->due);
 	session->sent = 0;
+	say_failure(session, &status);
+	snprintf(text, sizeof(text), "%d", status);
 	add_frame(session, SESSION_END, text, strlen(text));
 	while (!session->told && session->due.length > 0) {
 		int n = poll(fds, array_size(fds), patience);
@@ -274,10 +306,15 @@ static int start_program(struct session *session, const struct session_options *
 	own(ends_close) struct ends ours = ENDS_NONE;
 	int r = options->terminal ? make_terminal(options, &theirs, &ours, err)
 				  : make_pipes(options, &theirs, &ours, err);
-	const struct spawn_fd fds[] = { { theirs.out, 1 }, { theirs.err, 2 }, { theirs.in, 0 } };
+	struct spawn_fd fds[4] = { { theirs.out, 1 }, { theirs.err, 2 } };
+	size_t count = 2;
 
+	if (theirs.in >= 0)
+		fds[count++] = (struct spawn_fd){ theirs.in, 0 };
+	if (session->log >= 0)
+		fds[count++] = (struct spawn_fd){ session->log, SESSION_LOG };
 	if (r == 0)
-		r = spawn_start(options->argv, fds, theirs.in < 0 ? 2 : 3, &session->spawned, err);
+		r = spawn_start(options->argv, fds, count, &session->spawned, err);
 	if (r < 0)
 		return r;
 	session->out = take_fd(ours.out);
@@ -374,6 +411,9 @@ static void release(struct session *session)
 	own_fdp(&session->source);
 	own_fdp(&session->wake);
 	own_fdp(&session->over);
+	own_fdp(&session->log);
+	free(session->program);
+	free(session->place);
 	text_done(&session->due);
 	pthread_mutex_destroy(&session->mutex);
 	pthread_cond_destroy(&session->changed);
@@ -387,6 +427,7 @@ static struct session *session_new(void)
 	*session = (struct session){
 		.spawned = SPAWNED_NONE,
 		.terminal = -1,
+		.log = -1,
 		.began = clock_monotonic(),
 		.out = -1,
 		.err = -1,
@@ -408,6 +449,11 @@ int session_start(const struct session_options *options, struct session **ret, s
 
 	if (session->wake < 0 || session->over < 0)
 		r = fl_fail_errno(err, "cannot make a descriptor for events");
+	if (r == 0 && options->program) {
+		session->program = xstrdup(options->program);
+		session->place = xstrdup(options->place);
+		r = fsat_open_memory("log", &session->log, err);
+	}
 	if (r == 0)
 		r = make_pipe(&session->source, &session->sink, err);
 	if (r == 0 && fcntl(session->sink, F_SETFL, O_NONBLOCK) < 0)

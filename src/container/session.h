@@ -31,8 +31,16 @@ enum session_stream {
 	SESSION_END = 3, /* its exit status, or 128 + signal, in decimal */
 };
 
+#define SESSION_LOG 3 /* the descriptor of a runtime's log */
+
 struct session_options {
 	const char *const *argv;
+	/*
+	 * NULL, or what the runtime `argv` is to run, and where: "the system web/trunk".  It writes
+	 * its log to SESSION_LOG; if that says that it has failed, exec-failure.h has the
+	 * words and the exit status, and what the runtime says itself is left out.
+	 */
+	const char *program, *place;
 	bool terminal; /* its streams are one */
 	bool input;    /* else it reads nothing */
 	struct terminal_size size;

@@ -137,11 +137,22 @@ FORWARD(send,
 	(struct pool * pool, const struct tree *base, const struct tree *tree, int fd,
 	 struct fl_error *err),
 	(inner, base, tree, fd, err), .tree = tree)
+FORWARD(weigh,
+	(struct pool * pool, const struct tree *base, const struct tree *tree, uint64_t *ret,
+	 struct fl_error *err),
+	(inner, base, tree, ret, err), .tree = tree)
 FORWARD(receive,
 	(struct pool * pool, const struct uuid *operation, const struct tree *base, int fd,
 	 struct fl_error *err),
 	(inner, operation, base, fd, err), .changes = true, .uuid = operation)
-FORWARD(receive_commit,
+FORWARD(stream_number,
+	(struct pool * pool, const struct tree *tree, uint64_t *ret, struct fl_error *err),
+	(inner, tree, ret, err), .tree = tree)
+FORWARD(staging_clone,
+	(struct pool * pool, const struct uuid *operation, const struct uuid *branch,
+	 const struct tree *from, struct fl_error *err),
+	(inner, operation, branch, from, err), .changes = true, .uuid = operation)
+FORWARD(staging_commit,
 	(struct pool * pool, const struct uuid *operation, const struct tree *target,
 	 struct fl_error *err),
 	(inner, operation, target, err), .changes = true, .tree = target)
@@ -271,8 +282,11 @@ static void fill_table(struct driver *table, const struct driver *inner)
 	REPLACE(diff, outer_diff);
 	REPLACE(list, outer_list);
 	REPLACE(send, outer_send);
+	REPLACE(weigh, outer_weigh);
 	REPLACE(receive, outer_receive);
-	REPLACE(receive_commit, outer_receive_commit);
+	REPLACE(stream_number, outer_stream_number);
+	REPLACE(staging_clone, outer_staging_clone);
+	REPLACE(staging_commit, outer_staging_commit);
 	REPLACE(watch_root, outer_watch_root);
 	REPLACE(watch_heads, outer_watch_heads);
 	REPLACE(motion, outer_motion);

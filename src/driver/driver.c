@@ -7,7 +7,8 @@
 
 #include "driver/btrfs/btrfs.h"
 #include "driver/dir/dir.h"
-#include "driver/mem.h"
+#include "driver/mem/mem.h"
+#include "driver/portable.h"
 #include "driver/zfs/zfs.h"
 
 /* Those of storage_drivers[], and the memory driver of the tests. */
@@ -70,6 +71,8 @@ static const struct entry {
 	ENTRY(head_retire, 0),
 	ENTRY(head_restore, 0),
 	ENTRY(staging_create, 0),
+	ENTRY(staging_clone, 0),
+	ENTRY(staging_commit, 0),
 	ENTRY(snapshot, 0),
 	ENTRY(snapshot_noted, DRIVER_CAN_NOTE),
 	ENTRY(note_write, DRIVER_CAN_NOTE),
@@ -81,8 +84,9 @@ static const struct entry {
 	ENTRY(diff, DRIVER_CAN_DIFF),
 	ENTRY(list, 0),
 	ENTRY(send, DRIVER_CAN_SEND),
-	ENTRY(receive, DRIVER_CAN_SEND),
-	ENTRY(receive_commit, DRIVER_CAN_SEND),
+	ENTRY(weigh, DRIVER_CAN_WEIGH),
+	ENTRY(receive, DRIVER_CAN_RECEIVE),
+	ENTRY(stream_number, DRIVER_CAN_RECEIVE),
 	ENTRY(watch_root, DRIVER_CAN_WATCH),
 	ENTRY(watch_handle, DRIVER_CAN_WATCH),
 	ENTRY(watch_heads, DRIVER_CAN_WATCH),
@@ -111,6 +115,20 @@ static bool has_entry(const struct driver *driver, const struct entry *entry)
 	return function != NULL;
 }
 
+/* Deltas are applied by a program apart, never by the driver. */
+static int check_form(const struct driver *driver, struct fl_error *err)
+{
+	const unsigned streams = DRIVER_CAN_SEND | DRIVER_CAN_RECEIVE;
+
+	if (((driver->capabilities & streams) != 0) != (driver->form != 0))
+		return fl_fail(err, FL_INVALID, "driver '%s' has %s", driver->name,
+			       driver->form ? "a form of streams that it lacks"
+					    : "streams without a form");
+	if (driver->form == FORM_DELTA && driver->receive)
+		return fl_fail(err, FL_INVALID, "driver '%s' receives deltas itself", driver->name);
+	return 0;
+}
+
 int driver_check(const struct driver *driver, struct fl_error *err)
 {
 	if (!driver->name || driver->name[0] == '\0')
@@ -128,7 +146,7 @@ int driver_check(const struct driver *driver, struct fl_error *err)
 	if (driver->capabilities & DRIVER_MUST_WALK && !driver->diff)
 		return fl_fail(err, FL_INVALID, "driver '%s' walks for a diff that it lacks",
 			       driver->name);
-	return 0;
+	return check_form(driver, err);
 }
 
 enum support driver_supports(const struct driver *driver, enum ability ability)
@@ -144,7 +162,7 @@ enum support driver_supports(const struct driver *driver, enum ability ability)
 		[ABILITY_QUOTA] = { DRIVER_CAN_LIMIT },
 		[ABILITY_GROW] = { DRIVER_CAN_GROW },
 		[ABILITY_COMPRESS] = { DRIVER_CAN_COMPRESS },
-		[ABILITY_SEND] = { DRIVER_CAN_SEND },
+		[ABILITY_SEND] = { DRIVER_CAN_SEND, .emulated = DRIVER_MUST_READ },
 	};
 	unsigned bits = driver->capabilities;
 
@@ -154,6 +172,16 @@ enum support driver_supports(const struct driver *driver, enum ability ability)
 	    bits & rules[ability].emulated)
 		return SUPPORT_EMULATED;
 	return SUPPORT_NATIVE;
+}
+
+int driver_send_delta(struct pool *pool, const struct tree *base, const struct tree *tree, int fd,
+		      struct fl_error *err)
+{
+	const struct driver *driver = pool->driver;
+
+	if (driver->send && driver->form == FORM_DELTA)
+		return driver->send(pool, base, tree, fd, err);
+	return portable_send(pool, base, tree, fd, err);
 }
 
 char *tree_format(const struct tree *tree, char text[static TREE_TEXT])

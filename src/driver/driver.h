@@ -110,11 +110,14 @@ enum driver_capability {
 				      it pool_stats.share tells */
 	DRIVER_CAN_LIMIT = 1 << 4, /* account, unaccount, limit, usage, usages, occupied */
 	DRIVER_CAN_DIFF = 1 << 5,  /* diff */
-	DRIVER_MUST_REVEAL = 1 << 6, /* reveal: showing a snapshot costs a mount */
-	DRIVER_CAN_NOTE = 1 << 7,    /* snapshot_noted, note_write, note_each */
-	DRIVER_MUST_WALK = 1 << 8,   /* diff looks at all of both trees, whatever differs */
-	DRIVER_CAN_WATCH = 1 << 9,   /* watch_root, watch_handle, watch_heads, motion */
-	DRIVER_CAN_SEND = 1 << 10,   /* send, receive, receive_commit */
+	DRIVER_MUST_REVEAL = 1 << 6,  /* reveal: showing a snapshot costs a mount */
+	DRIVER_CAN_NOTE = 1 << 7,     /* snapshot_noted, note_write, note_each */
+	DRIVER_MUST_WALK = 1 << 8,    /* diff looks at all of both trees, whatever differs */
+	DRIVER_CAN_WATCH = 1 << 9,    /* watch_root, watch_handle, watch_heads, motion */
+	DRIVER_CAN_SEND = 1 << 10,    /* send */
+	DRIVER_CAN_RECEIVE = 1 << 11, /* receive */
+	DRIVER_MUST_READ = 1 << 12,   /* send reads both trees (portable.h) */
+	DRIVER_CAN_WEIGH = 1 << 13,   /* weigh */
 };
 
 /* What is counted together: a branch's heads, past and present; or a group of branches. */
@@ -167,6 +170,7 @@ struct pool {
 	const struct driver *driver;
 	struct pool_spec spec;
 	struct pool_identity identity;
+	uint32_t grain; /* of the times of files in it: nanoseconds; 1: any, or it has no files */
 };
 
 struct driver {
@@ -375,19 +379,31 @@ struct driver {
 				struct fl_error *err),
 		    void *arg, struct fl_error *err);
 
-	/* --- from one pool to another (DRIVER_CAN_SEND) ---------------------- */
+	/* --- from one pool to another ----------------------------------------- */
 
 	/*
-	 * Writes the snapshot `tree` to `fd` as a stream in the driver's own form, with all
+	 * What send() writes and receive() reads.  FORM_DELTA is the one that goes from any driver
+	 * to any other: driver_send_delta() makes it where this one's own is another, and what
+	 * comes in that form is applied to a tree that staging_create() or staging_clone() made, by
+	 * a program that is shut in (tree/sandbox.h), not by the driver.
+	 */
+	enum stream_form form;
+
+	/*
+	 * Writes the snapshot `tree` to `fd` as a stream (DRIVER_CAN_SEND) with all
 	 * contents and attributes; with `base`, another snapshot (else NULL), only what makes it
 	 * out of that one.  A pool of the same driver receives it.  Two streams of one snapshot
-	 * need not be the same bytes.
+	 * need not be the same bytes; of a delta's commands those that are stable
+	 * (delta/command.h) are the same in the same order.
 	 *
 	 * Takes as long as whoever reads.  Reading ends by closing the other end: then this fails
 	 * soon, with FL_SYSTEM and EPIPE, also while nothing is written (a program that calls it
 	 * ignores SIGPIPE).  After any failure what was written is of no use.  The pool stays as it
 	 * is.  The caller keeps both snapshots until the end: one that is deleted meanwhile may
 	 * make this fail; or it goes when this is through.
+	 *
+	 * `base` is best a predecessor of `tree`: between two that were written to at the same time
+	 * after they had parted Btrfs may take two files for one (btrfs/send.c).
 	 *
 	 * FL_NOT_FOUND.  FL_UNSUPPORTED: there is no way from `base` to `tree` (ZFS knows one from
 	 * each predecessor in its volume, and from the one that the branch began with; none from a
@@ -397,7 +413,15 @@ struct driver {
 		    struct fl_error *err);
 
 	/*
-	 * Reads such a stream from `fd` to its end and makes the tree staging/<operation> of it:
+	 * About how many bytes send() would make of the same two, to tell how long that takes
+	 * (DRIVER_CAN_WEIGH).  Reads the metadata that it would read, and nothing else.
+	 */
+	int (*weigh)(struct pool *pool, const struct tree *base, const struct tree *tree,
+		     uint64_t *ret, struct fl_error *err);
+
+	/*
+	 * Reads a stream of the driver's own form (DRIVER_CAN_RECEIVE; not FORM_DELTA) from `fd` to
+	 * its end and makes the tree staging/<operation> of it:
 	 * read-only, complete, and not visible to anybody.  `base` is the snapshot here with the
 	 * contents of the one that the stream was made from: that one itself where it was received,
 	 * or what was sent where it was made here.  It need not be the newest of its branch.  NULL:
@@ -405,7 +429,7 @@ struct driver {
 	 *
 	 * Any failure leaves nothing, and the same may be received again.  So does a crash after
 	 * the next open(), or a tree in staging, whose deletion is all that it takes; before
-	 * receive_commit() a tree that is there is no proof that it is complete.  A sender that
+	 * staging_commit() a tree that is there is no proof that it is complete.  A sender that
 	 * stops without closing its end is waited for.
 	 *
 	 * What the driver answers for: a stream that breaks off, or that it does not understand, or
@@ -422,12 +446,33 @@ struct driver {
 		       int fd, struct fl_error *err);
 
 	/*
-	 * The tree staging/<operation>, which receive() made, becomes the snapshot `target`, of any
-	 * branch: one with a head here or without.  Atomic, durable, repeatable.  With
+	 * The number by which streams of the driver's own form know a snapshot
+	 * (DRIVER_CAN_RECEIVE): receive() takes what was made from `base` upon one with the same
+	 * number.  So has the one that was received in this form, and one with the same contents
+	 * that came in another way has not.  0: nothing of this form can be received upon it.
+	 * FL_NOT_FOUND.
+	 */
+	int (*stream_number)(struct pool *pool, const struct tree *tree, uint64_t *ret,
+			     struct fl_error *err);
+
+	/*
+	 * A writable tree staging/<operation> with the contents and attributes of the snapshot
+	 * `from`, to be made into another one.  Counts as staging_create() has it for `branch`
+	 * (NULL: for none).  Atomic.  FL_EXISTS, FL_NOT_FOUND.
+	 */
+	int (*staging_clone)(struct pool *pool, const struct uuid *operation,
+			     const struct uuid *branch, const struct tree *from,
+			     struct fl_error *err);
+
+	/*
+	 * The tree staging/<operation>, which receive(), staging_create() or staging_clone() made
+	 * and which nobody writes to any more, becomes the snapshot `target`, read-only, of any
+	 * branch: one with a head here or without.  Atomic, durable with all that it holds,
+	 * repeatable.  With
 	 * DRIVER_CAN_NOTE a note that is to come with it is given to the tree in staging, and
 	 * followed by sync(), before.  FL_EXISTS, FL_NOT_FOUND.
 	 */
-	int (*receive_commit)(struct pool *pool, const struct uuid *operation,
+	int (*staging_commit)(struct pool *pool, const struct uuid *operation,
 			      const struct tree *target, struct fl_error *err);
 
 	/* --- what is being changed (DRIVER_CAN_WATCH) ------------------------ */
@@ -553,6 +598,13 @@ must_check int driver_check(const struct driver *driver, struct fl_error *err);
 
 /* How the driver does it, by its bits. */
 enum support driver_supports(const struct driver *driver, enum ability ability);
+
+/*
+ * As send(), but always as a delta: by the driver, or, where its own form is another, by reading
+ * both trees (driver/portable.h), at the cost of both.
+ */
+must_check int driver_send_delta(struct pool *pool, const struct tree *base,
+				 const struct tree *tree, int fd, struct fl_error *err);
 
 /* Names for messages: "heads/<uuid>", "snaps/<uuid>/<snapname>", ... */
 #define TREE_TEXT 160

@@ -7,6 +7,7 @@
 #include "base/fsat.h"
 
 #define IDENTITY "flocker.json"
+#define GRAIN "GRAIN" /* no name of the engine's */
 #define IDENTITY_LIMIT 4096
 #define FACTS "facts"
 #define FACTS_LEFT ".facts.new" /* what a crash leaves of fsat_write() */
@@ -53,6 +54,14 @@ int layout_moved(int root, const struct tree *from, const struct tree *to, struc
 	if (done)
 		return 0;
 	return fl_fail(err, FL_NOT_FOUND, "the pool has no %s", tree_format(from, path));
+}
+
+uint32_t layout_grain(int root)
+{
+	struct fl_error ignored;
+	uint32_t grain;
+
+	return fsat_time_grain(root, GRAIN, &grain, &ignored) == 0 ? grain : 1;
 }
 
 int identity_write(int root, const struct pool_identity *identity, struct fl_error *err)

@@ -19,6 +19,8 @@ must_check int layout_has(int root, const struct tree *tree, bool *ret, struct f
  */
 must_check int layout_moved(int root, const struct tree *from, const struct tree *to,
 			    struct fl_error *err);
+/* The pool's `grain`; 1 where nothing may be written, and so nothing is found out. */
+uint32_t layout_grain(int root);
 must_check int identity_write(int root, const struct pool_identity *identity, struct fl_error *err);
 /* FL_INVALID when there is none; `path` is the pool's, for messages. */
 must_check int identity_read(int root, const char *path, struct pool_identity *ret,

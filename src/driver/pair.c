@@ -115,8 +115,7 @@ static int read_both(const int fds[static 2], bool *ret, struct fl_error *err)
 	return 0;
 }
 
-/* As what it is: O_PATH but for files and directories. */
-static int open_side(const struct pair *pair, int side, int *ret_fd, struct fl_error *err)
+int pair_open_side(const struct pair *pair, int side, int *ret_fd, struct fl_error *err)
 {
 	mode_t mode = pair->st[side].st_mode;
 
@@ -131,7 +130,7 @@ static int same_file(const struct pair *pair, bool *ret, struct fl_error *err)
 	own_fd int earlier = -1;
 	own_fd int later = -1;
 
-	if (open_side(pair, 0, &earlier, err) < 0 || open_side(pair, 1, &later, err) < 0)
+	if (pair_open_side(pair, 0, &earlier, err) < 0 || pair_open_side(pair, 1, &later, err) < 0)
 		return fl_failed(err);
 	*ret = share_blocks(earlier, later);
 	return *ret ? 0 : read_both((const int[]){ earlier, later }, ret, err);
@@ -188,7 +187,8 @@ static int same_attributes(const struct pair *pair, bool *ret, struct fl_error *
 	*ret = same_stat(&pair->st[0], &pair->st[1]);
 	if (!*ret)
 		return 0;
-	if (open_side(pair, 0, &fd_earlier, err) < 0 || open_side(pair, 1, &fd_later, err) < 0 ||
+	if (pair_open_side(pair, 0, &fd_earlier, err) < 0 ||
+	    pair_open_side(pair, 1, &fd_later, err) < 0 ||
 	    attrs_read(fd_earlier, &pair->st[0], &earlier, err) < 0 ||
 	    attrs_read(fd_later, &pair->st[1], &later, err) < 0)
 		return fl_failed(err);

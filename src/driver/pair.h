@@ -28,3 +28,6 @@ must_check int pair_look(const struct pair *pair, bool same, unsigned *ret, stru
 must_check int pair_look_replaced(const struct pair *pair, unsigned *ret, struct fl_error *err);
 
 struct change_side change_side_of(const struct stat *st);
+
+/* One of the two as what it is: O_PATH but for files and directories. */
+must_check int pair_open_side(const struct pair *pair, int side, int *ret_fd, struct fl_error *err);

@@ -6,12 +6,16 @@
 
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/past.h"
+#include "engine/quota.h"
+
+#define INSTANCE "instance." /* settings: the names of those that were heard of */
 
 void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uuid,
 		     char name[static NAME_TEXT])
 {
 	own_text struct text known = { 0 };
-	char key[16 + UUID_TEXT] = "instance.", text[UUID_TEXT];
+	char key[sizeof(INSTANCE) + UUID_TEXT] = INSTANCE, text[UUID_TEXT];
 	struct fl_error err;
 
 	if (uuid_equal(uuid, &engine->instance)) {
@@ -25,10 +29,80 @@ void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uu
 		snprintf(name, NAME_TEXT, "%s", text);
 }
 
+int instance_find(struct engine *engine, struct tx *tx, const char *name, struct uuid *ret,
+		  struct fl_error *err)
+{
+	own_text struct text uuid = { 0 };
+	struct fl_error unused;
+
+	if (strcmp(name, engine->name) == 0) {
+		*ret = engine->instance;
+		return 0;
+	}
+	if (uuid_parse(name, ret, &unused) == 0) /* one whose name is not known is called so */
+		return 0;
+	if (tx_setting_find(tx, INSTANCE, name, &uuid, err) == 0)
+		return uuid_parse(text_get(&uuid), ret, err);
+	if (err->code != FL_NOT_FOUND)
+		return fl_failed(err);
+	fl_fail(err, FL_NOT_FOUND, "no instance called '%s' is known here", name);
+	return fl_hint(err, "this one is '%s'; leave the name away for its own branches",
+		       engine->name);
+}
+
+int instance_remember(struct tx *tx, const struct uuid *uuid, const char *name,
+		      struct fl_error *err)
+{
+	char key[sizeof(INSTANCE) + UUID_TEXT] = INSTANCE, text[UUID_TEXT];
+
+	if (name[0] == '\0')
+		return 0;
+	strcat(key, uuid_format(uuid, text));
+	return tx_setting_set(tx, key, name, err);
+}
+
+void name_tell_apart(char name[static NAME_TEXT], const struct uuid *uuid)
+{
+	char text[UUID_TEXT], apart[NAME_TEXT];
+
+	snprintf(apart, sizeof(apart), "%.54s-%.8s", name, uuid_format(uuid, text));
+	memcpy(name, apart, NAME_TEXT);
+}
+
+int instance_hear(struct engine *engine, struct tx *tx, const struct hearsay *heard,
+		  struct fl_error *err)
+{
+	char name[NAME_TEXT], known[NAME_TEXT], text[UUID_TEXT];
+	struct uuid other;
+	int r;
+
+	if (heard->called[0] == '\0' || uuid_equal(heard->uuid, &engine->instance))
+		return 0;
+	answer_instance(engine, tx, heard->uuid, known);
+	if (strcmp(known, uuid_format(heard->uuid, text)) != 0 && !heard->own_word)
+		return 0;
+	name_sanitize(heard->called, name);
+	r = instance_find(engine, tx, name, &other, err);
+	if (r < 0 && r != -FL_NOT_FOUND)
+		return r;
+	if (r == 0 && !uuid_equal(&other, heard->uuid))
+		name_tell_apart(name, heard->uuid);
+	return strcmp(name, known) == 0 ? 0 : instance_remember(tx, heard->uuid, name, err);
+}
+
+struct naming {
+	const struct engine *engine;
+	struct volume *volume;
+};
+
+/* Its own: what others have is told by the list of branches, with whose it is. */
 static int add_branch_name(void *arg, const struct branch_row *row, struct fl_error *err)
 {
-	struct volume *volume = arg;
+	const struct naming *naming = arg;
+	struct volume *volume = naming->volume;
 
+	if (is_remote(naming->engine, row))
+		return 0;
 	memcpy(array_add(volume->branches, volume->branch_count), row->name, NAME_TEXT);
 	return 0;
 }
@@ -36,6 +110,8 @@ static int add_branch_name(void *arg, const struct branch_row *row, struct fl_er
 int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row *row,
 		  struct volume *ret, struct fl_error *err)
 {
+	struct naming naming = { engine, ret };
+
 	*ret = (struct volume){
 		.uuid = row->uuid,
 		.owner_uuid = row->owner,
@@ -50,7 +126,7 @@ int answer_volume(struct engine *engine, struct tx *tx, const struct volume_row 
 	metadata_copy(&row->metadata, &ret->metadata);
 	answer_instance(engine, tx, &row->owner, ret->owner);
 	ret->allocated = quota_told(engine, ACCOUNT_GROUP, &row->uuid);
-	if (tx_branch_each(tx, &row->uuid, false, add_branch_name, ret, err) == 0)
+	if (tx_branch_each(tx, &row->uuid, false, add_branch_name, &naming, err) == 0)
 		return 0;
 	volume_done(ret);
 	*ret = (struct volume){ 0 };
@@ -100,7 +176,8 @@ int answer_branch(struct engine *engine, struct tx *tx, const struct volume_row 
 		.origin = row->origin,
 		.created = row->created,
 	};
-	ret->allocated = quota_told(engine, ACCOUNT_BRANCH, &row->uuid);
+	if (ret->local)
+		ret->allocated = quota_told(engine, ACCOUNT_BRANCH, &row->uuid);
 	if (tip_of(tx, row, &ret->tip, err) < 0 ||
 	    tx_branch_snapshots(tx, &row->uuid, &ret->snapshots, err) < 0 ||
 	    tx_branch_policy_get(tx, &row->uuid, &ret->policy, err) < 0)
@@ -131,6 +208,8 @@ static int fill_names(struct engine *engine, struct tx *tx, const struct volume_
 		return fl_failed(err);
 	memcpy(ret->volume, volume->name, NAME_TEXT);
 	memcpy(ret->branch, branch.name, NAME_TEXT);
+	if (is_remote(engine, &branch))
+		answer_instance(engine, tx, &branch.instance, ret->writer);
 	answer_instance(engine, tx, &row->storage.instance, ret->instance);
 	return 0;
 }

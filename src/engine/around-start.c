@@ -2,7 +2,8 @@
  * What a rollback stopped, and did not start again: it could not, or the daemon died.
  * Somebody of sched/ comes back here until nothing is noted any more.  Whether the swap
  * had come is told by the branch's line, and by the head that is there: whatever was
- * started before the newest line began is restarted.
+ * started before the newest line began is restarted.  The same for the new head that a rollback
+ * with --live did not live to put everywhere.
  */
 
 #include <string.h>
@@ -10,8 +11,6 @@
 #include "base/text.h"
 #include "engine/around.h"
 #include "engine/rollback.h"
-
-#define CARE_AFTER_ERROR (2 * CLOCK_SECOND) /* an engine that is started takes a while */
 
 struct noted_list {
 	struct stopped_row *items;
@@ -44,8 +43,7 @@ static int read_notes(struct engine *engine, struct noted_list *ret, struct fl_e
 	return tx_stopped_each(tx, collect, ret, err);
 }
 
-/* When the branch's head was replaced last, or made.  A branch that is gone: never. */
-static int last_swap(struct engine *engine, const struct uuid *branch, int64_t *ret,
+int around_last_swap(struct engine *engine, const struct uuid *branch, int64_t *ret,
 		     struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
@@ -76,26 +74,40 @@ static int forget(struct engine *engine, struct stopped_row *row, struct fl_erro
 	return catalog_write_deletion(engine, delete_note, row, err);
 }
 
-static int start(struct engine *engine, struct stopped_row *row, struct fl_error *err)
+/* `*ret_patience`: ns until it is to be tried again, if it fails. */
+static int start(struct engine *engine, struct stopped_row *row, int64_t *ret_patience,
+		 struct fl_error *err)
 {
 	struct around_user user;
 	int64_t since;
 	int r;
+
+	*ret_patience = AROUND_PATIENCE;
 
 	if (around_user_of(row, &user, err) <
 	    0) { /* it may be of a later version, and is for that */
 		log_warning("what a rollback stopped stays noted", "error=\"%s\"", err->text);
 		return 0;
 	}
-	if (last_swap(engine, &row->branch, &since, err) < 0)
+	*ret_patience = user.kind->patience;
+	if (around_last_swap(engine, &row->branch, &since, err) < 0)
 		return fl_failed(err);
 	r = user.kind->start(engine, user.id, since, err);
-	around_tell(engine, user.name, r == -FL_NOT_FOUND ? 0 : r, err);
+	around_tell(engine, &user, r == -FL_NOT_FOUND ? 0 : r, err);
 	if (r < 0 && r != -FL_NOT_FOUND)
 		return r;
-	log_info(r == 0 ? "what a rollback stopped runs again" : "what a rollback stopped is gone",
-		 "%s=%s", user.kind->word, user.name);
+	if (r == 0)
+		log_info(user.kind->done, "%s=%s", user.kind->word, user.name);
+	else
+		log_info("what a rollback stopped is gone", "%s=%s reason=\"%s\"", user.kind->word,
+			 user.name, err->text);
 	return forget(engine, row, err);
+}
+
+static void sooner(int64_t *next, int64_t time)
+{
+	if (*next == 0 || time < *next)
+		*next = time;
 }
 
 void engine_around_care(struct engine *engine, int64_t *ret_next)
@@ -106,24 +118,26 @@ void engine_around_care(struct engine *engine, int64_t *ret_next)
 	*ret_next = 0;
 	/* Without a catalogue nothing is noted; the pool may be opened by a request. */
 	if (read_notes(engine, &list, &err) < 0) {
-		*ret_next = CARE_AFTER_ERROR;
+		*ret_next = AROUND_PATIENCE;
 		return;
 	}
 	for (size_t i = 0; i < list.count; i++) {
 		struct stopped_row *row = &list.items[i];
+		int64_t patience = AROUND_PATIENCE;
 
 		/* A rollback under way starts them itself. */
 		if (!around_table_try(&engine->around, &row->branch)) {
-			*ret_next = CARE_AFTER_ERROR;
+			sooner(ret_next, patience);
 			continue;
 		}
-		if (start(engine, row, &err) < 0)
-			*ret_next = CARE_AFTER_ERROR;
+		if (start(engine, row, &patience, &err) < 0)
+			sooner(ret_next, patience);
 		around_table_leave(&engine->around, &row->branch);
 	}
 }
 
-void around_tell(struct engine *engine, const char *name, int outcome, const struct fl_error *why)
+void around_tell(struct engine *engine, const struct around_user *user, int outcome,
+		 const struct fl_error *why)
 {
-	(void)!failing_note(engine, FAILING_STOPPED, name, outcome, why);
+	(void)!failing_note(engine, user->kind->failing, user->name, outcome, why);
 }

@@ -101,6 +101,9 @@ static int start(struct engine *engine, const char *id, int64_t since, struct fl
 
 const struct around_kind around_systems = {
 	.word = "system",
+	.done = "what a rollback stopped runs again",
+	.failing = FAILING_STOPPED,
+	.patience = AROUND_PATIENCE,
 	.list = list,
 	.stop = stop,
 	.start = start,

@@ -30,7 +30,8 @@ const char *const around_outcome_names[AROUND_OUTCOMES] = {
 	[AROUND_REPLACED] = "replaced",	  [AROUND_KEPT] = "kept",
 };
 
-static const struct around_kind *const kinds[] = { &around_containers, &around_systems };
+static const struct around_kind *const kinds[] = { &around_containers, &around_systems,
+						   &around_lives };
 
 void around_report_done(struct around_report *report)
 {
@@ -147,7 +148,8 @@ static int list_users(struct around *around, struct around_users *ret, struct fl
 	struct around_users users = { 0 };
 
 	for (size_t i = 0; i < array_size(kinds); i++) {
-		if (kinds[i]->list(around->engine, &around->branch, around->mode == AROUND_RESTART,
+		if (!kinds[i]->list ||
+		    kinds[i]->list(around->engine, &around->branch, around->mode == AROUND_RESTART,
 				   &users, err) == 0)
 			continue;
 		free(users.items);
@@ -177,6 +179,7 @@ static int look(struct engine *engine, struct ref refs[static 2], struct around_
 
 	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0 ||
 	    resolve(engine, tx, &refs[0], &head, err) < 0 ||
+	    refuse_remote(engine, &head, err) < 0 ||
 	    resolve(engine, tx, &refs[1], &target, err) < 0)
 		return fl_failed(err);
 	if (!uuid_equal(&head.volume.uuid, &target.volume.uuid))
@@ -234,21 +237,22 @@ int around_begin(struct engine *engine, struct ref refs[static 2], enum around_m
 		 struct around *ret, struct fl_error *err)
 {
 	struct around around = { .engine = engine, .mode = mode, .report = { .mode = mode } };
-	struct fl_error unknown;
 
 	around.began = around.stopped = clock_monotonic();
 	if (look(engine, refs, &around.branch, err) < 0)
 		return fl_failed(err);
-	if (mode == AROUND_RESTART) {
+	if (mode != AROUND_LEAVE) {
 		around_table_enter(&engine->around, &around.branch.uuid);
 		around.entered = true;
+	}
+	if (mode == AROUND_RESTART) {
 		if (list_users(&around, &around.users, err) < 0 || stop_noted(&around, err) < 0) {
 			leave(&around);
 			return fl_failed(err);
 		}
-	} else if (mode == AROUND_LIVE && list_users(&around, &around.users, &unknown) < 0) {
-		/* Mounts are found without it; only what their containers are called is not. */
-		log_warning("the names of containers can't be told", "error=\"%s\"", unknown.text);
+	} else if (mode == AROUND_LIVE && around_live_begin(&around, err) < 0) {
+		leave(&around);
+		return fl_failed(err);
 	}
 	around.stopped = clock_monotonic();
 	*ret = around;
@@ -301,7 +305,7 @@ static void start_one(struct around *around, const struct around_user *user, int
 	if (item->outcome == AROUND_GONE)
 		log_warning("what a rollback stopped is gone", "%s=%s", user->kind->word,
 			    user->name);
-	around_tell(around->engine, user->name, item->outcome == AROUND_PENDING ? r : 0, &why);
+	around_tell(around->engine, user, item->outcome == AROUND_PENDING ? r : 0, &why);
 }
 
 static bool any_pending(const struct around_report *report, struct fl_error *err)
@@ -321,6 +325,17 @@ static bool any_pending(const struct around_report *report, struct fl_error *err
 	return false;
 }
 
+/* Of a rollback that failed: it is not as if nothing had happened. */
+static void tell_restarted(const struct around_report *report, struct fl_error *err)
+{
+	own_text struct text names = { 0 };
+
+	for (size_t i = 0; i < report->count; i++)
+		text_add_format(&names, "%s'%.60s'", i ? ", " : "", report->items[i].name);
+	fl_add_wrap(err, "%.200s %s stopped for it and run%s again", text_get(&names),
+		    report->count > 1 ? "were" : "was", report->count > 1 ? "" : "s");
+}
+
 static void start_all(struct around *around, struct fl_error *err)
 {
 	int64_t since = around->replaced ? clock_now() : 0;
@@ -333,6 +348,8 @@ static void start_all(struct around *around, struct fl_error *err)
 		forget(around);
 	if (any_pending(&around->report, err))
 		around_table_wake(&around->engine->around);
+	else if (err && around->report.count > 0)
+		tell_restarted(&around->report, err);
 }
 
 void around_end(struct around *around, struct around_report *ret, struct fl_error *err)
@@ -340,6 +357,7 @@ void around_end(struct around *around, struct around_report *ret, struct fl_erro
 	around->swapped = clock_monotonic();
 	if (around->mode == AROUND_RESTART)
 		start_all(around, err);
+	around_live_end(around);
 	around->report.stop = around->stopped - around->began;
 	around->report.swap = around->swapped - around->stopped;
 	around->report.start = clock_monotonic() - around->swapped;

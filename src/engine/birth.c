@@ -15,7 +15,9 @@
 
 #include <string.h>
 
+#include "engine/birth.h"
 #include "engine/internal.h"
+#include "engine/quota.h"
 
 struct branch_row birth_branch(struct engine *engine, const struct volume_row *volume,
 			       const char *name)
@@ -42,8 +44,9 @@ void birth_from(struct birth *birth, const struct target *target, const struct s
 	birth->has_from = true;
 	birth->from = snapshot_tree(from);
 	origin->snapshot = from->id;
-	snprintf(origin->ref, sizeof(origin->ref), "%s/%s@{%s}", target->volume.name,
-		 target->branch.name, snapid_format(from->id, id));
+	snprintf(origin->ref, sizeof(origin->ref), "%s%s%s/%s@{%s}", target->instance,
+		 target->instance[0] ? "/" : "", target->volume.name, target->branch.name,
+		 snapid_format(from->id, id));
 }
 
 static int make_head(struct engine *engine, const struct birth *birth, struct fl_error *err)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/birth.h"
 #include "engine/hooks.h"
 
 int birth_branch_free(struct engine *engine, const struct volume_row *volume, const char *name,
@@ -13,9 +14,11 @@ int birth_branch_free(struct engine *engine, const struct volume_row *volume, co
 	struct branch_row row;
 	int r;
 
+	if (strcmp(name, TRUNK) == 0 && refuse_not_owner(engine, volume, "trunk", err) < 0)
+		return fl_failed(err);
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
-	r = tx_branch_find(tx, &volume->uuid, name, &row, err);
+	r = tx_branch_find(tx, &volume->uuid, &engine->instance, name, &row, err);
 	if (r == -FL_NOT_FOUND)
 		return link_check(engine, volume->name, name, err);
 	if (r < 0)
@@ -89,7 +92,7 @@ static int branch_from(struct making *making, const struct ref *ref, const struc
 	    policy_of_new(engine, making->wanted, &making->policy, err) < 0)
 		return fl_failed(err);
 	lock_take_names(&engine->locks, names, 1, &locks);
-	if (claim_take(engine, from, 1, CLAIM_HEAD, &claim, err) < 0 ||
+	if (claim_take(engine, from, 1, CLAIM_FROM, &claim, err) < 0 ||
 	    birth_branch_free(engine, &claim.targets[0].volume, ref->branch, err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];

@@ -8,6 +8,7 @@
 
 #include "base/fsat.h"
 #include "base/text.h"
+#include "engine/halfway.h"
 #include "engine/internal.h"
 
 #define PASS_IDLE (10 * CLOCK_MINUTE)
@@ -267,6 +268,7 @@ int64_t engine_care(struct engine *engine)
 		care_for_host,	    care_for_deletions, care_for_durability, care_for_facts,
 		care_for_retired,   care_for_trash,	care_for_reserve,    care_for_operations,
 		care_for_retention, care_for_thinning,	care_for_space,	     care_for_forecast,
+		care_for_halfway,
 	};
 	own_gate struct engine *inside = NULL;
 	int64_t next = care_for_audit(engine);

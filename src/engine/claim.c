@@ -11,15 +11,27 @@
 
 #define CLAIM_TRIES 16
 
-static int resolve_all(struct engine *engine, const struct ref *refs, size_t count,
-		       struct target *targets, struct fl_error *err)
+static int resolve_one(struct engine *engine, struct tx *tx, const struct ref *ref,
+		       enum claim_mode mode, struct target *ret, struct fl_error *err)
+{
+	if (mode == CLAIM_USE || mode == CLAIM_FROM)
+		return resolve_reading(engine, tx, ref, ret, err);
+	if (resolve(engine, tx, ref, ret, err) < 0)
+		return fl_failed(err);
+	if (mode == CLAIM_OWN || (mode == CLAIM_HEAD && !ret->is_snapshot))
+		return refuse_remote(engine, ret, err);
+	return 0;
+}
+
+static int resolve_all(struct engine *engine, const struct ref *refs, enum claim_mode mode,
+		       struct claim *claim, struct fl_error *err)
 {
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
-	for (size_t i = 0; i < count; i++)
-		if (resolve(engine, tx, &refs[i], &targets[i], err) < 0)
+	for (size_t i = 0; i < claim->count; i++)
+		if (resolve_one(engine, tx, &refs[i], mode, &claim->targets[i], err) < 0)
 			return fl_failed(err);
 	return 0;
 }
@@ -48,7 +60,7 @@ static void lock_targets(struct engine *engine, struct claim *claim, enum claim_
 
 		wants[count++] = (struct lock_want){ LOCK_VOLUME, mode == CLAIM_SHAPE,
 						     target->volume.uuid };
-		if (mode == CLAIM_HEAD && !target->is_snapshot)
+		if ((mode == CLAIM_HEAD || mode == CLAIM_FROM) && !target->is_snapshot)
 			wants[count++] = (struct lock_want){ LOCK_BRANCH, true,
 							     target->branch.uuid };
 	}
@@ -69,7 +81,6 @@ static int try_claim(struct engine *engine, const struct ref *refs, enum claim_m
 		     struct claim *claim, bool *ret_same, struct fl_error *err)
 {
 	struct target *before = claim->targets;
-	struct target *again;
 	uint64_t commits;
 	int r;
 
@@ -79,10 +90,9 @@ static int try_claim(struct engine *engine, const struct ref *refs, enum claim_m
 	if (*ret_same)
 		return 0;
 	claim->commits = commits;
-	again = xcalloc(claim->count, sizeof(*again));
-	r = resolve_all(engine, refs, claim->count, again, err);
-	*ret_same = r == 0 && same_objects(before, again, claim->count);
-	claim->targets = again;
+	claim->targets = xcalloc(claim->count, sizeof(*claim->targets));
+	r = resolve_all(engine, refs, mode, claim, err);
+	*ret_same = r == 0 && same_objects(before, claim->targets, claim->count);
 	targets_free(before, claim->count);
 	if (!*ret_same)
 		lock_drop(&claim->locks);
@@ -97,7 +107,7 @@ int claim_take(struct engine *engine, const struct ref *refs, size_t count, enum
 	bool same = false;
 
 	claim.targets = xcalloc(count, sizeof(*claim.targets));
-	if (resolve_all(engine, refs, count, claim.targets, err) < 0)
+	if (resolve_all(engine, refs, mode, &claim, err) < 0)
 		return fl_failed(err);
 	for (int i = 0; i < CLAIM_TRIES && !same; i++)
 		if (try_claim(engine, refs, mode, &claim, &same, err) < 0)

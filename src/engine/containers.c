@@ -11,11 +11,44 @@
 
 #include <string.h>
 
+#include "base/fsat.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "container/resolve.h"
 #include "engine/containers.h"
 
 #define ANSWER (30 * CLOCK_SECOND) /* that an engine has for one answer */
+
+#define NOTE_FILE "container-engine" /* the socket of the one that has answered */
+#define NOTE_LIMIT 4096
+
+static bool is_noted(struct engine *engine, const char *socket)
+{
+	own_text struct text noted = { 0 };
+	struct fl_error err;
+	int r = fsat_read(engine->state_fd, NOTE_FILE, NOTE_LIMIT, &noted, &err);
+
+	if (r < 0 && r != -FL_NOT_FOUND)
+		log_warning("whether there was a container engine can't be told", "error=\"%s\"",
+			    err.text);
+	/* Better one too many than containers whose branches are taken away. */
+	return r == 0 ? strcmp(text_get(&noted), socket) == 0 : r != -FL_NOT_FOUND;
+}
+
+void containers_note_engine(struct engine *engine)
+{
+	const char *socket = docker_socket(engine->docker);
+	struct fl_error err;
+
+	docker_set_answered(engine->docker);
+	if (engine->docker_noted)
+		return;
+	if (fsat_write(engine->state_fd, NOTE_FILE, socket, strlen(socket), 0600, true, &err) < 0)
+		log_warning("that there is a container engine can't be noted", "error=\"%s\"",
+			    err.text);
+	else
+		engine->docker_noted = true;
+}
 
 void containers_open(struct engine *engine)
 {
@@ -29,6 +62,9 @@ void containers_open(struct engine *engine)
 	plugin = config_string(engine->config, CONFIG_DOCKER_PLUGIN);
 	if (*socket)
 		engine->docker = docker_new(socket, ANSWER);
+	engine->docker_noted = engine->docker && is_noted(engine, socket);
+	if (engine->docker_noted)
+		docker_set_answered(engine->docker);
 	name = strrchr(plugin, '/');
 	name = name ? name + 1 : plugin;
 	length = strlen(name);
@@ -110,15 +146,6 @@ static int seek(struct engine *engine, const char *volume, const char *branch, s
 	return 0;
 }
 
-/* Is the path that one, or below it? */
-static bool is_in(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	return strncmp(path, directory, length) == 0 &&
-	       (path[length] == '\0' || path[length] == '/');
-}
-
 /*
  * As it is written, for a branch that is not mounted at present; and as it is
  * resolved.  What can't be resolved leads nowhere, and is no bind of a branch.
@@ -127,12 +154,12 @@ static bool is_bound(const char *source, const struct sought *sought)
 {
 	own_free char *real = NULL;
 
-	if (is_in(source, sought->link))
+	if (path_is_in(source, sought->link))
 		return true;
 	if (!sought->head)
 		return false;
 	real = resolver_follow(&sought->resolver, source);
-	return real && is_in(real, sought->head);
+	return real && path_is_in(real, sought->head);
 }
 
 static const struct docker_mount *find_mount(const struct docker_container *container,
@@ -206,6 +233,12 @@ static bool is_absent(struct docker *docker, const struct fl_error *err)
 int containers_using(struct engine *engine, const char *volume, const char *branch,
 		     struct container_uses *ret, struct fl_error *err)
 {
+	return containers_using_by(engine, NULL, volume, branch, ret, err);
+}
+
+int containers_using_by(struct engine *engine, struct docker *docker, const char *volume,
+			const char *branch, struct container_uses *ret, struct fl_error *err)
+{
 	const struct docker_filter all = { .running = false };
 	own_docker_containers struct docker_containers found = { 0 };
 	own_container_uses struct container_uses uses = { 0 };
@@ -214,15 +247,17 @@ int containers_using(struct engine *engine, const char *volume, const char *bran
 	*ret = (struct container_uses){ 0 };
 	if (!engine->docker)
 		return 0;
-	if (docker_containers(engine->docker, &all, &found, err) < 0)
+	if (!docker)
+		docker = engine->docker;
+	if (docker_containers(docker, &all, &found, err) < 0)
 		return is_absent(engine->docker, err) ? 0 : fl_failed(err);
+	containers_note_engine(engine);
 	if (seek(engine, volume, branch, &sought, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < found.count; i++) {
 		const struct docker_mount *mount = find_mount(&found.items[i], &sought);
 
-		if (mount &&
-		    add_use(engine->docker, &found.items[i], mount, &sought, &uses, err) < 0)
+		if (mount && add_use(docker, &found.items[i], mount, &sought, &uses, err) < 0)
 			return fl_failed(err);
 	}
 	array_sort(uses.items, uses.count, compare_uses);
@@ -233,8 +268,6 @@ int containers_using(struct engine *engine, const char *volume, const char *bran
 
 /* --- what there is, for those who look on --------------------------------------------------- */
 
-#define GLANCE CLOCK_SECOND
-
 /* On a connection of its own: one that is slow keeps nobody waiting for longer than this. */
 void containers_report(struct engine *engine, struct container_report *ret)
 {
@@ -243,7 +276,7 @@ void containers_report(struct engine *engine, struct container_report *ret)
 	*ret = (struct container_report){ .configured = engine->docker != NULL };
 	if (!engine->docker)
 		return;
-	docker = docker_new(docker_socket(engine->docker), GLANCE);
+	docker = docker_new(docker_socket(engine->docker), CONTAINERS_GLANCE);
 	snprintf(ret->socket, sizeof(ret->socket), "%s", docker_socket(docker));
 	ret->answers = docker_version(docker, &ret->version, &ret->trouble) == 0;
 }

@@ -9,7 +9,9 @@
  * references: "mydata" is its trunk, "mydata/test" a further branch.
  *
  * Where no engine is configured (docker.socket is ""), or none listens and
- * nothing says that one ever did, there are no containers: that is no error.  An engine
+ * nothing says that one ever did, there are no containers: that is no error.  That one did is
+ * noted in the state directory, since containers stay when their engine and the daemon are
+ * stopped.  An engine
  * that does not answer is one (FL_UNREACHABLE) where the answer decides over
  * data: for destroy, rename, unmount and rollback.
  */
@@ -26,6 +28,9 @@ const char *containers_driver(const struct engine *engine);
 /* Reads the settings; does not connect.  When the engine is opened and freed. */
 void containers_open(struct engine *engine);
 void containers_close(struct engine *engine);
+
+/* That it has answered; to be called when it has. */
+void containers_note_engine(struct engine *engine);
 
 /* NULL: no engine is configured. */
 struct docker *containers_engine(const struct engine *engine);
@@ -49,7 +54,15 @@ struct container_uses { /* by time of start; those that do not run last */
 void container_uses_done(struct container_uses *uses);
 #define own_container_uses own(container_uses_done)
 
-/* All that use the branch, running or not.  Takes no lock; not to be called with one. */
+#define CONTAINERS_GLANCE (CLOCK_SECOND * 9 / 10) /* for who only looks on */
+
+/*
+ * All that use the branch, running or not.  Takes no lock; not to be called with one.  `docker`:
+ * another connection to the engine, with less patience; NULL: the usual one.
+ */
+must_check int containers_using_by(struct engine *engine, struct docker *docker, const char *volume,
+				   const char *branch, struct container_uses *ret,
+				   struct fl_error *err);
 must_check int containers_using(struct engine *engine, const char *volume, const char *branch,
 				struct container_uses *ret, struct fl_error *err);
 

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "engine/birth.h"
 #include "engine/hooks.h"
+#include "engine/quota.h"
 
 int check_create_options(const struct create_options *options, struct fl_error *err)
 {
@@ -84,7 +86,7 @@ static int create_from(struct engine *engine, const struct create_options *optio
 	own_snapshot_row struct snapshot_row taken = { 0 };
 	const struct target *from;
 
-	if (claim_take(engine, options->from, 1, CLAIM_HEAD, &claim, err) < 0)
+	if (claim_take(engine, options->from, 1, CLAIM_FROM, &claim, err) < 0)
 		return fl_failed(err);
 	from = &claim.targets[0];
 	if (from->is_snapshot)

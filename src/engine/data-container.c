@@ -124,6 +124,8 @@ static bool is_absent(struct docker *docker)
 
 void note_engine(struct engine *engine, int outcome, const struct fl_error *why)
 {
+	if (outcome == 0)
+		containers_note_engine(engine);
 	if (outcome < 0 && is_absent(containers_engine(engine)))
 		failing_clear(engine, FAILING_ENGINE, NULL);
 	else

@@ -10,13 +10,16 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/halfway.h"
 #include "engine/hooks.h"
+#include "engine/past.h"
 #include "engine/systems.h"
 #include "engine/users.h"
 
 #define PINS_NAMED 5 /* in an error; of more it says so */
 
 struct doom {
+	const struct engine *engine;
 	struct target *target;
 	struct branch_row *branches; /* that go */
 	size_t count;
@@ -141,7 +144,8 @@ static int write_doom(struct tx *tx, void *arg, struct fl_error *err)
 	for (size_t i = 0; i < doom->count; i++) {
 		doom->branches[i].destroyed = doom->now;
 		doom->branches[i].late = doom->late;
-		doom->branches[i].retired = uuid_new();
+		if (!is_remote(doom->engine, &doom->branches[i]))
+			doom->branches[i].retired = uuid_new();
 		if (tx_branch_update(tx, &doom->branches[i], err) < 0)
 			return fl_failed(err);
 	}
@@ -160,9 +164,10 @@ static void retire_heads(struct engine *engine, const struct doom *doom)
 	for (size_t i = 0; i < doom->count; i++) {
 		const struct branch_row *branch = &doom->branches[i];
 
-		if (unlink_branch(engine, doom->target->volume.name, branch->name, &err) < 0 ||
-		    driver_of(engine)->head_retire(engine->pool, &branch->uuid, &branch->retired,
-						   &err) < 0)
+		if (!is_remote(engine, branch) &&
+		    (unlink_branch(engine, doom->target->volume.name, branch->name, &err) < 0 ||
+		     driver_of(engine)->head_retire(engine->pool, &branch->uuid, &branch->retired,
+						    &err) < 0))
 			log_warning("a destroyed branch keeps its head until the next start",
 				    "branch=%s error=\"%s\"", branch->name, err.text);
 		facts_refresh(engine, &branch->uuid);
@@ -186,6 +191,7 @@ static void fill_item(const struct engine *engine, const struct doom *doom, cons
 static int run_doom(struct engine *engine, struct doom *doom, const char *name,
 		    struct trash_item *ret, struct fl_error *err)
 {
+	doom->engine = engine;
 	doom->now = clock_now();
 	doom->late = retention_late(engine, doom->now);
 	if (refuse_systems(engine, doom, err) < 0 || refuse_if_used(engine, doom, name, err) < 0 ||
@@ -220,6 +226,43 @@ static int destroy_volume(struct engine *engine, struct target *target, struct h
 	return r;
 }
 
+/* Its snapshots that are mounted. */
+static int refuse_if_linked(struct engine *engine, const struct target *target, const char *name,
+			    struct fl_error *err)
+{
+	own_free struct tree *trees = NULL;
+	size_t count = 0;
+
+	if (linked_snapshots(engine, target->volume.name, &trees, &count, err) < 0)
+		return fl_failed(err);
+	for (size_t i = 0; i < count; i++)
+		if (uuid_equal(&trees[i].uuid, &target->branch.uuid)) {
+			fl_fail(err, FL_BUSY, "a snapshot of %s is mounted", name);
+			return fl_hint(err, "flocker unmount it first");
+		}
+	return 0;
+}
+
+/* There is no head that could be kept, and its writer has it all: it goes at once. */
+static int destroy_remote(struct engine *engine, struct target *target, struct trash_item *ret,
+			  struct fl_error *err)
+{
+	char name[REF_SHORT];
+
+	target_format(target, name);
+	if (refuse_if_linked(engine, target, name, err) < 0 ||
+	    forget_remote(engine, target, err) < 0)
+		return fl_failed(err);
+	halfway_drop(engine, &target->branch.uuid, NULL);
+	if (ret) {
+		*ret = (struct trash_item){ .uuid = target->branch.uuid };
+		ret->destroyed = ret->expires = clock_now();
+		snprintf(ret->ref, sizeof(ret->ref), "%s", name);
+	}
+	care_soon(engine);
+	return 0;
+}
+
 static int destroy_branch(struct engine *engine, struct target *target, struct holders *holders,
 			  struct trash_item *ret, struct fl_error *err)
 {
@@ -228,6 +271,8 @@ static int destroy_branch(struct engine *engine, struct target *target, struct h
 	};
 	char name[REF_SHORT];
 
+	if (is_remote(engine, &target->branch))
+		return destroy_remote(engine, target, ret, err);
 	target_format(target, name);
 	if (strcmp(target->branch.name, TRUNK) == 0) {
 		fl_fail(err, FL_INVALID, "%s is the volume itself", name);
@@ -242,6 +287,7 @@ static int destroy_branch(struct engine *engine, struct target *target, struct h
 /* --- snapshots ---------------------------------------------------------------------- */
 
 struct pins {
+	struct engine *engine;
 	struct tx *tx;
 	const struct position *position;
 	struct text text;
@@ -282,6 +328,20 @@ static int add_stash_pin(void *arg, const struct stash_row *row, struct fl_error
 	return 0;
 }
 
+/* What another instance needs of us. */
+static int add_held_pin(void *arg, const struct pin_row *row, struct fl_error *err)
+{
+	struct pins *pins = arg;
+	char peer[NAME_TEXT];
+
+	answer_instance(pins->engine, pins->tx, &row->peer, peer);
+	if (row->kind == PIN_PEER)
+		add_pin(pins, "'%s' has it too, and the next transfer begins there", peer);
+	else
+		add_pin(pins, "a transfer with '%s' needs it", peer);
+	return 0;
+}
+
 /* A line that began from it. */
 static int add_line_pin(void *arg, const struct line *line, struct fl_error *err)
 {
@@ -312,12 +372,15 @@ static int find_pins(struct engine *engine, const struct target *target, struct 
 	const struct uuid *volume = &target->volume.uuid;
 	const struct position *at = pins->position;
 	const struct stretch here = { at->branch, at->time, at->time };
+	const struct pin_filter held = { .snapshot = at };
 	own_tx struct tx *tx = NULL;
 
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
 	pins->tx = tx;
-	if (tx_tag_each(tx, volume, at, add_tag_pin, pins, err) < 0 ||
+	pins->engine = engine;
+	if (tx_pin_each(tx, &held, add_held_pin, pins, err) < 0 ||
+	    tx_tag_each(tx, volume, at, add_tag_pin, pins, err) < 0 ||
 	    tx_stash_each(tx, volume, add_stash_pin, pins, err) < 0 ||
 	    tx_line_children(tx, &here, false, add_line_pin, pins, err) < 0 ||
 	    add_tip_pin(pins, &target->branch, err) < 0)

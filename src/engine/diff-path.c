@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fsat.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "driver/compare.h"
 #include "driver/pair.h"
@@ -79,18 +80,9 @@ int diff_path_check(const struct diff_path *diff, const int roots[static 2], str
 
 /* --- what concerns it -------------------------------------------------------------------- */
 
-/* `path` itself, or something in it. */
-static bool is_in(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	return strncmp(path, directory, length) == 0 &&
-	       (path[length] == '\0' || path[length] == '/');
-}
-
 static bool concerns(const char *path, const char *changed, bool moved)
 {
-	return changed && (is_in(changed, path) || (moved && is_in(path, changed)));
+	return changed && (path_is_in(changed, path) || (moved && path_is_in(path, changed)));
 }
 
 int diff_path_filter(void *arg, const struct change *change, struct fl_error *err)

@@ -120,7 +120,7 @@ static int take_sides(struct engine *engine, const struct ref refs[static 2],
 {
 	own_claim struct claim claim = { 0 };
 
-	if (claim_take(engine, refs, 2, CLAIM_HEAD, &claim, err) < 0)
+	if (claim_take(engine, refs, 2, CLAIM_FROM, &claim, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < 2; i++)
 		if (side_take(engine, &claim.targets[i], &sides[i], err) < 0)
@@ -156,12 +156,10 @@ static int branch_of(struct engine *engine, const struct ref *ref, struct ref *r
 		     struct fl_error *err)
 {
 	own_target struct target target = { 0 };
-	char text[REF_SHORT];
 
 	if (resolve_now(engine, ref, &target, err) < 0)
 		return fl_failed(err);
-	snprintf(text, sizeof(text), "%s/%s", target.volume.name, target.branch.name);
-	return ref_parse(text, ret, err);
+	return ref_of_branch(engine, &target.branch.uuid, ret, err);
 }
 
 /* A path on one side alone counts for both.  The root is all of a tree. */

@@ -145,6 +145,17 @@ static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
 	return load->item.volume ? tx_volume_delete(tx, &load->volume.uuid, err) : 0;
 }
 
+/* Gone for everyone; what the pool can't do now it does at the next start. */
+static void finish_all(struct engine *engine, const struct emptying *emptying)
+{
+	struct fl_error later;
+
+	for (size_t i = 0; i < emptying->count; i++)
+		if (intent_finish(engine, &emptying->intents[i], &later) < 0)
+			log_warning("what was emptied stays in the pool until the next start",
+				    "item=%s error=\"%s\"", emptying->load->item.ref, later.text);
+}
+
 static int empty_item(struct engine *engine, const struct trash_item *item, struct fl_error *err)
 {
 	own(load_done) struct load load = { 0 };
@@ -153,16 +164,87 @@ static int empty_item(struct engine *engine, const struct trash_item *item, stru
 	if (load_take(engine, item, true, &load, err) < 0 ||
 	    catalog_write_deletion(engine, delete_rows, &emptying, err) < 0)
 		return fl_wrap(err, "emptying '%s' from the trash", item->ref);
-	/* Gone for everyone; what the pool can't do now it does at the next start. */
-	for (size_t i = 0; i < emptying.count; i++) {
-		struct fl_error later;
-
-		if (intent_finish(engine, &emptying.intents[i], &later) < 0)
-			log_warning("what was emptied stays in the pool until the next start",
-				    "item=%s error=\"%s\"", item->ref, later.text);
-	}
+	finish_all(engine, &emptying);
 	return 0;
 }
+
+/* --- what is known of another instance's branch ------------------------------------------ */
+
+struct tag_sweep {
+	const struct uuid *branch;
+	struct tag_row *rows;
+	size_t count;
+};
+
+static int collect_tag(void *arg, const struct tag_row *row, struct fl_error *err)
+{
+	struct tag_sweep *sweep = arg;
+
+	if (uuid_equal(&row->snapshot.branch, sweep->branch))
+		*array_add(sweep->rows, sweep->count) = *row;
+	return 0;
+}
+
+/* They are the owner's, and come back with the snapshots. */
+static int delete_tags(struct tx *tx, const struct branch_row *branch, struct fl_error *err)
+{
+	struct tag_sweep sweep = { .branch = &branch->uuid };
+	own_free struct tag_row *rows = NULL;
+	int r = tx_tag_each(tx, &branch->volume, NULL, collect_tag, &sweep, err);
+
+	rows = sweep.rows;
+	for (size_t i = 0; r == 0 && i < sweep.count; i++)
+		r = tx_tag_delete(tx, &branch->volume, rows[i].name, err);
+	return r;
+}
+
+static int count_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	(*(size_t *)arg)++;
+	return 0;
+}
+
+/* Without a branch nothing is known of the volume but its name. */
+static int delete_volume_if_bare(struct tx *tx, const struct uuid *volume, struct fl_error *err)
+{
+	size_t count = 0;
+
+	if (tx_branch_each(tx, volume, false, count_branch, &count, err) < 0 ||
+	    tx_branch_each(tx, volume, true, count_branch, &count, err) < 0)
+		return fl_failed(err);
+	return count > 0 ? 0 : tx_volume_delete(tx, volume, err);
+}
+
+static int forget_rows(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct emptying *emptying = arg;
+	const struct load *load = emptying->load;
+
+	if (delete_tags(tx, &load->branches[0], err) < 0 || delete_rows(tx, arg, err) < 0)
+		return fl_failed(err);
+	if (load->whole)
+		return delete_volume_if_bare(tx, &load->volume.uuid, err);
+	return 0;
+}
+
+int forget_remote(struct engine *engine, struct target *target, struct fl_error *err)
+{
+	struct load load = { /* borrows */
+			     .volume = target->volume,
+			     .branches = &target->branch,
+			     .count = 1,
+			     .whole = !uuid_equal(&target->volume.owner, &engine->instance)
+	};
+	own(emptying_done) struct emptying emptying = { .load = &load };
+
+	target_format(target, load.item.ref);
+	if (catalog_write_deletion(engine, forget_rows, &emptying, err) < 0)
+		return fl_failed(err);
+	finish_all(engine, &emptying);
+	return 0;
+}
+
+/* --- verbs ----------------------------------------------------------------------------- */
 
 int engine_trash_empty(struct engine *engine, const char *item, uint64_t *ret_count,
 		       struct fl_error *err)

@@ -7,9 +7,12 @@
 
 #include "base/fsat.h"
 #include "base/text.h"
+#include "container/frozen.h"
 #include "engine/containers.h"
 #include "engine/exec-table.h"
+#include "engine/reach.h"
 #include "engine/systems.h"
+#include "engine/under-way.h"
 
 static int open_directories(struct engine *engine, struct fl_error *err)
 {
@@ -36,6 +39,8 @@ static void engine_free(struct engine *engine)
 	if (!engine)
 		return;
 	exec_table_free(engine->execs);
+	under_way_free(engine->under_way);
+	reach_free(engine->reach);
 	engine_pool_close(engine);
 	watching_free(engine->watching);
 	systems_free(engine->systems);
@@ -60,13 +65,27 @@ static void engine_free(struct engine *engine)
 	free(engine->name);
 	free(engine->host);
 	free(engine->tree_program);
+	free(engine->archive_program);
 	free(engine->keeper_program);
+	free(engine->frozen);
 	free(engine->hook_places.own);
 	free(engine->hook_places.shipped);
 	containers_close(engine);
 	free(engine);
 }
 OWN_FREEP(engine, engine_free)
+
+/* Before anything asks or waits for what may stand still. */
+static void thaw_noted(struct engine *engine, const char *run)
+{
+	struct text path = { 0 };
+
+	if (!run)
+		return;
+	text_add_format(&path, "%s/frozen", run);
+	engine->frozen = text_take(&path);
+	frozen_thaw(engine->frozen);
+}
 
 int engine_open(const struct engine_options *options, struct engine **ret, struct fl_error *err)
 {
@@ -79,6 +98,9 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->host = xstrdup(options->host);
 	engine->config = options->config;
 	engine->instance = options->instance;
+	engine->trust = options->trust;
+	engine->reach = reach_new(engine);
+	engine->under_way = under_way_new(engine);
 	init_gate(&engine->gate);
 	pthread_mutex_init(&engine->reserve_mutex, NULL);
 	pthread_mutex_init(&engine->together_mutex, NULL);
@@ -95,6 +117,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	around_table_init(&engine->around);
 	if (options->tree_program)
 		engine->tree_program = xstrdup(options->tree_program);
+	if (options->archive_program)
+		engine->archive_program = xstrdup(options->archive_program);
 	if (options->keeper_program)
 		engine->keeper_program = xstrdup(options->keeper_program);
 	if (options->own_hooks)
@@ -103,6 +127,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		engine->hook_places.shipped = xstrdup(options->shipped_hooks);
 	if (open_directories(engine, err) < 0)
 		return fl_failed(err);
+	thaw_noted(engine, options->run);
 	containers_open(engine);
 	engine->audit = audit_open(engine->state_fd, &audit_limits);
 	audit_note(engine);
@@ -124,6 +149,7 @@ void engine_close(struct engine *engine)
 
 	if (!engine)
 		return;
+	reach_stop(engine->reach);
 	operations_drain(engine);
 	systems_close(engine->systems);
 	/* Verbs that run hold the gate; none enters after this, since the caller has no more users.

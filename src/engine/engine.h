@@ -33,6 +33,7 @@
 
 struct engine;
 struct events;
+struct trust;
 
 struct engine_options {
 	const char *state;	/* directory of catalog.db and pool.json; exists */
@@ -40,14 +41,15 @@ struct engine_options {
 	struct uuid instance;
 	const char *name;	  /* of the instance */
 	const char *host;	  /* name of the host */
-	const char *tree_program; /* path of flocker-tree; NULL: imports and exports are
-				     FL_UNSUPPORTED */
+	const char *tree_program; /* path of flocker-tree; NULL: FL_UNSUPPORTED is what needs it */
+	const char *archive_program; /* the same, of flocker-archive */
 	const char *run; /* directory for what lives while the daemon or a system runs; NULL:
 			    no systems (engine/system.h) */
 	const char *keeper_program;  /* path of flocker-keeper; NULL: nothing can be held */
 	const char *own_hooks;	     /* directory of the administrator's hooks; NULL: none */
 	const char *shipped_hooks;   /* of those that come with Flocker; NULL: none */
 	const struct config *config; /* borrowed, outlives the engine; NULL: defaults */
+	struct trust *trust; /* the same (trust/store.h); NULL: it talks to peers by ssh alone */
 };
 
 /*
@@ -152,7 +154,8 @@ must_check int engine_branch(struct engine *engine, const struct ref *ref, const
 must_check int engine_branches(struct engine *engine, const struct ref *volume,
 			       struct branch_list *ret, struct fl_error *err);
 /*
- * The same in short: calls each() for every branch, and looks at nothing but the catalogue.
+ * The same in short: calls each() for every branch of this instance, and for the trunks of volumes
+ * that are others', as they are known here; and looks at nothing but the catalogue.
  * each() calls no verb; after a failure it may have been called.
  */
 struct branch_place {
@@ -215,8 +218,8 @@ must_check int engine_snapshot(struct engine *engine, const struct ref *refs, si
 /*
  * What differs between two moments, sorted by path; `later` NULL: the live head
  * of the branch that `earlier` belongs to.  Branches stand for their live heads
- * as they are now.  They need not be related.  FL_UNSUPPORTED where the driver
- * cannot tell.
+ * as they are now, remote ones for their newest snapshot.  They need not be
+ * related.  FL_UNSUPPORTED where the driver cannot tell.
  *
  * A path (REF:PATH) makes it that file or directory alone; given on one side it counts
  * for both.  Two different paths are walked side by side, and files in them that are

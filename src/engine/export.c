@@ -42,7 +42,7 @@ static int take(struct engine *engine, const struct ref *ref, struct export *exp
 	struct tree source, staging;
 
 	if (gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, ref, 1, CLAIM_HEAD, &claim, err) < 0)
+	    claim_take(engine, ref, 1, CLAIM_FROM, &claim, err) < 0)
 		return fl_failed(err);
 	target_format(&claim.targets[0], wanted->object);
 	if (operation_begin(engine, wanted, &export->running, err) < 0)
@@ -139,7 +139,7 @@ int engine_export(struct engine *engine, const struct ref *ref, bool zstd,
 		wanted.id = *operation;
 	if (check_form(ref, FORM_ANY | FORM_PATH, "export", err) < 0)
 		return fl_failed(err);
-	if (worker_check(engine, err) < 0)
+	if (worker_check(engine, "pack", err) < 0)
 		return fl_failed(err);
 	if (take(engine, ref, export, &wanted, err) == 0 && pack(export, ref, zstd, err) == 0) {
 		*ret = take_ptr(export);

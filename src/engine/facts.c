@@ -89,31 +89,37 @@ static void add_line(struct json *json, const struct line *line)
 	json_end(json);
 }
 
+void facts_encode(const struct facts *facts, struct text *out)
+{
+	struct json json;
+
+	json_init(&json, out);
+	json_put_object(&json, NULL);
+	json_put_int(&json, "format", FACTS_FORMAT);
+	add_volume(&json, &facts->volume);
+	add_branch(&json, &facts->branch, facts->instance_name);
+	json_put_array(&json, "lines");
+	for (size_t i = 0; i < facts->line_count; i++)
+		add_line(&json, &facts->lines[i]);
+	json_end(&json);
+	json_end(&json);
+	text_add_string(out, "\n");
+}
+
 static int encode(struct engine *engine, struct tx *tx, const struct volume_row *volume,
 		  const struct branch_row *branch, const struct line *add, struct text *out,
 		  struct fl_error *err)
 {
+	struct facts facts = { .volume = *volume, .branch = *branch }; /* borrows */
 	own_free struct line *lines = NULL;
-	size_t count;
-	char instance[NAME_TEXT];
-	struct json json;
 
-	if (tx_line_list(tx, &branch->uuid, &lines, &count, err) < 0)
+	if (tx_line_list(tx, &branch->uuid, &lines, &facts.line_count, err) < 0)
 		return fl_failed(err);
-	answer_instance(engine, tx, &branch->instance, instance);
-	json_init(&json, out);
-	json_put_object(&json, NULL);
-	json_put_int(&json, "format", FACTS_FORMAT);
-	add_volume(&json, volume);
-	add_branch(&json, branch, instance);
-	json_put_array(&json, "lines");
-	for (size_t i = 0; i < count; i++)
-		add_line(&json, &lines[i]);
 	if (add)
-		add_line(&json, add);
-	json_end(&json);
-	json_end(&json);
-	text_add_string(out, "\n");
+		*array_add(lines, facts.line_count) = *add;
+	facts.lines = lines;
+	answer_instance(engine, tx, &branch->instance, facts.instance_name);
+	facts_encode(&facts, out);
 	return 0;
 }
 
@@ -307,15 +313,19 @@ static bool read_lines(const json_t *array, struct facts *ret)
 	return ret->line_count > 0;
 }
 
+bool facts_read(const json_t *root, struct facts *ret)
+{
+	return read_int(root, "format") == FACTS_FORMAT &&
+	       read_volume(json_object_get(root, "volume"), &ret->volume) &&
+	       read_branch(json_object_get(root, "branch"), ret) &&
+	       read_lines(json_object_get(root, "lines"), ret);
+}
+
 static bool decode(const char *text, const struct uuid *branch, struct facts *ret)
 {
 	json_error_t where;
 	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
-	bool good = read_int(root, "format") == FACTS_FORMAT &&
-		    read_volume(json_object_get(root, "volume"), &ret->volume) &&
-		    read_branch(json_object_get(root, "branch"), ret) &&
-		    read_lines(json_object_get(root, "lines"), ret) &&
-		    uuid_equal(&ret->branch.uuid, branch);
+	bool good = facts_read(root, ret) && uuid_equal(&ret->branch.uuid, branch);
 
 	json_decref(root);
 	return good;

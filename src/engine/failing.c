@@ -13,6 +13,7 @@ struct kind {
 	const char *hint;  /* where the error has none */
 	enum log_level level;
 	bool grave; /* for engine_health() */
+	bool note;  /* where it is FL_UNREACHABLE: see struct failure */
 };
 
 #define BY_ITSELF "it is tried again by itself; the daemon's log says more"
@@ -35,6 +36,10 @@ static const struct kind kinds[FAILINGS] = {
 			      "what a rollback stopped is not started again yet",
 			      "what a rollback stopped runs again", BY_ITSELF, LOG_LEVEL_WARNING,
 			      true },
+	[FAILING_OLD_HEAD] = { "old-head", "new-head",
+			       "what runs still has contents that a rollback replaced",
+			       "nothing has contents any more that a rollback replaced",
+			       "restart it", LOG_LEVEL_WARNING, true },
 	[FAILING_SYSTEM] = { "system-failed", "system-runs", "a user system does not stay up",
 			     "a user system runs again, or is not wanted any more",
 			     "flocker system console SYSTEM shows what it said", LOG_LEVEL_WARNING,
@@ -109,6 +114,16 @@ static const struct kind kinds[FAILINGS] = {
 				"a data container is not as it should be",
 				"a data container is as it should be again", BY_ITSELF,
 				LOG_LEVEL_WARNING, false },
+	[FAILING_CERTIFICATE] = { "certificate-ends", "certificate-good",
+				  "this host's certificate ends soon, or has ended",
+				  "this host's certificate is good for long",
+				  "flocker ca renew where the CA is; elsewhere flocker ca renew "
+				  "--peer PEER, with the one that has it",
+				  LOG_LEVEL_WARNING, false },
+	[FAILING_PEER] = { "peer-away", "peer-back", "a peer is not reached",
+			   "a peer is reached again",
+			   "it is looked for by itself; flocker peer show PEER asks it at once",
+			   LOG_LEVEL_INFO, false, true },
 };
 
 void failing_init(struct failing_table *table, struct events *events)
@@ -217,6 +232,7 @@ void failing_set(struct engine *engine, enum failing what, const char *object,
 	if (!row)
 		return;
 	row->why = *why;
+	row->note = kinds[what].note && why->code == FL_UNREACHABLE;
 	fl_add_hint(&row->why, "%s", kinds[what].hint);
 	if (another)
 		tell_begin(table, row);
@@ -261,6 +277,14 @@ bool failing_is(struct engine *engine, enum failing what)
 	own_lock(guard, &engine->failing.mutex);
 
 	return count_of(&engine->failing, what) > 0;
+}
+
+enum fl_code failing_code(struct engine *engine, enum failing what, const char *object)
+{
+	own_lock(guard, &engine->failing.mutex);
+	const struct failure *row = find(&engine->failing, what, object);
+
+	return row ? row->why.code : FL_OK;
 }
 
 void failing_list(struct engine *engine, struct failure **ret, size_t *ret_count, bool *ret_more)

@@ -34,6 +34,7 @@ enum failing {
 	FAILING_SYNC,	   /* of the pool */
 	FAILING_SNAPSHOT,  /* by itself; object: the branch */
 	FAILING_STOPPED,   /* a rollback did; object: what is not started again yet */
+	FAILING_OLD_HEAD,  /* object: the branch; something that runs has a replaced head of it */
 	FAILING_SYSTEM,	   /* object: the branch; its system does not stay up */
 	FAILING_HOOK,	   /* object: the branch; its snapshots may not be consistent */
 	FAILING_AUDIT,	   /* changes are not recorded */
@@ -48,12 +49,14 @@ enum failing {
 	FAILING_RESERVE, /* for deletions where the catalogue's file system is full */
 	FAILING_TRASH,	 /* what was there for long enough stays */
 	FAILING_DELETION,
-	FAILING_RETIRED,    /* replaced heads stay */
-	FAILING_HOST_WATCH, /* the space below a sparse pool is not known */
-	FAILING_STATS,	    /* the space in the pool is not known */
-	FAILING_POLICY,	    /* a branch's contradicts the instance's */
-	FAILING_ENGINE,	    /* that of containers; it does not answer */
-	FAILING_CONTAINER,  /* object: the branch, whose data container is not as it should be */
+	FAILING_RETIRED,     /* replaced heads stay */
+	FAILING_HOST_WATCH,  /* the space below a sparse pool is not known */
+	FAILING_STATS,	     /* the space in the pool is not known */
+	FAILING_POLICY,	     /* a branch's contradicts the instance's */
+	FAILING_ENGINE,	     /* that of containers; it does not answer */
+	FAILING_CONTAINER,   /* object: the branch, whose data container is not as it should be */
+	FAILING_CERTIFICATE, /* this host's; it ends soon */
+	FAILING_PEER,	     /* object: its name; it does not answer, as many often do not */
 	FAILINGS,
 };
 
@@ -65,6 +68,7 @@ struct failure {
 	const char *name;	/* "not-saved": also the event of its beginning; static */
 	const char *title;	/* "a branch can't be snapshotted by itself"; static */
 	char object[REF_SHORT]; /* "" = none */
+	bool note;		/* is worth a line, and no trouble by itself */
 	int64_t since;
 	struct fl_error why; /* of the last time; has a hint */
 };
@@ -93,6 +97,8 @@ void failing_forget(struct engine *engine, enum failing what, const char *object
 int failing_note(struct engine *engine, enum failing what, const char *object, int outcome,
 		 const struct fl_error *why);
 bool failing_is(struct engine *engine, enum failing what);
+/* Why the last time; FL_OK: it does not, or that was not kept. */
+enum fl_code failing_code(struct engine *engine, enum failing what, const char *object);
 
 /* Copies all, the gravest first, then the longest; `*ret` is heap.  `*ret_more`: there are others.
  */

@@ -14,6 +14,7 @@
 
 #include "base/fsat.h"
 #include "engine/internal.h"
+#include "engine/past.h"
 
 /* The path within the tree, as fsat_open_beneath() takes it. */
 static const char *path_of(const struct ref *ref)
@@ -332,7 +333,7 @@ static int collect_moments(struct search *search, struct target *ret, struct fl_
 	size_t count;
 
 	if (tx_begin(search->engine->catalog, &tx, err) < 0 ||
-	    resolve(search->engine, tx, search->ref, ret, err) < 0)
+	    resolve_reading(search->engine, tx, search->ref, ret, err) < 0)
 		return fl_failed(err);
 	at = ret->snapshot.position;
 	if (!ret->is_snapshot && head_position(tx, &ret->branch.uuid, &at, err) < 0)

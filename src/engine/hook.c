@@ -168,7 +168,8 @@ int engine_hook_set(struct engine *engine, const struct ref *ref,
 
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH, "hook", err) < 0 ||
 	    check_options(engine, options, err) < 0 || gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
+	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0 ||
+	    refuse_remote(engine, &claim.targets[0], err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];
 	row.branch = target->branch.uuid;
@@ -207,6 +208,8 @@ int engine_hook_unset(struct engine *engine, const struct ref *ref, const char *
 	target_format(&claim.targets[0], object);
 	if (catalog_write(engine->catalog, CATALOG_DURABLE, delete_hook, &row, err) < 0) {
 		fl_object(err, "%s", object);
+		if (err->code == FL_NOT_FOUND)
+			fl_hint(err, "which it has: flocker hook list %s", object);
 		return fl_wrap(err, "%s", object);
 	}
 	/* Whatever failed may have been this one; others tell again. */

@@ -19,7 +19,9 @@
 
 #include "base/fsat.h"
 #include "engine/archive.h"
+#include "engine/birth.h"
 #include "engine/internal.h"
+#include "engine/quota.h"
 #include "engine/worker.h"
 
 struct import {
@@ -66,7 +68,7 @@ static int check_options(const struct import *import, struct fl_error *err)
 	if (options->directory && options->directory[0] != '/')
 		return fl_fail(err, FL_INVALID, "the path '%.200s' is not absolute",
 			       options->directory);
-	if (worker_check(import->engine, err) < 0)
+	if (worker_check(import->engine, options->directory ? "copy" : "unpack", err) < 0)
 		return fl_failed(err);
 	if (!is_volume(import)) {
 		if (check_branch_options(import, err) < 0)

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "engine/arrive-rows.h"
 #include "engine/internal.h"
 
 static const struct finisher {
@@ -22,6 +23,7 @@ static const struct finisher {
 	{ "delete-snapshot", true, true, delete_snapshot_finish },
 	{ "delete-branch", true, true, delete_branch_finish },
 	{ "delete-retired", true, true, delete_retired_finish },
+	{ "receive", false, true, arrive_finish_intent },
 	/* Of one that runs it is the note for the next start, so not at any time. */
 	{ "restore", false, true, restore_finish },
 };

@@ -25,7 +25,9 @@
 #include "engine/failing.h"
 #include "engine/lock.h"
 #include "engine/operation.h"
+#include "engine/resolve.h"
 #include "engine/status.h"
+#include "engine/verify.h"
 #include "model/form.h"
 #include "model/policy.h"
 #include "model/retention.h"
@@ -70,16 +72,22 @@ struct engine {
 	struct events events;
 	struct failing_table failing;
 	struct around_table around;
-	char *tree_program;   /* or NULL */
-	char *keeper_program; /* or NULL */
+	char *tree_program;    /* or NULL */
+	char *archive_program; /* or NULL */
+	char *keeper_program;  /* or NULL */
+	char *frozen;	       /* where is noted what stands still (container/frozen.h), or NULL */
 	struct hook_places hook_places;
-	struct docker *docker;	  /* NULL: no container engine is configured */
-	char *docker_driver;	  /* what engines call our volumes' driver */
-	struct exec_table *execs; /* commands in user systems */
+	struct docker *docker;	   /* NULL: no container engine is configured */
+	_Atomic bool docker_noted; /* in the state directory, that it has answered */
+	char *docker_driver;	   /* what engines call our volumes' driver */
+	struct exec_table *execs;  /* commands in user systems */
 
 	pthread_mutex_t reserve_mutex;	/* of the file that deletions may spend (reserve.c) */
 	pthread_mutex_t together_mutex; /* who holds processes still (together.c) */
 
+	struct trust *trust;	     /* or NULL: no certificates */
+	struct reach *reach;	     /* links to peers */
+	struct under_way *under_way; /* transfers */
 	struct watching *watching;
 	struct data_table data;	 /* data containers */
 	struct systems *systems; /* or NULL: it runs none (systems.h) */
@@ -89,8 +97,11 @@ struct engine {
 	bool audit_broken;		/* the anchor is not to be moved; the caretaker's */
 
 	pthread_mutex_t care_mutex; /* of what follows */
+	int64_t peers_looked_for;   /* when last, clock_boot(); peer-care.c */
 	void (*care_wake)(void *arg);
 	void *care_arg;
+	void (*member_hook)(void *arg);
+	void *member_arg;
 	void (*policy_hook)(void *arg);
 	void *policy_arg;
 	const struct unsaved_source *unsaved;
@@ -101,7 +112,8 @@ struct engine {
 	uint64_t facts_failures;  /* to write facts, since all of them were right: they are compared
 				     again */
 	struct reading *readings; /* heap (reading.c) */
-	bool deletions_due;	  /* a tree that was deleted while it was read is free now */
+	struct uuid verifying[VERIFY_FOR_PEERS]; /* peers; none: it is free (verify.c) */
+	bool deletions_due; /* a tree that was deleted while it was read is free now */
 
 	int64_t thin_due;  /* clock_boot() when branches are to be thinned; 0: not soon */
 	bool thin_all;	   /* all of them are to be looked at */
@@ -146,50 +158,19 @@ void sync_soon(struct engine *engine);
 /* Asks for a pass of engine_care() soon. */
 void care_soon(struct engine *engine);
 
-/* --- what a reference stands for (resolve.c) -------------------------------- */
-
-struct target {
-	struct volume_row volume;
-	struct branch_row
-		branch;	  /* REF_VOLUME: trunk; REF_TAG, REF_STASH: of the snapshot or the stash */
-	bool is_snapshot; /* else the live head of the branch */
-	struct snapshot_row snapshot; /* if is_snapshot */
-};
-
-void target_done(struct target *target);
-#define own_target own(target_done)
-
-must_check int resolve(struct engine *engine, struct tx *tx, const struct ref *ref,
-		       struct target *ret, struct fl_error *err);
-/* The one wording for each: FL_NOT_FOUND and where to look. */
-must_check int fail_no_tag(const char *volume, const char *tag, struct fl_error *err);
-must_check int fail_no_stash(const char *volume, uint32_t number, struct fl_error *err);
-/* The volume that a reference lies in. */
-struct ref ref_of_volume(const struct ref *ref);
-/* In a read transaction of its own. */
-must_check int resolve_now(struct engine *engine, const struct ref *ref, struct target *ret,
-			   struct fl_error *err);
-
-/* The other way round: what a branch is called now; FL_NOT_FOUND when it is gone or in the trash.
- */
-must_check int ref_of_branch(struct engine *engine, const struct uuid *branch, struct ref *ret,
-			     struct fl_error *err);
-
-/* FL_INVALID, naming what `verb` takes, unless the reference is of one of the `forms` (enum
- * ref_form). */
-must_check int check_form(const struct ref *ref, unsigned forms, const char *verb,
-			  struct fl_error *err);
-
-/* "mydata/trunk", "mydata/trunk@{9f3c...}": for messages and answers. */
-void target_format(const struct target *target, char text[static REF_SHORT]);
-
 /* --- claims: targets that are locked (claim.c) -------------------------------- */
 
+/*
+ * A remote branch: where only contents are read it stands for its tip (resolve_reading()); where a
+ * head is to be touched it is refused (refuse_remote()).
+ */
 enum claim_mode {
-	CLAIM_USE,   /* volume shared: what was resolved stays; heads are not touched */
-	CLAIM_HEAD,  /* volume shared, branch alone, where the target is a live head; else CLAIM_USE
-		      */
-	CLAIM_SHAPE, /* volume alone */
+	CLAIM_USE,  /* volume shared: what was resolved stays; heads are not touched */
+	CLAIM_OWN,  /* the same for a branch of this instance; others are refused */
+	CLAIM_HEAD, /* volume shared, branch alone, where the target is a live head; else CLAIM_USE.
+		       Live heads of others are refused */
+	CLAIM_FROM, /* the same, but others are read */
+	CLAIM_SHAPE, /* volume alone.  Others are left to the verb */
 };
 
 struct claim {
@@ -210,20 +191,6 @@ void claim_drop(struct claim *claim);
 #define own_claim own(claim_drop)
 
 #define own_locks own(lock_drop)
-
-/* --- pasts (resolve.c) ---------------------------------------------------------- */
-
-/* The position that the branch's head continues from, or none. */
-must_check int head_position(struct tx *tx, const struct uuid *branch, struct position *ret,
-			     struct fl_error *err);
-/* The stretches of a position's ancestry, newest first; `*ret` is heap. */
-must_check int past_of(struct tx *tx, const struct position *position, struct stretch **ret,
-		       size_t *ret_count, struct fl_error *err);
-/* Every branch in the trash: on its own, or with its volume. */
-must_check int each_destroyed_branch(struct tx *tx,
-				     int (*each)(void *arg, const struct branch_row *row,
-						 struct fl_error *err),
-				     void *arg, struct fl_error *err);
 
 /* --- answers: rows as nouns (answer.c) -------------------------------------------- */
 
@@ -246,6 +213,25 @@ must_check int answer_stash(struct engine *engine, struct tx *tx, const struct v
 /* The name of an instance that is known here, else its UUID's text. */
 void answer_instance(struct engine *engine, struct tx *tx, const struct uuid *uuid,
 		     char name[static NAME_TEXT]);
+/* The other way round.  FL_NOT_FOUND: nothing was heard of such an instance here. */
+must_check int instance_find(struct engine *engine, struct tx *tx, const char *name,
+			     struct uuid *ret, struct fl_error *err);
+/* In a write transaction: what answer_instance() is to say of it from now on.  "": nothing. */
+/* "h1-9f3c2a1b": where another one is called so here already. */
+void name_tell_apart(char name[static NAME_TEXT], const struct uuid *uuid);
+/*
+ * An instance says itself what it is called (`own_word`); of others only what is not known yet is
+ * heard.  Where another one is called so here already, it gets a name that tells them apart.
+ */
+struct hearsay {
+	const struct uuid *uuid;
+	const char *called; /* anything; "" says nothing */
+	bool own_word;
+};
+must_check int instance_hear(struct engine *engine, struct tx *tx, const struct hearsay *heard,
+			     struct fl_error *err);
+must_check int instance_remember(struct tx *tx, const struct uuid *uuid, const char *name,
+				 struct fl_error *err);
 
 /* --- policies and the retention clock (policy.c, retention.c) ------------------------ */
 
@@ -329,8 +315,12 @@ void facts_done(struct facts *facts);
 #define own_facts own(facts_done)
 must_check int facts_load(struct engine *engine, const struct uuid *branch, struct facts *ret,
 			  struct fl_error *err);
-/* An object of strings; false for anything else (notes have one, too). */
+/* As they stand in the pool, and back; false when something is missing or wrong (what was read is
+ * in `ret`). */
 struct json_t;
+void facts_encode(const struct facts *facts, struct text *out);
+must_check bool facts_read(const struct json_t *root, struct facts *ret);
+/* An object of strings; false for anything else (notes have one, too). */
 must_check bool facts_read_metadata(struct json_t *object, struct metadata *ret);
 
 /* --- visible branches (links.c) ---------------------------------------------------------- */
@@ -438,6 +428,11 @@ must_check int intents_settle(struct engine *engine, struct fl_error *err);
 /* Forgets those, after a sync of the pool; `*ret_count`: how many. */
 must_check int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err);
 
+/* Every branch in the trash: on its own, or with its volume. */
+must_check int each_destroyed_branch(struct tx *tx,
+				     int (*each)(void *arg, const struct branch_row *row,
+						 struct fl_error *err),
+				     void *arg, struct fl_error *err);
 /* Empties what has been in the trash for long enough; `*ret_next`: nanoseconds until the next is
  * due. */
 must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err);
@@ -453,6 +448,12 @@ must_check int delete_branch_intend(struct tx *tx, const struct branch_row *bran
  * catalogue's file system is full (reserve.c). */
 must_check int catalog_write_deletion(struct engine *engine, catalog_fn fn, void *arg,
 				      struct fl_error *err);
+/*
+ * What is known here of another instance's branch, claimed: its snapshots, the tags and stashes at
+ * them; and the volume, if nothing else of it is here and it is another's, too.  FL_BUSY when
+ * branches began there.
+ */
+must_check int forget_remote(struct engine *engine, struct target *target, struct fl_error *err);
 /* Makes the space for that, if it is not there. */
 must_check int reserve_fill(struct engine *engine, struct fl_error *err);
 
@@ -526,79 +527,6 @@ void engine_pool_close(struct engine *engine);
 
 /* RFC 3339 for messages, seconds only. */
 char *time_text(int64_t time, char text[static CLOCK_TEXT]);
-
-/* --- a new branch, with or without its volume (birth.c) ----------------------- */
-
-struct birth {
-	const struct volume_row *volume;
-	bool new_volume; /* the volume is made with it */
-	struct branch_row branch;
-	struct line line; /* its first */
-	const struct snapshot_row
-		*taken; /* taken for it just now, not in the catalogue yet; or NULL */
-	bool has_from;
-	struct tree from; /* the contents; else empty.  One in staging becomes the head itself, and
-			     a first snapshot of it is taken */
-	const struct metadata *policy;	   /* the branch's own, checked; NULL = none */
-	const struct operation *operation; /* is done with it: recorded in the same transaction;
-					      or NULL */
-};
-
-/* Are these names free?  Behind a lock of the name; FL_EXISTS, or FL_BUSY for what lies in the way.
- */
-must_check int birth_volume_free(struct engine *engine, const char *name, struct fl_error *err);
-must_check int birth_branch_free(struct engine *engine, const struct volume_row *volume,
-				 const char *name, struct fl_error *err);
-/* Of a volume that is to be made, all but its origin. */
-must_check int check_create_options(const struct create_options *options, struct fl_error *err);
-void fill_volume_row(struct engine *engine, const struct create_options *options,
-		     struct volume_row *row);
-
-/* Pool, link, catalogue; what a failure leaves half-made is taken back, `taken` included. */
-must_check int birth_run(struct engine *engine, const struct birth *birth, struct fl_error *err);
-/* A fresh branch row of this instance, mounted. */
-struct branch_row birth_branch(struct engine *engine, const struct volume_row *volume,
-			       const char *name);
-/* Where a new branch or volume begins: `target` as it is, or the snapshot `taken` of its live head.
- */
-void birth_from(struct birth *birth, const struct target *target, const struct snapshot_row *taken);
-
-/* --- quotas and usage (quota.c) ----------------------------------------------- */
-
-/* In a pool that does not count, account does nothing, a quota is FL_UNSUPPORTED, usage not known.
- */
-
-/* Before the head of a new branch is made: what is written to it counts for its volume. */
-must_check int quota_account(struct engine *engine, const struct branch_row *branch,
-			     struct fl_error *err);
-/* The pool keeps the volume to the new quota in its row: FL_INVALID when that is less than what is
- * used. */
-must_check int quota_change(struct engine *engine, const struct volume_row *volume,
-			    struct fl_error *err);
-/* After a failure: back to what it was; what fails is logged. */
-void quota_put_back(struct engine *engine, const struct volume_row *volume, uint64_t former);
-/* Makes the pool agree with the catalogue. */
-must_check int quota_restore_all(struct engine *engine, struct fl_error *err);
-/* For an answer: what cannot be told is unknown, and logged. */
-struct amount quota_told(struct engine *engine, enum account account, const struct uuid *uuid);
-/* Fills `live` and `history` of the answer about a branch; reads the metadata of its head. */
-must_check int quota_live(struct engine *engine, const struct branch_row *row, struct branch *ret,
-			  struct fl_error *err);
-/*
- * Before anything of a new branch is written: all that is counts for its volume,
- * which keeps to its quota if it is new too.
- */
-must_check int quota_begin(struct engine *engine, const struct volume_row *volume, bool new_volume,
-			   const struct branch_row *branch, struct fl_error *err);
-/* Takes that back, before `tree`, all that was written, is deleted; what fails is logged. */
-void quota_abort(struct engine *engine, const struct tree *tree, const struct branch_row *branch,
-		 bool new_volume);
-/* Before that: an error of writing to the branch that the quota is the cause of says so; is it one?
- */
-bool quota_explain(struct engine *engine, const struct volume_row *volume,
-		   const struct branch_row *branch, struct fl_error *err);
-/* FL_INVALID: too small to be of use, or too large to be true. */
-must_check int quota_check_size(uint64_t quota, struct fl_error *err);
 
 /* --- checks of what users type (set.c) ---------------------------------------- */
 

@@ -325,6 +325,8 @@ static int refresh_branch(void *arg, const struct branch_row *row, struct fl_err
 {
 	struct refresh *refresh = arg;
 
+	if (is_remote(refresh->engine, row)) /* no head: no link, and the name is not its */
+		return 0;
 	if (!uuid_equal(&refresh->volume.uuid, &row->volume)) {
 		volume_row_done(&refresh->volume);
 		refresh->volume = (struct volume_row){ 0 };

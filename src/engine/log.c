@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/past.h"
 
 #define LOG_LIMIT 10000
 
@@ -27,6 +28,7 @@ struct page {
 	size_t limit;
 	struct snapshot_list list;
 	struct branch_row branch; /* that took the rows of the present stretch */
+	char writer[NAME_TEXT];	  /* whose that is; "" = this instance's */
 	bool any_linked;	  /* some snapshot of the volume is mounted */
 	bool began;		  /* the rows are older than the branch asked about */
 	char instance[NAME_TEXT]; /* name of `instance_uuid` */
@@ -73,6 +75,12 @@ static int compare_marks(const void *a, const void *b)
 	int order = compare_positions(&x->position, &y->position);
 
 	return order ? order : strcmp(x->tag, y->tag);
+}
+
+static int mark_pin(void *arg, const struct pin_row *row, struct fl_error *err)
+{
+	add_mark(arg, &row->snapshot, row->kind);
+	return 0;
 }
 
 /* Something began from a snapshot of the stretch; its head goes on from there if it has none of its
@@ -162,6 +170,7 @@ static int add_row(void *arg, const struct snapshot_row *row, struct fl_error *e
 	memcpy(snapshot->name, row->name, NAME_TEXT);
 	memcpy(snapshot->volume, page->target->volume.name, NAME_TEXT);
 	memcpy(snapshot->branch, page->branch.name, NAME_TEXT);
+	memcpy(snapshot->writer, page->writer, NAME_TEXT);
 	metadata_copy(&row->metadata, &snapshot->metadata);
 	name_instance(page, row, snapshot);
 	if (page->any_linked &&
@@ -189,6 +198,9 @@ static int add_stretch(struct page *page, const struct stretch *stretch, struct 
 
 	if (tx_branch_get(page->tx, &stretch->branch, &page->branch, err) < 0)
 		return fl_failed(err);
+	page->writer[0] = '\0';
+	if (is_remote(page->engine, &page->branch))
+		answer_instance(page->engine, page->tx, &page->branch.instance, page->writer);
 	page->began = !uuid_equal(&stretch->branch, &page->target->branch.uuid);
 	if (tx_snapshot_each(page->tx, stretch, page->limit - first, add_row, page, err) < 0)
 		return fl_failed(err);
@@ -200,7 +212,8 @@ static int apply_all_marks(struct page *page, struct fl_error *err)
 	const struct uuid *volume = &page->target->volume.uuid;
 
 	if (tx_tag_each(page->tx, volume, NULL, mark_tag, page, err) < 0 ||
-	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0)
+	    tx_stash_each(page->tx, volume, mark_stash, page, err) < 0 ||
+	    tx_pin_each(page->tx, &(struct pin_filter){ 0 }, mark_pin, page, err) < 0)
 		return fl_failed(err);
 	array_sort(page->marks, page->mark_count, compare_marks);
 	for (size_t i = 0; i < page->list.count; i++) {

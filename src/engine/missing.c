@@ -9,6 +9,8 @@
 
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/past.h"
+#include "engine/quota.h"
 
 /* --- snapshots ------------------------------------------------------------------ */
 

@@ -138,17 +138,23 @@ static bool encode(const struct snapshot_row *row, const struct marks *marks, st
 	return any;
 }
 
+void note_encode(const struct snapshot_row *row, struct text *out)
+{
+	const struct marks none = { 0 };
+
+	encode(row, &none, out);
+}
+
 int note_snapshot(struct engine *engine, const struct tree *source, const struct snapshot_row *row,
 		  struct fl_error *err)
 {
 	const struct driver *driver = driver_of(engine);
 	const struct tree target = snapshot_tree(row);
-	const struct marks none = { 0 };
 	own_text struct text text = { 0 };
 
 	if (!can_note(engine))
 		return driver->snapshot(engine->pool, source, &target, err);
-	encode(row, &none, &text);
+	note_encode(row, &text);
 	return driver->snapshot_noted(engine->pool, source, &target, text_get(&text), err);
 }
 
@@ -312,7 +318,7 @@ static bool read_reason(const char *name, enum reason *ret)
 	return false;
 }
 
-static bool read_row(json_t *root, struct snapshot_row *ret)
+bool note_read(json_t *root, struct snapshot_row *ret)
 {
 	const char *name = json_string_value(json_object_get(root, "name"));
 	const char *message = json_string_value(json_object_get(root, "message"));
@@ -399,7 +405,7 @@ static int collect_note(void *arg, const struct tree *tree, const char *text, st
 	if (tree->kind != TREE_SNAPSHOT)
 		return 0;
 	root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
-	if (!root || !read_row(root, &note.row) || !read_marks(root, &note)) {
+	if (!root || !note_read(root, &note.row) || !read_marks(root, &note)) {
 		log_warning("a snapshot's note can't be read", "tree=%s", tree_format(tree, name));
 		note_done(&note);
 		json_decref(root);

@@ -29,6 +29,11 @@ void note_refresh(struct engine *engine, const struct position *position);
  * get one where it would tell what nothing else does. */
 must_check int notes_refresh_all(struct engine *engine, struct fl_error *err);
 
+/* A note of what the row says alone, and back: false when it can't be read (what was read is in
+ * `ret`). */
+void note_encode(const struct snapshot_row *row, struct text *out);
+must_check bool note_read(struct json_t *root, struct snapshot_row *ret);
+
 /* --- for a recovery ------------------------------------------------------------------- */
 
 struct note {

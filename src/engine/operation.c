@@ -1,5 +1,7 @@
 #include "engine/operation.h"
 
+#include <string.h>
+
 #include "engine/internal.h"
 
 /*
@@ -11,6 +13,7 @@
 struct running {
 	struct engine *engine;
 	struct operation operation;
+	bool estimated;		     /* its total_bytes */
 	const struct spawned *child; /* NULL: none */
 	void (*cut)(void *arg);	     /* NULL: nothing to be cut */
 	void *cut_arg;
@@ -169,11 +172,28 @@ const char *operation_object(const struct running *running)
 	return running->operation.object;
 }
 
+void operation_name(struct running *running, const char *object)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	snprintf(running->operation.object, sizeof(running->operation.object), "%s", object);
+}
+
 void operation_progress(struct running *running, uint64_t bytes)
 {
 	own_lock(guard, &running->engine->operations.mutex);
 
 	running->operation.done_bytes = bytes;
+	if (running->estimated && running->operation.total_bytes < bytes)
+		running->operation.total_bytes = bytes;
+}
+
+void operation_expect(struct running *running, uint64_t bytes)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	running->operation.total_bytes = bytes;
+	running->estimated = bytes > 0;
 }
 
 void operation_child(struct running *running, const struct spawned *child)
@@ -202,11 +222,27 @@ void operation_cancel(struct running *running)
 	cancel(running);
 }
 
+static bool is_transfer(const struct running *running)
+{
+	static const char *const verbs[] = { "push", "fetch", "pull", "send", "receive", "verify" };
+
+	for (size_t i = 0; i < array_size(verbs); i++)
+		if (strcmp(running->operation.verb, verbs[i]) == 0)
+			return true;
+	return false;
+}
+
 int operation_check(struct running *running, struct fl_error *err)
 {
+	const struct operation_table *table = &running->engine->operations;
 	own_lock(guard, &running->engine->operations.mutex);
 
-	return running->cancelled ? fl_fail_cancelled(err, "it was cancelled") : 0;
+	if (!running->cancelled)
+		return 0;
+	if (!table->stopping || !is_transfer(running))
+		return fl_fail_cancelled(err, "it was cancelled");
+	(void)!fl_fail_cancelled(err, "the daemon of '%s' was stopped", running->engine->name);
+	return fl_hint(err, "when it runs again, the same command goes on where this was");
 }
 
 struct operation operation_outcome(struct running *running)
@@ -216,6 +252,8 @@ struct operation operation_outcome(struct running *running)
 
 	row = running->operation;
 	row.state = OPERATION_DONE;
+	if (running->estimated)
+		row.total_bytes = row.done_bytes;
 	/* The host's clock may have been set back meanwhile. */
 	row.ended = clock_now();
 	if (row.ended < row.started)
@@ -230,6 +268,7 @@ static struct operation failed_row(struct running *running, const struct fl_erro
 	own_lock(guard, &running->engine->operations.mutex);
 
 	row.state = running->cancelled ? OPERATION_CANCELLED : OPERATION_FAILED;
+	row.total_bytes = running->operation.total_bytes;
 	row.error = *failure;
 	return row;
 }
@@ -297,6 +336,32 @@ static void end_all(struct operation_table *table)
 		pthread_cond_wait(&table->ended, &table->mutex);
 }
 
+/* With the mutex: cancels all, and tells whether there are any. */
+static bool cancel_transfers(struct operation_table *table)
+{
+	bool any = false;
+
+	for (struct running *running = table->running; running; running = running->next)
+		if (is_transfer(running)) {
+			cancel(running);
+			any = true;
+		}
+	return any;
+}
+
+void operations_cancel_transfers(struct engine *engine, int64_t patience)
+{
+	struct operation_table *table = &engine->operations;
+	const int64_t end = clock_monotonic() + patience;
+	const struct timespec until = { end / CLOCK_SECOND, end % CLOCK_SECOND };
+	own_lock(guard, &table->mutex);
+
+	table->stopping = true;
+	while (cancel_transfers(table) &&
+	       pthread_cond_clockwait(&table->ended, &table->mutex, CLOCK_MONOTONIC, &until) == 0)
+		;
+}
+
 void operations_drain(struct engine *engine)
 {
 	end_all(&engine->operations);
@@ -320,12 +385,8 @@ static void overlay(struct engine *engine, struct operation *row)
 	const struct running *running = find(engine->operations.running, &row->id);
 	const struct running *ended = find(engine->operations.unrecorded, &row->id);
 
-	if (row->state != OPERATION_RUNNING)
-		return;
-	if (running)
-		row->done_bytes = running->operation.done_bytes;
-	else if (ended)
-		*row = ended->operation;
+	if (row->state == OPERATION_RUNNING && (running || ended))
+		*row = (running ? running : ended)->operation;
 }
 
 static int add_row(void *arg, const struct operation *row, struct fl_error *err)

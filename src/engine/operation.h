@@ -27,6 +27,7 @@ struct operation_table {
 	struct running *running;
 	struct running *unrecorded; /* ended; the catalogue had no room for that yet */
 	bool draining;
+	bool stopping; /* the daemon is: that is why what talks with peers was cancelled */
 };
 
 void operation_table_init(struct operation_table *table);
@@ -41,8 +42,12 @@ must_check int operation_begin(struct engine *engine, const struct operation *wa
 			       struct running **ret, struct fl_error *err);
 const struct uuid *operation_id(const struct running *running);
 const char *operation_object(const struct running *running);
+/* What it is about, where that was not known when it began. */
+void operation_name(struct running *running, const char *object);
 /* Bytes so far. */
 void operation_progress(struct running *running, uint64_t bytes);
+/* About so many bytes it will be; 0: that is not known.  Its end, or more bytes, correct it. */
+void operation_expect(struct running *running, uint64_t bytes);
 /*
  * From now on whoever cancels kills `child`, at once if it was cancelled before.
  * NULL: none any more; only then may the child be released.
@@ -62,6 +67,11 @@ void operation_cancel(struct running *running);
 /* Ends it and releases `running`.  `failure` NULL: done.  `ret` (may be NULL): the record. */
 void operation_end(struct running *running, const struct fl_error *failure, struct operation *ret);
 
+/*
+ * Cancels those that talk with a peer, and waits until they have ended, up to `patience` ns: so
+ * that they can still tell it.
+ */
+void operations_cancel_transfers(struct engine *engine, int64_t patience);
 /* Those that run now. */
 void operations_running(struct engine *engine, struct operation_list *ret);
 /* Cancels all, waits for their ends, and lets none begin until operations_resume(). */

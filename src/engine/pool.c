@@ -1,108 +1,29 @@
 /*
  * The pool's life in an instance: made, opened, shown, grown, taken over.
  *
- * STATE/pool.json says where it is.  Opening has two steps with a state each:
+ * Where it is, pool-file.h says.  Opening has two steps with a state each:
  * the pool (it is there, it is ours, nobody else has it), then the catalogue
  * (it is there, whole, and this pool's).  Where one fails the engine keeps what
  * it has, and the error that every verb will answer.
  */
 
 #include <fcntl.h>
-#include <jansson.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
 #include "base/fsat.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "catalog/backup.h"
 #include "driver/decorators.h"
+#include "engine/pins.h"
+#include "engine/pool-file.h"
+#include "engine/quota.h"
 #include "engine/systems.h"
 
-#define SPEC_FILE "pool.json"
-#define SPEC_LIMIT (16 * 1024)
 #define CATALOG_FILE "catalog.db"
 #define BACKUP_FILE "catalog.backup"
 #define REBUILDING_FILE "rebuilding" /* there while the catalogue is not whole */
 #define MEBIBYTE (UINT64_C(1) << 20)
-
-/* --- where it is -------------------------------------------------------------- */
-
-static int save_spec(struct engine *engine, const struct pool_spec *spec, struct fl_error *err)
-{
-	own_text struct text text = { 0 };
-	struct json json;
-
-	json_init(&json, &text);
-	json_put_object(&json, NULL);
-	json_put_string(&json, "driver", spec->driver);
-	json_put_string(&json, "kind", pool_kind_names[spec->kind]);
-	json_put_string(&json, "path", spec->path);
-	json_put_bool(&json, "sparse", spec->sparse);
-	json_put_bool(&json, "compress", spec->compress);
-	json_end(&json);
-	text_add_string(&text, "\n");
-	return fsat_write(engine->state_fd, SPEC_FILE, text_get(&text), text.length, 0600, true,
-			  err);
-}
-
-static int decode_spec(const char *text, struct pool_spec *ret)
-{
-	json_error_t where;
-	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
-	const char *driver, *kind, *path;
-	int sparse, compress, r = -1;
-
-	if (root &&
-	    json_unpack(root, "{s:s, s:s, s:s, s:b, s:b}", "driver", &driver, "kind", &kind, "path",
-			&path, "sparse", &sparse, "compress", &compress) == 0 &&
-	    strlen(driver) < sizeof(ret->driver) && strlen(path) < sizeof(ret->path)) {
-		*ret = (struct pool_spec){ .sparse = sparse, .compress = compress };
-		strcpy(ret->driver, driver);
-		strcpy(ret->path, path);
-		r = pool_kind_parse(kind, &ret->kind) ? 0 : -1;
-	}
-	json_decref(root);
-	return r;
-}
-
-/* An example that works here: with root a file, without what any directory can do. */
-static int hint_create(const struct engine *engine, struct fl_error *err)
-{
-	struct pool_spec file = { .kind = POOL_FILE };
-	const struct driver *driver;
-	struct fl_error unused;
-
-	if (driver_find(driver_choose(&file), &driver, &unused) == 0 &&
-	    (!driver->available || driver->available(&unused) == 0))
-		return fl_hint(err, "make one: flocker pool create --file %s/pool.img --size 20G",
-			       engine->state);
-	return fl_hint(err, "make one: flocker pool create --directory %s/pool", engine->state);
-}
-
-static int load_spec(struct engine *engine, struct pool_spec *ret, struct fl_error *err)
-{
-	own_text struct text text = { 0 };
-
-	if (fsat_read(engine->state_fd, SPEC_FILE, SPEC_LIMIT, &text, err) < 0) {
-		if (err->code != FL_NOT_FOUND)
-			return fl_failed(err);
-		fl_fail(err, FL_NOT_FOUND, "there is no pool yet");
-		return hint_create(engine, err);
-	}
-	if (decode_spec(text_get(&text), ret) == 0)
-		return 0;
-	fl_fail(err, FL_CORRUPT, "%s/%s can't be read", engine->state, SPEC_FILE);
-	return fl_hint(err, "remove it, then take the pool over again: flocker pool adopt");
-}
-
-bool engine_has_pool(const struct engine *engine)
-{
-	struct fl_error err;
-	struct stat st;
-
-	return fsat_stat(engine->state_fd, SPEC_FILE, &st, &err) != -FL_NOT_FOUND;
-}
 
 static char *catalog_path(struct engine *engine)
 {
@@ -197,6 +118,7 @@ static int start(struct engine *engine, struct fl_error *err)
 	if (reconcile(engine, err) < 0)
 		return fl_wrap(err, "comparing the catalogue with the pool");
 	operations_recover(engine);
+	pins_recover(engine);
 	if (facts_refresh_all(engine, err) < 0)
 		note_facts_unwritten(engine, err);
 	if (quota_restore_all(engine, err) < 0)
@@ -269,7 +191,7 @@ static int open_all(struct engine *engine, struct fl_error *err)
 	struct pool_spec spec;
 	struct pool *pool;
 
-	if (load_spec(engine, &spec, err) < 0 || open_pool(&spec, &pool, err) < 0)
+	if (pool_file_load(engine, &spec, err) < 0 || open_pool(&spec, &pool, err) < 0)
 		return fl_failed(err);
 	if (check_owner(engine, pool, err) < 0) {
 		pool->driver->close(pool);
@@ -370,7 +292,7 @@ static int refuse_second_pool(struct engine *engine, struct fl_error *err)
 {
 	struct pool_spec present;
 
-	if (load_spec(engine, &present, err) < 0)
+	if (pool_file_load(engine, &present, err) < 0)
 		return err->code == FL_NOT_FOUND ? 0 : fl_failed(err);
 	fl_fail(err, FL_EXISTS, "this instance has a pool: %s", present.path);
 	return fl_hint(err, "an instance has one pool; a second instance: flockerd --root DIR");
@@ -403,7 +325,7 @@ static int new_catalog(struct engine *engine, struct fl_error *err)
 static int start_new(struct engine *engine, const struct pool_spec *spec, struct fl_error *err)
 {
 	if (open_pool(spec, &engine->pool, err) < 0 || new_catalog(engine, err) < 0 ||
-	    start(engine, err) < 0 || save_spec(engine, spec, err) < 0)
+	    start(engine, err) < 0 || pool_file_save(engine, spec, err) < 0)
 		return fl_failed(err);
 	return 0;
 }
@@ -436,7 +358,7 @@ int engine_pool_create(struct engine *engine, const struct pool_spec *wanted, st
 	}
 	if (start_new(engine, &spec, err) == 0)
 		return note_trouble(engine, 0);
-	if (load_spec(engine, &spec, &none) < 0)
+	if (pool_file_load(engine, &spec, &none) < 0)
 		forget_pool(engine, &none);
 	return fl_hint(err, "the pool was made but could not be opened; try: flocker pool adopt");
 }
@@ -572,7 +494,7 @@ static int take_over(struct engine *engine, const struct pool_spec *spec, struct
 	identity.instance = engine->instance;
 	if (rebuild_whole(engine, ret, err) < 0 ||
 	    driver_of(engine)->identify(engine->pool, &identity, err) < 0 ||
-	    save_spec(engine, spec, err) < 0)
+	    pool_file_save(engine, spec, err) < 0)
 		return fl_failed(err);
 	pool->identity = identity;
 	return start(engine, err);
@@ -590,7 +512,7 @@ int engine_pool_adopt(struct engine *engine, const struct pool_spec *wanted, str
 			       engine->pool->spec.path);
 	if (wanted)
 		spec = *wanted;
-	else if (load_spec(engine, &spec, err) < 0)
+	else if (pool_file_load(engine, &spec, err) < 0)
 		return fl_hint(err, "say which pool: flocker pool adopt --file PATH");
 	if (complete_spec(&spec, err) < 0)
 		return fl_failed(err);

@@ -2,7 +2,10 @@
  * What is there: volumes, branches, tags, stashes.  One read transaction each.
  */
 
+#include <string.h>
+
 #include "engine/internal.h"
+#include "engine/quota.h"
 #include "engine/rollback.h"
 
 #define VOLUMES_LIMIT 1000
@@ -127,10 +130,15 @@ static int tell_place(void *arg, const struct branch_row *row, struct fl_error *
 	struct listing *listing = arg;
 	const struct telling *telling = listing->list;
 	bool visible = driver_of(listing->engine)->capabilities & DRIVER_CAN_EXPOSE;
+	bool trunk = strcmp(row->name, TRUNK) == 0;
 	own_free char *path = NULL;
 
 	if (read_volume(listing, row, err) < 0)
 		return fl_failed(err);
+	/* Of others' the one that VOLUME alone stands for. */
+	if (is_remote(listing->engine, row) &&
+	    (!trunk || !uuid_equal(&row->instance, &listing->volume.owner)))
+		return 0;
 	if (row->mounted && visible)
 		path = link_path(listing->engine, listing->volume.name, row->name);
 	telling->each(telling->arg, &(struct branch_place){ .volume = listing->volume.name,

@@ -18,6 +18,7 @@
 
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/quota.h"
 
 #define MEBIBYTE (UINT64_C(1) << 20)
 

@@ -5,7 +5,8 @@
  * the pool is held against the catalogue, as a stream, so that memory does not
  * grow with the number of snapshots:
  *
- *	staging		swept, unless a rollback that could not be finished needs it
+ *	staging		swept, unless a rollback that could not be finished needs it,
+ *			or a transfer may go on with it (halfway.h)
  *	snapshot	without a row: adopted (a crash came between the two), unless
  *			it was destroyed and the pool could not delete it yet
  *	head		without a row: its branch is adopted from its facts;
@@ -20,6 +21,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/halfway.h"
 #include "engine/internal.h"
 
 /* --- comparing ------------------------------------------------------------------ */
@@ -142,8 +144,11 @@ static int compare_tree(void *arg, const struct tree *tree, const struct tree_in
 		return compare_snapshot(comparison, tree, err);
 	case TREE_HEAD:
 		return compare_head(comparison, tree, err);
-	case TREE_RETIRED:
 	case TREE_STAGING:
+		if (halfway_stays(comparison->engine, &tree->uuid))
+			return 0;
+		break;
+	case TREE_RETIRED:
 		break;
 	}
 	if (!set_has(&comparison->known, &tree->uuid))
@@ -242,6 +247,9 @@ static int adopt_snapshot_row(struct tx *tx, void *arg, struct fl_error *err)
 	row.position = (struct position){ branch.uuid, row.storage.time };
 	row.id = snapname_id(&row.storage);
 	row.late = retention_late(adoption->engine, clock_now());
+	/* Another's clock is not compared with ours: it counts as made now (arrive-rows.c). */
+	if (is_remote(adoption->engine, &branch))
+		row.late = retention_late(adoption->engine, row.storage.time);
 	row.sequence = branch.last_sequence + 1;
 	snprintf(row.host, sizeof(row.host), "%s", adoption->engine->host);
 	return tx_snapshot_insert(tx, &row, err);
@@ -391,6 +399,7 @@ int reconcile(struct engine *engine, struct fl_error *err)
 	for (size_t i = 0; i < comparison.count; i++)
 		if (settle_tree(engine, &comparison.odd[i], err) < 0)
 			return fl_failed(err);
+	halfway_sweep(engine);
 	/* What was swept may count for a volume until that is on the disk. */
 	if (comparison.count > 0)
 		sync_soon(engine);

@@ -21,6 +21,7 @@
 
 #include "base/text.h"
 #include "catalog/backup.h"
+#include "engine/birth.h"
 #include "engine/internal.h"
 #include "engine/note.h"
 
@@ -144,16 +145,6 @@ static int insert_lines(struct tx *tx, const struct facts *facts, struct fl_erro
 	return 0;
 }
 
-static int remember_instance(struct tx *tx, const struct facts *facts, struct fl_error *err)
-{
-	char key[16 + UUID_TEXT] = "instance.", uuid[UUID_TEXT];
-
-	if (facts->instance_name[0] == '\0')
-		return 0;
-	strcat(key, uuid_format(&facts->branch.instance, uuid));
-	return tx_setting_set(tx, key, facts->instance_name, err);
-}
-
 /* What the backup has told already stands: it was written with every change. */
 static int insert_facts(struct tx *tx, void *arg, struct fl_error *err)
 {
@@ -171,7 +162,7 @@ static int insert_facts(struct tx *tx, void *arg, struct fl_error *err)
 		r = insert_branch(tx, facts, err);
 	if (r < 0 || insert_lines(tx, facts, err) < 0)
 		return fl_failed(err);
-	return remember_instance(tx, facts, err);
+	return instance_remember(tx, &facts->branch.instance, facts->instance_name, err);
 }
 
 /* Facts for a branch that has none. */
@@ -476,14 +467,48 @@ static int count_all(struct engine *engine, struct recovery *recovery, struct fl
 	return tx_volume_each(tx, "", SIZE_MAX, count_volume, &count, err);
 }
 
-static int64_t newest_of(const struct holdings *holdings)
+/* Of what was taken by this instance, or whose it was: the clocks of others say nothing. */
+static int64_t newest_of(const struct engine *engine, const struct holdings *holdings)
 {
 	int64_t newest = 0;
 
-	for (size_t i = 0; i < holdings->snapshot_count; i++)
-		if (holdings->snapshots[i].snapshot.time > newest)
-			newest = holdings->snapshots[i].snapshot.time;
+	for (size_t i = 0; i < holdings->snapshot_count; i++) {
+		const struct snapname *name = &holdings->snapshots[i].snapshot;
+		bool ours = uuid_equal(&name->instance, &engine->instance) ||
+			    uuid_equal(&name->instance, &engine->former);
+
+		if (ours && name->time > newest)
+			newest = name->time;
+	}
 	return newest;
+}
+
+struct dating {
+	struct engine *engine;
+	struct tx *tx;
+};
+
+static int date_branch(void *arg, const struct branch_row *row, struct fl_error *err)
+{
+	const struct dating *dating = arg;
+	int64_t newest = 0;
+
+	if (!is_remote(dating->engine, row))
+		return 0;
+	if (tx_snapshot_floor(dating->tx, &row->uuid, INT64_MAX, &newest, err) < 0)
+		return fl_failed(err);
+	return tx_snapshot_date(dating->tx, &row->uuid, retention_late(dating->engine, newest),
+				err);
+}
+
+/* Of others' branches the newest counts as made now, as when they arrive (arrive-rows.c). */
+static int date_copies(struct tx *tx, void *arg, struct fl_error *err)
+{
+	struct dating dating = { arg, tx };
+
+	if (tx_branch_each(tx, NULL, false, date_branch, &dating, err) < 0)
+		return fl_failed(err);
+	return each_destroyed_branch(tx, date_branch, &dating, err);
 }
 
 int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
@@ -495,11 +520,13 @@ int rebuild(struct engine *engine, struct recovery *ret, struct fl_error *err)
 	    load_holdings(engine, &holdings, err) < 0 ||
 	    recover_branches(engine, &holdings, err) < 0 ||
 	    insert_snapshots(engine, &holdings, !recovery.backup_complete, err) < 0 ||
-	    retention_restart(engine, newest_of(&holdings), err) < 0)
+	    retention_restart(engine, newest_of(engine, &holdings), err) < 0)
 		return fl_failed(err);
 	recovery.notes_used = !recovery.backup_complete &&
 			      (driver_of(engine)->capabilities & DRIVER_CAN_NOTE);
-	if (take_over_rows(engine, err) < 0 || count_all(engine, &recovery, err) < 0)
+	if (take_over_rows(engine, err) < 0 ||
+	    catalog_write(engine->catalog, CATALOG_LAZY, date_copies, engine, err) < 0 ||
+	    count_all(engine, &recovery, err) < 0)
 		return fl_failed(err);
 	*ret = recovery;
 	return 0;

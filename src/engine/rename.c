@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "engine/birth.h"
 #include "engine/hooks.h"
 #include "engine/note.h"
 #include "engine/systems.h"
@@ -140,6 +141,10 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 	if (claim_take(engine, &claimed, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	renaming.target = &claim.targets[0];
+	if (ref->kind == REF_BRANCH
+		    ? refuse_remote(engine, renaming.target, err) < 0
+		    : refuse_not_owner(engine, &renaming.target->volume, "name and tags", err) < 0)
+		return fl_failed(err);
 	policies_look_anew(engine);
 	hooks_look_anew(engine);
 	if (ref->kind == REF_VOLUME)

@@ -31,6 +31,7 @@
 
 #include "base/fsat.h"
 #include "engine/internal.h"
+#include "engine/quota.h"
 #include "engine/restore.h"
 #include "engine/worker.h"
 
@@ -264,7 +265,7 @@ static int begin(struct restore *restore, struct fl_error *err)
 	struct tree source;
 
 	if (gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, restore->options->ref, 1, CLAIM_USE, &claim, err) < 0 ||
+	    claim_take(engine, restore->options->ref, 1, CLAIM_OWN, &claim, err) < 0 ||
 	    take_target(restore, &claim.targets[0], err) < 0 || look(restore, err) < 0)
 		return fl_failed(err);
 	name_object(restore, wanted.object, sizeof(wanted.object));
@@ -386,7 +387,7 @@ int engine_restore(struct engine *engine, const struct restore_options *options,
 	};
 	int r;
 
-	if (check(options, err) < 0 || worker_check(engine, err) < 0)
+	if (check(options, err) < 0 || worker_check(engine, "copy", err) < 0)
 		return fl_failed(err);
 	restore.from = restore_split(options->ref->path);
 	restore.to = restore_split(restore_path(&restore));

@@ -445,6 +445,8 @@ static int stash_branch(struct engine *engine, const struct ref *stash, struct r
 	}
 	*ret_branch = row.branch;
 	*ret = (struct ref){ .kind = REF_BRANCH };
+	if (is_remote(engine, &branch))
+		answer_instance(engine, tx, &branch.instance, ret->instance);
 	memcpy(ret->volume, stash->volume, NAME_TEXT);
 	memcpy(ret->branch, branch.name, NAME_TEXT);
 	return 0;

@@ -7,6 +7,7 @@
 
 #include "engine/internal.h"
 #include "engine/note.h"
+#include "engine/quota.h"
 
 #define DESCRIPTION 4096
 #define MESSAGE 4096
@@ -126,6 +127,8 @@ int engine_set_volume(struct engine *engine, const struct ref *ref,
 	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];
+	if (refuse_not_owner(engine, &target->volume, "description and metadata", err) < 0)
+		return fl_failed(err);
 	former = target->volume.quota;
 	if (change_volume(&target->volume, options, err) < 0 ||
 	    (options->quota && quota_change(engine, &target->volume, err) < 0))
@@ -181,7 +184,8 @@ int engine_set_snapshot(struct engine *engine, const struct ref *ref,
 	    claim_take(engine, ref, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];
-	if (change_snapshot(&target->snapshot, options, err) < 0 ||
+	if (refuse_remote(engine, target, err) < 0 ||
+	    change_snapshot(&target->snapshot, options, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_snapshot, &target->snapshot,
 			  err) < 0)
 		return fl_failed(err);

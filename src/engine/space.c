@@ -2,10 +2,10 @@
  * Want of space: what is given up so that the pool does not fill.
  *
  * While less than thin.min-free of the pool is free, the caretaker gives up, a
- * little at a time: what is longest in the trash; then, of all branches of this
- * instance, the snapshots with the lowest scores, beyond what the policies say;
- * and only where there are no others, those that are younger than keep-all.
- * What is pinned or in use stays, and so do the newest and the oldest.
+ * little at a time: what was half received and waits for the rest; what is longest in the trash;
+ * then, of all branches of this instance, the snapshots with the lowest scores, beyond what the
+ * policies say; and only where there are no others, those that are younger than keep-all. What is
+ * pinned or in use stays, and so do the newest and the oldest.
  *
  * File systems clean up behind deletions, and the space comes back later.  So as
  * long as it grows from one look to the next, nothing more is given up.
@@ -18,6 +18,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/halfway.h"
 #include "engine/thin.h"
 
 #define SPACE_LOOK CLOCK_MINUTE
@@ -50,8 +51,6 @@ static int add_plan(void *arg, const struct branch_row *row, struct fl_error *er
 	struct squeeze *squeeze = loading->squeeze;
 	struct thin_plan *plan;
 
-	if (!uuid_equal(&row->instance, &squeeze->engine->instance))
-		return 0;
 	if (thin_plan_new(squeeze->engine, loading->tx, &row->uuid, 0, &plan, err) < 0)
 		return fl_failed(err);
 	*array_add(squeeze->plans, squeeze->count) = plan;
@@ -183,8 +182,12 @@ static int give_up(struct engine *engine, bool *ret_any, struct fl_error *err)
 {
 	struct trash_item item;
 	size_t gone = 0;
-	int r = trash_empty_oldest(engine, &item, err);
+	int r;
 
+	*ret_any = halfway_give_up(engine);
+	if (*ret_any)
+		return 0;
+	r = trash_empty_oldest(engine, &item, err);
 	*ret_any = r == 0;
 	if (r == 0) {
 		log_warning("the pool has too little space: an item of the trash was given up",

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "container/session.h"
 #include "engine/exec-table.h"
 #include "engine/systems.h"
@@ -128,12 +129,15 @@ static int check_options(const struct exec_options *options, struct fl_error *er
 	return check_user(options->user, err);
 }
 
-static int check_running(struct engine *engine, const struct ref *ref, struct fl_error *err)
+/* `where`: its name, for messages. */
+static int check_running(struct engine *engine, const struct ref *ref, struct text *where,
+			 struct fl_error *err)
 {
 	own_system_report struct system_report report = { 0 };
 
 	if (engine_system_show(engine, ref, &report, err) < 0)
 		return fl_failed(err);
+	text_add_format(where, "the system %s", report.ref);
 	if (report.state == SYSTEM_RUNNING)
 		return 0;
 	fl_fail(err, FL_UNREACHABLE, "the system %s does not run", report.ref);
@@ -142,7 +146,7 @@ static int check_running(struct engine *engine, const struct ref *ref, struct fl
 }
 
 static int find_words(struct engine *engine, const struct exec_options *options, char ***ret,
-		      struct fl_error *err)
+		      struct text *where, struct fl_error *err)
 {
 	const struct runtime_exec exec = {
 		.user = options->user,
@@ -152,7 +156,7 @@ static int find_words(struct engine *engine, const struct exec_options *options,
 	};
 	struct uuid branch;
 
-	if (check_running(engine, options->ref, err) < 0 ||
+	if (check_running(engine, options->ref, where, err) < 0 ||
 	    system_resolve(engine, options->ref, &branch, err) < 0)
 		return fl_failed(err);
 	return runtime_exec(&engine->systems->places, &branch, &exec, ret, err);
@@ -163,15 +167,18 @@ int engine_exec_start(struct engine *engine, const struct exec_options *options,
 {
 	own_words char **argv = NULL;
 	own_session struct session *session = NULL;
+	own_text struct text where = { 0 };
 	struct session_options session_options = {
+		.program = options->count > 0 ? options->command[0] : NULL,
 		.terminal = options->terminal,
 		.input = options->input,
 		.size = { options->rows, options->columns },
 	};
 	struct exec *exec;
 
-	if (check_options(options, err) < 0 || find_words(engine, options, &argv, err) < 0)
+	if (check_options(options, err) < 0 || find_words(engine, options, &argv, &where, err) < 0)
 		return fl_failed(err);
+	session_options.place = text_get(&where);
 	session_options.argv = (const char *const *)argv;
 	if (session_start(&session_options, &session, err) < 0)
 		return fl_failed(err);

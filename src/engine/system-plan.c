@@ -57,7 +57,7 @@ static int load_claimed(struct engine *engine, const struct uuid *branch, const 
 	own_claim struct claim claim = { 0 };
 	const struct target *target;
 
-	if (claim_take(engine, ref, 1, CLAIM_USE, &claim, err) < 0)
+	if (claim_take(engine, ref, 1, CLAIM_OWN, &claim, err) < 0)
 		return fl_failed(err);
 	target = &claim.targets[0];
 	if (!uuid_equal(&target->branch.uuid, branch))
@@ -94,7 +94,8 @@ int system_resolve(struct engine *engine, const struct ref *ref, struct uuid *re
 	own_target struct target target = { 0 };
 
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH, "system", err) < 0 ||
-	    gate_enter(engine, &inside, err) < 0 || resolve_now(engine, ref, &target, err) < 0)
+	    gate_enter(engine, &inside, err) < 0 || resolve_now(engine, ref, &target, err) < 0 ||
+	    refuse_remote(engine, &target, err) < 0)
 		return fl_failed(err);
 	*ret = target.branch.uuid;
 	return 0;

@@ -302,9 +302,7 @@ int engine_system_restart(struct engine *engine, const struct ref *ref, struct s
 	return system_fill(engine, &hold.entry->branch, ret, err);
 }
 
-/* --- owners
- * ------------------------------------------------------------------------------------------------
- */
+/* --- owners ------------------------------------------------------------------------------- */
 
 int system_gained(struct engine *engine, const struct uuid *branch, struct fl_error *err)
 {

@@ -10,13 +10,7 @@
 
 static int insert_record(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct system_record *record = arg;
-	int r = tx_system_insert(tx, record, err);
-
-	if (r == -FL_EXISTS)
-		return fl_hint(err, "to change how it is run: flocker system set; to have the tree "
-				    "of another archive: --from, under another name");
-	return r;
+	return tx_system_insert(tx, arg, err);
 }
 
 static int delete_record(struct tx *tx, void *arg, struct fl_error *err)
@@ -59,7 +53,7 @@ static int write_record(struct engine *engine, const struct ref *ref, const stru
 	own_claim struct claim claim = { 0 };
 
 	if (gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, ref, 1, CLAIM_USE, &claim, err) < 0)
+	    claim_take(engine, ref, 1, CLAIM_OWN, &claim, err) < 0)
 		return fl_failed(err);
 	if (!uuid_equal(&claim.targets[0].branch.uuid, branch))
 		return fl_fail(err, FL_BUSY, "the branch was renamed just now; try again");
@@ -91,6 +85,20 @@ static int check_made(struct engine *engine, const struct uuid *branch, struct f
 	return fl_failed(err);
 }
 
+static int fail_exists(const struct ref *ref, struct fl_error *err)
+{
+	own_text struct text name = { 0 };
+
+	ref_format(ref, &name);
+	fl_fail(err, FL_EXISTS, "%s is a system already", text_get(&name));
+	fl_object(err, "%s", text_get(&name));
+	return fl_hint(
+		err,
+		"to change how it is run: flocker system set %s; to have the tree of another "
+		"archive: --from, under another name",
+		text_get(&name));
+}
+
 int engine_system_create(struct engine *engine, const struct ref *ref,
 			 const struct metadata *settings, struct system_report *ret,
 			 struct fl_error *err)
@@ -98,12 +106,16 @@ int engine_system_create(struct engine *engine, const struct ref *ref,
 	own_system_record struct system_record record = { 0 };
 	own_system_hold struct system_hold hold = { 0 };
 	struct uuid branch;
+	int r;
 
 	if (system_resolve(engine, ref, &branch, err) < 0 ||
 	    change(&record.settings, settings, err) < 0 ||
-	    system_hold(engine, &branch, "create", &hold, err) < 0 ||
-	    write_record(engine, ref, &branch, insert_record, &record, err) < 0 ||
-	    check_made(engine, &branch, err) < 0)
+	    system_hold(engine, &branch, "create", &hold, err) < 0)
+		return fl_failed(err);
+	r = write_record(engine, ref, &branch, insert_record, &record, err);
+	if (r == -FL_EXISTS)
+		return fail_exists(ref, err);
+	if (r < 0 || check_made(engine, &branch, err) < 0)
 		return fl_failed(err);
 	return system_fill(engine, &branch, ret, err);
 }

@@ -78,7 +78,8 @@ static int tag_claimed(struct engine *engine, const struct ref *tag, const struc
 	own_claim struct claim claim = { 0 };
 
 	if (gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, target, 1, CLAIM_HEAD, &claim, err) < 0 ||
+	    claim_take(engine, target, 1, CLAIM_FROM, &claim, err) < 0 ||
+	    refuse_not_owner(engine, &claim.targets[0].volume, "tags", err) < 0 ||
 	    check_free(engine, &claim.targets[0].volume, tag->tag, err) < 0)
 		return fl_failed(err);
 	return tag_target(engine, tag->tag, &claim.targets[0], hooks, ret, err);
@@ -132,7 +133,8 @@ int engine_untag(struct engine *engine, const struct ref *tag, struct fl_error *
 	/* Of the volume, not of the snapshot: a tag whose snapshot is lost can still be taken away.
 	 */
 	if (check_form(tag, FORM_TAG, "untag", err) < 0 || gate_enter(engine, &inside, err) < 0 ||
-	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0)
+	    claim_take(engine, &volume, 1, CLAIM_SHAPE, &claim, err) < 0 ||
+	    refuse_not_owner(engine, &claim.targets[0].volume, "tags", err) < 0)
 		return fl_failed(err);
 	untagging.target = &claim.targets[0];
 	if (catalog_write_deletion(engine, delete_tag, &untagging, err) == 0) {

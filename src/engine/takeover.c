@@ -1,7 +1,14 @@
 /*
  * In a pool that was taken over, the branches and volumes of the former instance
- * become this one's, with the next epoch.
+ * become this one's, with the next epoch.  Those of others stay theirs.
+ *
+ * What the former instance had of this one's branches is this one's again, as it was when it last
+ * came there: it has lost its own pool, else it would not take over another.  Their heads
+ * are made anew (missing.c).  A branch of the former that is called like one of these gets
+ * another name.
  */
+
+#include <string.h>
 
 #include "base/text.h"
 #include "engine/internal.h"
@@ -47,6 +54,18 @@ static int find_former(struct takeover *takeover, struct fl_error *err)
 	return each_destroyed_branch(tx, take_branch, takeover, err);
 }
 
+static int write_branch(struct tx *tx, struct branch_row *row, struct fl_error *err)
+{
+	char uuid[UUID_TEXT], name[NAME_TEXT];
+	int r = tx_branch_update(tx, row, err);
+
+	if (r != -FL_EXISTS)
+		return r;
+	snprintf(name, sizeof(name), "%.54s-%.8s", row->name, uuid_format(&row->uuid, uuid));
+	memcpy(row->name, name, NAME_TEXT);
+	return tx_branch_update(tx, row, err);
+}
+
 static int write_takeover(struct takeover *takeover, struct fl_error *err)
 {
 	for (size_t i = 0; i < takeover->volume_count; i++) {
@@ -57,10 +76,11 @@ static int write_takeover(struct takeover *takeover, struct fl_error *err)
 	}
 	for (size_t i = 0; i < takeover->branch_count; i++) {
 		takeover->branches[i].instance = takeover->engine->instance;
-		if (tx_branch_update(takeover->tx, &takeover->branches[i], err) < 0)
+		if (write_branch(takeover->tx, &takeover->branches[i], err) < 0)
 			return fl_failed(err);
 	}
-	return 0;
+	/* What was kept for us. */
+	return tx_pin_delete_peer(takeover->tx, &takeover->engine->instance, err);
 }
 
 static int take_former(struct tx *tx, void *arg, struct fl_error *err)

@@ -42,7 +42,8 @@ static void pin_linked(struct engine *engine, const char *volume, struct thin_pl
 			plan->rows[i].pins |= PIN_MOUNT;
 }
 
-/* A branch that is another's, or in the trash, has nothing to be thinned. */
+/* Copies of others' snapshots go by this instance's policies, too.  In the trash nothing is
+ * thinned. */
 static int load_rows(struct engine *engine, struct tx *tx, struct thin_plan *plan,
 		     struct fl_error *err)
 {
@@ -56,7 +57,11 @@ static int load_rows(struct engine *engine, struct tx *tx, struct thin_plan *pla
 	plan->volume = volume.uuid;
 	memcpy(plan->volume_name, volume.name, NAME_TEXT);
 	memcpy(plan->branch_name, branch.name, NAME_TEXT);
-	if (branch.destroyed || !uuid_equal(&branch.instance, &engine->instance))
+	if (is_remote(engine, &branch)) {
+		answer_instance(engine, tx, &branch.instance, plan->writer);
+		strcat(plan->writer, "/");
+	}
+	if (branch.destroyed)
 		return 0;
 	if (tx_snapshot_each_kept(tx, &plan->branch, add_row, plan, err) < 0)
 		return fl_failed(err);

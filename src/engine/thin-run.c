@@ -166,8 +166,8 @@ static void tell(const struct thin_plan *plan, const struct victim *victim, bool
 	*thinned = (struct thinned){
 		.id = row->id, .time = row->time, .score = victim->score, .held = held
 	};
-	snprintf(thinned->ref, sizeof(thinned->ref), "%s/%s@{%s}", plan->volume_name,
-		 plan->branch_name, snapid_format(row->id, id));
+	snprintf(thinned->ref, sizeof(thinned->ref), "%s%s/%s@{%s}", plan->writer,
+		 plan->volume_name, plan->branch_name, snapid_format(row->id, id));
 }
 
 static int run_batch(struct batch *batch, struct thinned_list *list, struct fl_error *err)
@@ -189,7 +189,8 @@ int thin_plan_run(struct engine *engine, const struct thin_plan *plan, struct th
 
 		batch_fill(&batch, i);
 		if (run_batch(&batch, list, err) < 0)
-			return fl_wrap(err, "thinning %s/%s", plan->volume_name, plan->branch_name);
+			return fl_wrap(err, "thinning %s%s/%s", plan->writer, plan->volume_name,
+				       plan->branch_name);
 	}
 	return 0;
 }
@@ -202,7 +203,8 @@ int thin_plan_try(struct engine *engine, const struct thin_plan *plan, struct th
 
 		batch_fill(&batch, i);
 		if (batch_find_held(&batch, err) < 0)
-			return fl_wrap(err, "thinning %s/%s", plan->volume_name, plan->branch_name);
+			return fl_wrap(err, "thinning %s%s/%s", plan->writer, plan->volume_name,
+				       plan->branch_name);
 		for (size_t j = 0; j < batch.count; j++)
 			tell(plan, batch.items[j].victim, batch.items[j].held, list);
 	}

@@ -7,7 +7,6 @@
 #include "engine/thin.h"
 
 struct branches {
-	struct uuid instance;
 	struct uuid *items;
 	size_t count;
 };
@@ -21,8 +20,6 @@ static int collect(void *arg, const struct branch_row *row, struct fl_error *err
 {
 	struct branches *branches = arg;
 
-	if (!uuid_equal(&row->instance, &branches->instance))
-		return 0;
 	*array_add(branches->items, branches->count) = row->uuid;
 	return 0;
 }
@@ -60,7 +57,7 @@ int engine_thin(struct engine *engine, const struct ref *ref, bool dry, struct t
 		struct fl_error *err)
 {
 	own(thinned_list_done) struct thinned_list list = { 0 };
-	own(branches_done) struct branches branches = { .instance = engine->instance };
+	own(branches_done) struct branches branches = { 0 };
 	own_gate struct engine *inside = NULL;
 
 	if ((ref && check_form(ref, FORM_VOLUME | FORM_BRANCH, "thin", err) < 0) ||

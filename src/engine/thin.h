@@ -21,6 +21,7 @@ struct victim {
 struct thin_plan {
 	struct uuid volume, branch;
 	char volume_name[NAME_TEXT], branch_name[NAME_TEXT];
+	char writer[NAME_TEXT + 1]; /* "h1/": whose branch it is; "" = this instance's */
 	struct policy policy;
 	int64_t now;
 	struct kept_row *rows; /* oldest first */

@@ -91,8 +91,6 @@ static int collect(void *arg, const struct branch_row *row, struct fl_error *err
 {
 	struct pass *pass = arg;
 
-	if (!uuid_equal(&row->instance, &pass->engine->instance))
-		return 0;
 	*array_add(pass->memory, pass->count) =
 		(struct thin_memory){ .branch = row->uuid, .sequence = row->last_sequence };
 	return 0;

@@ -147,6 +147,7 @@ static void report_groups(const struct holding *holding)
 static int prepare(struct holding *holding, struct fl_error *err)
 {
 	const struct freeze_options options = { .keeper = holding->engine->keeper_program,
+						.notes = holding->engine->frozen,
 						.patience = FREEZE_PATIENCE,
 						.limit = FREEZE_LIMIT };
 

@@ -12,6 +12,31 @@
 #include "engine/internal.h"
 #include "engine/trash.h"
 
+struct destroyed_walk {
+	struct tx *tx;
+	int (*each)(void *arg, const struct branch_row *row, struct fl_error *err);
+	void *arg;
+};
+
+static int walk_destroyed_volume(void *arg, const struct volume_row *row, struct fl_error *err)
+{
+	const struct destroyed_walk *walk = arg;
+
+	return tx_branch_each(walk->tx, &row->uuid, true, walk->each, walk->arg, err);
+}
+
+int each_destroyed_branch(struct tx *tx,
+			  int (*each)(void *arg, const struct branch_row *row,
+				      struct fl_error *err),
+			  void *arg, struct fl_error *err)
+{
+	struct destroyed_walk walk = { tx, each, arg };
+
+	if (tx_branch_each(tx, NULL, true, each, arg, err) < 0)
+		return fl_failed(err);
+	return tx_volume_each_destroyed(tx, walk_destroyed_volume, &walk, err);
+}
+
 struct trash_scan {
 	struct engine *engine;
 	struct tx *tx;
@@ -234,6 +259,8 @@ static int restore_heads(struct engine *engine, const struct load *load, struct 
 	for (size_t i = 0; i < load->count; i++) {
 		struct tree retired = tree_retired(&load->branches[i].retired);
 
+		if (is_remote(engine, &load->branches[i])) /* it has none */
+			continue;
 		if (driver_of(engine)->head_restore(engine->pool, &retired, &load->branches[i].uuid,
 						    err) < 0)
 			return fl_failed(err);
@@ -247,7 +274,8 @@ static void retire_again(struct engine *engine, const struct load *load)
 	struct fl_error err;
 
 	for (size_t i = 0; i < load->count; i++)
-		if (driver_of(engine)->head_retire(engine->pool, &load->branches[i].uuid,
+		if (!is_remote(engine, &load->branches[i]) &&
+		    driver_of(engine)->head_retire(engine->pool, &load->branches[i].uuid,
 						   &load->branches[i].retired, &err) < 0)
 			log_warning("a destroyed branch keeps its head until the next start",
 				    "error=\"%s\"", err.text);
@@ -280,7 +308,8 @@ static int check_name_free(struct engine *engine, const struct load *load, const
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
 	r = load->item.volume ? tx_volume_find(tx, volume, &other, err)
-			      : tx_branch_find(tx, &load->volume.uuid, branch, &row, err);
+			      : tx_branch_find(tx, &load->volume.uuid, &load->branches[0].instance,
+					       branch, &row, err);
 	if (r == -FL_NOT_FOUND)
 		return link_check(engine, volume, branch, err);
 	if (r < 0)

@@ -76,14 +76,17 @@ static void add_uses(struct users *users, const char *ref, struct container_uses
 	}
 }
 
-static int find_containers(const struct asked *asked, struct users *users, struct fl_error *err)
+/* `docker`: as for containers_using_by(). */
+static int find_containers(const struct asked *asked, struct docker *docker, struct users *users,
+			   struct fl_error *err)
 {
 	for (size_t i = 0; i < asked->count; i++) {
 		own_container_uses struct container_uses uses = { 0 };
 		const char *branch = asked->branches[i].name;
 		char ref[REF_SHORT];
 
-		if (containers_using(asked->engine, asked->volume, branch, &uses, err) < 0)
+		if (containers_using_by(asked->engine, docker, asked->volume, branch, &uses, err) <
+		    0)
 			return fl_failed(err);
 		snprintf(ref, sizeof(ref), "%s/%s", asked->volume, branch);
 		add_uses(users, ref, &uses);
@@ -152,7 +155,7 @@ int refuse_if_contained(struct engine *engine, const struct ref *ref, struct fl_
 		return 0;
 	if (load_branches(engine, ref, &asked, err) < 0)
 		return fl_failed(err);
-	if (find_containers(&asked, &users, err) < 0) {
+	if (find_containers(&asked, NULL, &users, err) < 0) {
 		if (err->code == FL_UNREACHABLE)
 			fl_hint(err, "start the container engine; or, if there is none any more: "
 				     "flocker config set docker.socket '', and restart flockerd");
@@ -210,15 +213,19 @@ int engine_users(struct engine *engine, const struct ref *ref, struct users *ret
 {
 	own(asked_done) struct asked asked = { 0 };
 	own_users struct users users = { 0 };
+	own_docker struct docker *docker = NULL;
 
 	if (check_form(ref, FORM_VOLUME | FORM_BRANCH, "showing who uses it", err) < 0 ||
 	    load_branches(engine, ref, &asked, err) < 0 ||
 	    find_processes(&asked, &users.processes, err) < 0)
 		return fl_failed(err);
-	/* That is an answer, too. */
-	if (find_containers(&asked, &users, &users.trouble) == 0)
+	if (containers_engine(engine))
+		docker = docker_new(docker_socket(containers_engine(engine)), CONTAINERS_GLANCE);
+	/* That is an answer, too; and one that hangs is not asked for names as well. */
+	if (find_containers(&asked, docker, &users, &users.trouble) == 0) {
 		users.trouble = (struct fl_error){ 0 };
-	engine_name_holders(engine, &users.processes);
+		engine_name_holders(engine, &users.processes);
+	}
 	*ret = users;
 	users = (struct users){ 0 };
 	return 0;

@@ -16,8 +16,11 @@
 
 static int add_branch(void *arg, const struct branch_row *row, struct fl_error *err)
 {
-	struct watching *watching = arg;
+	struct engine *engine = arg;
+	struct watching *watching = engine->watching;
 
+	if (is_remote(engine, row)) /* it has no head */
+		return 0;
 	*array_add(watching->plain, watching->plain_count) = row->uuid;
 	return 0;
 }
@@ -30,7 +33,7 @@ static int list_branches(struct engine *engine, struct fl_error *err)
 	watching->plain_count = watching->plain_at = 0;
 	if (tx_begin(engine->catalog, &tx, err) < 0)
 		return fl_failed(err);
-	return tx_branch_each(tx, NULL, false, add_branch, watching, err);
+	return tx_branch_each(tx, NULL, false, add_branch, engine, err);
 }
 
 /* Has nobody given the root of a new head another owner, mode or attribute? */

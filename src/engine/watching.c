@@ -7,6 +7,7 @@
 #include "engine/watching.h"
 
 #include "engine/internal.h"
+#include "engine/past.h"
 
 #define AFTER_ERROR (10 * CLOCK_SECOND) /* from a round that failed to the next */
 

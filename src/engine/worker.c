@@ -6,21 +6,35 @@
 #include "base/text.h"
 #include "engine/internal.h"
 
-#define ARGUMENTS 4
+#define ARGUMENTS 5
 #define LINE_LIMIT 4096 /* longer than any that the program writes */
 
-int worker_check(const struct engine *engine, struct fl_error *err)
+struct tree_program {
+	const char *name, *path; /* NULL: it is missing */
+};
+
+static struct tree_program program_of(const struct engine *engine, const char *verb)
 {
-	if (engine->tree_program)
+	if (strcmp(verb, "pack") == 0 || strcmp(verb, "unpack") == 0)
+		return (struct tree_program){ "flocker-archive", engine->archive_program };
+	return (struct tree_program){ "flocker-tree", engine->tree_program };
+}
+
+int worker_check(const struct engine *engine, const char *verb, struct fl_error *err)
+{
+	const struct tree_program program = program_of(engine, verb);
+
+	if (program.path)
 		return 0;
-	fl_fail(err, FL_UNSUPPORTED, "the program flocker-tree is missing");
+	fl_fail(err, FL_UNSUPPORTED, "the program %s is missing", program.name);
 	return fl_hint(err, "build and install all of Flocker, then restart flockerd");
 }
 
 int worker_start(struct engine *engine, struct running *running, const char *const arguments[],
 		 const struct spawn_fd *fds, size_t count, struct worker *ret, struct fl_error *err)
 {
-	const char *argv[ARGUMENTS + 2] = { engine->tree_program };
+	const struct tree_program program = program_of(engine, arguments[0]);
+	const char *argv[ARGUMENTS + 2] = { program.path };
 	struct spawn_fd all[SPAWN_FDS];
 	int ends[2], r;
 
@@ -30,7 +44,9 @@ int worker_start(struct engine *engine, struct running *running, const char *con
 		return fl_fail_errno(err, "cannot make a pipe");
 	memcpy(all, fds, count * sizeof(*fds));
 	all[count] = (struct spawn_fd){ ends[1], WORKER_REPORT };
-	*ret = (struct worker){ .running = running, .child = SPAWNED_NONE, .report = ends[0] };
+	*ret = (struct worker){
+		.running = running, .name = program.name, .child = SPAWNED_NONE, .report = ends[0]
+	};
 	r = spawn_start(argv, all, count + 1, &ret->child, err);
 	close(ends[1]);
 	if (r < 0) {
@@ -57,20 +73,39 @@ static void take_failure(char *line, struct fl_error *failure)
 		fl_add_object(failure, "%s", object);
 }
 
+static void take_digest(struct worker *worker, const char *digest)
+{
+	if (strlen(digest) == WORKER_DIGEST)
+		memcpy(worker->digest, digest, WORKER_DIGEST + 1);
+}
+
+static void take_progress(struct worker *worker, uint64_t bytes)
+{
+	if (!worker->quiet)
+		operation_progress(worker->running, bytes);
+}
+
 static void take_line(struct worker *worker, char *line)
 {
-	static const char failed[] = "failed ";
+	static const char failed[] = "failed ", digest[] = "digest ";
 	unsigned long long entries, bytes;
 
 	if (sscanf(line, "progress %llu %llu", &entries, &bytes) == 2) {
-		operation_progress(worker->running, bytes);
+		take_progress(worker, bytes);
 	} else if (sscanf(line, "done %llu %llu", &entries, &bytes) == 2) {
-		operation_progress(worker->running, bytes);
+		take_progress(worker, bytes);
 		worker->told = true;
+	} else if (strncmp(line, digest, strlen(digest)) == 0) {
+		take_digest(worker, line + strlen(digest));
 	} else if (strncmp(line, failed, strlen(failed)) == 0) {
 		take_failure(line + strlen(failed), &worker->failure);
 		worker->told = true;
 	}
+}
+
+static bool is_wanted(const struct worker *worker)
+{
+	return !worker->is_wanted || worker->is_wanted(worker->arg);
 }
 
 /* It may go on writing for ever, and would wait for a reader. */
@@ -78,7 +113,7 @@ static void stop_chatter(struct worker *worker)
 {
 	spawn_kill(&worker->child);
 	fl_fail(&worker->failure, FL_SYSTEM,
-		"flocker-tree was killed: it reported more than %d bytes that are no line",
+		"%s was killed: it reported more than %d bytes that are no line", worker->name,
 		LINE_LIMIT);
 	worker->told = worker->killed = true;
 }
@@ -100,6 +135,8 @@ void worker_follow(struct worker *worker)
 			take_line(worker, rest);
 			rest = end + 1;
 		}
+		if (!is_wanted(worker))
+			spawn_kill(&worker->child);
 		length -= (size_t)(rest - bytes);
 		memmove(bytes, rest, length);
 		if (length == sizeof(bytes) - 1) {
@@ -120,8 +157,8 @@ int worker_end(struct worker *worker, struct fl_error *err)
 	if (operation_check(worker->running, err) < 0)
 		return fl_failed(err);
 	if (!worker->told || (status != 0 && !worker->killed))
-		return fl_fail(err, FL_SYSTEM, "flocker-tree ended before its work was done%s%d",
-			       status > 128 ? ", by signal " : ", with status ",
+		return fl_fail(err, FL_SYSTEM, "%s ended before its work was done%s%d",
+			       worker->name, status > 128 ? ", by signal " : ", with status ",
 			       status > 128 ? status - 128 : status);
 	if (worker->failure.code == FL_OK)
 		return 0;

@@ -22,34 +22,42 @@
 #include "base/fsat.h"
 #include "base/log.h"
 #include "base/socket.h"
+#include "engine/member.h"
 #include "flockerd/instance.h"
 #include "flockerd/lasting.h"
 #include "flockerd/notify.h"
 #include "flockerd/options.h"
 #include "flockerd/paths.h"
 #include "flockerd/patience.h"
+#include "flockerd/peering.h"
 #include "flockerd/single.h"
 #include "plugin/plugin.h"
 #include "sched/caretaker.h"
 #include "sched/container-care.h"
+#include "sched/peer-care.h"
 #include "sched/restarter.h"
 #include "sched/snapshotter.h"
 #include "sched/system-care.h"
 
+#define FEWEST_DESCRIPTORS 64
 #define SOCKET_GROUP "flocker" /* may talk to the daemon, if there is such a group */
 
 struct daemon {
 	struct paths paths;
 	struct instance instance;
 	struct config *config;
+	int etc; /* the configuration directory; -1 before it is open */
+	struct trust *trust;
 	struct api api;
 	struct engine *engine;
 	struct caretaker *caretaker;
 	struct container_care *containers;
 	struct restarter *restarter;
+	struct peer_care *peers;
 	struct snapshotter *snapshotter;
 	struct system_care *systems;
 	struct http_server *server;
+	struct peering *peering;
 	struct plugin plugin;
 	struct http_server *plugin_server;
 	int lock;		 /* -1 before it is taken */
@@ -92,17 +100,26 @@ static void forget_start(void)
 	dl_iterate_phdr(drop_constant_pages, NULL);
 }
 
-/* Each connection and each open tree needs a descriptor; what the system allows is not too much. */
-static void raise_descriptors(void)
+/* Each connection and each open tree needs a descriptor; what the system allows is not too much.
+ * Too little is: a daemon at rest has about 35, and one that can't accept anybody answers nobody.
+ */
+static int raise_descriptors(struct fl_error *err)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
+		return fl_fail_errno(err, "the limit of open files");
+	if (limit.rlim_max < FEWEST_DESCRIPTORS) {
+		fl_fail(err, FL_SYSTEM, "%" PRIu64 " open files are allowed, and %d are needed",
+			(uint64_t)limit.rlim_max, FEWEST_DESCRIPTORS);
+		return fl_hint(err, "raise it: \"ulimit -Hn\" where it is started by hand, "
+				    "LimitNOFILE= in its unit");
+	}
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		log_warning("limit of descriptors not raised", "limit=%" PRIu64,
 			    (uint64_t)limit.rlim_cur);
+	return 0;
 }
 
 /* Before any thread is made, so that all have it. */
@@ -124,7 +141,9 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		.name = daemon->instance.name,
 		.host = daemon->instance.host,
 		.config = daemon->config,
+		.trust = daemon->trust,
 		.tree_program = daemon->paths.tree_program,
+		.archive_program = daemon->paths.archive_program,
 		.run = daemon->paths.run,
 		.keeper_program = daemon->paths.keeper_program,
 		.own_hooks = daemon->paths.own_hooks,
@@ -136,6 +155,8 @@ static int open_engine(struct daemon *daemon, struct fl_error *err)
 		r = caretaker_open(daemon->engine, &daemon->caretaker, err);
 	if (r == 0)
 		r = restarter_open(daemon->engine, &daemon->restarter, err);
+	if (r == 0)
+		r = peer_care_open(daemon->engine, &daemon->peers, err);
 	if (r == 0)
 		r = snapshotter_open(daemon->engine, &daemon->snapshotter, err);
 	if (r == 0)
@@ -212,6 +233,25 @@ static int open_plugin(struct daemon *daemon, struct fl_error *err)
 	return 0;
 }
 
+static void became_member(void *arg)
+{
+	peering_look(arg);
+}
+
+static int open_peering(struct daemon *daemon, struct fl_error *err)
+{
+	const struct peering_options options = { .engine = daemon->engine,
+						 .config = daemon->config,
+						 .trust = daemon->trust,
+						 .socket = daemon->paths.peers,
+						 .group = SOCKET_GROUP };
+
+	if (peering_open(&options, &daemon->peering, err) < 0)
+		return fl_failed(err);
+	engine_on_member(daemon->engine, became_member, daemon->peering);
+	return 0;
+}
+
 static void use_log_level(const struct config *config)
 {
 	own_free char *name = config_string(config, CONFIG_LOG_LEVEL);
@@ -232,6 +272,10 @@ static void setting_changed(void *arg, enum config_key key)
 		engine_care_soon(daemon->engine);
 	if (key == CONFIG_THIN_MIN_FREE)
 		engine_space_wanted(daemon->engine);
+	if (key == CONFIG_PEER_LISTEN && daemon->peering)
+		peering_look(daemon->peering);
+	if (key == CONFIG_PEER_CHECK && daemon->peers)
+		peer_care_wake(daemon->peers);
 	if (config_rows[key].type == CONFIG_POLICY)
 		engine_policies_changed(daemon->engine);
 }
@@ -259,11 +303,10 @@ static int open_config(const struct options *options, struct daemon *daemon, str
 {
 	struct instance *instance = &daemon->instance;
 	own_free char *name = NULL;
-	own_fd int dir = -1;
 
 	if (instance_default_name(daemon->paths.root, instance, err) < 0 ||
-	    fsat_open_dir(AT_FDCWD, daemon->paths.config, &dir, err) < 0 ||
-	    config_open(dir, daemon->paths.config, &daemon->config, err) < 0)
+	    fsat_open_dir(AT_FDCWD, daemon->paths.config, &daemon->etc, err) < 0 ||
+	    config_open(daemon->etc, daemon->paths.config, &daemon->config, err) < 0)
 		return fl_failed(err);
 	config_default(daemon->config, CONFIG_INSTANCE_NAME, instance->name);
 	/* A further instance does not take the engine of the first. */
@@ -276,6 +319,7 @@ static int open_config(const struct options *options, struct daemon *daemon, str
 	use_log_level(daemon->config);
 	name = config_string(daemon->config, CONFIG_INSTANCE_NAME);
 	snprintf(instance->name, sizeof(instance->name), "%s", name);
+	daemon->trust = trust_open(daemon->etc);
 	return 0;
 }
 
@@ -307,6 +351,8 @@ static int daemon_open(const struct options *options, struct daemon *daemon, str
 	if (r == 0)
 		r = open_server(daemon, err);
 	if (r == 0)
+		r = open_peering(daemon, err);
+	if (r == 0)
 		r = open_plugin(daemon, err);
 	/* The container engine asks the plugin back. */
 	if (r == 0)
@@ -325,15 +371,24 @@ static void daemon_close(struct daemon *daemon)
 	http_server_close(daemon->plugin_server);
 	if (daemon->bound)
 		socket_remove(daemon->paths.socket);
+	/* Transfers that clients wait for end. */
+	if (daemon->engine)
+		engine_peers_stop(daemon->engine);
 	http_server_close(daemon->server);
+	if (daemon->engine)
+		engine_on_member(daemon->engine, NULL, NULL);
+	peering_close(daemon->peering);
 	system_care_close(daemon->systems);
 	snapshotter_close(daemon->snapshotter);
+	peer_care_close(daemon->peers);
 	restarter_close(daemon->restarter);
 	caretaker_close(daemon->caretaker);
 	patience_end(patience);
 	if (daemon->engine)
 		engine_close(daemon->engine);
+	trust_close(daemon->trust);
 	config_close(daemon->config);
+	own_fdp(&daemon->etc);
 	own_fdp(&daemon->listen);
 	own_fdp(&daemon->plugin_fd);
 	own_fdp(&daemon->lock);
@@ -383,16 +438,15 @@ static int report(const struct fl_error *err)
 
 static int run(const struct options *options)
 {
-	struct daemon daemon = { .lock = -1, .listen = -1, .plugin_fd = -1 };
+	struct daemon daemon = { .lock = -1, .listen = -1, .plugin_fd = -1, .etc = -1 };
 	int64_t began = clock_monotonic();
 	struct fl_error err;
 	sigset_t signals;
 	int number, status;
 
 	limit_memory();
-	raise_descriptors();
 	block_signals(&signals);
-	if (daemon_open(options, &daemon, &err) < 0) {
+	if (raise_descriptors(&err) < 0 || daemon_open(options, &daemon, &err) < 0) {
 		status = report(&err);
 		daemon_close(&daemon);
 		return status;

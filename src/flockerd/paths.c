@@ -20,7 +20,9 @@ void paths_done(struct paths *paths)
 	free(paths->socket);
 	free(paths->keeper);
 	free(paths->plugin);
+	free(paths->peers);
 	free(paths->tree_program);
+	free(paths->archive_program);
 	free(paths->keeper_program);
 	free(paths->own_hooks);
 	free(paths->shipped_hooks);
@@ -89,7 +91,9 @@ static int prepare(const struct options *options, struct paths *paths, struct fl
 					: join(paths->run, "flocker.sock");
 	paths->keeper = join(paths->run, "keeper.sock");
 	paths->plugin = join(paths->run, "plugin.sock");
+	paths->peers = join(paths->run, "peers.sock");
 	paths->tree_program = program_find("tree", "flocker-tree");
+	paths->archive_program = program_find("tree", "flocker-archive");
 	paths->keeper_program = program_find("keeper", "flocker-keeper");
 	paths->shipped_hooks = find_hooks();
 	paths->own_hooks = join(paths->config, "hooks");

@@ -17,9 +17,11 @@ struct paths {	    /* heap, absolute */
 	char *run;
 	char *mount_root;
 	char *socket;
-	char *keeper;	    /* where flocker-keeper listens for its daemon... */
-	char *plugin;	    /* ...and where the volume plugin's requests are carried to */
-	char *tree_program; /* flocker-tree; NULL: it is not installed */
+	char *keeper;	       /* where flocker-keeper listens for its daemon... */
+	char *peers;	       /* where flocker-volume connects to, for peers that come by ssh */
+	char *plugin;	       /* ...and where the volume plugin's requests are carried to */
+	char *tree_program;    /* flocker-tree; NULL: it is not installed */
+	char *archive_program; /* flocker-archive; the same */
 	char *keeper_program;
 	char *own_hooks; /* the administrator's hooks; need not be there */
 	char *shipped_hooks;

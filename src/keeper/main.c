@@ -2,7 +2,7 @@
  * flocker-keeper: holds on to something that must not end with flockerd.
  *
  *	flocker-keeper socket CONTROL PATH DAEMON	a listening socket at PATH (socket.c)
- *	flocker-keeper thaw MILLISECONDS	control groups that must not stay frozen (thaw.c)
+ *	flocker-keeper thaw MILLISECONDS NOTE	control groups that must not stay frozen (thaw.c)
  *	flocker-keeper system RUN STATE TREE RUNTIME ID
  *						a user system's console and end (files.h)
  *
@@ -25,7 +25,7 @@ static const struct verb {
 	keeper_verb *run;
 } verbs[] = {
 	{ "socket", "CONTROL PATH DAEMON", 3, keep_socket },
-	{ "thaw", "MILLISECONDS", 1, keep_thawed },
+	{ "thaw", "MILLISECONDS NOTE", 2, keep_thawed },
 	{ "system", "RUN STATE TREE RUNTIME ID", 5, keep_system },
 };
 

@@ -1,8 +1,9 @@
 /*
- * flocker-keeper thaw LIMIT: thaws control groups when nobody else does.
+ * flocker-keeper thaw LIMIT NOTE: thaws control groups when nobody else does.
  *
  *	daemon                               guard
- *	starts it; LIMIT: milliseconds
+ *	starts it; LIMIT: milliseconds;
+ *	NOTE: a file, or nothing
  *	paths, each with a NUL; then a NUL
  *	                                     opens them: "ready\n"
  *	for each path '1', or '0' for those
@@ -11,7 +12,8 @@
  *	'd'                                  ends
  *
  * After the '1's and '0's the end of the pipe instead of 'd', which is the end of
- * the daemon, or LIMIT: it writes to each file what thaws, and ends.  It holds the files open,
+ * the daemon, or LIMIT: it writes to each file what thaws, removes the NOTE of what stands still,
+ * and ends.  It holds the files open,
  * so that then nothing needs to be found, and takes no signal but SIGKILL: a service that is
  * stopped sends SIGTERM to all of its processes, and this one has to be the last.
  */
@@ -180,5 +182,7 @@ int keep_thawed(char *const arguments[], struct fl_error *err)
 		return fl_failed(err);
 	if (!any || await_end(clock_monotonic() + limit * (CLOCK_SECOND / 1000)))
 		return 0;
-	return thaw_all(&thaws, err);
+	if (thaw_all(&thaws, err) < 0)
+		return fl_failed(err);
+	return arguments[1][0] ? fsat_unlink(AT_FDCWD, arguments[1], err) : 0;
 }

@@ -80,7 +80,8 @@ __attribute__((warn_unused_result)) int fl_client_receive(struct fl_client *clie
 
 /*
  * Has the daemon begun to answer what was sent?  Waits for it up to
- * `milliseconds`; true also where waiting has no use, as the connection is gone.
+ * `milliseconds`, less if a signal comes; true also where waiting has no use, as the
+ * connection is gone.
  * Since 0.2.
  */
 bool fl_client_wait(const struct fl_client *client, int milliseconds);

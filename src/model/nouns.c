@@ -11,6 +11,7 @@ const char *const reason_names[REASON_MAX] = {
 	[REASON_SCHEDULE] = "schedule",
 	[REASON_RECOVERED] = "recovered",
 	[REASON_IMPORT] = "import",
+	[REASON_PUSH] = "push",
 };
 
 const char *const operation_state_names[OPERATION_STATES] = {
@@ -26,7 +27,8 @@ const char *const stay_names[STAYS] = {
 	[STAY_ROOM] = "room",	  [STAY_NOT] = "goes",
 };
 
-const char *const pin_names[PIN_COUNT] = { "tag", "tip", "stash", "branch", "mount" };
+const char *const pin_names[PIN_COUNT] = { "tag",  "tip",      "stash", "branch",
+					   "peer", "transfer", "mount" };
 
 void volume_done(struct volume *volume)
 {

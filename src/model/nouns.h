@@ -30,6 +30,7 @@ enum reason {
 	REASON_SCHEDULE,  /* a policy's interval: "schedule" */
 	REASON_RECOVERED, /* found in the pool, its reason unknown: "recovered" */
 	REASON_IMPORT,	  /* the beginning of a branch that was imported: "import" */
+	REASON_PUSH,	  /* what was pushed had changed: "push" */
 	REASON_MAX,
 };
 extern const char *const reason_names[REASON_MAX];
@@ -41,9 +42,11 @@ enum pin {
 	PIN_STASH = 1 << 2, /* a stash's tip: "stash" */
 	PIN_BRANCH =
 		1 << 3, /* a branch or a rolled-back line began from it, and is there: "branch" */
-	PIN_MOUNT = 1 << 4, /* mounted: "mount" */
+	PIN_PEER = 1 << 4, /* what a peer has in common with us: the next transfer's base: "peer" */
+	PIN_TRANSFER = 1 << 5, /* a transfer under way needs it: "transfer" */
+	PIN_MOUNT = 1 << 6,    /* mounted: "mount" */
 };
-#define PIN_COUNT 5
+#define PIN_COUNT 7
 extern const char *const pin_names[PIN_COUNT];
 
 /* Why thinning leaves a snapshot where it is, the strongest first. */
@@ -115,7 +118,8 @@ struct snapshot {
 	char branch[NAME_TEXT]; /* the branch that took it, as it is called now; a destroyed one:
 				   its uuid */
 	struct uuid branch_uuid;
-	char instance[NAME_TEXT];
+	char writer[NAME_TEXT];	  /* whose branch it is; "" = this instance's */
+	char instance[NAME_TEXT]; /* that took it */
 	struct uuid instance_uuid;
 	char host[NAME_TEXT]; /* name of the host when it was taken */
 	int64_t time;

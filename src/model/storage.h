@@ -30,7 +30,8 @@ enum ability {
 	ABILITY_QUOTA,
 	ABILITY_GROW,
 	ABILITY_COMPRESS,
-	ABILITY_SEND, /* snapshots move to other pools as the file system's own streams */
+	ABILITY_SEND, /* snapshots move to other pools; native: as the file system's own streams;
+			 emulated: both trees are read */
 	ABILITIES,
 };
 
@@ -39,6 +40,13 @@ enum support {
 	SUPPORT_EMULATED, /* by Flocker, at a greater cost */
 	SUPPORT_NATIVE,	  /* by the file system itself */
 	SUPPORTS,
+};
+
+/* What a snapshot is on its way from one pool to another; the numbers go over the wire. */
+enum stream_form {
+	FORM_DELTA = 1,	 /* commands that any file system can carry out (delta/command.h) */
+	FORM_ZFS = 2,	 /* as zfs(8) sends it */
+	FORM_MEMORY = 3, /* tests */
 };
 
 extern const char *const ability_names[ABILITIES];

@@ -58,7 +58,8 @@ static void put_branch(struct json *json, const struct branch *branch)
 {
 	char ref[REF_SHORT];
 
-	snprintf(ref, sizeof(ref), "%s/%s", branch->volume, branch->name);
+	snprintf(ref, sizeof(ref), "%s%s%s/%s", branch->local ? "" : branch->instance,
+		 branch->local ? "" : "/", branch->volume, branch->name);
 	json_put_string(json, "Branch", ref);
 	json_put_string(json, "Instance", branch->instance);
 	put_text(json, "From", branch->origin.ref);

@@ -149,3 +149,10 @@ int attrs_apply_some(int dir, const char *name, int fd, const struct attrs *attr
 {
 	return apply(dir, name, fd, attrs, true, err);
 }
+
+int attrs_set_value(int dir, const char *name, int fd, const struct xattr *x, struct fl_error *err)
+{
+	if (enter(dir, fd, err) < 0)
+		return fl_failed(err);
+	return apply_value(name, fd, x, err);
+}

@@ -39,3 +39,6 @@ must_check int attrs_apply(int dir, const char *name, int fd, const struct attrs
  */
 must_check int attrs_apply_some(int dir, const char *name, int fd, const struct attrs *attrs,
 				struct fl_error *err);
+/* One attribute of such a file. */
+must_check int attrs_set_value(int dir, const char *name, int fd, const struct xattr *x,
+			       struct fl_error *err);

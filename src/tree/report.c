@@ -68,6 +68,19 @@ void report_reached(struct report *report, uint64_t bytes)
 	progress(report);
 }
 
+int report_digest(const uint8_t *digest, size_t size, struct fl_error *err)
+{
+	own_text struct text line = { 0 };
+
+	text_add_string(&line, "digest ");
+	for (size_t i = 0; i < size; i++)
+		text_add_format(&line, "%02x", digest[i]);
+	text_add_string(&line, "\n");
+	if (put(line.bytes, line.length) < 0)
+		return fl_fail_errno(err, "cannot report the digest");
+	return 0;
+}
+
 /* --- the last line -------------------------------------------------------------- */
 
 static struct text last_words; /* of a run that finds no memory, made while there is some */

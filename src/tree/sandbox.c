@@ -20,19 +20,21 @@
 #include <unistd.h>
 
 #include "base/fsat.h"
+#include "base/handover.h"
 #include "base/mount.h"
+#include "tree/fence.h"
 
 /*
  * The order matters.  First what needs rights: limits, own network and IPC
- * namespaces, the root.  Then the rights go: every capability out of the
- * bounding set and out of the sets in use but those that keeping owners, modes
- * and attributes takes; no program can give any back (no_new_privs).  Last the
- * filter on system calls, because it forbids some of the steps before it.
+ * namespaces, the root, and a fence around it (fence.h).  Then the rights go: every capability out
+ * of the bounding set and out of the sets in use but those that keeping owners, modes and
+ * attributes takes; no program can give any back (no_new_privs).  Last the filter on system calls,
+ * because it forbids some of the steps before it.
  *
  * CAP_SYS_ADMIN has to stay, for trusted.* attributes; the filter takes away
  * what else it is good for.  Most of that is behind ioctl(): with it the tree's
  * descriptor alone would do to delete every other tree of the pool by its number,
- * to freeze or to resize it.  One ioctl is needed, FICLONE, and one is allowed.
+ * to freeze or to resize it.  Two ioctls are needed, FICLONE and FICLONERANGE, and two are allowed.
  * Signals and limits are for this process alone: the daemon runs as the same
  * user.  Calls that are newer than this list of what is forbidden do not exist.
  *
@@ -172,15 +174,15 @@ static const uint16_t mapping[] = { SYS_mmap, SYS_mprotect, SYS_pkey_mprotect };
 /* Of arguments the lower half counts, which comes first: both architectures are little-endian. */
 #define PROTECTION args[2]
 
-/* What may be asked for with one value of an argument alone. */
+/* What may be asked for with these values of an argument alone. */
 struct only {
 	uint16_t call;
 	uint16_t argument;
-	uint32_t value;
+	uint32_t value, other;
 };
 
 enum { ONLY = 3 };
-enum { FILTER_ROOM = 8 + 2 * array_size(forbidden) + 5 * (array_size(mapping) + ONLY) + 1 };
+enum { FILTER_ROOM = 8 + 2 * array_size(forbidden) + 5 * array_size(mapping) + 6 * ONLY + 1 };
 
 static size_t add(struct sock_filter *filter, size_t at, const struct sock_filter *more,
 		  size_t count)
@@ -202,10 +204,11 @@ static size_t write_filter(struct sock_filter filter[static FILTER_ROOM])
 		IF(BPF_JGT, LAST_CALL, 0, 1),
 		RETURN(UNKNOWN),
 	};
+	const uint32_t self = (uint32_t)getpid();
 	const struct only only[ONLY] = {
-		{ SYS_ioctl, 1, FICLONE },
-		{ SYS_tgkill, 0, (uint32_t)getpid() }, /* abort() */
-		{ SYS_prlimit64, 0, 0 },
+		{ SYS_ioctl, 1, FICLONE, FICLONERANGE },
+		{ SYS_tgkill, 0, self, self }, /* abort() */
+		{ SYS_prlimit64, 0, 0, 0 },
 	};
 	const struct sock_filter end[] = { RETURN(SECCOMP_RET_ALLOW) };
 	size_t n = add(filter, 0, start, array_size(start));
@@ -227,8 +230,11 @@ static size_t write_filter(struct sock_filter filter[static FILTER_ROOM])
 	}
 	for (size_t i = 0; i < array_size(only); i++) {
 		const struct sock_filter check[] = {
-			IF(BPF_JEQ, only[i].call, 0, 4),  LOAD(args[only[i].argument]),
-			IF(BPF_JEQ, only[i].value, 1, 0), RETURN(REFUSE),
+			IF(BPF_JEQ, only[i].call, 0, 5),
+			LOAD(args[only[i].argument]),
+			IF(BPF_JEQ, only[i].value, 2, 0),
+			IF(BPF_JEQ, only[i].other, 1, 0),
+			RETURN(REFUSE),
 			RETURN(SECCOMP_RET_ALLOW),
 		};
 
@@ -328,6 +334,18 @@ static void load_conversions(void)
 		iconv_close(from);
 }
 
+/* Where the socket is, there the tree is then. */
+static int take_root(int root, struct fl_error *err)
+{
+	own_fd int fd = -1;
+
+	if (handover_take(root, &fd, err) < 0)
+		return fl_wrap(err, "the tree to make");
+	if (dup2(fd, root) < 0)
+		return fl_fail_errno(err, "cannot keep the tree to make");
+	return 0;
+}
+
 static int change_root(int root, struct fl_error *err)
 {
 	if (fchdir(root) < 0 || chroot(".") < 0)
@@ -383,7 +401,10 @@ int sandbox_enter(const struct sandbox *sandbox, int root, struct fl_error *err)
 		return fl_failed(err);
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
 		return fl_fail_errno(err, "cannot leave the network");
-	if (change_root(root, err) < 0 || drop_capabilities(sandbox, err) < 0)
+	if ((sandbox->late && take_root(root, err) < 0) || change_root(root, err) < 0 ||
+	    drop_capabilities(sandbox, err) < 0 ||
+	    fence_enter(root, sandbox->writes, sandbox->devices,
+			sandbox->source ? sandbox->source : -1, err) < 0)
 		return fl_failed(err);
 	return filter_calls(err);
 }

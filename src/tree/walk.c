@@ -119,34 +119,86 @@ static bool is_dot(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static int visit_directory(struct walker *walker, const struct walk_entry *entry,
-			   struct fl_error *err)
+/* --- what is in a directory ------------------------------------------------------ */
+
+/* Names, one after the other with their NULs, and where they begin once they are sorted. */
+struct names {
+	struct text text;
+	const char **sorted;
+	size_t count;
+};
+
+static void names_done(struct names *names)
+{
+	text_done(&names->text);
+	free(names->sorted);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void sort_names(struct names *names)
+{
+	const char *name = text_get(&names->text);
+
+	names->sorted = xcalloc(names->count + 1, sizeof(*names->sorted));
+	for (size_t i = 0; i < names->count; i++, name += strlen(name) + 1)
+		names->sorted[i] = name;
+	array_sort(names->sorted, names->count, by_bytes);
+}
+
+static int visit_sorted(struct walker *walker, int dir, struct names *names, struct fl_error *err)
+{
+	sort_names(names);
+	for (size_t i = 0; i < names->count; i++) {
+		if (visit_name(walker, dir, names->sorted[i], err) < 0)
+			return fl_failed(err);
+	}
+	return 0;
+}
+
+/* As they come; those that are to be sorted are only gathered. */
+static int read_names(struct walker *walker, const struct walk_entry *entry, struct names *names,
+		      struct fl_error *err)
 {
 	own(own_dirp) DIR *stream = NULL;
 	const struct dirent *found;
-	own_fd int fd = -1;
-	int rc;
+	own_fd int fd = fcntl(entry->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 || !(stream = fdopendir(fd)))
+		return fl_fail_errno(err, "cannot read directory '%.200s'", entry->path);
+	take_fd(fd);
+	while (errno = 0, (found = readdir(stream))) {
+		if (is_dot(found->d_name))
+			continue;
+		if (walker->verbs->sorted) {
+			text_add(&names->text, found->d_name, strlen(found->d_name) + 1);
+			names->count++;
+			continue;
+		}
+		if (visit_name(walker, entry->fd, found->d_name, err) < 0)
+			return fl_failed(err);
+	}
+	return errno ? fl_fail_errno(err, "cannot read directory '%.200s'", text_get(&walker->path))
+		     : 0;
+}
+
+static int visit_directory(struct walker *walker, const struct walk_entry *entry,
+			   struct fl_error *err)
+{
+	own(names_done) struct names names = { 0 };
 
 	if (walker->depth >= WALK_DEPTH)
 		return fl_fail(err, FL_UNSUPPORTED,
 			       "'%.200s...' lies more than %d directories deep", entry->path,
 			       WALK_DEPTH);
-	fd = fcntl(entry->fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0 || !(stream = fdopendir(fd)))
-		return fl_fail_errno(err, "cannot read directory '%.200s'", entry->path);
-	take_fd(fd);
 	walker->depth++;
-	while (errno = 0, (found = readdir(stream))) {
-		if (is_dot(found->d_name))
-			continue;
-		rc = visit_name(walker, entry->fd, found->d_name, err);
-		if (rc < 0)
-			return rc;
-	}
+	if (read_names(walker, entry, &names, err) < 0 ||
+	    visit_sorted(walker, entry->fd, &names, err) < 0)
+		return fl_failed(err);
 	walker->depth--;
-	if (errno)
-		return fl_fail_errno(err, "cannot read directory '%.200s'",
-				     text_get(&walker->path));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
  */
 
 #include <limits.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -29,6 +30,7 @@ struct walk_verbs {
 	int (*entry)(void *arg, const struct walk_entry *entry, struct fl_error *err);
 	/* After all that is in a directory; or NULL. */
 	int (*leave)(void *arg, const struct walk_entry *entry, struct fl_error *err);
+	bool sorted; /* what is in a directory comes by the bytes of the names */
 };
 
 /* An entry that vanishes or changes its kind while it is looked at is FL_BUSY. */

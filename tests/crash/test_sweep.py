@@ -215,6 +215,7 @@ def normal(state, volume):
     text = re.sub(r'"sequence": \d+', '"sequence": 0', text)
     text = re.sub(r'"allocated": \d+', '"allocated": 0', text)  # known when the file system committed
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", "TIME", text)
+    text = re.sub(r"\d{8}T\d{6}\.\d{9}Z", "TIME", text)
     for pattern in (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", r"\b[0-9a-f]{16}\b"):
         known = {}
         text = re.sub(pattern, lambda m: known.setdefault(m[0], f"<{len(known)}>"), text)
@@ -254,14 +255,21 @@ def fresh(verb):
     return volume
 
 
-def undisturbed(verb):
-    volume = fresh(verb)
-    VERBS[verb](volume)
-    host.restart()
-    state = state_of(volume)
-    if ZFS:
-        removed(volume)
-    return normal(state, volume), normal(without_first(state), volume)
+class Wanted:
+    """The states around an undisturbed verb, as texts: the same for each volume that it is done to."""
+
+    def __init__(self, verb):
+        volume = fresh(verb)
+        before = state_of(volume)
+        VERBS[verb](volume)
+        host.restart()
+        after = state_of(volume)
+        if ZFS:
+            removed(volume)
+        self.before = normal(before, volume)
+        self.before_but_adopted = normal(without_adopted(before), volume)
+        self.after = normal(after, volume)
+        self.after_but_first = normal(without_first(after), volume)
 
 
 def check_surroundings():
@@ -307,38 +315,36 @@ def removed(volume):
         host.post("/v1/trash/empty", item=item["uuid"])
 
 
-def one_step(verb, mode, step, after, adopted):
+def one_step(verb, mode, step, wanted):
     volume = fresh(verb)
-    acknowledged = judged(volume, verb, mode, step, after, adopted)
+    acknowledged = judged(volume, verb, mode, step, wanted)
     if ZFS:
         removed(volume)
     return acknowledged
 
 
-def judged(volume, verb, mode, step, after, adopted):
-    before_state = state_of(volume)
-    before = normal(before_state, volume)
+def judged(volume, verb, mode, step, wanted):
     acknowledged = crash_once(verb, volume, mode, step)
     host.start()
     equal(host.get("/v1/health")["status"], "ok", "health")
     check_surroundings()
     state = state_of(volume)
     now = normal(state, volume)
+    before, after = wanted.before, wanted.after
     allowed = [after] if acknowledged else [before, after] if acknowledged is False else [before]
     if now in allowed:
         return acknowledged
     if verb in ADOPTING and not acknowledged:
-        if normal(without_adopted(state), volume) == normal(without_adopted(before_state), volume):
+        if normal(without_adopted(state), volume) == wanted.before_but_adopted:
             return acknowledged
         if without_reasons(now) == without_reasons(after):
             return acknowledged
-    if verb in ADOPTED and not acknowledged and normal(without_first(state), volume) == adopted:
+    if verb in ADOPTED and not acknowledged and normal(without_first(state), volume) == wanted.after_but_first:
         return acknowledged
     where = f"{mode}={step}, " + {True: "acknowledged", False: "not acknowledged",
                                   None: "died at its start"}[acknowledged]
-    wanted = differing_lines(after, now)
     raise AssertionError(f"{where}: it is neither before nor after\n-- against before:\n"
-                         + differing_lines(before, now) + f"\n-- against after:\n{wanted}")
+                         + differing_lines(before, now) + f"\n-- against after:\n{differing_lines(after, now)}")
 
 
 def differing_lines(wanted, got):
@@ -387,11 +393,11 @@ if not COUNTS:
 
 def sample_one(verb):
     """One step of a verb; what is beyond its last is halved until one is met."""
-    after, adopted = undisturbed(verb)
+    wanted = Wanted(verb)
     mode = chance.choice(MODES)
     first = first_step.get(mode, 1)
     step = first + chance.randrange(6)
-    while (acknowledged := one_step(verb, mode, step, after, adopted)) and step > first:
+    while (acknowledged := one_step(verb, mode, step, wanted)) and step > first:
         step = first + (step - first) // 2
     return f"{verb}: {mode}={step}{', not killed' if acknowledged else ''}"
 
@@ -417,12 +423,12 @@ if SAMPLED:
 
 @tests_for(chosen_verbs())
 def killed_at_each_step(verb):
-    after, adopted = undisturbed(verb)
+    wanted = Wanted(verb)
     crashes = 0
     for mode in MODES:
         through = 0
         for step in range(first_step.get(mode, 1), MOST):
-            acknowledged = one_step(verb, mode, step, after, adopted)
+            acknowledged = one_step(verb, mode, step, wanted)
             crashes += acknowledged is False
             through += acknowledged is True
             if through == THROUGH:

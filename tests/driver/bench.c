@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/spawn.h"
 #include "driver/decorators.h"
-#include "driver/mem.h"
+#include "driver/mem/mem.h"
 
 #define PREFIX "/tmp/flocker-driver-test."
 #define DISK (UINT64_C(256) << 20)

@@ -10,8 +10,8 @@
 #include "driver/decorators.h"
 
 static const struct uuid a = { { 0xa } }, b = { { 0xb } }, c = { { 0xc } };
-static const struct uuid swapping = { { 1 } }, retiring = { { 2 } };
-static struct tree head_a, head_b, first, second, swapped;
+static const struct uuid swapping = { { 1 } }, retiring = { { 2 } }, receiving = { { 3 } };
+static struct tree head_a, head_b, first, second, received, swapped;
 
 static int create_head(struct pool *pool, struct fl_error *err)
 {
@@ -68,6 +68,16 @@ static int restore_head(struct pool *pool, struct fl_error *err)
 static int create_staging(struct pool *pool, struct fl_error *err)
 {
 	return call(pool, staging_create, &swapping, NULL, err);
+}
+
+static int clone_to_staging(struct pool *pool, struct fl_error *err)
+{
+	return call(pool, staging_clone, &receiving, NULL, &first, err);
+}
+
+static int commit_staging(struct pool *pool, struct fl_error *err)
+{
+	return call(pool, staging_commit, &receiving, &received, err);
 }
 
 static int adopt_staging(struct pool *pool, struct fl_error *err)
@@ -158,14 +168,32 @@ static const struct step {
 	int (*take)(struct pool *pool, struct fl_error *err);
 	bool once; /* a second call is FL_EXISTS */
 } steps[] = {
-	{ create_head, true }, { write_facts },	      { open_head },
-	{ take_first, true },  { take_second, true }, { ask_changed },
-	{ swap_head },	       { write_backup },      { append_journal },
-	{ read_backup },       { read_facts },	      { stop_writing },
-	{ go_on_writing },     { delete_second },     { retire_head },
-	{ restore_head },      { clone_head, true },  { create_staging, true },
-	{ adopt_staging },     { delete_swapped },    { delete_facts },
-	{ identify },	       { ask_stats },	      { sync_all },
+	{ create_head, true },
+	{ write_facts },
+	{ open_head },
+	{ take_first, true },
+	{ take_second, true },
+	{ ask_changed },
+	{ swap_head },
+	{ write_backup },
+	{ append_journal },
+	{ read_backup },
+	{ read_facts },
+	{ stop_writing },
+	{ go_on_writing },
+	{ delete_second },
+	{ retire_head },
+	{ restore_head },
+	{ clone_head, true },
+	{ create_staging, true },
+	{ clone_to_staging, true },
+	{ commit_staging },
+	{ adopt_staging },
+	{ delete_swapped },
+	{ delete_facts },
+	{ identify },
+	{ ask_stats },
+	{ sync_all },
 };
 #define STEPS array_size(steps)
 
@@ -189,13 +217,14 @@ static void name_trees(void)
 	head_b = tree_head(&b);
 	first = snapshot_number(&a, 1);
 	second = snapshot_number(&a, 2);
+	received = snapshot_number(&c, 3);
 	swapped = tree_retired(&swapping);
 }
 
 /* Trees, the contents of those that have any, and the facts: one text per state. */
 static char *state_of(struct pool *pool)
 {
-	const struct tree *const all[] = { &head_a, &head_b, &first, &second, &swapped };
+	const struct tree *const all[] = { &head_a, &head_b, &first, &second, &received, &swapped };
 	char *trees = listing_of(pool), *contents, line[TREE_TEXT];
 	struct text state = { 0 }, facts = { 0 };
 	struct fl_error err;

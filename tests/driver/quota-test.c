@@ -319,6 +319,36 @@ static void a_tree_is_as_large_as_its_files(void)
 	check(is_about(bytes, 8 * MEBIBYTE));
 }
 
+static bool is_estimate(uint64_t bytes, uint64_t wanted)
+{
+	return bytes >= wanted && bytes <= wanted + MEBIBYTE / 16;
+}
+
+static void what_sending_a_tree_takes_is_known_before(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = counting();
+	const struct tree head = tree_head(&branch_a), first = snapshot_number(&branch_a, 1);
+	const struct tree second = snapshot_number(&branch_a, 2);
+	uint64_t bytes;
+
+	if (!pool || !(pool->driver->capabilities & DRIVER_CAN_WEIGH))
+		return;
+	check(fill(pool, &branch_a, "file", 8 * MEBIBYTE) == 0);
+	check_ok(call(pool, snapshot, &head, &first, &err));
+	check_ok(call(pool, weigh, NULL, &first, &bytes, &err));
+	check(is_estimate(bytes, 8 * MEBIBYTE));
+	check(fill(pool, &branch_a, "more", 2 * MEBIBYTE) == 0);
+	write_to(&head, "little", "five!");
+	check_ok(call(pool, snapshot, &head, &second, &err));
+	check_ok(call(pool, weigh, &first, &second, &bytes, &err));
+	check(is_estimate(bytes, 2 * MEBIBYTE + 5));
+	check_ok(call(pool, weigh, NULL, &second, &bytes, &err));
+	check(is_estimate(bytes, 10 * MEBIBYTE + 5));
+	check_ok(call(pool, weigh, &second, &second, &bytes, &err));
+	check(bytes == 0);
+}
+
 /* To take a subvolume out of the tree takes room in it. */
 static void a_full_tree_with_a_subvolume_inside_is_deleted(void)
 {
@@ -354,6 +384,7 @@ int main(int argc, char **argv)
 				  CHECK(groups_of_deleted_trees_are_removed),
 				  CHECK(many_are_asked_about_at_once),
 				  CHECK(a_tree_is_as_large_as_its_files),
+				  CHECK(what_sending_a_tree_takes_is_known_before),
 				  CHECK(a_full_tree_with_a_subvolume_inside_is_deleted),
 				  CHECK_END,
 			  });

@@ -1,6 +1,7 @@
 /*
- * send, receive, receive_commit.  A bench has one pool at a time: streams are kept in memory and
- * received in the same pool, as another branch, or in one that was made after it.
+ * send, receive, staging_commit, of drivers with streams of their own form.  A bench has one pool
+ * at a time: streams are kept in memory and received in the same pool, as another branch, or in one
+ * that was made after it.
  */
 
 #include <dirent.h>
@@ -99,7 +100,7 @@ static void arrive(struct pool *pool, const struct tree *base, const struct stre
 	struct fl_error err = { 0 };
 
 	check_ok(try_receive(pool, base, stream, &err));
-	check_ok(call(pool, receive_commit, &operation, target, &err));
+	check_ok(call(pool, staging_commit, &operation, target, &err));
 }
 
 static void discard(struct pool *pool)
@@ -323,17 +324,17 @@ static void a_snapshot_arrives_whole_and_is_seen_when_committed(void)
 	check_ok(try_receive(pool, NULL, &full, &err));
 	CHECK_LISTS(pool, &head, &s1, &s2, &s3, &staging);
 	check_code(FL_EXISTS, try_receive(pool, NULL, &full, &err));
-	check_code(FL_EXISTS, call(pool, receive_commit, &operation, &s2, &err));
+	check_code(FL_EXISTS, call(pool, staging_commit, &operation, &s2, &err));
 	CHECK_LISTS(pool, &head, &s1, &s2, &s3, &staging);
-	check_ok(call(pool, receive_commit, &operation, &copy, &err));
-	check_ok(call(pool, receive_commit, &operation, &copy, &err));
+	check_ok(call(pool, staging_commit, &operation, &copy, &err));
+	check_ok(call(pool, staging_commit, &operation, &copy, &err));
 	CHECK_LISTS(pool, &head, &s1, &s2, &s3, &copy);
 	check_same(pool, &s1, &copy);
 	pool = reopened();
 	CHECK_LISTS(pool, &head, &s1, &s2, &s3, &copy);
 	check_same(pool, &s1, &copy);
 	check(id_of(pool, &copy) != id_of(pool, &s1));
-	check_code(FL_NOT_FOUND, call(pool, receive_commit, &operation,
+	check_code(FL_NOT_FOUND, call(pool, staging_commit, &operation,
 				      &(struct tree){ .kind = TREE_SNAPSHOT }, &err));
 }
 
@@ -621,6 +622,38 @@ static void what_does_not_follow_the_base_is_refused(void)
 	check_same(pool, &s1, &c1);
 }
 
+static uint64_t stream_number(struct pool *pool, const struct tree *tree)
+{
+	struct fl_error err = { 0 };
+	uint64_t number = 0;
+
+	check_ok(call(pool, stream_number, tree, &number, &err));
+	return number;
+}
+
+static void a_number_tells_what_streams_can_be_received_upon(void)
+{
+	struct fl_error err = { 0 };
+	struct pool *pool = sending();
+	const struct tree s1 = snapshot_number(&ours, 1), s2 = snapshot_number(&ours, 2),
+			  c1 = snapshot_number(&theirs, 1), other = snapshot_number(&theirs, 2),
+			  missing = snapshot_number(&theirs, 9);
+	own_stream struct stream full = sent(pool, NULL, &s1);
+	uint64_t number;
+
+	arrive(pool, NULL, &full, &c1);
+	check_ok(call(pool, staging_clone, &operation, NULL, &s2, &err));
+	check_ok(call(pool, staging_commit, &operation, &other, &err));
+	for (int again = 0; again < 2; again++, pool = reopened()) {
+		number = stream_number(pool, &s1);
+		check(number != 0 && stream_number(pool, &c1) == number);
+		check(stream_number(pool, &s2) != number);
+		/* it has the contents of the second, and for ZFS it is none of the two */
+		check(stream_number(pool, &other) != number);
+	}
+	check_code(FL_NOT_FOUND, call(pool, stream_number, &missing, &number, &err));
+}
+
 static void what_is_not_committed_is_swept(void)
 {
 	if (!is_long())
@@ -757,8 +790,8 @@ static void two_arrive_at_once(void)
 	check_ok(receive_part(pool, &operation, &c1, &second, second.length, &err));
 	check_ok(receive_part(pool, &another, &c1, &last, last.length, &err));
 	check_ok(call(pool, tree_delete, &s1, &err)); /* cleans up, but nothing of these */
-	check_ok(call(pool, receive_commit, &another, &c3, &err));
-	check_ok(call(pool, receive_commit, &operation, &c2, &err));
+	check_ok(call(pool, staging_commit, &another, &c3, &err));
+	check_ok(call(pool, staging_commit, &operation, &c2, &err));
 	pool = reopened();
 	CHECK_LISTS(pool, &head, &s2, &s3, &c1, &c2, &c3);
 	check_same(pool, &s2, &c2);
@@ -835,7 +868,7 @@ static void a_note_is_committed_with_it(void)
 	check_ok(try_receive(pool, NULL, &full, &err));
 	check_ok(call(pool, note_write, &staging, "said", &err));
 	check_ok(call(pool, sync, &err));
-	check_ok(call(pool, receive_commit, &operation, &c1, &err));
+	check_ok(call(pool, staging_commit, &operation, &c1, &err));
 	pool = reopened();
 	check_ok(call(pool, note_each, count_note, &notes, &err));
 	check(notes == 1);
@@ -865,8 +898,8 @@ static void each_call_may_fail_before_it_is_done_and_after(void)
 		check_code(FL_SYSTEM, try_receive(pool, NULL, &full, &err));
 		check(try_receive(pool, NULL, &full, &err) == (before ? 0 : -FL_EXISTS));
 		plan.fail_at = 4;
-		check_code(FL_SYSTEM, call(pool, receive_commit, &operation, &c1, &err));
-		check_ok(call(pool, receive_commit, &operation, &c1, &err));
+		check_code(FL_SYSTEM, call(pool, staging_commit, &operation, &c1, &err));
+		check_ok(call(pool, staging_commit, &operation, &c1, &err));
 		check(plan.fired == 3);
 		check_same(pool, &s1, &c1);
 		check_ok(call(pool, tree_delete, &c1, &err));
@@ -878,7 +911,7 @@ static void each_call_may_fail_before_it_is_done_and_after(void)
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
-	return suite_main(argc, argv, DRIVER_CAN_SEND,
+	return suite_main(argc, argv, DRIVER_CAN_SEND | DRIVER_CAN_RECEIVE,
 			  (struct check[]){
 				  CHECK(a_snapshot_arrives_whole_and_is_seen_when_committed),
 				  CHECK(increments_arrive_one_upon_the_other),
@@ -890,6 +923,7 @@ int main(int argc, char **argv)
 				  CHECK(a_stream_that_breaks_off_leaves_nothing),
 				  CHECK(a_changed_byte_does_no_harm),
 				  CHECK(what_does_not_follow_the_base_is_refused),
+				  CHECK(a_number_tells_what_streams_can_be_received_upon),
 				  CHECK(what_is_not_committed_is_swept),
 				  CHECK(who_stops_reading_ends_it),
 				  CHECK(a_snapshot_may_be_deleted_while_it_is_sent),

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 
 #include "driver/decorators.h"
-#include "driver/mem.h"
+#include "driver/mem/mem.h"
 
 static void every_driver_agrees_with_its_table(void)
 {
@@ -54,6 +54,28 @@ static void a_capability_and_its_entries_go_together(void)
 	check(strstr(err.text, "diff"));
 }
 
+static void streams_have_a_form_and_deltas_no_receiver(void)
+{
+	struct fl_error err = { 0 };
+	struct driver broken = mem_driver;
+
+	broken.form = 0;
+	check_code(FL_INVALID, driver_check(&broken, &err));
+	check(strstr(err.text, "without a form"));
+	broken.form = FORM_DELTA;
+	check_code(FL_INVALID, driver_check(&broken, &err));
+	check(strstr(err.text, "deltas"));
+	broken = mem_driver;
+	broken.capabilities &= ~(unsigned)(DRIVER_CAN_SEND | DRIVER_CAN_RECEIVE);
+	broken.send = NULL;
+	broken.receive = NULL;
+	broken.stream_number = NULL;
+	check_code(FL_INVALID, driver_check(&broken, &err));
+	check(strstr(err.text, "lacks"));
+	broken.form = 0;
+	check_ok(driver_check(&broken, &err));
+}
+
 static void what_a_driver_can_is_told_from_its_bits(void)
 {
 	static const struct {
@@ -77,6 +99,7 @@ static void what_a_driver_can_is_told_from_its_bits(void)
 		{ DRIVER_CAN_COMPRESS, ABILITY_COMPRESS, SUPPORT_NATIVE },
 		{ ~(unsigned)DRIVER_CAN_SEND, ABILITY_SEND, SUPPORT_NO },
 		{ DRIVER_CAN_SEND, ABILITY_SEND, SUPPORT_NATIVE },
+		{ DRIVER_CAN_SEND | DRIVER_MUST_READ, ABILITY_SEND, SUPPORT_EMULATED },
 	};
 
 	for (size_t i = 0; i < array_size(cases); i++) {
@@ -285,6 +308,7 @@ int main(int argc, char **argv)
 				  CHECK(every_driver_agrees_with_its_table),
 				  CHECK(a_missing_entry_is_named),
 				  CHECK(a_capability_and_its_entries_go_together),
+				  CHECK(streams_have_a_form_and_deltas_no_receiver),
 				  CHECK(what_a_driver_can_is_told_from_its_bits),
 				  CHECK(a_driver_is_found_by_name),
 				  CHECK(trees_have_names_for_messages),

@@ -98,7 +98,7 @@ static void a_program_that_hangs_or_dies_fails_its_stream(void)
 	CHECK_LISTS(pool, &head, &s1);
 	check_nothing_received();
 	check_ok(receive(pool, NULL, fd, &err));
-	check_ok(call(pool, receive_commit, &operation, &c1, &err));
+	check_ok(call(pool, staging_commit, &operation, &c1, &err));
 	CHECK_LISTS(pool, &head, &s1, &c1);
 	check_nothing_mounted();
 	close(fd);
@@ -118,7 +118,7 @@ static void what_has_no_room_is_refused_and_leaves_nothing(void)
 	check_nothing_received();
 	RUN(ZFS, "set", "quota=none", "bench/some/where");
 	check_ok(receive(pool, NULL, fd, &err));
-	check_ok(call(pool, receive_commit, &operation, &c1, &err));
+	check_ok(call(pool, staging_commit, &operation, &c1, &err));
 	CHECK_LISTS(pool, &head, &s1, &c1);
 	close(fd);
 }
@@ -137,7 +137,7 @@ static void what_others_put_there_stays(void)
 	check_ok(call(pool, snapshot, &head, &s2, &err));
 	increment = stream_of(pool, &s1, &s2);
 	check_ok(receive(pool, NULL, full, &err));
-	check_ok(call(pool, receive_commit, &operation, &c1, &err));
+	check_ok(call(pool, staging_commit, &operation, &c1, &err));
 	name_of(&c1, name);
 	snprintf(daily, sizeof(daily), "%.*s@daily", (int)strcspn(name, "@"), name);
 	RUN(ZFS, "snapshot", daily);
@@ -151,7 +151,7 @@ static void what_others_put_there_stays(void)
 	check(exists(daily) && exists("bench/some/where/received/theirs@theirs"));
 	RUN(ZFS, "destroy", daily);
 	check_ok(receive(pool, &c1, increment, &err));
-	check_ok(call(pool, receive_commit, &operation, &c2, &err));
+	check_ok(call(pool, staging_commit, &operation, &c2, &err));
 	pool = reopened();
 	CHECK_LISTS(pool, &head, &s1, &s2, &c1, &c2);
 	check_holds(pool, &c2, "file", "two");
@@ -172,7 +172,7 @@ static void increments_cost_no_dataset_each(void)
 
 	c[0] = snapshot_number(&theirs, 1);
 	check_ok(receive(pool, NULL, fd, &err));
-	check_ok(call(pool, receive_commit, &operation, &c[0], &err));
+	check_ok(call(pool, staging_commit, &operation, &c[0], &err));
 	close(fd);
 	for (int i = 1; i < 5; i++) {
 		char contents[2] = { (char)('0' + i) };
@@ -185,7 +185,7 @@ static void increments_cost_no_dataset_each(void)
 		fd = stream_of(pool, &base, &last);
 		before = zfs_runs();
 		check_ok(receive(pool, &c[i - 1], fd, &err));
-		check_ok(call(pool, receive_commit, &operation, &c[i], &err));
+		check_ok(call(pool, staging_commit, &operation, &c[i], &err));
 		printf("# an increment: %d runs of zfs\n", (int)(zfs_runs() - before));
 		check(zfs_runs() - before <= 4);
 		close(fd);
@@ -222,14 +222,14 @@ static void a_branch_with_a_quota_goes_there_and_back(void)
 	fd = stream_of(pool, NULL, &s1);
 	check_ok(receive(pool, NULL, fd, &err));
 	close(fd);
-	check_ok(call(pool, receive_commit, &operation, &there, &err));
+	check_ok(call(pool, staging_commit, &operation, &there, &err));
 	check_ok(call(pool, head_clone, &theirs, &there, &err));
 	write_to(&away, "file", "away");
 	check_ok(call(pool, snapshot, &away, &after, &err));
 	fd = stream_of(pool, &there, &after);
 	check_ok(receive(pool, &s1, fd, &err));
 	close(fd);
-	check_ok(call(pool, receive_commit, &operation, &back, &err));
+	check_ok(call(pool, staging_commit, &operation, &back, &err));
 	check_holds(pool, &back, "file", "away");
 	/* Upon the older of two that lie in the head's dataset, from another's. */
 	fd = stream_of(pool, &s1, &s2);

@@ -1,5 +1,5 @@
 /*
- * Imports and exports over Btrfs, with a stand-in for flocker-tree: a shell
+ * Imports and exports over Btrfs, with a stand-in for both programs: a shell
  * script whose archive is one file, so that it can be told to fail, to crash,
  * and to wait.  The first word of the archive says what it does.
  *
@@ -7,6 +7,7 @@
  */
 
 #include "engine/archive.h"
+#include "engine/worker.h"
 #include "tests/engine/fixture.h"
 
 #include <fcntl.h>
@@ -60,6 +61,7 @@ static void open_engine(void)
 		.name = "here",
 		.host = "host",
 		.tree_program = program,
+		.archive_program = program,
 	};
 
 	if (uuid_is_none(&instance))
@@ -220,6 +222,36 @@ static void what_fails_leaves_a_record_alone(void)
 	check_code(FL_NOT_FOUND,
 		   import("x", &(struct archive){ .directory = "/nowhere/at/all" }, &done));
 	check_nothing("x");
+}
+
+static void follow(const char *report, struct worker *ret)
+{
+	int ends[2];
+
+	*ret = (struct worker){ .told = false };
+	check(pipe(ends) == 0);
+	check(write(ends[1], report, strlen(report)) == (ssize_t)strlen(report));
+	close(ends[1]);
+	ret->report = ends[0];
+	worker_follow(ret);
+	close(ends[0]);
+}
+
+static void a_digest_is_taken_from_the_report(void)
+{
+	static const char digest[] =
+		"77ffe533a16ce5c8dde8b9818c69d32f88c4df70e1e92ef1a43fd0fc8b4f8b48";
+	char line[200];
+	struct worker worker;
+
+	snprintf(line, sizeof(line), "digest %s\nfailed busy\t0\tbusy\t\t\n", digest);
+	follow(line, &worker);
+	check_string(digest, worker.digest);
+	check(worker.told && worker.failure.code == FL_BUSY);
+	snprintf(line, sizeof(line), "digest %.63s\ndigest %sa\n", digest, digest);
+	follow(line, &worker);
+	check_string("", worker.digest);
+	check(!worker.told);
 }
 
 static void a_program_that_reports_without_end_is_killed(void)
@@ -403,6 +435,7 @@ static int run(int argc, char **argv)
 					CHECK(an_archive_becomes_a_volume_with_a_snapshot),
 					CHECK(an_archive_becomes_a_branch_and_a_directory_a_volume),
 					CHECK(what_fails_leaves_a_record_alone),
+					CHECK(a_digest_is_taken_from_the_report),
 					CHECK(a_program_that_reports_without_end_is_killed),
 					CHECK(an_archive_that_was_cut_cancels_its_import),
 					CHECK(an_import_is_cancelled),

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "engine/birth.h"
 #include "engine/together.h"
 #include "tests/engine/place.h"
 

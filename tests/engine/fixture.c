@@ -12,7 +12,7 @@ static void open_engine(struct fixture *fixture)
 		.state = fixture->directory,
 		.mount_root = fixture->directory,
 		.instance = fixture->instance,
-		.name = "here",
+		.name = fixture->name ? fixture->name : "here",
 		.host = "host",
 	};
 	struct fl_error err;
@@ -20,20 +20,40 @@ static void open_engine(struct fixture *fixture)
 	check_ok(engine_open(&options, &fixture->engine, &err));
 }
 
-void fixture_begin(struct fixture *fixture)
+static void make_directory(struct fixture *fixture, const char *name)
 {
-	struct pool_spec spec;
-	struct fl_error err;
-
-	log_set_level(getenv("FLOCKER_TEST_LOG") ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
-	place_enter();
-	*fixture = (struct fixture){ .instance = uuid_new() };
+	*fixture = (struct fixture){ .instance = uuid_new(), .name = name };
 	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/" PLACE_PREFIX "%d.XXXXXX",
 		 (int)getpid());
 	check(mkdtemp(fixture->directory));
-	place_prepare(fixture->directory, &spec);
+}
+
+static void make_pool(struct fixture *fixture, const struct pool_spec *spec)
+{
+	struct fl_error err;
+
 	open_engine(fixture);
-	check_ok(engine_pool_create(fixture->engine, &spec, &err));
+	check_ok(engine_pool_create(fixture->engine, spec, &err));
+}
+
+void fixture_begin(struct fixture *fixture)
+{
+	struct pool_spec spec;
+
+	log_set_level(getenv("FLOCKER_TEST_LOG") ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
+	place_enter();
+	make_directory(fixture, NULL);
+	place_prepare(fixture->directory, &spec);
+	make_pool(fixture, &spec);
+}
+
+void fixture_begin_beside(struct fixture *fixture, const char *name)
+{
+	struct pool_spec spec;
+
+	make_directory(fixture, name);
+	place_prepare_beside(fixture->directory, &spec);
+	make_pool(fixture, &spec);
 }
 
 void fixture_restart(struct fixture *fixture)

@@ -7,13 +7,14 @@
  */
 
 #include "driver/decorators.h"
-#include "driver/mem.h"
+#include "driver/mem/mem.h"
 #include "engine/internal.h"
 #include "tests/check.h"
 
 struct fixture {
 	char directory[96];
 	struct uuid instance;
+	const char *name; /* of the instance; NULL = "here" */
 	struct engine *engine;
 	struct driver broken;
 	const struct driver *whole; /* of which `broken` is a copy */
@@ -21,6 +22,8 @@ struct fixture {
 
 /* Makes the directory and a pool in it, and opens the engine. */
 void fixture_begin(struct fixture *fixture);
+/* A second one, while the first is there. */
+void fixture_begin_beside(struct fixture *fixture, const char *name);
 /* Closes the engine and opens it again, as a restart does. */
 void fixture_restart(struct fixture *fixture);
 /* Removes everything. */

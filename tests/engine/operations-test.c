@@ -5,6 +5,7 @@
  */
 
 #include "engine/archive.h"
+#include "engine/birth.h"
 #include "tests/engine/fixture.h"
 
 static struct fixture fixture;

@@ -16,7 +16,7 @@
 #include "base/fsat.h"
 #include "base/spawn.h"
 #include "base/text.h"
-#include "driver/mem.h"
+#include "driver/mem/mem.h"
 #include "tests/check.h"
 
 #define ZPOOL "/usr/sbin/zpool"
@@ -204,9 +204,11 @@ static int sweep_leftover(void *arg, const char *name, unsigned char type, uint6
 	if (sscanf(name, PLACE_PREFIX "%ld.", &pid) != 1 || kill((pid_t)pid, 0) == 0 ||
 	    errno != ESRCH)
 		return 0;
-	if (fsat_remove_tree(*(const int *)arg, name, err) < 0)
-		return err->code == FL_DENIED ? 0 : fl_failed(err); /* another user's */
-	return 0;
+	if (fsat_remove_tree(*(const int *)arg, name, err) == 0)
+		return 0;
+	if (err->code == FL_DENIED || err->code == FL_NOT_FOUND)
+		return 0; /* another user's; another test sweeps it, too */
+	return fl_failed(err);
 }
 
 void place_enter(void)
@@ -225,6 +227,16 @@ void place_enter(void)
 void place_prepare(const char *directory, struct pool_spec *spec)
 {
 	here()->prepare(directory, spec);
+}
+
+void place_prepare_beside(const char *directory, struct pool_spec *spec)
+{
+	if (here()->prepare != in_memory)
+		here()->prepare(directory, spec);
+	else
+		*spec = (struct pool_spec){ .driver = "mem",
+					    .kind = POOL_MEMORY,
+					    .path = "beside" };
 }
 
 void place_clear(const char *directory)

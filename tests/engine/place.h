@@ -21,7 +21,9 @@
 void place_enter(void);
 /* Below this new directory; what `spec` says then is empty. */
 void place_prepare(const char *directory, struct pool_spec *spec);
-/* After the pool was closed.  Removes the directory, too. */
+/* The same for a second one, while the first is there. */
+void place_prepare_beside(const char *directory, struct pool_spec *spec);
+/* After the pool was closed, and all others.  Removes the directory, too. */
 void place_clear(const char *directory);
 
 /* A verb takes a tenth of a second or more here, not a millisecond. */

@@ -93,12 +93,9 @@ static void make_pool(const char *place, struct engine **ret, struct uuid *uuid)
 		.driver = "btrfs", .kind = POOL_FILE, .sparse = true, .size = UINT64_C(256) << 20
 	};
 
-	char text[UUID_TEXT];
-
 	shell("mkdir -p %s/lib %s/mnt %s/run", place, place, place);
 	snprintf(spec.path, sizeof(spec.path), "%s/pool.img", place);
 	check_ok(open_engine_in(place, uuid, ret));
-	shell("echo %s > %s/instance", uuid_format(uuid, text), place);
 	check_ok(engine_pool_create(*ret, &spec, &err));
 }
 
@@ -295,13 +292,16 @@ static void a_stubborn_one_is_killed_with_all_its_children(void)
 	start("stubborn");
 	pid = show("stubborn").pid;
 	branch = uuid_of("stubborn");
-	text_add_format(&path, "/flocker/%s/", uuid_format(&instance, uuid));
+	text_add_format(&path, "/flocker/%s.", uuid_format(&instance, uuid));
 	text_add_string(&path, uuid_format(&branch, uuid));
 	cgroup = text_take(&path);
 	shell("grep -q '%s' /proc/%d/cgroup", cgroup, pid);
 	stop("stubborn");
 	check(!lives(pid) && show("stubborn").exit_status == 128 + SIGKILL);
 	shell("! grep -qs '%s' /proc/[0-9]*/cgroup", cgroup);
+	/* Nor is an empty group of the instance left. */
+	shell("! ls /sys/fs/cgroup/flocker /sys/fs/cgroup/*/flocker 2>/dev/null | grep -q %s",
+	      uuid_format(&instance, uuid));
 	end_system("stubborn");
 }
 
@@ -717,9 +717,7 @@ static void a_console_can_be_followed(void)
 	check(read(fd, bytes, sizeof(bytes)) == 0);
 }
 
-/* --- many
- * -------------------------------------------------------------------------------------------------
- */
+/* --- many --------------------------------------------------------------------------------- */
 
 #define MANY 20
 
@@ -817,7 +815,7 @@ static int run(int argc, char **argv)
 			  });
 }
 
-/* What runs in the cgroups of this test's instances; their names are in none but ours. */
+/* The systems of this test's instances. */
 static void end_all(const char *place)
 {
 	char command[768];
@@ -827,10 +825,8 @@ static void end_all(const char *place)
 		 "read init keeper rest < \"$d/running\"; kill -9 $init $keeper 2>/dev/null; "
 		 "program=$(cat \"$d/program\"); id=$(ls \"$d/runtime\"); "
 		 "[ -z \"$id\" ] || \"$program\" --root \"$d/runtime\" delete --force \"$id\"; "
-		 "done; "
-		 "i=$(cat %s/instance 2>/dev/null) && "
-		 "rmdir /sys/fs/cgroup/flocker/$i /sys/fs/cgroup/*/flocker/$i 2>/dev/null",
-		 place, place);
+		 "done",
+		 place);
 	(void)!system(command);
 }
 

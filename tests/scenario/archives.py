@@ -7,6 +7,7 @@ bytes move.
 import http.client
 import io
 import json
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -154,16 +155,23 @@ def ended(pid):
     return cleanup.start_time(pid) is None
 
 
-def staging(host):
-    """What lies in the running pool's staging, which no path leads to."""
-    device, = cleanup.loops_under(host.directory)
+@contextlib.contextmanager
+def inside(host):
+    """The running pool, which no path leads to: of one host of several, by its own directory."""
+    device, = cleanup.loops_under(host.directory if host.owned else host.root)
     point = f"{host.directory}/looked"
     os.makedirs(point, exist_ok=True)
     subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", device, point], check=True)
     try:
-        return sorted(os.listdir(f"{point}/staging"))
+        yield point
     finally:
         subprocess.run(["umount", point], check=True)
+
+
+def staging(host):
+    """What lies in the running pool's staging."""
+    with inside(host) as pool:
+        return sorted(os.listdir(f"{pool}/staging"))
 
 
 def used(host):

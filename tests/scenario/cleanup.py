@@ -218,13 +218,6 @@ def end_systems(directory):
         for name in glob.glob(f"{place}/runtime/*"):
             subprocess.run([read(f"{place}/program"), "--root", f"{place}/runtime", "delete", "--force",
                             os.path.basename(name)], check=False, stderr=subprocess.DEVNULL)
-        group = re.search(r'"cgroupsPath":\s*"/flocker/([^/"]+)', read(f"{place}/config.json"))
-        tops = ("/sys/fs/cgroup/flocker", "/sys/fs/cgroup/*/flocker") if group else ()
-        for path in [found for top in tops for found in glob.glob(f"{top}/{group[1]}")]:
-            try:
-                os.rmdir(path)
-            except OSError:
-                pass  # another system of the instance
 
 
 def remove_plugins():

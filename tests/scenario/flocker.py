@@ -98,6 +98,7 @@ class Host:
         `watches`: branches are snapshotted by themselves.  Elsewhere not, so that tests can count.
         """
         self.options = [] if watches else ["--snapshot", "manual"]
+        self.inside = []  # words in front of programs that put them elsewhere (hosts.py)
         self.owned = directory is None
         self.directory = directory or cleanup.make_directory()
         self.root = f"{self.directory}/{name}"
@@ -131,7 +132,7 @@ class Host:
         """Starts the daemon without waiting for it."""
         environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
         with open(self.log, "ab") as log:
-            self.daemon = subprocess.Popen([DAEMON, "--root", self.root, *self.options, *options],
+            self.daemon = subprocess.Popen([*self.inside, DAEMON, "--root", self.root, *self.options, *options],
                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment,
                                            **self.rights)
         cleanup.record(f"{self.directory}/daemons", self.daemon.pid)
@@ -186,7 +187,7 @@ class Host:
     # --- the command ----------------------------------------------------------
 
     def try_run(self, *arguments, input=None, env=None, timeout=120):
-        done = subprocess.run([COMMAND, *arguments], input=input, capture_output=True, text=True,
+        done = subprocess.run([*self.inside, COMMAND, *arguments], input=input, capture_output=True, text=True,
                               timeout=timeout, check=False, cwd=self.directory,
                               env={**os.environ, "FLOCKER_SOCKET": self.socket, **(env or {})})
         return Ran(arguments, done.returncode, done.stdout, done.stderr)
@@ -384,7 +385,7 @@ def as_stranger(host, *arguments):
         os.chmod(directory, 0o755)
     command = f"{host.directory}/programs/cli/flocker"
     for program, copy in ((COMMAND, command),
-                          (BUILD / "src/tree/flocker-tree", f"{host.directory}/programs/tree/flocker-tree")):
+                          (BUILD / "src/tree/flocker-archive", f"{host.directory}/programs/tree/flocker-archive")):
         os.makedirs(os.path.dirname(copy), exist_ok=True)
         shutil.copy(program, copy)
     return subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={GROUP}", "--clear-groups", command,
@@ -458,3 +459,16 @@ def recoverable(state):
 
 
 cleanup.sweep()
+
+
+def fill_state(host, volume):
+    """No byte more goes into the state directory, a small file system: what the catalogue has room for goes first."""
+    filler = f"{host.root}/lib/filler"
+    fill(filler)
+    for number in range(600):
+        try:
+            host.snapshot(volume, name=f"full{number}", message="m" * 1000)
+        except Failure as failure:
+            tap.equal(failure.code, "no-space", str(failure))
+            return filler
+    raise AssertionError("the catalogue's file system never was full")

@@ -1,7 +1,7 @@
 /*
  * Loaded into a daemon under test by LD_PRELOAD: its clocks are as much ahead as
  * the file says that FLOCKER_TEST_CLOCK names, two numbers of 64 bits, in
- * nanoseconds: CLOCK_REALTIME and CLOCK_BOOTTIME.  The test changes it while the
+ * nanoseconds: CLOCK_REALTIME (time(), too) and CLOCK_BOOTTIME.  The test changes it while the
  * daemon runs (clocks.py).
  */
 
@@ -43,4 +43,16 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct ti
 	ret->tv_sec = time / SECOND;
 	ret->tv_nsec = time % SECOND;
 	return r;
+}
+
+/* What certificates are judged by. */
+__attribute__((visibility("default"))) time_t time(time_t *ret)
+{
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return -1;
+	if (ret)
+		*ret = now.tv_sec;
+	return now.tv_sec;
 }

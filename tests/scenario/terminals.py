@@ -13,6 +13,8 @@ from flocker import COMMAND, TOP
 
 SCRIPTS = TOP / "completions"
 
+PROMPT = "type> "  # shown when the shell has the terminal: what is typed before is no line to complete in
+
 # Completed as the command is, run as something that keeps its words.
 SAY = "say() { printf '%s\\0' \"$@\" >\"$SAID\"; echo do''ne.; }\nalias flocker=say\n"
 SHELLS = {
@@ -42,12 +44,12 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(place)
-            os.execvpe(command[0], command, {**environment(host), "PS1": "", "PS2": "", "SAID": self.said})
+            os.execvpe(command[0], command, {**environment(host), "PS1": PROMPT, "PS2": "", "SAID": self.said})
         self.seen = ""
         cleanup.record(f"{host.directory}/daemons", self.pid)
         threading.Thread(target=self.read, daemon=True).start()
         self.type(preparation + "echo rea''dy.\n")
-        self.wait(r"ready\.\r")
+        self.wait(rf"ready\.\r(.|\n)*{PROMPT}")
 
     def read(self):
         while True:

@@ -13,6 +13,7 @@ import contract
 import tap
 from engines import Tree
 from flocker import Failure, Gone, Host, MIB
+from peers import Peer, free_port
 from tap import equal, test, tests_for, true
 
 host = Host()
@@ -59,6 +60,20 @@ def make_tree():
     tree.add("sbin/init", data=b"#!/bin/sh\ntrap 'exit 0' TERM\nsleep 100000 & wait\n")
     host.create("os")
     subprocess.run(["tar", "-C", host.path("os"), "-x"], input=tree.bytes(), check=True)
+
+
+BESIDE = Peer(host.directory, "beside")
+JOIN = {}  # the request's body
+
+
+def make_peer():
+    BESIDE.start()
+    BESIDE.make_pool()
+    BESIDE.post("/v1/cluster")
+    BESIDE.listens()
+    BESIDE.create("theirs")
+    JOIN["token"] = BESIDE.post("/v1/cluster/tokens")["token"]
+    host.call("PATCH", "/v1/setting", {"value": f"127.0.0.1:{free_port()}"}, key="peer.listen")
 
 
 IMPORT = "0d1f9e6c-8a3b-4c7d-9e2f-5a6b7c8d9e0f"
@@ -112,6 +127,24 @@ CASES = {
                                   "command echo", None),
     ("POST", "/v1/system/stop"): ("system stop", None, {"ref": "os"}, "os", None, None),
     ("DELETE", "/v1/system"): ("system destroy", "os", None, "os", None, None),
+    ("POST", "/v1/cluster/join"): ("join", None, JOIN, None, None, make_peer),
+    ("POST", "/v1/cluster/renewal"): ("ca renew", None, {"peer": "beside"}, "beside", None, None),
+    ("DELETE", "/v1/peer"): ("peer remove", {"name": "beside"}, None, "beside", None, None),
+    ("POST", "/v1/peers"): ("peer add", None, {"name": "beside", "address": BESIDE.address}, "beside",
+                            f"address {BESIDE.address}", None),
+    ("POST", "/v1/pushes"): ("push", None, {"ref": "data", "peer": "beside"}, "data", "peer beside", None),
+    ("POST", "/v1/verifications"): ("verify", None, {"ref": "data", "peer": "beside"}, "data", "peer beside", None),
+    ("DELETE", "/v1/pin"): ("unpin", {"ref": "data", "peer": "beside", "force": "true"}, None, "data",
+                            "peer beside", None),
+    ("POST", "/v1/fetches"): ("fetch", None, {"ref": "beside/theirs"}, "beside/theirs", None, None),
+    ("POST", "/v1/pulls"): ("pull", None, {"ref": "theirs/mine"}, "theirs/mine", None,
+                            lambda: host.branch("theirs/mine", **{"from": "beside/theirs/trunk"})),
+    ("DELETE", "/v1/cluster"): ("ca leave", None, None, None, None, None),
+    ("POST", "/v1/cluster"): ("ca init", None, {}, None, None, None),
+    ("POST", "/v1/cluster/tokens"): ("ca token", None, {}, None, None, None),
+    ("POST", "/v1/cluster/certificates"): ("ca issue", None, {"role": "read", "id": "anna"}, "anna", "role read",
+                                           None),
+    ("DELETE", "/v1/cluster/certificate"): ("ca revoke", {"certificate": "anna"}, None, "anna", None, None),
     ("POST", "/v1/thinning"): ("thin", None, {"ref": "data"}, "data", None, None),
     ("POST", "/v1/trash/empty"): ("trash empty", None, {}, None, None, None),
     ("PATCH", "/v1/setting"): ("config set", {"key": "trash.keep"}, {"value": "30d"}, "trash.keep",

@@ -7,12 +7,13 @@ import os
 import pathlib
 import shlex
 import signal
+import subprocess
 import threading
 
 import engines
 import tap
 from fake_engine import FakeEngine, container as fake_container
-from flocker import Connection, Host, LONG, TOP
+from flocker import COMMAND, Connection, Host, LONG, TOP
 from tap import equal, test, true, wait_until
 
 ENGINE = engines.Docker()
@@ -368,6 +369,26 @@ def show_tells_who_uses_a_branch():
 
 
 @fresh
+def show_does_not_wait_for_an_engine_that_hangs():
+    """It is asked once, on a connection that gives up first: the daemon's own has thirty seconds."""
+    HOST.create("data")
+    dockerd = ENGINE.processes["dockerd"]
+    dockerd.send_signal(signal.SIGSTOP)
+    ours, theirs = os.openpty()
+    try:
+        shown = HOST.try_run("show", "data", timeout=25)
+        waiting = subprocess.Popen([COMMAND, "destroy", "data"], stdin=subprocess.DEVNULL, stderr=theirs,
+                                   env={**os.environ, "FLOCKER_SOCKET": HOST.socket})
+        true(b"the container engine is asked" in os.read(ours, 4096), "whoever waits is told for what")
+    finally:
+        dockerd.send_signal(signal.SIGCONT)
+    equal(waiting.wait(timeout=60), 0, "status of what waited")
+    os.close(ours)
+    os.close(theirs)
+    true(shown.status == 0 and "containers:" in shown.out, f"it says that they are not known: {shown}")
+
+
+@fresh
 def while_the_engine_is_away_nothing_is_taken_away():
     HOST.create("data", mount_path="/data")
     HOST.branch("data/test")
@@ -376,6 +397,12 @@ def while_the_engine_is_away_nothing_is_taken_away():
         HOST.fails("unreachable", *verb, hint="docker.socket")
     true("containers:" in HOST.run("show", "data"), "show says that they are not known")
     true(HOST.get("/v1/users", ref="data")["trouble"], "and so does the API")
+    # A socket that is gone, and a daemon that has never seen it: containers refer to the branches all the same.
+    HOST.stop()
+    os.unlink(ENGINE.socket)
+    HOST.start()
+    for verb in (("destroy", "data"), ("rename", "data", "other"), ("unmount", "data")):
+        HOST.fails("unreachable", *verb, says=(ENGINE.socket, "no such socket"), hint="docker.socket")
     HOST.run("config", "set", "docker.socket", "")
     HOST.restart()
     HOST.run("destroy", "data/test")

@@ -229,7 +229,7 @@ def status_says_which_engine_answers():
     at(silent, kept.append)
     told, shown = status_with(silent)
     equal((told["answers"], told["engine"]), (False, None), "it does not answer")
-    true("did not answer within 1 s" in told["message"] and told["message"] in shown, f"{told} {shown}")
+    true("did not answer within 0.9 s" in told["message"] and told["message"] in shown, f"{told} {shown}")
     true("all is well" in shown, "the rest is told all the same")
     told, shown = status_with(f"{host.directory}/nonesuch")
     true("no container engine at" in shown, shown)

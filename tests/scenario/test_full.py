@@ -3,11 +3,12 @@
 
 import errno
 import os
+import socket
 import subprocess
 
 import tap
 from flocker import DAEMON, Failure, Host, MIB, fill, unchanged
-from tap import equal, test, true
+from tap import equal, note, test, true
 
 
 def attempt(function):
@@ -217,20 +218,41 @@ def limited(**limits):
 
 
 @test
+def too_few_descriptors_are_refused_at_the_start():
+    host = limited(nofile=63)
+    equal(host.daemon.wait(timeout=60), 1, "exit status")
+    log = host.tail()
+    for word in ("63 open files are allowed, and 64 are needed", "hint: raise it", "LimitNOFILE="):
+        true(word in log, f"{word!r} is said:\n{log}")
+    host.start()
+    equal(host.get("/v1/health")["status"], "ok", "health without the limit")
+    host.remove()
+
+
+@test
 def few_descriptors_give_typed_errors():
-    host = limited(nofile=32)
-    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or says why not", 30)
-    if not host.dead():
-        for _ in range(20):
-            try:
-                host.snapshot("data")
-                host.items("/v1/volumes")
-            except Failure as failure:
-                true(failure.code in ("system", "busy"), str(failure))
-        true(not host.dead(), "it goes on")
-    else:
-        true(host.daemon.returncode > 0 and "descriptor" in host.tail() or "open files" in host.tail(),
-             f"it says why:\n{host.tail()}")
+    host = limited(nofile=64)
+    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers", 30)
+    true(not host.dead(), f"it starts:\n{host.tail()}")
+    held = [socket.socket(socket.AF_UNIX) for _ in range(36)]
+    for client in held:  # they say nothing, and each that is accepted takes a descriptor
+        client.connect(host.socket)
+    tap.wait_until(lambda: "Too many open files" in host.tail(), "descriptors are used up", 30)
+    for client in held[:9]:
+        client.close()
+    refused = 0
+    for _ in range(20):
+        try:
+            host.snapshot("data")
+            host.items("/v1/volumes")
+        except Failure as failure:
+            refused += 1
+            true(failure.code in ("system", "busy"), str(failure))
+    note(f"{refused} of 20 refused")
+    for client in held[9:]:
+        client.close()
+    true(not host.dead(), "it goes on")
+    host.snapshot("data")
     host.kill()
     host.start()
     equal(host.get("/v1/health")["status"], "ok", "health without the limit")

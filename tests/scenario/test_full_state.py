@@ -10,7 +10,7 @@ import cleanup
 import tap
 from archives import SlowExport, SlowImport, archive, bring, contents, fetch, staging
 from failing import FailingDisk
-from flocker import MIB, Failure, Gone, Host, fill
+from flocker import MIB, Failure, Gone, Host, fill, fill_state
 from tap import equal, test, true
 
 SMALL = archive({"file": b"text" * 1000})
@@ -35,19 +35,6 @@ def furnished():
     for name in ("a", "b", "c"):
         host.snapshot("data", name=name)
     return host
-
-
-def fill_up(host):
-    """No byte more goes into the state directory: what the catalogue has room for goes first."""
-    filler = f"{host.root}/lib/filler"
-    fill(filler)
-    for number in range(600):
-        try:
-            host.snapshot("data", name=f"full{number}", message="m" * 1000)
-        except Failure as failure:
-            equal(failure.code, "no-space", str(failure))
-            return filler
-    raise AssertionError("the catalogue's file system never was full")
 
 
 def no_space(function):
@@ -80,7 +67,7 @@ def archives_where_the_catalogue_has_no_room():
         file.write(os.urandom(8 * MIB))
     cut = SlowImport(host, "cut").begun()
     export = SlowExport(host, "data")
-    filler = fill_up(host)
+    filler = fill_state(host, "data")
     before = host.state()
     no_space(lambda: bring(host, "new", SMALL))
     no_space(lambda: bring(host, "data/new", SMALL))
@@ -117,7 +104,7 @@ def intact(host, problem=None):
 @test
 def the_audit_log_goes_on_where_it_stopped():
     host = furnished()
-    filler = fill_up(host)
+    filler = fill_state(host, "data")
     # Settings are kept elsewhere, and each change of them wants a record of its own.
     for number in range(40):
         change(host, f"{number + 1}d")
@@ -145,7 +132,7 @@ def the_audit_log_goes_on_where_it_stopped():
 @test
 def a_log_that_stopped_is_whole_after_a_kill_too():
     host = furnished()
-    filler = fill_up(host)
+    filler = fill_state(host, "data")
     for number in range(40):
         change(host, f"{number + 1}d")
     host.kill()

@@ -275,7 +275,7 @@ def they_are_listed_and_changed():
     host.run("rename", "listed", "called")
     equal([hook["ref"] for hook in host.items("/v1/hooks", ref="called")], ["called/trunk"], "after a rename")
     host.run("hook", "unset", "called", "a")
-    host.fails("not-found", "hook", "unset", "called", "a", says=["called/trunk", "'a'"])
+    host.fails("not-found", "hook", "unset", "called", "a", says=["called/trunk", "'a'"], hint="flocker hook list called/trunk")
     host.fails("not-found", "hook", "list", "nothing")
 
 

@@ -268,7 +268,8 @@ def a_failed_swap_starts_all_again():
     set_hook("never", "echo 'failed not today'; exit 1")
     host.run("hook", "set", data.name, "never")
     before = started(data.containers[0])
-    host.fails("system", "rollback", data.name, "--to", data.good)
+    host.fails("system", "rollback", data.name, "--to", data.good,
+               says=("'" + "', '".join(data.containers) + "' were stopped for it and run again", "not today"))
     data.unchanged()
     data.check("bad")
     true(started(data.containers[0]) > before, "they had been stopped")
@@ -410,6 +411,61 @@ def live_replaces_directories_and_says_what_it_can_not():
     true("later" in found["/later"]["why"], found["/later"]["why"])
     data.check()
     true([holder for holder in answer["holders"] if "later" in holder["what"]], f"{answer['holders']}")
+
+
+def live_and_dead(data, number):
+    """A live rollback with a daemon that dies at that step.  False: it does not come to it."""
+    host.stop()
+    host.spawn(FLOCKER_CRASH_AFTER=number)
+    wait_until(lambda: host.ready() or host.dead(), "flockerd answers or ends", 60)
+    ran = None if host.dead() else host.try_run("rollback", data.name, "--to", data.good, "--live")
+    if ran and ran.status == 0:
+        host.restart()
+        return False
+    wait_until(host.dead, f"the daemon has died: {ran}")
+    host.start()
+    return True
+
+
+@test
+def what_a_daemon_that_died_left_on_the_old_contents_gets_the_new_ones():
+    data = volume("web")
+    number, swapped = 1, 0
+    while live_and_dead(data, number):
+        state = host.read(data.name, "state")
+        wait_until(lambda: data.seen(data.containers[0]) == state, f"it sees the new contents after step {number}", 60)
+        swapped += state == "good"
+        host.write(data.name, "state", "bad")
+        equal(data.seen(data.containers[0]), "bad", "it is the head that it sees")
+        number += 1
+    true(swapped > 0, f"after the swap it died {swapped} times")
+    wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong", 60)
+
+
+@test
+def status_tells_what_stays_on_the_old_contents_after_that():
+    data = volume()
+    os.mkdir(f"{data.path}/later")
+    web = f"{data.name}-web"
+    data.containers.append(web)
+    engine.start_container(web, "-v", f"{data.path}/later:/later")
+    # When the hook is told of the end the head is another one.
+    set_hook("late", f"echo ready; read word; kill -9 {host.daemon.pid}; sleep 1000")
+    host.run("hook", "set", data.name, "late")
+    true(host.try_run("rollback", data.name, "--to", data.good, "--live").status == 11, "the daemon dies")
+    wait_until(host.dead, "the daemon has died")
+    host.start()
+
+    def told():
+        return [row for row in host.json("status")["failing"] if row["what"] == "old-head"]
+
+    wait_until(told, "status tells it", 60)
+    equal(told()[0]["object"], f"{data.name}/trunk")
+    for word in (engine.inspect(web)["Id"][:12], "'/later'"):
+        true(word in told()[0]["message"], f"{word} in {told()}")
+    true("restart" in told()[0]["hint"], f"{told()}")
+    engine.run("rm", "-f", web)
+    wait_until(lambda: not told(), "and no more when it is gone", 60)
 
 
 # --- trouble ------------------------------------------------------------------

@@ -159,8 +159,14 @@ def a_command_runs_in_it():
     equal(host.run("system", "exec", "--user", "7:8", "cmd", "--", "id", "-u"), "7\n", "another user")
     exec_fails("invalid", "--user", "root", "cmd", "--", "id", says="user", hint="UID")
     exec_fails("invalid", "-t", "cmd", "--", "id", says="no terminal")
-    status = host.try_run("system", "exec", "cmd", "--", "nonsense")
-    true(status.status != 0 and "nonsense" in status.err, f"a program that is missing:\n{status}")
+    ran = host.try_run("system", "exec", "cmd", "--", "nonsense")
+    equal((ran.status, ran.out, ran.err), (127, "", "flocker: there is no program 'nonsense' in the system cmd/trunk\n"))
+    for status, program in (127, "/bin/nonsense"), (126, "/etc/word"), (126, "/etc"):
+        ran = host.try_run("system", "exec", "cmd", "--", program)
+        equal((ran.status, ran.out), (status, ""), f"{ran}")
+        true(ran.err.startswith(f"flocker: '{program}' can't be run in the system cmd/trunk: "), f"{ran}")
+    ran = host.try_run("system", "exec", "cmd", "--", "sh", "-c", "echo time= level=error >&2; exit 255")
+    equal((ran.status, ran.err), (255, "time= level=error\n"), "what a command says itself stays as it is")
     ran = subprocess.run(f"{COMMAND} system exec cmd -- yes | head -n 2", shell=True, capture_output=True, text=True,
                          timeout=60, env={**os.environ, "FLOCKER_SOCKET": host.socket}, check=False)
     equal(ran.stdout, "y\ny\n", "a reader that goes away")
@@ -210,6 +216,11 @@ def a_command_is_not_there_where_nothing_runs():
     host.create("plain")
     exec_fails("not-found", "plain", "--", "id", says="plain")
     host.fails("not-found", "system", "start", "plain", hint="system create")
+    host.fails("exists", "system", "create", "off", says="off is a system already", hint="flocker system set off;")
+    taken = archive("taken", busybox_tree())
+    host.fails("exists", "system", "create", "plain", "--from", taken, says="'plain'", hint="flocker system create plain, without --from")
+    host.fails("invalid", "system", "create", "initless", "--from", archive("initless", Tree().bytes()),
+               says="what was imported for 'initless' is in the trash now")
     try:
         host.get("/v1/system/exec/output", id="0f5e7a52-3f0a-4d7c-9d3a-6b1c2d3e4f50")
         raise AssertionError("a command that there is not was read")

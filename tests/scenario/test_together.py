@@ -2,6 +2,7 @@
 """Snapshots of several branches at one instant: flocker snapshot REF... --together."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -289,6 +290,64 @@ def a_daemon_that_is_killed_leaves_nothing_frozen(mode):
             tap.wait_until(lambda: go_on(groups), f"all go on after call {call}", 3)
         true(died >= 2, f"it died {died} times")
         mortal.restart()
+        mortal.post("/v1/snapshots", refs=names, together=True)
+        for group in groups:
+            group.remove()
+
+
+def guards(daemon):
+    """What would thaw for it, by pid."""
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and f"PPid:\t{daemon}\n" in open(f"/proc/{entry}/status").read() \
+                    and b"\0thaw\0" in open(f"/proc/{entry}/cmdline", "rb").read():
+                found.append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def caught_holding(mortal, group, names):
+    """The pids of daemon and guard, stopped while the group stands still; none: it was too quick."""
+    thread = threading.Thread(target=mortal.try_run, args=("snapshot", *names, "--together"))
+    thread.start()
+    while thread.is_alive() and not group.frozen():
+        pass
+    pids = [mortal.daemon.pid]
+    os.kill(pids[0], signal.SIGSTOP)
+    pids += guards(pids[0])
+    for pid in pids[1:]:
+        os.kill(pid, signal.SIGSTOP)
+    if len(pids) == 2 and group.frozen():
+        return pids, thread
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    thread.join()
+    return None, None
+
+
+@test
+def what_is_left_frozen_by_both_goes_on_with_the_next_start():
+    with Host() as mortal:
+        mortal.pool()
+        groups = [cgroups.Group(mortal, kind, kind) for kind in kinds]
+        names = [f"c-{group.kind}" for group in groups] + [f"c-{i}" for i in range(12)]
+        for name in names:
+            mortal.create(name)
+        for group, name in zip(groups, names):
+            holder(group, f"{mortal.mnt}/{name}/trunk/file")
+        pids = None
+        while not pids:
+            pids, thread = caught_holding(mortal, groups[0], names)
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGKILL)
+        thread.join()
+        mortal.kill()
+        true(groups[0].frozen(), "it stands still")
+        mortal.start()
+        true(go_on(groups), "all go on")
+        equal(os.listdir(f"{mortal.root}/run/frozen"), [], "what is noted")
         mortal.post("/v1/snapshots", refs=names, together=True)
         for group in groups:
             group.remove()

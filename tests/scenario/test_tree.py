@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""flocker-tree alone: packing, unpacking and copying trees, with archives that mean harm and ones of other programs."""
+"""flocker-archive and flocker-tree alone: packing, unpacking and copying trees, with archives that mean harm and ones of other programs."""
 
 import errno
 import fcntl
@@ -21,7 +21,7 @@ from digest import digest, entries
 from flocker import BUILD, CODES, LONG, MIB
 from tap import equal, test, tests_for, true
 
-PROGRAM = str(BUILD / "src/tree/flocker-tree")
+TREE, ARCHIVE = (str(BUILD / "src/tree" / name) for name in ("flocker-tree", "flocker-archive"))
 BLOCK = 512
 RSS_LIMIT = 64 * 1024  # KiB
 
@@ -88,7 +88,7 @@ def start(words, files):
         for to, fd in high.items():
             os.dup2(fd, to)
 
-    process = subprocess.Popen([PROGRAM, *words], preexec_fn=arrange, close_fds=False)
+    process = subprocess.Popen([ARCHIVE if words[0] in ("pack", "unpack") else TREE, *words], preexec_fn=arrange, close_fds=False)
     for fd in [*high.values(), *wanted.values()]:
         os.close(fd)
     cleanup.record(f"{HERE}/daemons", process.pid)
@@ -814,8 +814,9 @@ def links_that_are_swapped_lead_nowhere():
 
 @test
 def wrong_words_are_refused():
-    for words in ([], ["nothing"], ["pack", "--gzip"], ["unpack", "x"]):
-        equal(subprocess.run([PROGRAM, *words], check=False, stderr=subprocess.DEVNULL).returncode, 2, f"{words}")
+    for words in ([TREE], [TREE, "nothing"], [TREE, "pack"], [TREE, "copy", "x"], [TREE, "apply", "--resume"],
+                  [ARCHIVE], [ARCHIVE, "copy"], [ARCHIVE, "pack", "--gzip"], [ARCHIVE, "unpack", "x"]):
+        equal(subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode, 2, f"{words}")
 
 
 REPLACER = """

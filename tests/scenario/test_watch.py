@@ -34,11 +34,11 @@ def count(ref, on=host):
 
 
 def as_last_snapshot(ref, on=host):
-    """Is the head what its newest snapshot holds, byte for byte and attribute for attribute?"""
+    """Is the head what its newest snapshot holds, byte for byte and attribute for attribute?  None: there is none yet."""
     try:
         path = on.post("/v1/mounts", ref=f"{ref}@{{latest}}")["path"]
     except Failure:
-        return False  # there is none yet
+        return None
     try:
         live = os.path.realpath(on.path(ref))
         return (on.digest(ref) == digest(path) and
@@ -48,7 +48,19 @@ def as_last_snapshot(ref, on=host):
 
 
 def saved(ref, on=host, seconds=120):
-    wait_until(lambda: as_last_snapshot(ref, on), f"the newest snapshot of {ref} is its head", seconds)
+    """Of a head that nobody writes to: a snapshot that is not it will never be."""
+    looked = None
+
+    def holds():
+        nonlocal looked
+        newest = [item["id"] for item in on.get("/v1/snapshots", ref=ref, limit=1)["items"]]
+        if newest == looked:
+            return False
+        same = as_last_snapshot(ref, on)
+        looked = None if same is None else newest
+        return same
+
+    wait_until(holds, f"the newest snapshot of {ref} is its head", seconds)
 
 
 def marker(on=host, name="marker"):

@@ -62,7 +62,9 @@ def schema_of(database):
 def make_first(path):
     """Makes a catalogue of the newest version one of the first, with all that it held then."""
     database = sqlite3.connect(path, isolation_level=None)
-    database.executescript("DROP TABLE operation; DROP TABLE hook; DROP TABLE system; DROP TABLE stopped; ALTER TABLE volume DROP COLUMN quota;"
+    database.executescript("DROP TABLE operation; DROP TABLE hook; DROP TABLE system; DROP TABLE stopped; DROP TABLE pin;"
+                           "DROP TABLE peer; DROP INDEX branch_name; CREATE UNIQUE INDEX branch_name ON branch"
+                           " (volume, name) WHERE destroyed = 0; ALTER TABLE volume DROP COLUMN quota;"
                            "ALTER TABLE volume DROP COLUMN late; ALTER TABLE branch DROP COLUMN late;"
                            "ALTER TABLE snapshot DROP COLUMN late; ALTER TABLE branch DROP COLUMN policy;"
                            "PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE);")

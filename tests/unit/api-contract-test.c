@@ -11,6 +11,7 @@
 #include "api/routes.h"
 #include "cli/command.h"
 #include "engine/system.h"
+#include "repl/plan.h"
 
 static json_t *contract;
 
@@ -174,6 +175,9 @@ static void words_agree(void)
 	check_enum("Policy/properties/settings/items/properties/source", policy_source_names,
 		   POLICY_SOURCES);
 	check_enum("System/properties/state", system_state_names, SYSTEM_STATES);
+	/* Of these a transfer ends well. */
+	check_enum("Transfer/properties/outcome", plan_outcome_names + PLAN_FULL,
+		   PLAN_REWIND - PLAN_FULL + 1);
 	check_enum("Operation/properties/state", operation_state_names, OPERATION_STATES);
 }
 

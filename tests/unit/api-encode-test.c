@@ -72,7 +72,9 @@ static void a_snapshot_is_named_by_its_id(void)
 	snapshot.reason = REASON_ROLLBACK;
 	encode_snapshot(&json, NULL, &snapshot);
 	check(strstr(text_get(&text), "\"id\":\"9f3c2a1b5d6e7f80\","
-				      "\"ref\":\"mydata/trunk@{9f3c2a1b5d6e7f80}\""));
+				      "\"ref\":\"mydata/trunk@{9f3c2a1b5d6e7f80}\","
+				      "\"storage_name\":\"00000000-0000-0000-0000-000000000000."
+				      "19700101T000000.000000000Z\""));
 	check(strstr(text_get(&text), "\"parent\":null,\"reason\":\"rollback\",\"name\":null,"
 				      "\"message\":null,\"tags\":[],\"metadata\":{},"
 				      "\"pins\":[\"tag\",\"stash\"],\"size_of_change\":null"));

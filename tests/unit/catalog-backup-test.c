@@ -151,6 +151,22 @@ static int describe_retired(void *arg, const struct retired_row *row, struct fl_
 	return 0;
 }
 
+static int describe_pin(void *arg, const struct pin_row *row, struct fl_error *e)
+{
+	text_add_format(described, "pin %u %lld %lld\n", row->kind, (long long)row->snapshot.time,
+			(long long)row->since);
+	return 0;
+}
+
+static int describe_peer(void *arg, const struct peer_row *row, struct fl_error *e)
+{
+	char uuid[UUID_TEXT];
+
+	text_add_format(described, "peer %s %s %s %llu\n", row->name, row->address,
+			uuid_format(&row->instance, uuid), (unsigned long long)row->limit);
+	return 0;
+}
+
 static int describe_intent(void *arg, const struct intent_row *row, struct fl_error *e)
 {
 	char uuid[UUID_TEXT];
@@ -193,6 +209,8 @@ static void describe(struct catalog *catalog, struct text *ret)
 	check_ok(tx_snapshot_each_all(describing, &none, SIZE_MAX, describe_snapshot, NULL, &err));
 	check_ok(tx_retired_each(describing, describe_retired, NULL, &err));
 	check_ok(tx_intent_each(describing, describe_intent, NULL, &err));
+	check_ok(tx_pin_each(describing, &(struct pin_filter){ 0 }, describe_pin, NULL, &err));
+	check_ok(tx_peer_each(describing, describe_peer, NULL, &err));
 	if (tx_setting_get(describing, "name", &value, &err) == 0)
 		text_add_format(ret, "name %s\n", text_get(&value));
 	text_done(&value);
@@ -297,9 +315,15 @@ static int do_everything(struct tx *tx, void *arg, struct fl_error *e)
 				   .target_id = UINT64_MAX };
 	struct snapshot_row named = snapshot_row(&fixture_trunk, 900);
 	own_hook_row struct hook_row hook = { .branch = side, .name = "mysql", .timeout = 30 };
+	struct pin_row pin = { PIN_TRANSFER, gone, side, { fixture_trunk, 20 }, gone, 3 };
+	struct peer_row peer = {
+		.name = "h2", .address = (char[]){ "ssh://h2" }, .instance = gone, .limit = 7
+	};
 	int64_t five = 5;
 
 	strcpy(named.name, "named");
+	if (tx_pin_set(tx, &pin, e) < 0 || tx_peer_insert(tx, &peer, e) < 0)
+		return -(int)e->code;
 	if (tx_volume_get(tx, &fixture_volume, &volume, e) < 0 ||
 	    metadata_set(&volume.metadata, "k", "v", e) < 0)
 		return -(int)e->code;

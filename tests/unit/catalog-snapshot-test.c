@@ -178,6 +178,12 @@ static void check_pins(struct tx *tx, int64_t time, unsigned wanted)
 	check(pins == wanted);
 }
 
+static int sum_pins(void *arg, const struct kept_row *row, struct fl_error *e)
+{
+	*(unsigned *)arg |= row->pins;
+	return 0;
+}
+
 static void pins(struct tx *tx)
 {
 	struct uuid uuid = uuid_new();
@@ -190,6 +196,8 @@ static void pins(struct tx *tx)
 				   .number = 1,
 				   .branch = fixture_trunk,
 				   .snapshot = { fixture_trunk, 50 } };
+	struct pin_row pin = { PIN_PEER, uuid, fixture_trunk, { fixture_trunk, 0 }, uuid, 1 };
+	unsigned sum = 0;
 	int64_t five = 5;
 
 	check_ok(fixture_snapshots(tx, &five, &err));
@@ -216,6 +224,17 @@ static void pins(struct tx *tx)
 	insert(tx, &fixture_trunk, 60);
 	check_pins(tx, 40, PIN_BRANCH);
 	check_pins(tx, 60, PIN_TIP);
+
+	/* What a peer has, too, and what is on its way. */
+	pin.snapshot.time = 40;
+	check_ok(tx_pin_set(tx, &pin, &err));
+	check_pins(tx, 40, PIN_BRANCH | PIN_PEER);
+	pin.kind = PIN_TRANSFER;
+	pin.snapshot.time = 10;
+	check_ok(tx_pin_set(tx, &pin, &err));
+	check_pins(tx, 10, PIN_TRANSFER);
+	check_ok(tx_snapshot_each_kept(tx, &fixture_trunk, sum_pins, &sum, &err));
+	check(sum == (PIN_TRANSFER | PIN_TAG | PIN_BRANCH | PIN_PEER | PIN_STASH));
 }
 
 static void pins_are_found(void)

@@ -48,6 +48,12 @@ static void settings(struct tx *tx)
 	check_ok(tx_setting_set(tx, "pool.uuid", "b", &err));
 	check_ok(tx_setting_get(tx, "pool.uuid", &value, &err));
 	check_string("b", text_get(&value));
+	text_clear(&value);
+	check_ok(tx_setting_set(tx, "instance.1", "h1", &err));
+	check_ok(tx_setting_set(tx, "other.2", "h1", &err));
+	check_ok(tx_setting_find(tx, "instance.", "h1", &value, &err));
+	check_string("1", text_get(&value));
+	check_code(FL_NOT_FOUND, tx_setting_find(tx, "instance.", "h2", &value, &err));
 }
 
 static void settings_are_kept(void)
@@ -115,10 +121,11 @@ static void branches(struct tx *tx)
 	row.last_time = 70;
 	check_ok(tx_branch_insert(tx, &row, &err));
 	check_code(FL_EXISTS, tx_branch_insert(tx, &twin, &err));
-	check_ok(tx_branch_find(tx, &fixture_volume, "alpha", &got, &err));
+	check_ok(tx_branch_find(tx, &fixture_volume, &fixture_instance, "alpha", &got, &err));
 	check(memcmp(&got.uuid, &a, sizeof(a)) == 0 && uuid_equal(&got.retired, &nobody));
 	check(got.mounted && got.last_sequence == 7 && got.last_time == 70 && got.created == 6);
-	check_code(FL_NOT_FOUND, tx_branch_find(tx, &fixture_volume, "beta", &got, &err));
+	check_code(FL_NOT_FOUND,
+		   tx_branch_find(tx, &fixture_volume, &fixture_instance, "beta", &got, &err));
 	check_code(FL_NOT_FOUND, tx_branch_get(tx, &nobody, &got, &err));
 	check_code(FL_NOT_FOUND, tx_branch_delete(tx, &nobody, &err));
 	twin.volume = nobody;
@@ -135,6 +142,116 @@ static void branches(struct tx *tx)
 	check_code(FL_EXISTS, tx_branch_update(tx, &got, &err));
 	check_ok(tx_branch_snapshots(tx, &a, &count, &err));
 	check(count == 0);
+}
+
+/* Each instance names its branches for itself. */
+static void names_of_instances(struct tx *tx)
+{
+	struct uuid a = uuid_new(), b = uuid_new(), other = uuid_new();
+	struct branch_row mine = branch_row(&a, "alpha"), theirs = branch_row(&b, "alpha"), got;
+
+	theirs.instance = other;
+	check_ok(tx_branch_insert(tx, &mine, &err));
+	check_ok(tx_branch_insert(tx, &theirs, &err));
+	check_ok(tx_branch_find(tx, &fixture_volume, &fixture_instance, "alpha", &got, &err));
+	check(uuid_equal(&got.uuid, &a));
+	check_ok(tx_branch_find(tx, &fixture_volume, &other, "alpha", &got, &err));
+	check(uuid_equal(&got.uuid, &b));
+	check_code(FL_NOT_FOUND, tx_branch_find(tx, &fixture_volume, &other, "trunk", &got, &err));
+	theirs.instance = fixture_instance;
+	check_code(FL_EXISTS, tx_branch_update(tx, &theirs, &err));
+}
+
+static void instances_have_names_of_their_own(void)
+{
+	in_write("instances", names_of_instances);
+}
+
+static int see_pin(void *arg, const struct pin_row *row, struct fl_error *e)
+{
+	check(row->kind == PIN_PEER || row->kind == PIN_TRANSFER);
+	return see_number((uint32_t)row->snapshot.time);
+}
+
+static void pins(struct tx *tx)
+{
+	struct uuid peer = uuid_new(), other = uuid_new(), transfer = uuid_new();
+	struct pin_row pin = { PIN_PEER, peer, fixture_trunk, { fixture_trunk, 10 }, { { 0 } }, 1 };
+	struct pin_row moving = { PIN_TRANSFER,		 peer,	   fixture_trunk,
+				  { fixture_trunk, 30 }, transfer, 2 };
+	const struct pin_filter all = { 0 }, of_peer = { .peer = &peer },
+				of_other = { .peer = &other },
+				served = { .served = &fixture_trunk };
+	const struct pin_filter at = { .snapshot = &moving.snapshot };
+
+	check_ok(tx_pin_set(tx, &pin, &err));
+	check_ok(tx_pin_set(tx, &pin, &err));
+	check_ok(tx_pin_set(tx, &moving, &err));
+	pin.snapshot.time = 20;
+	check_ok(tx_pin_set(tx, &pin, &err));
+	check_seen("10 20 30", tx_pin_each(tx, &all, see_pin, NULL, &err));
+	check_seen("10 20 30", tx_pin_each(tx, &of_peer, see_pin, NULL, &err));
+	check_seen("10 20 30", tx_pin_each(tx, &served, see_pin, NULL, &err));
+	check_seen("30", tx_pin_each(tx, &at, see_pin, NULL, &err));
+	check_seen("", tx_pin_each(tx, &of_other, see_pin, NULL, &err));
+	check_ok(tx_pin_move(tx, &pin, &err));
+	check_seen("20 30", tx_pin_each(tx, &all, see_pin, NULL, &err));
+	pin.peer = other;
+	pin.snapshot.time = 40;
+	check_ok(tx_pin_move(tx, &pin, &err));
+	check_ok(tx_pin_delete_operation(tx, &transfer, &err));
+	check_ok(tx_pin_delete_peer(tx, &peer, &err));
+	check_seen("40", tx_pin_each(tx, &all, see_pin, NULL, &err));
+	check_ok(tx_pin_delete(tx, &pin, &err));
+	check_ok(tx_pin_delete(tx, &pin, &err));
+	check_seen("", tx_pin_each(tx, &all, see_pin, NULL, &err));
+}
+
+static void pins_are_kept(void)
+{
+	in_write("pins", pins);
+}
+
+static int see_peer(void *arg, const struct peer_row *row, struct fl_error *e)
+{
+	return note_seen(row->name);
+}
+
+static void peers(struct tx *tx)
+{
+	struct peer_row one = { .name = "one", .address = (char[]){ "h1:7771" }, .added = 5 };
+	struct peer_row two = { .name = "two",
+				.address = (char[]){ "ssh://h2" },
+				.limit = UINT64_MAX };
+	own_peer_row struct peer_row got = { 0 };
+
+	check_ok(tx_peer_insert(tx, &two, &err));
+	check_ok(tx_peer_insert(tx, &one, &err));
+	check_code(FL_EXISTS, tx_peer_insert(tx, &one, &err));
+	check(strstr(err.text, "'one'"));
+	one.instance = uuid_new();
+	one.seen = 9;
+	check_ok(tx_peer_update(tx, &one, &err));
+	two.instance = one.instance;
+	check_code(FL_EXISTS, tx_peer_update(tx, &two, &err));
+	check(strstr(err.text, "as peer 'one'"));
+	check_seen("one two", tx_peer_each(tx, see_peer, NULL, &err));
+	check_ok(tx_peer_of(tx, &one.instance, &got, &err));
+	check_string("h1:7771", got.address);
+	check(got.seen == 9 && got.added == 5 && uuid_is_none(&got.cluster));
+	peer_row_done(&got);
+	check_ok(tx_peer_find(tx, "two", &got, &err));
+	check(got.limit == UINT64_MAX && uuid_is_none(&got.instance));
+	check_ok(tx_peer_delete(tx, "one", &err));
+	check_code(FL_NOT_FOUND, tx_peer_delete(tx, "one", &err));
+	check_code(FL_NOT_FOUND, tx_peer_update(tx, &one, &err));
+	check_code(FL_NOT_FOUND, tx_peer_find(tx, "one", &one, &err));
+	check_code(FL_NOT_FOUND, tx_peer_of(tx, &two.instance, &one, &err));
+}
+
+static void peers_are_kept(void)
+{
+	in_write("peers", peers);
 }
 
 static void branches_are_kept(void)
@@ -365,6 +482,9 @@ static void deletions(struct tx *tx)
 				   .number = 1,
 				   .branch = fixture_trunk,
 				   .snapshot = { fixture_trunk, 50 } };
+	struct pin_row pin = { .kind = PIN_PEER,
+			       .served = fixture_trunk,
+			       .snapshot = { fixture_trunk, 30 } };
 	struct snapshot_row named = snapshot_row(&fixture_trunk, 60);
 	int64_t five = 5;
 	uint64_t count;
@@ -374,7 +494,9 @@ static void deletions(struct tx *tx)
 	check_ok(tx_snapshot_insert(tx, &named, &err));
 	check_ok(tx_tag_insert(tx, &tag, &err));
 	check_ok(tx_stash_insert(tx, &stash, &err));
+	check_ok(tx_pin_set(tx, &pin, &err));
 	check_ok(tx_volume_delete(tx, &fixture_volume, &err));
+	check_seen("", tx_pin_each(tx, &(struct pin_filter){ 0 }, see_pin, NULL, &err));
 	check_ok(tx_snapshot_count(tx, &count, &err));
 	check(count == 0);
 	check_seen("", tx_volume_each(tx, "", 9, see_volume, NULL, &err));
@@ -400,6 +522,9 @@ int main(int argc, char **argv)
 				  CHECK(settings_are_kept),
 				  CHECK(volumes_are_kept),
 				  CHECK(branches_are_kept),
+				  CHECK(instances_have_names_of_their_own),
+				  CHECK(pins_are_kept),
+				  CHECK(peers_are_kept),
 				  CHECK(policies_are_kept),
 				  CHECK(lines_are_kept),
 				  CHECK(tags_are_kept),

@@ -9,7 +9,7 @@ static struct fl_error err;
 #define ID "5f2e0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7"
 
 #define BRANCH "0b6f6c1e-52a1-4d3f-9a57-3b1f6c0d9e21"
-#define SYSTEM "/flocker/7c9e6679-7425-40de-944b-e07fc1f90ae7/" BRANCH
+#define SYSTEM "/flocker/7c9e6679-7425-40de-944b-e07fc1f90ae7." BRANCH
 
 static const char hybrid[] =
 	"31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"

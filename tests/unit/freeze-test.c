@@ -9,6 +9,7 @@
 #include "base/fsat.h"
 #include "base/program.h"
 #include "base/text.h"
+#include "container/frozen.h"
 #include "tests/check.h"
 
 /*
@@ -22,7 +23,7 @@
 
 static struct fl_error err;
 static char place[] = "/tmp/flocker-freeze-test.XXXXXX";
-static char *keeper;
+static char *keeper, *notes;
 
 static void make_file(const char *group, const char *name, const char *text)
 {
@@ -103,7 +104,9 @@ static void begin(void)
 
 static struct freeze_options options(int64_t patience, int64_t limit)
 {
-	return (struct freeze_options){ .keeper = keeper, .patience = patience, .limit = limit };
+	return (struct freeze_options){
+		.keeper = keeper, .notes = notes, .patience = patience, .limit = limit
+	};
 }
 
 /* The first two of them. */
@@ -112,6 +115,23 @@ static void prepare(int64_t limit)
 	const struct freeze_options given = options(PATIENT, limit);
 
 	check_ok(freeze_prepare(&given, groups, 2, &freeze, &err));
+}
+
+static int count_one(void *arg, const char *name, unsigned char type, uint64_t inode,
+		     struct fl_error *error)
+{
+	++*(size_t *)arg;
+	return 0;
+}
+
+static size_t count_notes(void)
+{
+	own_fd int dir = -1;
+	size_t count = 0;
+
+	if (fsat_open_dir(AT_FDCWD, notes, &dir, &err) == 0)
+		check_ok(fsat_each(dir, count_one, &count, &err));
+	return count;
 }
 
 /* The only child that there is. */
@@ -242,6 +262,68 @@ static void they_go_on_when_who_froze_them_is_killed(void)
 	check(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
 	await("still", "cgroup.freeze", "0");
 	await("old", "freezer.state", "THAWED");
+	while (count_notes() > 0) /* the guard has */
+		usleep(1000);
+}
+
+static void what_both_leave_frozen_is_thawed_by_the_note(void)
+{
+	int ends[2], status;
+	pid_t child, pid = 0;
+
+	begin();
+	check(pipe(ends) == 0);
+	child = fork();
+	check(child >= 0);
+	if (child == 0) {
+		make_file("still", "cgroup.freeze", "1"); /* somebody else's */
+		prepare(PATIENT);
+		check_ok(freeze_hold(freeze, &err));
+		pid = guard();
+		check(write(ends[1], &pid, sizeof(pid)) == sizeof(pid));
+		raise(SIGSTOP); /* lest it thaws when it sees the guard's end */
+	}
+	check(read(ends[0], &pid, sizeof(pid)) == sizeof(pid));
+	check(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+	check(kill(pid, SIGKILL) == 0 && kill(child, SIGKILL) == 0);
+	check(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+	close(ends[0]);
+	close(ends[1]);
+	check(holds("old", "freezer.state", "FROZEN") && count_notes() == 1);
+	frozen_thaw(notes);
+	check(holds("old", "freezer.state", "THAWED") && holds("still", "cgroup.freeze", "1"));
+	check(count_notes() == 0);
+}
+
+static void what_is_thawed_is_noted_no_more(void)
+{
+	begin();
+	prepare(PATIENT);
+	check(count_notes() == 0);
+	check_ok(freeze_hold(freeze, &err));
+	check(count_notes() == 1);
+	check_ok(freeze_release(freeze, &times, &err));
+	check(count_notes() == 0);
+}
+
+static void a_note_has_nothing_else_written_to(void)
+{
+	own_text struct text path = { 0 }, lines = { 0 };
+
+	begin();
+	make_file("still", "memory.max", "1");
+	make_file("old", "freezer.state", "FROZEN");
+	make_directory("notes");
+	text_add_format(&lines, "%s/still/memory.max%c%s/gone/cgroup.freeze%c", place, 0, place, 0);
+	text_add_format(&lines, "%s/old/freezer.state%c", place, 0);
+	text_add_format(&path, "%s/odd", notes);
+	check_ok(frozen_note(text_get(&path), &lines, &err));
+	frozen_thaw(notes);
+	check(holds("still", "memory.max", "1") && holds("old", "freezer.state", "THAWED"));
+	check(count_notes() == 1); /* what can't be thawed stays noted */
+	frozen_forget(text_get(&path));
+	check(count_notes() == 0);
+	frozen_thaw("/nowhere/notes");
 }
 
 static void who_has_frozen_nothing_leaves_them(void)
@@ -281,12 +363,15 @@ static void a_guard_that_can_not_be_started_is_told(void)
 
 int main(int argc, char **argv)
 {
+	struct text path = { 0 };
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
 	keeper = program_find("../src/keeper", "flocker-keeper");
 	if (!keeper || !mkdtemp(place))
 		return 1;
+	text_add_format(&path, "%s/notes", place);
+	notes = text_take(&path);
 	r = check_main(argc, argv,
 		       (struct check[]){ CHECK(groups_stand_still_until_they_are_released),
 					 CHECK(one_that_does_not_stand_still_is_named),
@@ -297,6 +382,9 @@ int main(int argc, char **argv)
 					 CHECK(no_signal_but_that_one_ends_the_guard),
 					 CHECK(they_go_on_at_the_limit),
 					 CHECK(they_go_on_when_who_froze_them_is_killed),
+					 CHECK(what_both_leave_frozen_is_thawed_by_the_note),
+					 CHECK(what_is_thawed_is_noted_no_more),
+					 CHECK(a_note_has_nothing_else_written_to),
 					 CHECK(who_has_frozen_nothing_leaves_them),
 					 CHECK(one_that_is_gone_is_no_failure),
 					 CHECK(a_guard_that_can_not_be_started_is_told),
@@ -304,5 +392,6 @@ int main(int argc, char **argv)
 	end();
 	(void)!fsat_remove_tree(AT_FDCWD, place, &err);
 	free(keeper);
+	free(notes);
 	return r;
 }

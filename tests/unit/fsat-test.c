@@ -435,6 +435,23 @@ static void a_far_path_has_names_of_any_length(void)
 	check_code(FL_INVALID, fsat_open_far(dir, path, &fd, &err));
 }
 
+static void times_have_a_grain(void)
+{
+	const struct timespec times[] = { { 5, 123456789 }, { 5, 123456789 } };
+	struct fl_error err = { 0 };
+	struct stat st;
+	uint32_t grain;
+
+	begin();
+	check_ok(fsat_time_grain(dir, "SCRATCH", &grain, &err));
+	check(grain >= 1 && grain <= FSAT_COARSEST && !exists("SCRATCH"));
+	put("file", "x");
+	check(utimensat(dir, "file", times, 0) == 0);
+	check_ok(fsat_stat(dir, "file", &st, &err));
+	check(st.st_mtim.tv_sec == 5 && st.st_mtim.tv_nsec == 123456789 - 123456789 % grain);
+	check(fsat_time_grain(dir, "no/SCRATCH", &grain, &err) < 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct fl_error err;
@@ -464,6 +481,7 @@ int main(int argc, char **argv)
 				    CHECK(entries_are_visited_until_one_says_no),
 				    CHECK(a_lock_is_held_once),
 				    CHECK(who_holds_a_lock_is_named),
+				    CHECK(times_have_a_grain),
 				    CHECK_END,
 			    });
 	own_fdp(&dir);

@@ -16,7 +16,7 @@ static void an_id_is_found_wherever_an_engine_puts_it(void)
 		"0::/system.slice/docker-" ID ".scope\n",
 		"0::/machine.slice/libpod-" ID ".scope/container\n",
 		"9:freezer:/user/abcdef/" ID "/init\n",
-		"0::/" ID,
+		("0::/" ID),
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -18,7 +18,7 @@ static struct oci_options options_of(struct system_settings *settings, const cha
 		.hostname = "data-test",
 		.root = "/run/x/rootfs",
 		.console = "/run/x/console",
-		.cgroup = "/flocker/i/b",
+		.cgroup = "/flocker/i.b",
 		.files = 4096,
 	};
 }
@@ -72,7 +72,7 @@ static void the_defaults_are_an_operating_system_apart(void)
 	check_part(root, PATH("linux", "namespaces"),
 		   "[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
 		   "{\"type\":\"cgroup\"},{\"type\":\"network\"}]");
-	check_part(root, PATH("linux", "cgroupsPath"), "\"/flocker/i/b\"");
+	check_part(root, PATH("linux", "cgroupsPath"), "\"/flocker/i.b\"");
 	/* 4096 processes are the setting's default. */
 	check_part(
 		root, PATH("linux", "resources"),

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/btrfs.h>
 #include <linux/fs.h>
+#include <linux/landlock.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/handover.h"
 #include "tree/sandbox.h"
 
 #define ROOT_FD 3
@@ -25,20 +27,38 @@
 static char root[] = "/tmp/flocker-sandbox-XXXXXX";
 static pid_t parent;
 
+static bool without_source; /* and with a descriptor of a directory that lies outside instead */
+
+static bool late; /* the tree comes by another descriptor than its own */
+
+/* Where the tree's descriptor is to be, is the socket over which it comes. */
+static bool give_late(int dir)
+{
+	struct fl_error err;
+	int ends[2];
+
+	return handover_pair(ends, &err) == 0 && handover_give(ends[0], dir, &err) == 0 &&
+	       dup2(ends[1], ROOT_FD) == ROOT_FD;
+}
+
 /* The errno of `attempt` within the sandbox, 0 where it is allowed. */
 static int try(int (*attempt)(void))
 {
-	const struct sandbox sandbox = {
-		.writes = true, .highest = SOURCE_FD, .source = SOURCE_FD, .memory = 1 << 28
-	};
+	const struct sandbox sandbox = { .writes = true,
+					 .late = late,
+					 .highest = SOURCE_FD,
+					 .source = without_source ? 0 : SOURCE_FD,
+					 .memory = 1 << 28 };
 	struct fl_error err = { 0 };
 	pid_t child = fork();
 	int status;
 
 	if (child == 0) {
-		int dir = open(root, O_RDONLY | O_DIRECTORY);
+		int dir = fcntl(open(root, O_RDONLY | O_DIRECTORY), F_DUPFD, SOURCE_FD + 1);
+		int other = without_source ? open("/", O_RDONLY | O_DIRECTORY) : dir;
 
-		if ((dir != ROOT_FD && dup2(dir, ROOT_FD) < 0) || dup2(dir, SOURCE_FD) < 0)
+		if (!(late ? give_late(dir) : dup2(dir, ROOT_FD) == ROOT_FD) ||
+		    dup2(other, SOURCE_FD) < 0)
 			_exit(NOT_IN);
 		if (sandbox_enter(&sandbox, ROOT_FD, &err) < 0)
 			_exit(NOT_IN);
@@ -125,6 +145,51 @@ static void what_is_read_can_be_neither_left_nor_changed(void)
 	check(try(change_tree) == 0);
 }
 
+/* All but the descriptor is as if it had been there. */
+static void a_tree_may_come_late(void)
+{
+	late = true;
+	check(try(change_tree) == 0);
+	check(try(change_source) == EROFS);
+	check(try(delete_by_number) == EPERM);
+	late = false;
+}
+
+static int open_outside(void)
+{
+	return openat(SOURCE_FD, "etc/passwd", O_RDONLY);
+}
+
+static int make_outside(void)
+{
+	return mkdirat(SOURCE_FD, "tmp/flocker-sandbox-new", 0700);
+}
+
+/* Made, moved to another directory, and gone. */
+static int make_inside(void)
+{
+	if (mkdirat(ROOT_FD, "one", 0700) < 0 || mkdirat(ROOT_FD, "two", 0700) < 0 ||
+	    openat(ROOT_FD, "one/file", O_RDWR | O_CREAT | O_TRUNC, 0755) < 0 ||
+	    renameat(ROOT_FD, "one/file", ROOT_FD, "two/file") < 0 ||
+	    unlinkat(ROOT_FD, "two/file", 0) < 0 || unlinkat(ROOT_FD, "one", AT_REMOVEDIR) < 0)
+		return -1;
+	return unlinkat(ROOT_FD, "two", AT_REMOVEDIR);
+}
+
+/* A descriptor that was forgotten leads nowhere. */
+static void what_lies_outside_is_out_of_reach(void)
+{
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 2) {
+		printf("# this kernel has no Landlock\n");
+		return;
+	}
+	without_source = true;
+	check(try(open_outside) == EACCES);
+	check(try(make_outside) == EACCES);
+	check(try(make_inside) == 0);
+	without_source = false;
+}
+
 static int signal_thread(void)
 {
 	return (int)syscall(SYS_tgkill, parent, parent, 0);
@@ -202,6 +267,8 @@ int main(int argc, char **argv)
 			       CHECK(the_tree_is_no_way_to_its_file_system),
 			       CHECK(contents_can_be_shared),
 			       CHECK(what_is_read_can_be_neither_left_nor_changed),
+			       CHECK(a_tree_may_come_late),
+			       CHECK(what_lies_outside_is_out_of_reach),
 			       CHECK(no_other_process_gets_a_signal),
 			       CHECK(no_other_process_gets_limits),
 			       CHECK(calls_that_are_newer_do_not_exist),

@@ -112,6 +112,35 @@ static void what_is_missing_is_told_at_once(void)
 	check(strstr(err.text, "/nonexistent/program"));
 }
 
+static void a_runtime_that_fails_is_put_in_our_words(void)
+{
+	static const char script[] = "echo '{\"level\":\"error\",\"msg\":\"no place\"}' >&3; "
+				     "echo level=error >&2; exit 255";
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+
+	for (int terminal = 0; terminal < 2; terminal++) {
+		const struct session_options options = {
+			.argv = argv,
+			.program = "tool",
+			.place = "a place",
+			.terminal = terminal,
+		};
+		own_streams struct streams streams = { 0 };
+		own_session struct session *session = NULL;
+		own_fd int fd = -1;
+
+		check_ok(session_start(&options, &session, &err));
+		check_ok(session_attach(session, &fd, &err));
+		read_frames(fd, streams.of);
+		check_string(terminal ? "flocker: 'tool' can't be run in a place: no place\r\n"
+				      : "",
+			     text_get(&streams.of[SESSION_OUTPUT]));
+		check_string(terminal ? "" : "flocker: 'tool' can't be run in a place: no place\n",
+			     text_get(&streams.of[SESSION_ERRORS]));
+		check_string("126", text_get(&streams.of[SESSION_END]));
+	}
+}
+
 static void a_lot_arrives_whole(void)
 {
 	own_streams struct streams streams = { 0 };
@@ -247,6 +276,7 @@ int main(int argc, char **argv)
 				  CHECK(both_streams_and_the_end_are_told),
 				  CHECK(a_signal_is_a_status_too),
 				  CHECK(what_is_missing_is_told_at_once),
+				  CHECK(a_runtime_that_fails_is_put_in_our_words),
 				  CHECK(a_lot_arrives_whole),
 				  CHECK(what_is_written_to_it_is_read),
 				  CHECK(feeding_ends_with_the_program),

@@ -1,5 +1,6 @@
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/own.h"
 #include "base/utf8.h"
 #include "tests/check.h"
@@ -75,6 +76,38 @@ static void a_string_is_valid_as_a_whole(void)
 	check(!utf8_is_valid("\xff") && !utf8_is_valid("n\xc3") && !utf8_is_valid("\xc3\xbc\xbc"));
 }
 
+static void what_is_cut_ends_with_a_whole_character(void)
+{
+	static const char string[] = "aé世😀b"; /* 1, 2, 3, 4 and 1 bytes */
+	static const size_t fits[] = { 0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11, 11 };
+
+	for (size_t i = 0; i < array_size(fits); i++)
+		check(utf8_fit(string, i) == fits[i]);
+	/* What is no UTF-8 is left as it is. */
+	check(utf8_fit("\x80\x80\x80\x80\x80", 4) == 4 && utf8_fit("\xff\xff", 1) == 0);
+	check(utf8_fit("n\xc3", 9) == 2 && utf8_fit("", 0) == 0);
+}
+
+/* The texts of an error are of bounded size. */
+static void an_error_ends_with_a_whole_character(void)
+{
+	char text[1000] = "";
+	struct fl_error err;
+
+	for (size_t i = 0; i < 4; i++) {
+		memset(text, 'x', i);
+		for (size_t at = i; at + 4 < sizeof(text); at += 4)
+			memcpy(text + at, "😀", 5);
+		fl_fail(&err, FL_INVALID, "%s", text);
+		fl_add_hint(&err, "%s", text);
+		fl_add_object(&err, "%s", text);
+		check(utf8_is_valid(err.text) && strlen(err.text) > sizeof(err.text) - 5);
+		check(utf8_is_valid(err.hint) && utf8_is_valid(err.object));
+		fl_add_wrap(&err, "%s", "x");
+		check(utf8_is_valid(err.text));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -83,6 +116,8 @@ int main(int argc, char **argv)
 				  CHECK(what_is_not_utf8_has_none),
 				  CHECK(a_string_is_valid_as_a_whole),
 				  CHECK(what_steers_a_terminal_is_not_plain),
+				  CHECK(what_is_cut_ends_with_a_whole_character),
+				  CHECK(an_error_ends_with_a_whole_character),
 				  CHECK_END,
 			  });
 }

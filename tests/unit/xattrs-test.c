@@ -23,6 +23,7 @@ static void only_the_users_are_kept(void)
 {
 	check(xattrs_keep("user.note") && xattrs_keep("trusted.note"));
 	check(xattrs_keep("security.capability") && xattrs_keep("system.posix_acl_default"));
+	check(!xattrs_keep("trusted.SGI_ACL_FILE") && !xattrs_keep("trusted.SGI_ACL_DEFAULT"));
 	check(!xattrs_keep("btrfs.compression") && !xattrs_keep("system.nfs4_acl"));
 }
 

@@ -41,7 +41,9 @@ const struct driver btrfs_driver = {
 	.kinds = 1 << POOL_FILE | 1 << POOL_DEVICE | 1 << POOL_DIRECTORY,
 	.available = btrfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
-			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT | DRIVER_CAN_DIFF | DRIVER_CAN_WATCH,
+			DRIVER_CAN_SHARE | DRIVER_CAN_LIMIT | DRIVER_CAN_DIFF | DRIVER_CAN_WATCH |
+			DRIVER_CAN_SEND | DRIVER_CAN_WEIGH,
+	.form = FORM_DELTA,
 
 	.create = btrfs_create,
 	.open = btrfs_open,
@@ -62,6 +64,8 @@ const struct driver btrfs_driver = {
 	.head_retire = btrfs_head_retire,
 	.head_restore = btrfs_head_restore,
 	.staging_create = btrfs_staging_create,
+	.staging_clone = btrfs_staging_clone,
+	.staging_commit = btrfs_staging_commit,
 	.snapshot = btrfs_snapshot,
 	.tree_delete = btrfs_tree_delete,
 	.tree_info = btrfs_tree_info,
@@ -69,6 +73,7 @@ const struct driver btrfs_driver = {
 	.changed_since = btrfs_changed_since,
 	.diff = btrfs_diff,
 	.list = btrfs_list,
+	.send = btrfs_send,
 
 	.watch_root = btrfs_watch_root,
 	.watch_handle = btrfs_watch_handle,
@@ -81,6 +86,7 @@ const struct driver btrfs_driver = {
 	.usage = btrfs_usage,
 	.usages = btrfs_usages,
 	.occupied = btrfs_occupied,
+	.weigh = btrfs_weigh,
 
 	.facts_write = btrfs_facts_write,
 	.facts_read = btrfs_facts_read,

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -8,10 +9,11 @@
 
 #include "base/clock.h"
 #include "base/fsat.h"
+#include "base/stream.h"
 #include "base/thread.h"
+#include "delta/read.h"
 #include "driver/btrfs/ioctl.h"
 #include "driver/btrfs/pool.h"
-#include "driver/btrfs/stream.h"
 
 /*
  * What differs, by the kernel's own comparison
@@ -29,6 +31,7 @@
  */
 
 #define PIPE (1024 * 1024)
+#define GATHER_MS 1
 
 /* --- the kernel's side ------------------------------------------------------------ */
 
@@ -74,62 +77,81 @@ enum effect { NOTHING, MAKE, MOVE, LINK, REMOVE, TOUCH };
 static const struct {
 	enum effect effect;
 	unsigned what;
-} effects[STREAM_TYPES] = {
-	[STREAM_MKFILE] = { MAKE },
-	[STREAM_MKDIR] = { MAKE },
-	[STREAM_MKNOD] = { MAKE },
-	[STREAM_MKFIFO] = { MAKE },
-	[STREAM_MKSOCK] = { MAKE },
-	[STREAM_SYMLINK] = { MAKE },
-	[STREAM_RENAME] = { MOVE },
-	[STREAM_LINK] = { LINK },
-	[STREAM_UNLINK] = { REMOVE },
-	[STREAM_RMDIR] = { REMOVE },
-	[STREAM_SET_XATTR] = { TOUCH, CHANGE_ATTRIBUTES },
-	[STREAM_REMOVE_XATTR] = { TOUCH, CHANGE_ATTRIBUTES },
-	[STREAM_WRITE] = { TOUCH, CHANGE_CONTENTS },
-	[STREAM_CLONE] = { TOUCH, CHANGE_CONTENTS },
-	[STREAM_UPDATE_EXTENT] = { TOUCH, CHANGE_CONTENTS },
-	[STREAM_TRUNCATE] = { TOUCH, CHANGE_CONTENTS },
-	[STREAM_CHMOD] = { TOUCH, CHANGE_ATTRIBUTES },
-	[STREAM_CHOWN] = { TOUCH, CHANGE_ATTRIBUTES },
-	[STREAM_UTIMES] = { TOUCH, CHANGE_UNSURE },
+} effects[DELTA_VERBS] = {
+	[DELTA_MKFILE] = { MAKE },
+	[DELTA_MKDIR] = { MAKE },
+	[DELTA_MKNOD] = { MAKE },
+	[DELTA_MKFIFO] = { MAKE },
+	[DELTA_MKSOCK] = { MAKE },
+	[DELTA_SYMLINK] = { MAKE },
+	[DELTA_RENAME] = { MOVE },
+	[DELTA_LINK] = { LINK },
+	[DELTA_UNLINK] = { REMOVE },
+	[DELTA_RMDIR] = { REMOVE },
+	[DELTA_SET_XATTR] = { TOUCH, CHANGE_ATTRIBUTES },
+	[DELTA_REMOVE_XATTR] = { TOUCH, CHANGE_ATTRIBUTES },
+	[DELTA_WRITE] = { TOUCH, CHANGE_CONTENTS },
+	[DELTA_CLONE] = { TOUCH, CHANGE_CONTENTS },
+	[DELTA_UPDATE_EXTENT] = { TOUCH, CHANGE_CONTENTS },
+	[DELTA_TRUNCATE] = { TOUCH, CHANGE_CONTENTS },
+	[DELTA_CHMOD] = { TOUCH, CHANGE_ATTRIBUTES },
+	[DELTA_CHOWN] = { TOUCH, CHANGE_ATTRIBUTES },
+	[DELTA_UTIMES] = { TOUCH, CHANGE_UNSURE },
 };
 
-static int apply(struct changes *changes, const struct stream_command *command,
-		 struct fl_error *err)
+static int apply(struct changes *changes, const struct delta_command *command, struct fl_error *err)
 {
-	if (command->type >= STREAM_TYPES)
-		return fl_fail(err, FL_UNSUPPORTED,
-			       "the kernel tells of changes by a command that is new: %d",
-			       command->type);
-	switch (effects[command->type].effect) {
+	switch (effects[command->verb].effect) {
 	case MAKE:
 		return changes_make(changes, command->path, err);
 	case MOVE:
-		return changes_rename(changes, command->path, command->other, err);
+		return changes_rename(changes, command->path, command->to, err);
 	case LINK:
-		return changes_link(changes, command->path, command->other, err);
+		return changes_link(changes, command->path, command->to, err);
 	case REMOVE:
 		return changes_remove(changes, command->path, err);
 	case TOUCH:
-		return changes_touch(changes, command->path, effects[command->type].what, err);
+		return changes_touch(changes, command->path, effects[command->verb].what, err);
 	default:
 		return 0;
 	}
 }
 
+/*
+ * The kernel writes each command by itself, and waking a reader for each takes
+ * longer than to find it.  So what comes within a moment is read together: until
+ * then, or until the kernel is done, the pipe has room for it.
+ */
+struct gathering {
+	int fd;
+	bool full; /* the last read left something behind */
+};
+
+static int gather(void *arg, void *bytes, size_t length, size_t *ret, struct fl_error *err)
+{
+	struct gathering *gathering = arg;
+	struct pollfd end = { .fd = gathering->fd };
+
+	if (!gathering->full)
+		poll(&end, 1, GATHER_MS);
+	if (stream_read(gathering->fd, "the kernel's list of changes", bytes, length, ret, err) < 0)
+		return fl_failed(err);
+	gathering->full = *ret == length;
+	return 0;
+}
+
 static int read_all(int fd, struct changes *changes, struct fl_error *err)
 {
-	own(stream_done) struct stream stream = { 0 };
-	struct stream_command command;
+	struct gathering gathering = { fd };
+	own(delta_reader_freep) struct delta_reader *reader = delta_reader_new(gather, &gathering);
+	struct delta_command command = { 0 };
 
-	if (stream_open(&stream, fd, err) < 0)
-		return fl_failed(err);
 	do {
-		if (stream_next(&stream, &command, err) < 0 || apply(changes, &command, err) < 0)
+		if (delta_next(reader, &command, err) < 0)
+			return fl_wrap(err, "the kernel's list of changes");
+		if (apply(changes, &command, err) < 0)
 			return fl_failed(err);
-	} while (command.type != STREAM_END);
+	} while (command.verb != DELTA_END);
 	return 0;
 }
 

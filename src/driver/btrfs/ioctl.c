@@ -256,6 +256,13 @@ static int destroy(int dir, const char *name, struct fl_error *err)
 	return fl_fail_errno(err, "cannot delete subvolume '%s'", name);
 }
 
+/* The kernel keeps what it is sending, and allows root all else. */
+static int fail_sending(const char *name, struct fl_error *err)
+{
+	fl_fail(err, FL_BUSY, "subvolume '%s' is being sent", name);
+	return fl_hint(err, "try again when that is through");
+}
+
 int subvol_delete(int dir, const char *name, struct fl_error *err)
 {
 	struct fl_error ignored;
@@ -263,9 +270,10 @@ int subvol_delete(int dir, const char *name, struct fl_error *err)
 
 	if (destroy(dir, name, err) == 0)
 		return 0;
-	if (err->sys != EPERM || fsat_open_dir(dir, name, &fd, &ignored) < 0 ||
-	    subvol_set_read_only(fd, false, &ignored) < 0)
+	if (err->sys != EPERM || fsat_open_dir(dir, name, &fd, &ignored) < 0)
 		return fl_failed(err);
+	if (subvol_set_read_only(fd, false, &ignored) < 0)
+		return ignored.sys == EPERM ? fail_sending(name, err) : fl_failed(err);
 	fsat_make_mutable(fd);
 	return destroy(dir, name, err);
 }

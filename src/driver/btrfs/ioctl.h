@@ -26,7 +26,8 @@ must_check int subvol_clone(int source, int dir, const char *name, uint64_t grou
 must_check int subvol_snapshot(int source, int dir, const char *name, struct fl_error *err);
 /* Its read-only flag; `fd` is a descriptor of its root directory.  Repeatable. */
 must_check int subvol_set_read_only(int fd, bool read_only, struct fl_error *err);
-/* One with subvolumes inside fails by ENOTEMPTY (inside_delete()).  Missing is success. */
+/* One with subvolumes inside fails by ENOTEMPTY (inside_delete()).  Missing is success; FL_BUSY
+ * while it is being sent. */
 must_check int subvol_delete(int dir, const char *name, struct fl_error *err);
 
 /*

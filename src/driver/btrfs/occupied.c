@@ -1,6 +1,10 @@
 /*
  * What the files of one tree take: the sum over its extents, found by a search
  * of the tree's metadata, and kept as long as the tree has not changed.
+ *
+ * And about what it takes to send it: the same sum before compression, since send
+ * writes what files read as, over the extents that were written after the base was
+ * taken.  Blocks of metadata that are older are not even read.
  */
 
 #include <endian.h>
@@ -104,5 +108,68 @@ int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, st
 			keep(p, &item);
 	}
 	*ret = item.bytes;
+	return 0;
+}
+
+/* --- what sending it takes ---------------------------------------------------------- */
+
+#define FILE_COMMANDS 256 /* bytes: its name, owner, mode and times */
+
+struct weighing {
+	uint64_t after; /* extents of this transaction and earlier ones are in the base */
+	uint64_t bytes;
+};
+
+static int weigh_extent(void *arg, const struct btrfs_ioctl_search_header *header, const void *item,
+			struct fl_error *err)
+{
+	struct weighing *weighing = arg;
+	struct btrfs_file_extent_item extent = { 0 };
+	size_t length = header->len < sizeof(extent) ? header->len : sizeof(extent);
+
+	memcpy(&extent, item, length);
+	if (le64toh(extent.generation) <= weighing->after)
+		return 0;
+	if (header->offset == 0)
+		weighing->bytes += FILE_COMMANDS;
+	if (extent.type == BTRFS_FILE_EXTENT_INLINE)
+		weighing->bytes += le64toh(extent.ram_bytes);
+	else if (length == sizeof(extent) && extent.disk_bytenr != 0)
+		weighing->bytes += le64toh(extent.num_bytes);
+	return 0;
+}
+
+static int transaction_of(struct pool *pool, const struct tree *tree, uint64_t *ret,
+			  struct fl_error *err)
+{
+	struct btrfs_ioctl_get_subvol_info_args info;
+	own_fd int fd = -1;
+
+	if (btrfs_tree_open(pool, tree, &fd, err) < 0 || subvol_info(fd, &info, err) < 0)
+		return fl_failed(err);
+	*ret = info.otransid;
+	return 0;
+}
+
+int btrfs_weigh(struct pool *pool, const struct tree *base, const struct tree *tree, uint64_t *ret,
+		struct fl_error *err)
+{
+	struct root_range range = {
+		.first = BTRFS_FIRST_FREE_OBJECTID,
+		.last = BTRFS_LAST_FREE_OBJECTID,
+		.first_type = BTRFS_EXTENT_DATA_KEY,
+		.last_type = BTRFS_EXTENT_DATA_KEY,
+		.buffer = SCAN_BUFFER,
+	};
+	struct weighing weighing = { 0 };
+	own_fd int fd = -1;
+
+	if ((base && transaction_of(pool, base, &weighing.after, err) < 0) ||
+	    btrfs_tree_open(pool, tree, &fd, err) < 0)
+		return fl_failed(err);
+	range.since = weighing.after;
+	if (root_search(fd, &range, weigh_extent, &weighing, err) < 0)
+		return fl_failed(err);
+	*ret = weighing.bytes;
 	return 0;
 }

@@ -84,6 +84,7 @@ int btrfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error 
 	if (rc < 0)
 		return rc;
 	pool->subvolume = info.treeid;
+	pool->pool.grain = layout_grain(pool->root);
 	if (quota_open(pool, err) < 0)
 		return fl_failed(err);
 	*ret = &take_ptr(pool)->pool;

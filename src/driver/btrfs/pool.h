@@ -86,7 +86,8 @@ int btrfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, str
 /* The directory that holds the tree, made when `make`, and the tree's name in it. */
 must_check int tree_place(struct btrfs_pool *pool, const struct tree *tree, bool make, int *ret_dir,
 			  char name[static SNAPNAME_TEXT], struct fl_error *err);
-/* Copies the snapshot `from` to the new writable tree `to`, which counts for `branch`. */
+/* Copies the snapshot `from` to the new writable tree `to`, which counts for `branch` (NULL: for
+ * none). */
 must_check int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tree *to,
 			  const struct uuid *branch, struct fl_error *err);
 /* tree_info.id from the subvolume's UUID. */
@@ -104,6 +105,16 @@ int btrfs_head_restore(struct pool *pool, const struct tree *from, const struct 
 		       struct fl_error *err);
 int btrfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
 			 struct fl_error *err);
+
+/* staging.c */
+int btrfs_staging_clone(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+			const struct tree *from, struct fl_error *err);
+int btrfs_staging_commit(struct pool *pool, const struct uuid *operation, const struct tree *target,
+			 struct fl_error *err);
+
+/* send.c */
+int btrfs_send(struct pool *pool, const struct tree *base, const struct tree *tree, int fd,
+	       struct fl_error *err);
 
 /* snapshot.c */
 int btrfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
@@ -158,6 +169,8 @@ uint64_t account_number(struct btrfs_pool *pool, const struct uuid *branch);
 
 /* occupied.c */
 int btrfs_occupied(struct pool *pool, const struct tree *tree, uint64_t *ret, struct fl_error *err);
+must_check int btrfs_weigh(struct pool *pool, const struct tree *base, const struct tree *tree,
+			   uint64_t *ret, struct fl_error *err);
 
 /* facts.c */
 int btrfs_facts_write(struct pool *pool, const struct uuid *branch, const char *text,

@@ -118,5 +118,5 @@ int tree_clone(struct btrfs_pool *pool, const struct tree *from, const struct tr
 	rc = tree_place(pool, to, true, &dir, name, err);
 	if (rc < 0)
 		return rc;
-	return subvol_clone(source, dir, name, account_number(pool, branch), err);
+	return subvol_clone(source, dir, name, branch ? account_number(pool, branch) : 0, err);
 }

@@ -1,10 +1,13 @@
 #include "driver/dir/dir.h"
 
 #include "driver/dir/pool.h"
+#include "driver/portable.h"
 
 const struct driver dir_driver = {
 	.name = "dir",
-	.capabilities = DRIVER_CAN_EXPOSE | DRIVER_CAN_DIFF | DRIVER_MUST_WALK,
+	.capabilities = DRIVER_CAN_EXPOSE | DRIVER_CAN_DIFF | DRIVER_MUST_WALK | DRIVER_CAN_SEND |
+			DRIVER_MUST_READ,
+	.form = FORM_DELTA,
 	.kinds = 1 << POOL_DIRECTORY,
 
 	.create = dir_create,
@@ -25,6 +28,8 @@ const struct driver dir_driver = {
 	.head_retire = dir_head_retire,
 	.head_restore = dir_head_restore,
 	.staging_create = dir_staging_create,
+	.staging_clone = dir_staging_clone,
+	.staging_commit = dir_staging_commit,
 	.snapshot = dir_snapshot,
 	.tree_delete = dir_tree_delete,
 	.tree_info = dir_tree_info,
@@ -32,6 +37,7 @@ const struct driver dir_driver = {
 	.changed_since = dir_changed_since,
 	.diff = dir_diff,
 	.list = dir_list,
+	.send = portable_send,
 
 	.facts_write = dir_facts_write,
 	.facts_read = dir_facts_read,

@@ -29,7 +29,7 @@
  * good by the next open(), for the clone's record has the head's UUID too.
  */
 
-static int make_empty(struct dir_pool *pool, const struct tree *tree, struct fl_error *err)
+int dir_make_empty(struct dir_pool *pool, const struct tree *tree, struct fl_error *err)
 {
 	own_scratch struct scratch scratch = { .pool = pool };
 	const struct record record = record_new();
@@ -39,19 +39,11 @@ static int make_empty(struct dir_pool *pool, const struct tree *tree, struct fl_
 	return scratch_place(&scratch, tree, false, err);
 }
 
-int dir_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
-		       struct fl_error *err)
-{
-	const struct tree staging = tree_staging(operation);
-
-	return make_empty(dir_pool(pool), &staging, err);
-}
-
 int dir_head_create(struct pool *pool, const struct uuid *branch, struct fl_error *err)
 {
 	const struct tree head = tree_head(branch);
 
-	return make_empty(dir_pool(pool), &head, err);
+	return dir_make_empty(dir_pool(pool), &head, err);
 }
 
 int dir_head_clone(struct pool *pool, const struct uuid *branch, const struct tree *from,

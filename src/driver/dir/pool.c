@@ -125,6 +125,7 @@ static int prepare(struct dir_pool *pool, struct fl_error *err)
 	    probe(pool, err) < 0 || read_boot(pool, err) < 0 ||
 	    fsat_open(pool->root, "scratch/clock", O_RDWR | O_CREAT, 0600, &pool->clock, err) < 0)
 		return fl_failed(err);
+	pool->pool.grain = layout_grain(pool->root);
 	return head_recover(pool, err);
 }
 

@@ -86,6 +86,11 @@ must_check int scratch_place(struct scratch *scratch, const struct tree *tree, b
 /* A tree gets another name.  FL_EXISTS, FL_NOT_FOUND. */
 must_check int dir_move(struct dir_pool *pool, const struct tree *from, const struct tree *to,
 			struct fl_error *err);
+/* The same, where `to` is a snapshot, perhaps the first of its branch. */
+must_check int dir_move_to_snaps(struct dir_pool *pool, const struct tree *from,
+				 const struct tree *to, struct fl_error *err);
+/* The tree's name is durable. */
+must_check int dir_sync_place(struct dir_pool *pool, const struct tree *tree, struct fl_error *err);
 /* Takes a tree away from its name and removes it.  Missing is success. */
 must_check int scratch_bury(struct dir_pool *pool, const struct tree *tree, struct fl_error *err);
 /* Removes what is left of an earlier process. */
@@ -111,10 +116,19 @@ int dir_head_retire(struct pool *pool, const struct uuid *branch, const struct u
 		    struct fl_error *err);
 int dir_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
 		     struct fl_error *err);
-int dir_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
-		       struct fl_error *err);
 /* Completes a swap that was cut between its two renames, where there is no exchange. */
 must_check int head_recover(struct dir_pool *pool, struct fl_error *err);
+
+/* An empty tree, mode 0755. */
+must_check int dir_make_empty(struct dir_pool *pool, const struct tree *tree, struct fl_error *err);
+
+/* staging.c */
+int dir_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		       struct fl_error *err);
+int dir_staging_clone(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		      const struct tree *from, struct fl_error *err);
+int dir_staging_commit(struct pool *pool, const struct uuid *operation, const struct tree *target,
+		       struct fl_error *err);
 
 /* facts.c */
 int dir_facts_write(struct pool *pool, const struct uuid *branch, const char *text,

@@ -156,19 +156,39 @@ int dir_move(struct dir_pool *pool, const struct tree *from, const struct tree *
 	return rename_new(pool, tree_format(from, from_path), tree_format(to, to_path), err);
 }
 
-int scratch_place(struct scratch *scratch, const struct tree *tree, bool durable,
-		  struct fl_error *err)
+int dir_sync_place(struct dir_pool *pool, const struct tree *tree, struct fl_error *err)
 {
-	struct dir_pool *pool = scratch->pool;
-	char path[TREE_TEXT], parent[TREE_TEXT];
+	char parent[TREE_TEXT];
 
-	if (make_parent(pool, tree, parent, err) < 0 ||
-	    rename_new(pool, scratch->path, tree_format(tree, path), err) < 0)
-		return fl_failed(err);
-	scratch->path[0] = '\0';
-	if (!durable)
-		return 0;
+	*strrchr(tree_format(tree, parent), '/') = '\0';
 	if (sync_directory(pool, parent, err) < 0)
 		return fl_failed(err);
 	return tree->kind == TREE_SNAPSHOT ? sync_directory(pool, "snaps", err) : 0;
+}
+
+static int give_name(struct dir_pool *pool, const char *from, const struct tree *tree,
+		     struct fl_error *err)
+{
+	char path[TREE_TEXT], parent[TREE_TEXT];
+
+	if (make_parent(pool, tree, parent, err) < 0)
+		return fl_failed(err);
+	return rename_new(pool, from, tree_format(tree, path), err);
+}
+
+int dir_move_to_snaps(struct dir_pool *pool, const struct tree *from, const struct tree *to,
+		      struct fl_error *err)
+{
+	char path[TREE_TEXT];
+
+	return give_name(pool, tree_format(from, path), to, err);
+}
+
+int scratch_place(struct scratch *scratch, const struct tree *tree, bool durable,
+		  struct fl_error *err)
+{
+	if (give_name(scratch->pool, scratch->path, tree, err) < 0)
+		return fl_failed(err);
+	scratch->path[0] = '\0';
+	return durable ? dir_sync_place(scratch->pool, tree, err) : 0;
 }

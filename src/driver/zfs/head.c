@@ -196,19 +196,3 @@ int zfs_head_restore(struct pool *pool, const struct tree *from, const struct uu
 	}
 	return show_head(p, head, err);
 }
-
-int zfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
-		       struct fl_error *err)
-{
-	struct zfs_pool *p = zfs_pool(pool);
-	own_shape(shape, read_shape(p));
-	const struct making making = {
-		.label.tree = tree_staging(operation),
-		.account = branch,
-	};
-	struct item *item;
-
-	if (check_writable(p, err) < 0 || item_check_free(p, &making.label.tree, err) < 0)
-		return fl_failed(err);
-	return dataset_make(p, &making, &item, err);
-}

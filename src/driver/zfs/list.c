@@ -21,7 +21,7 @@ int zfs_tree_info(struct pool *pool, const struct tree *tree, struct tree_info *
 {
 	struct zfs_pool *p = zfs_pool(pool);
 	own_shape(shape, read_shape(p));
-	own_lock(guard, &p->places);
+	own_places(guard, p);
 	struct item *item = item_get(p, tree, err);
 	struct fl_error in_use;
 	int mount;

@@ -1,8 +1,11 @@
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +13,7 @@
 #include "base/fsat.h"
 #include "base/log.h"
 #include "base/mount.h"
+#include "base/path.h"
 #include "driver/zfs/pool.h"
 
 /*
@@ -29,7 +33,8 @@
  *
  * zfs-fuse may forget a new mount when it is just letting an old one go, and whoever uses
  * the new one then waits for ever: so one mount is made or ended at a time, and none is
- * made in the moment after an end.
+ * made in the moment after an end.  One zfs-fuse serves all pools of a host, which may be of
+ * several daemons: they take turns by a lock on a file, which also has the time of the last end.
  *
  * It hears of a closed file some time later, and if the mount has ended by then, never:
  * the dataset then stays busy.  So a mount is not ended in the moment after a closing.
@@ -39,10 +44,14 @@
  */
 
 #define PLACES "/run/flocker-zfs"
+#define TURN ".turn" /* no pool's name */
+#define TURN_PAUSE (5 * 1000 * 1000)
+#define TURN_ATTEMPTS 12000	 /* a minute */
 #define PAUSE (20 * 1000 * 1000) /* zfs-fuse ends a mount some time after the kernel did */
 #define ATTEMPTS 100
 #define QUIET (50 * 1000 * 1000)
 #define CLOSINGS (100 * 1000 * 1000)
+#define LATE (450 * 1000 * 1000) /* mounts that ended without a word to zfs-fuse before */
 #define MOUNTINFO_LIMIT (64ul << 20)
 
 char *place_directory(const char *dataset, char path[static PLACE_PATH])
@@ -58,11 +67,76 @@ static bool is_dead(int mount)
 	return fstatfs(mount, &fs) < 0 && errno == ENOTCONN;
 }
 
-static _Atomic int64_t last_end; /* when a mount was given up; by clock_monotonic() */
+/* --- taking turns --------------------------------------------------------------------- */
 
-void place_ended(void)
+/* /run is never full for long. */
+static void note_end(const struct zfs_pool *pool, int64_t when)
 {
-	last_end = clock_monotonic();
+	if (pool->turn >= 0)
+		(void)!pwrite(pool->turn, &when, sizeof(when), 0);
+}
+
+void place_ended(const struct zfs_pool *pool)
+{
+	note_end(pool, clock_monotonic());
+}
+
+/* By clock_monotonic(), which all processes share; 0: none, or none that is known. */
+static int64_t last_end(const struct zfs_pool *pool)
+{
+	int64_t end = 0;
+
+	if (pool->turn < 0 || pread(pool->turn, &end, sizeof(end), 0) != sizeof(end))
+		return 0;
+	return end <= clock_monotonic() + LATE ? end : 0;
+}
+
+int place_open(struct zfs_pool *pool, struct fl_error *err)
+{
+	if (pool->features.kernel)
+		return 0;
+	if (fsat_mkdir_parents(AT_FDCWD, PLACES, 0755, err) < 0)
+		return fl_failed(err);
+	if (fsat_open(AT_FDCWD, PLACES "/" TURN, O_RDWR | O_CREAT, 0600, &pool->turn, err) < 0)
+		return fl_failed(err);
+	/* The mounts of a process that was killed ended with it, perhaps just now, and as they
+	 * were. */
+	note_end(pool, clock_monotonic() + LATE);
+	return 0;
+}
+
+/* One that hangs keeps its turn; then the others go on as if they were alone. */
+static void await_turn(const struct zfs_pool *pool)
+{
+	const struct timespec pause = { .tv_nsec = TURN_PAUSE };
+	struct fl_error why;
+
+	for (int i = 0; i < TURN_ATTEMPTS; i++) {
+		if (fsat_lock(pool->turn, &why) == 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	log_warning("another process has zfs-fuse for itself for too long", "error=\"%s\"",
+		    why.text);
+}
+
+struct zfs_pool *place_begin(struct zfs_pool *pool)
+{
+	if (!pool)
+		return NULL;
+	pthread_mutex_lock(&pool->places);
+	if (pool->turn >= 0 && pool->turns++ == 0)
+		await_turn(pool);
+	return pool;
+}
+
+void place_end(struct zfs_pool *pool)
+{
+	if (!pool)
+		return;
+	if (pool->turn >= 0 && --pool->turns == 0)
+		(void)flock(pool->turn, LOCK_UN);
+	pthread_mutex_unlock(&pool->places);
 }
 
 void place_await_closings(const struct zfs_pool *pool)
@@ -75,7 +149,7 @@ void place_await_closings(const struct zfs_pool *pool)
 
 void place_await_quiet(const struct zfs_pool *pool)
 {
-	int64_t left = last_end + QUIET - clock_monotonic();
+	int64_t left = last_end(pool) + QUIET - clock_monotonic();
 	const struct timespec pause = { .tv_nsec = left };
 
 	if (!pool->features.kernel && left > 0)
@@ -83,22 +157,6 @@ void place_await_quiet(const struct zfs_pool *pool)
 }
 
 /* --- what is mounted ---------------------------------------------------------------- */
-
-/* mountinfo writes blanks and backslashes as \ooo. */
-static void unescape(char *text)
-{
-	char *out = text;
-
-	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] && text[2] && text[3]) {
-			*out++ = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + text[3] - '0');
-			text += 3;
-		} else {
-			*out++ = *text;
-		}
-	}
-	*out = '\0';
-}
 
 /* "ID PARENT DEVICE ROOT TARGET OPTIONS... - TYPE SOURCE ..."; the target of the whole of `name`.
  */
@@ -116,8 +174,8 @@ static bool line_target(char *line, const char *name, char target[static POOL_PA
 		fields[i] = strsep(&line, " ");
 	if (!source || !fields[4] || !strstr(type, "zfs") || strcmp(fields[3], "/") != 0)
 		return false;
-	unescape(source);
-	unescape(fields[4]);
+	path_unescape(source);
+	path_unescape(fields[4]);
 	snprintf(target, POOL_PATH, "%s", fields[4]);
 	return strcmp(source, name) == 0;
 }
@@ -272,18 +330,68 @@ int place_get(struct zfs_pool *pool, struct item *item, int *ret_mount, struct f
 	return 0;
 }
 
+/* Descriptors of this process in a dataset, but for those that hold its mounts. */
+struct readers {
+	const struct item *item;
+	bool any;
+};
+
+static bool is_mount_of(const struct item *item, int fd)
+{
+	return fd == item->mount || (item->mirror && fd == item->mirror->mount);
+}
+
+static int look_at_descriptor(void *arg, const char *name, unsigned char type, uint64_t inode,
+			      struct fl_error *err)
+{
+	struct readers *readers = arg;
+	const int fd = atoi(name);
+	struct statx at;
+
+	/* Without a question to zfs-fuse, which may not answer. */
+	if (!is_mount_of(readers->item, fd) &&
+	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &at) == 0 &&
+	    makedev(at.stx_dev_major, at.stx_dev_minor) == readers->item->device)
+		readers->any = true;
+	return 0;
+}
+
+static bool is_read(const struct item *item)
+{
+	struct readers readers = { .item = item };
+	struct fl_error ignored;
+	own_fd int fd = -1;
+
+	return item->device && fsat_open_dir(AT_FDCWD, "/proc/self/fd", &fd, &ignored) == 0 &&
+	       fsat_each(fd, look_at_descriptor, &readers, &ignored) == 0 && readers.any;
+}
+
+int place_await_readers(const struct zfs_pool *pool, const struct item *item, struct fl_error *err)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE };
+
+	if (pool->features.kernel)
+		return 0;
+	for (int i = 0; i < ATTEMPTS; i++) {
+		if (!is_read(item))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return fl_fail(err, FL_BUSY, "it is being read");
+}
+
 void place_release(struct zfs_pool *pool, struct item *item)
 {
 	if (item->mount >= 0)
 		close(take_fd(item->mount));
 	if (item->mirror && item->mirror->mount >= 0)
 		close(take_fd(item->mirror->mount));
-	place_ended();
+	place_ended(pool);
 }
 
 int state_open(struct zfs_pool *pool, int *ret_fd, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	char name[ZFS_NAME + 8];
 
 	drop_if_dead(pool, &pool->state);
@@ -297,7 +405,7 @@ int zfs_tree_open(struct pool *pool, const struct tree *tree, int *ret_fd, struc
 {
 	struct zfs_pool *p = zfs_pool(pool);
 	own_shape(shape, read_shape(p));
-	own_lock(guard, &p->places);
+	own_places(guard, p);
 	struct item *item = item_get(p, tree, err);
 	int mount = -1;
 

@@ -1,3 +1,4 @@
+#include "driver/kept.h"
 #include "driver/zfs/pool.h"
 
 #include <fcntl.h>
@@ -36,7 +37,7 @@ static int fail_missing(const struct zfs_pool *pool, struct fl_error *err)
 		       pool->zpool);
 }
 
-static int identity_read(struct zfs_pool *pool, struct fl_error *err)
+static int read_identity(struct zfs_pool *pool, struct fl_error *err)
 {
 	own_text struct text value = { 0 };
 	own_text struct text text = { 0 };
@@ -162,7 +163,10 @@ static int make_state(struct zfs_pool *pool, struct fl_error *err)
 		if (rc == 0)
 			rc = state_open(pool, &state, err);
 	}
-	return rc < 0 ? rc : fsat_mkdir(state, "facts", 0700, err);
+	if (rc < 0)
+		return rc;
+	pool->pool.grain = layout_grain(state);
+	return fsat_mkdir(state, "facts", 0700, err);
 }
 
 static struct zfs_pool *pool_new(const struct pool_spec *spec)
@@ -171,7 +175,7 @@ static struct zfs_pool *pool_new(const struct pool_spec *spec)
 	pthread_mutexattr_t recursive;
 
 	pool->medium = (struct medium)MEDIUM_NONE;
-	pool->lock = pool->state = -1;
+	pool->lock = pool->state = pool->turn = -1;
 	pool->pool.driver = &zfs_driver;
 	pool->pool.spec = *spec;
 	pthread_mutexattr_init(&recursive);
@@ -194,8 +198,8 @@ int zfs_open(const struct pool_spec *spec, struct pool **ret, struct fl_error *e
 {
 	own(close_poolp) struct zfs_pool *pool = pool_new(spec);
 
-	if (zfs_probe(&pool->features, err) < 0 || find_pool(pool, err) < 0 ||
-	    identity_read(pool, err) < 0 || set_place(pool, err) < 0 ||
+	if (zfs_probe(&pool->features, err) < 0 || place_open(pool, err) < 0 ||
+	    find_pool(pool, err) < 0 || read_identity(pool, err) < 0 || set_place(pool, err) < 0 ||
 	    zfs_set_read_only(&pool->pool, false, err) < 0 || make_state(pool, err) < 0 ||
 	    read_index(pool, err) < 0 || carry_read(pool, err) < 0 || limits_read(pool, err) < 0 ||
 	    settle(pool, NULL, err) < 0)
@@ -221,7 +225,8 @@ void zfs_close(struct pool *pool)
 	own_fdp(&p->state);
 	if (pool->spec.kind == POOL_FILE && p->zpool[0] && !p->root)
 		(void)!zpool_do(&in_use, "export", p->zpool);
-	place_ended();
+	place_ended(p);
+	own_fdp(&p->turn);
 	own_fdp(&p->lock);
 	medium_done(&p->medium);
 	pthread_rwlock_destroy(&p->shape);
@@ -248,7 +253,7 @@ int zfs_identify(struct pool *pool, const struct pool_identity *identity, struct
 /* What waits in the kernel's caches goes to ZFS, and then ZFS ends a transaction group. */
 static int sync_mounts(struct zfs_pool *pool, bool *ret_dead, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	own_lock(index_guard, &pool->mutex);
 
 	for (size_t i = 0; i < pool->index.count; i++) {

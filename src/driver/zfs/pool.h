@@ -7,7 +7,8 @@
  *	shape	whoever uses names of datasets in ZFS holds it for reading; for writing
  *		only what moves snapshots from one dataset to another (reap.c)
  *	carrying	who writes what datasets carry (carry.h)
- *	places	the mounts: item.mount, item.device, item.mirror, and `root`
+ *	places	the mounts: item.mount, item.device, item.mirror, and `root`; taken by own_places(),
+ *		which keeps other pools off zfs-fuse as well
  *	mutex	the index, the facts
  * An item belongs to whoever works on its tree, by the contract; the index may be
  * looked through by anybody under the mutex.
@@ -41,8 +42,10 @@ struct zfs_pool {
 	struct figures figures;	  /* of every branch and group */
 	int64_t asked_until;	  /* usage() was called a moment ago: so long, and so often */
 	int asked;
-	int state;  /* the state dataset, in a mount that nobody sees; -1 */
-	char *root; /* as given to expose(); NULL */
+	int turn;	/* the file that whoever mounts by zfs-fuse locks (place.c); -1 */
+	unsigned turns; /* how often we have it; under `places` */
+	int state;	/* the state dataset, in a mount that nobody sees; -1 */
+	char *root;	/* as given to expose(); NULL */
 	bool read_only;
 	_Atomic bool receives; /* the place for what is received is there */
 };
@@ -101,6 +104,17 @@ must_check int property_get(const char *dataset, const char *property, bool own,
 /* Where zfs-fuse mounts the datasets of a pool for a moment: the value of `mountpoint`. */
 #define PLACE_PATH 320
 char *place_directory(const char *dataset, char path[static PLACE_PATH]);
+/* Opens `turn`. */
+must_check int place_open(struct zfs_pool *pool, struct fl_error *err);
+/* Takes `places`, and over zfs-fuse the turn among all of its pools; NULL: nothing. */
+struct zfs_pool *place_begin(struct zfs_pool *pool);
+void place_end(struct zfs_pool *pool);
+static inline void own_placesp(struct zfs_pool **pool)
+{
+	place_end(*pool);
+}
+#define own_places(name, pool) \
+	own(own_placesp) struct zfs_pool *name __attribute__((unused)) = place_begin(pool)
 /* Mounts a dataset or snapshot; `ret_mount` is its root directory (O_PATH). */
 must_check int place_mount(struct zfs_pool *pool, const char *name, int *ret_mount,
 			   struct fl_error *err);
@@ -109,10 +123,16 @@ must_check int place_get(struct zfs_pool *pool, struct item *item, int *ret_moun
 			 struct fl_error *err);
 /* Lets it go, and what it is read through. */
 void place_release(struct zfs_pool *pool, struct item *item);
+/*
+ * Before a mount is given up for good: FL_BUSY while this process reads in it.  Where the last
+ * file is closed after the mount has ended, zfs-fuse never hears of it, and keeps the dataset.
+ */
+must_check int place_await_readers(const struct zfs_pool *pool, const struct item *item,
+				   struct fl_error *err);
 /* Before mounts are given up: zfs-fuse hears of the files that were closed a moment ago. */
 void place_await_closings(const struct zfs_pool *pool);
 /* A mount was given up, or is about to be; and: long enough ago, for zfs-fuse. */
-void place_ended(void);
+void place_ended(const struct zfs_pool *pool);
 void place_await_quiet(const struct zfs_pool *pool);
 /* A descriptor of the state dataset's directory, the caller's. */
 must_check int state_open(struct zfs_pool *pool, int *ret_fd, struct fl_error *err);
@@ -176,8 +196,6 @@ int zfs_head_retire(struct pool *pool, const struct uuid *branch, const struct u
 		    struct fl_error *err);
 int zfs_head_restore(struct pool *pool, const struct tree *from, const struct uuid *branch,
 		     struct fl_error *err);
-int zfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
-		       struct fl_error *err);
 /* What a clone or a stream can be made of: a snapshot in ZFS.  See head.c. */
 must_check int snapshot_get(struct zfs_pool *pool, const struct tree *tree, struct item **ret,
 			    struct fl_error *err);
@@ -185,6 +203,8 @@ must_check int snapshot_get(struct zfs_pool *pool, const struct tree *tree, stru
 must_check int settle(struct zfs_pool *pool, const struct uuid *branch, struct fl_error *err);
 
 /* snapshot.c */
+/* What was written to it through mappings is in ZFS. */
+must_check int write_back(struct zfs_pool *pool, struct item *dataset, struct fl_error *err);
 int zfs_snapshot(struct pool *pool, const struct tree *source, const struct tree *target,
 		 struct fl_error *err);
 int zfs_snapshot_noted(struct pool *pool, const struct tree *source, const struct tree *target,
@@ -199,7 +219,15 @@ int zfs_send(struct pool *pool, const struct tree *base, const struct tree *tree
 /* receive.c */
 int zfs_receive(struct pool *pool, const struct uuid *operation, const struct tree *base, int fd,
 		struct fl_error *err);
-int zfs_receive_commit(struct pool *pool, const struct uuid *operation, const struct tree *target,
+int zfs_stream_number(struct pool *pool, const struct tree *tree, uint64_t *ret,
+		      struct fl_error *err);
+
+/* staging.c */
+int zfs_staging_create(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		       struct fl_error *err);
+int zfs_staging_clone(struct pool *pool, const struct uuid *operation, const struct uuid *branch,
+		      const struct tree *from, struct fl_error *err);
+int zfs_staging_commit(struct pool *pool, const struct uuid *operation, const struct tree *target,
 		       struct fl_error *err);
 
 /* diff.c */

@@ -57,7 +57,7 @@ static int rename_patiently(const char *from, const char *to, dev_t device, stru
 /* Into the group, or with 0 out of all.  Under `shape`, for writing. */
 static int move(struct zfs_pool *pool, struct item *item, uint64_t group, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	struct item moved = *item;
 	char name[ZFS_NAME];
 

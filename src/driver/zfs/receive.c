@@ -330,36 +330,17 @@ int zfs_receive(struct pool *pool, const struct uuid *operation, const struct tr
 	return rc;
 }
 
-static bool is_committed(struct zfs_pool *pool, const struct tree *target)
-{
-	own_lock(guard, &pool->mutex);
-
-	return index_find(&pool->index, target) != NULL;
-}
-
-static int commit(struct zfs_pool *pool, const struct tree *staging, const struct tree *target,
-		  struct fl_error *err)
-{
-	own_shape(shape, read_shape(pool));
-	struct item *item = item_get(pool, staging, err);
-
-	if (!item)
-		return is_committed(pool, target) ? 0 : fl_failed(err);
-	if (item_check_free(pool, target, err) < 0)
-		return fl_failed(err);
-	return item_relabel(pool, item, target, err);
-}
-
-int zfs_receive_commit(struct pool *pool, const struct uuid *operation, const struct tree *target,
-		       struct fl_error *err)
+/* Its guid, which a received one takes over.  A copy of a snapshot is no base. */
+int zfs_stream_number(struct pool *pool, const struct tree *tree, uint64_t *ret,
+		      struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
-	const struct tree staging = tree_staging(operation);
-	int rc = check_writable(p, err);
+	own_shape(shape, read_shape(p));
+	const struct item *item = item_get(p, tree, err);
+	char name[ZFS_NAME];
 
-	if (rc == 0)
-		rc = commit(p, &staging, target, err);
-	if (rc == 0)
-		reap(p);
-	return rc;
+	if (!item)
+		return fl_failed(err);
+	*ret = 0;
+	return item->home ? number_get(item_name(item, name), "guid", ret, err) : 0;
 }

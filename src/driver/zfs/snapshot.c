@@ -11,9 +11,9 @@
  */
 
 /* What was written through mappings is still in the kernel's caches. */
-static int write_back(struct zfs_pool *pool, struct item *dataset, struct fl_error *err)
+int write_back(struct zfs_pool *pool, struct item *dataset, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	own_fd int fd = -1;
 
 	if (dataset->mount < 0 || fsat_open_dir(dataset->mount, ".", &fd, err) < 0)

@@ -81,7 +81,7 @@ int revive(struct zfs_pool *pool, struct fl_error *err)
 	if (pool->features.kernel)
 		return 0;
 	{
-		own_lock(guard, &pool->places);
+		own_places(guard, pool);
 		root = pool->root ? xstrdup(pool->root) : NULL;
 	}
 	if (find_state(pool, err) < 0)
@@ -122,7 +122,7 @@ static void let_go(struct zfs_pool *pool)
  */
 static int import_anew(struct zfs_pool *pool, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	own_free char *root = pool->root ? xstrdup(pool->root) : NULL;
 	struct fl_error later;
 	int rc;

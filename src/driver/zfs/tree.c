@@ -194,7 +194,7 @@ static int make(struct zfs_pool *pool, const struct making *making, struct item 
 int dataset_make(struct zfs_pool *pool, const struct making *making, struct item **ret,
 		 struct fl_error *err)
 {
-	own_lock(guard, pool->features.kernel ? NULL : &pool->places);
+	own_places(guard, pool->features.kernel ? NULL : pool);
 
 	return make(pool, making, ret, err);
 }
@@ -322,8 +322,10 @@ static int destroy_patiently(const struct item *item, struct fl_error *err)
 
 int item_destroy(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 
+	if (place_await_readers(pool, item, err) < 0)
+		return fl_failed(err);
 	place_await_closings(pool);
 	unshow_tree(pool, item);
 	place_release(pool, item);
@@ -332,7 +334,7 @@ int item_destroy(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 	if (destroy_patiently(item, err) < 0)
 		return fl_failed(err);
 	if (item->device)
-		place_ended();
+		place_ended(pool);
 	forget(pool, item);
 	return 0;
 }
@@ -357,9 +359,11 @@ static bool is_sending(struct zfs_pool *pool, const struct item *snapshot)
  */
 static int delete_snapshot(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	char name[ZFS_NAME];
 
+	if (place_await_readers(pool, item, err) < 0)
+		return fl_failed(err);
 	place_await_closings(pool);
 	unshow_tree(pool, item);
 	place_release(pool, item);

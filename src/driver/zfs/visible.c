@@ -136,7 +136,7 @@ static int mount_tree(struct zfs_pool *pool, struct item *item, const char *targ
 
 int show_head(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	char path[VISIBLE_PATH], target[64], uuid[UUID_TEXT], name[64];
 
 	if (!pool->root)
@@ -150,7 +150,7 @@ int show_head(struct zfs_pool *pool, struct item *item, struct fl_error *err)
 
 void unshow_head(struct zfs_pool *pool, const struct uuid *branch)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	char path[VISIBLE_PATH], uuid[UUID_TEXT], name[64];
 	struct fl_error err;
 
@@ -178,7 +178,7 @@ static void take_away(const char *path)
 
 void unshow_tree(struct zfs_pool *pool, const struct item *item)
 {
-	own_lock(guard, &pool->places);
+	own_places(guard, pool);
 	char path[VISIBLE_PATH];
 
 	if (!pool->root)
@@ -197,7 +197,7 @@ int zfs_reveal(struct pool *pool, const struct tree *tree, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
 	own_shape(shape, read_shape(p));
-	own_lock(guard, &p->places);
+	own_places(guard, p);
 	char path[VISIBLE_PATH], branch[64], uuid[UUID_TEXT];
 	struct item *item = item_get(p, tree, err);
 
@@ -283,7 +283,7 @@ int zfs_expose(struct pool *pool, const char *root, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
 	own_shape(shape, read_shape(p));
-	own_lock(guard, &p->places);
+	own_places(guard, p);
 
 	if (strlen(root) > POOL_PATH - 128)
 		return fl_fail(err, FL_INVALID, "mount root '%.100s...' is too long", root);
@@ -377,7 +377,7 @@ static struct tree *find_revealed(struct zfs_pool *pool, const char *root, size_
 int zfs_conceal(struct pool *pool, const char *root, struct fl_error *err)
 {
 	struct zfs_pool *p = zfs_pool(pool);
-	own_lock(guard, &p->places);
+	own_places(guard, p);
 	size_t count = 0;
 	own_free struct tree *revealed = find_revealed(p, root, &count);
 

@@ -8,7 +8,9 @@ const struct driver zfs_driver = {
 	.available = zfs_available,
 	.capabilities = DRIVER_CAN_GROW | DRIVER_CAN_COMPRESS | DRIVER_CAN_EXPOSE |
 			DRIVER_CAN_SHARE | DRIVER_CAN_DIFF | DRIVER_CAN_LIMIT | DRIVER_CAN_NOTE |
-			DRIVER_MUST_REVEAL | DRIVER_MUST_WALK | DRIVER_CAN_SEND,
+			DRIVER_MUST_REVEAL | DRIVER_MUST_WALK | DRIVER_CAN_SEND |
+			DRIVER_CAN_RECEIVE,
+	.form = FORM_ZFS,
 
 	.create = zfs_create,
 	.open = zfs_open,
@@ -30,6 +32,8 @@ const struct driver zfs_driver = {
 	.head_retire = zfs_head_retire,
 	.head_restore = zfs_head_restore,
 	.staging_create = zfs_staging_create,
+	.staging_clone = zfs_staging_clone,
+	.staging_commit = zfs_staging_commit,
 	.snapshot = zfs_snapshot,
 	.snapshot_noted = zfs_snapshot_noted,
 	.note_write = zfs_note_write,
@@ -42,7 +46,7 @@ const struct driver zfs_driver = {
 	.list = zfs_list,
 	.send = zfs_send,
 	.receive = zfs_receive,
-	.receive_commit = zfs_receive_commit,
+	.stream_number = zfs_stream_number,
 
 	.account = zfs_account,
 	.unaccount = zfs_unaccount,
