@@ -30,7 +30,7 @@ static int insert(struct tx *tx, void *arg, struct fl_error *err)
 	struct branch_row branch;
 
 	if (tx_volume_find(tx, filling->volume, &volume, err) < 0 ||
-	    tx_branch_find(tx, &volume.uuid, "trunk", &branch, err) < 0)
+	    tx_branch_find(tx, &volume.uuid, &volume.owner, "trunk", &branch, err) < 0)
 		return -(int)err->code;
 	for (int64_t i = filling->first; i < filling->first + filling->count; i++) {
 		struct snapshot_row row = { .sequence = (uint64_t)i + 1, .reason = REASON_USER };

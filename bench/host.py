@@ -62,11 +62,14 @@ class Connection(http.client.HTTPConnection):
 class Host:
     """A daemon below DIRECTORY/NAME."""
 
-    def __init__(self, build, directory, name, watches=False):
-        """`watches`: branches are snapshotted by themselves; elsewhere that would be measured too."""
+    def __init__(self, build, directory, name, watches=False, owner=None):
+        """
+        `watches`: branches are snapshotted by themselves; elsewhere that would be measured too.
+        `owner`: the directory of the run, where DIRECTORY is another below it.
+        """
         self.options = [] if watches else ["--snapshot", "manual"]
         self.build = build
-        self.directory = directory
+        self.directory = owner or directory
         self.root = f"{directory}/{name}"
         self.socket = f"{self.root}/run/flocker.sock"
         self.catalog = f"{self.root}/lib/catalog.db"
