@@ -356,13 +356,19 @@ static int look_at_descriptor(void *arg, const char *name, unsigned char type, u
 	return 0;
 }
 
+static bool is_mounted(const struct item *item)
+{
+	return item->mount >= 0 || (item->mirror && item->mirror->mount >= 0);
+}
+
+/* Without a mount the device's number may be that of another one by now. */
 static bool is_read(const struct item *item)
 {
 	struct readers readers = { .item = item };
 	struct fl_error ignored;
 	own_fd int fd = -1;
 
-	return item->device && fsat_open_dir(AT_FDCWD, "/proc/self/fd", &fd, &ignored) == 0 &&
+	return is_mounted(item) && fsat_open_dir(AT_FDCWD, "/proc/self/fd", &fd, &ignored) == 0 &&
 	       fsat_each(fd, look_at_descriptor, &readers, &ignored) == 0 && readers.any;
 }
 
