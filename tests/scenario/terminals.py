@@ -47,7 +47,8 @@ class Terminal:
             os.execvpe(command[0], command, {**environment(host), "PS1": PROMPT, "PS2": "", "SAID": self.said})
         self.seen = ""
         cleanup.record(f"{host.directory}/daemons", self.pid)
-        threading.Thread(target=self.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
         self.type(preparation + "echo rea''dy.\n")
         self.wait(rf"ready\.\r(.|\n)*{PROMPT}")
 
@@ -77,4 +78,6 @@ class Terminal:
     def close(self):
         os.kill(self.pid, signal.SIGKILL)  # interactive shells do not mind less
         os.waitpid(self.pid, 0)
+        self.reader.join(20)  # before the number is another terminal's, whose output it would take
+        tap.true(not self.reader.is_alive(), "nothing that the shell began has the terminal")
         os.close(self.fd)
