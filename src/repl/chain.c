@@ -1,10 +1,10 @@
 /*
  * Copies are what would cost most here.  The caller reads the stream into the very buffer that
- * becomes the payload: the place for the proof is in front of it.  Only what shrinks, and what
- * is small, gets a buffer of its own size, so that what is kept takes no more memory than it has
- * bytes.  One that went out whole becomes a buffer again when the receiver has it: memory of this
- * size that is new each time costs the kernel a fault for each of its pages.  There are never more
- * of them than were under way at once.  The receiver gets the bytes of a frame that was not
+ * becomes the payload: the place for the chain value is in front of it.  Only what shrinks, and
+ * what is small, gets a buffer of its own size, so that what is kept takes no more memory than it
+ * has bytes.  One that went out whole becomes a buffer again when the receiver has it: memory of
+ * this size that is new each time costs the kernel a fault for each of its pages.  There are never
+ * more of them than were under way at once.  The receiver gets the bytes of a frame that was not
  * compressed where they lie.
  *
  * zstd is given 9/10 of the room that the bytes take as they are.  What does not fit goes out as it
@@ -13,8 +13,9 @@
 
 #include "repl/chain.h"
 
-#include <nettle/sha2.h>
+#include <assert.h>
 #include <string.h>
+#include <xxhash.h>
 #include <zstd.h>
 
 #define REST_LEAST 8
@@ -22,28 +23,35 @@
 #define WORTH_TRYING 256 /* bytes: of less there is nothing to be learned either */
 
 struct chain {
-	uint8_t value[WIRE_DIGEST];
+	uint8_t value[WIRE_CHAIN];
 	uint64_t frames;
 	uint64_t bytes; /* of the stream */
 };
 
-/* The chain value after a frame with these flags and this payload, but its first WIRE_PROOF bytes.
- */
-static void link_on(const struct chain *chain, uint8_t flags, const uint8_t *bytes, size_t length,
-		    uint8_t ret[static WIRE_DIGEST])
+static void hash(const void *bytes, size_t length, uint8_t ret[static WIRE_CHAIN])
 {
-	struct sha256_ctx sha;
+	XXH128_canonical_t canonical;
 
-	sha256_init(&sha);
-	sha256_update(&sha, WIRE_DIGEST, chain->value);
-	sha256_update(&sha, 1, &flags);
-	sha256_update(&sha, length, bytes);
-	sha256_digest(&sha, WIRE_DIGEST, ret);
+	static_assert(sizeof(canonical) == WIRE_CHAIN, "the chain is XXH128's");
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, length));
+	memcpy(ret, &canonical, WIRE_CHAIN);
 }
 
-static void advance(struct chain *chain, const uint8_t value[static WIRE_DIGEST], size_t bytes)
+/* The chain value after a frame with these flags and, after its own chain value, these bytes. */
+static void link_on(const struct chain *chain, uint8_t flags, const uint8_t *bytes, size_t length,
+		    uint8_t ret[static WIRE_CHAIN])
 {
-	memcpy(chain->value, value, WIRE_DIGEST);
+	uint8_t link[WIRE_CHAIN + 1 + WIRE_CHAIN];
+
+	memcpy(link, chain->value, WIRE_CHAIN);
+	link[WIRE_CHAIN] = flags;
+	hash(bytes, length, link + WIRE_CHAIN + 1);
+	hash(link, sizeof(link), ret);
+}
+
+static void advance(struct chain *chain, const uint8_t value[static WIRE_CHAIN], size_t bytes)
+{
+	memcpy(chain->value, value, WIRE_CHAIN);
 	chain->frames++;
 	chain->bytes += bytes;
 }
@@ -54,8 +62,8 @@ struct kept {
 	struct kept *next;
 	bool whole; /* it has room for any piece */
 	uint8_t flags;
-	uint8_t before[WIRE_DIGEST]; /* the chain value */
-	uint64_t from;		     /* bytes of payload before it */
+	uint8_t before[WIRE_CHAIN]; /* the chain value */
+	uint64_t from;		    /* bytes of payload before it */
 	size_t length;
 	uint8_t payload[];
 };
@@ -124,10 +132,10 @@ void outbox_free(struct outbox *outbox)
 uint8_t *outbox_buffer(struct outbox *outbox)
 {
 	if (!outbox->spares) {
-		outbox->spares = kept_new(WIRE_PROOF + WIRE_PIECE);
+		outbox->spares = kept_new(WIRE_CHAIN + WIRE_PIECE);
 		outbox->spares->whole = true;
 	}
-	return outbox->spares->payload + WIRE_PROOF;
+	return outbox->spares->payload + WIRE_CHAIN;
 }
 
 /* Not worth it: not tried again for a while, and a longer one each time. */
@@ -150,7 +158,7 @@ static size_t squeeze(struct outbox *outbox, size_t length)
 		return 0;
 	}
 	size = ZSTD_compressCCtx(outbox->zstd, outbox->squeezed, length - length / 10,
-				 outbox->spares->payload + WIRE_PROOF, length, outbox->level);
+				 outbox->spares->payload + WIRE_CHAIN, length, outbox->level);
 	if (ZSTD_isError(size)) { /* there is but one reason: it does not fit */
 		rest(outbox);
 		return 0;
@@ -159,21 +167,21 @@ static size_t squeeze(struct outbox *outbox, size_t length)
 	return size;
 }
 
-/* The payload, but for its proof. */
+/* The payload, but for its chain value. */
 static struct kept *pack(struct outbox *outbox, size_t length)
 {
 	size_t size = squeeze(outbox, length);
-	const uint8_t *from = size ? outbox->squeezed : outbox->spares->payload + WIRE_PROOF;
+	const uint8_t *from = size ? outbox->squeezed : outbox->spares->payload + WIRE_CHAIN;
 	struct kept *kept;
 
 	if (size == 0 && length >= WIRE_PIECE / 2) {
 		kept = outbox->spares;
 		outbox->spares = kept->next;
 		kept->next = NULL;
-		kept->length = WIRE_PROOF + length;
+		kept->length = WIRE_CHAIN + length;
 	} else {
-		kept = kept_new(WIRE_PROOF + (size ? size : length));
-		memcpy(kept->payload + WIRE_PROOF, from, size ? size : length);
+		kept = kept_new(WIRE_CHAIN + (size ? size : length));
+		memcpy(kept->payload + WIRE_CHAIN, from, size ? size : length);
 	}
 	kept->flags = size ? WIRE_ZSTD : 0;
 	return kept;
@@ -190,17 +198,17 @@ static struct piece piece_of(const struct kept *kept)
 
 int outbox_add(struct outbox *outbox, size_t length, struct piece *ret, struct fl_error *err)
 {
-	uint8_t value[WIRE_DIGEST];
+	uint8_t value[WIRE_CHAIN];
 	struct kept *kept;
 
 	if (outbox->kept > WIRE_WINDOW)
 		return fl_fail(err, FL_BUSY, "%zu bytes wait for the receiver already",
 			       outbox->kept);
 	kept = pack(outbox, length);
-	memcpy(kept->before, outbox->chain.value, WIRE_DIGEST);
-	link_on(&outbox->chain, kept->flags, kept->payload + WIRE_PROOF, kept->length - WIRE_PROOF,
+	memcpy(kept->before, outbox->chain.value, WIRE_CHAIN);
+	link_on(&outbox->chain, kept->flags, kept->payload + WIRE_CHAIN, kept->length - WIRE_CHAIN,
 		value);
-	memcpy(kept->payload, value, WIRE_PROOF);
+	memcpy(kept->payload, value, WIRE_CHAIN);
 	advance(&outbox->chain, value, length);
 	kept->from = outbox->made;
 	outbox->made += kept->length;
@@ -238,7 +246,7 @@ void outbox_credit(struct outbox *outbox, uint64_t credited)
 		forget_first(outbox);
 }
 
-int outbox_rewind(struct outbox *outbox, uint64_t frames, const uint8_t chain[static WIRE_DIGEST],
+int outbox_rewind(struct outbox *outbox, uint64_t frames, const uint8_t chain[static WIRE_CHAIN],
 		  struct fl_error *err)
 {
 	struct kept *at = outbox->first;
@@ -249,7 +257,7 @@ int outbox_rewind(struct outbox *outbox, uint64_t frames, const uint8_t chain[st
 			       (unsigned long long)frames);
 	for (; n < frames; n++)
 		at = at->next;
-	if (memcmp(at ? at->before : outbox->chain.value, chain, WIRE_DIGEST) != 0)
+	if (memcmp(at ? at->before : outbox->chain.value, chain, WIRE_CHAIN) != 0)
 		return fl_fail(err, FL_CORRUPT, "the receiver has other data than was sent");
 	while (outbox->first != at)
 		forget_first(outbox);
@@ -348,14 +356,14 @@ static int unpack(struct inbox *inbox, const uint8_t *bytes, size_t length, size
 int inbox_take(struct inbox *inbox, uint8_t flags, const void *payload, size_t length,
 	       const uint8_t **ret, size_t *ret_length, struct fl_error *err)
 {
-	const uint8_t *bytes = (const uint8_t *)payload + WIRE_PROOF;
-	uint8_t value[WIRE_DIGEST];
-	size_t size = length - WIRE_PROOF;
+	const uint8_t *bytes = (const uint8_t *)payload + WIRE_CHAIN;
+	uint8_t value[WIRE_CHAIN];
+	size_t size = length - WIRE_CHAIN;
 
-	if (length <= WIRE_PROOF || (flags & ~WIRE_ZSTD) != 0 || size > WIRE_PIECE)
+	if (length <= WIRE_CHAIN || (flags & ~WIRE_ZSTD) != 0 || size > WIRE_PIECE)
 		return fl_fail(err, FL_CORRUPT, "data of %zu bytes that cannot be", length);
 	link_on(&inbox->chain, flags, bytes, size, value);
-	if (memcmp(value, payload, WIRE_PROOF) != 0)
+	if (memcmp(value, payload, WIRE_CHAIN) != 0)
 		return fl_fail(err, FL_CORRUPT, "data that was changed on its way, in frame %llu",
 			       (unsigned long long)inbox->chain.frames);
 	if (flags && unpack(inbox, bytes, size, &size, err) < 0)
@@ -367,10 +375,10 @@ int inbox_take(struct inbox *inbox, uint8_t flags, const void *payload, size_t l
 }
 
 int inbox_check(const struct inbox *inbox, uint64_t frames, uint64_t bytes,
-		const uint8_t chain[static WIRE_DIGEST], struct fl_error *err)
+		const uint8_t chain[static WIRE_CHAIN], struct fl_error *err)
 {
 	if (inbox->chain.frames == frames && inbox->chain.bytes == bytes &&
-	    memcmp(inbox->chain.value, chain, WIRE_DIGEST) == 0)
+	    memcmp(inbox->chain.value, chain, WIRE_CHAIN) == 0)
 		return 0;
 	return fl_fail(err, FL_CORRUPT, "what came is not all that was sent");
 }

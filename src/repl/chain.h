@@ -41,7 +41,7 @@ void outbox_credit(struct outbox *outbox, uint64_t credited);
  * it has is something else.  Then nothing is changed, and the stream must be made again.
  */
 must_check int outbox_rewind(struct outbox *outbox, uint64_t frames,
-			     const uint8_t chain[static WIRE_DIGEST], struct fl_error *err);
+			     const uint8_t chain[static WIRE_CHAIN], struct fl_error *err);
 /* After that, one after the other, those that are to be sent once more; false: no more of them. */
 bool outbox_again(struct outbox *outbox, struct piece *ret);
 /*
@@ -71,7 +71,7 @@ must_check int inbox_take(struct inbox *inbox, uint8_t flags, const void *payloa
 			  const uint8_t **ret, size_t *ret_length, struct fl_error *err);
 /* At the end of the stream: were those all?  FL_CORRUPT. */
 must_check int inbox_check(const struct inbox *inbox, uint64_t frames, uint64_t bytes,
-			   const uint8_t chain[static WIRE_DIGEST], struct fl_error *err);
+			   const uint8_t chain[static WIRE_CHAIN], struct fl_error *err);
 uint64_t inbox_frames(const struct inbox *inbox);
 uint64_t inbox_bytes(const struct inbox *inbox); /* of the stream */
 const uint8_t *inbox_chain(const struct inbox *inbox);

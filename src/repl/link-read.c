@@ -274,7 +274,7 @@ static int hand_over(struct link *link, const struct wire_head *head, struct arr
  */
 static struct arrival *arrival_for(struct link *link, const struct wire_head *head)
 {
-	const size_t most = WIRE_PROOF + WIRE_PIECE;
+	const size_t most = WIRE_CHAIN + WIRE_PIECE;
 	bool whole = head->type == WIRE_DATA && head->length > most / 2 && head->length <= most;
 	struct arrival *arrival;
 

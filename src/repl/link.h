@@ -102,7 +102,7 @@ void channel_close(struct channel *channel, const struct fl_error *why);
 void channel_cut(struct channel *channel);
 
 /*
- * `payload` up to WIRE_PAYLOAD (FL_UNSUPPORTED above).  Of DATA, more than WIRE_PROOF bytes: waits
+ * `payload` up to WIRE_PAYLOAD (FL_UNSUPPORTED above).  Of DATA, more than WIRE_CHAIN bytes: waits
  * for credit.  DONE and ERROR end the channel.  When the peer has ended it, fails with its error,
  * whatever waits to be received.
  */

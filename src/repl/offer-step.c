@@ -109,7 +109,7 @@ void step_end_encode(const struct step_end *end, struct text *out)
 {
 	wire_put_u64(out, end->frames);
 	wire_put_u64(out, end->bytes);
-	wire_put_bytes(out, end->chain, WIRE_DIGEST);
+	wire_put_bytes(out, end->chain, WIRE_CHAIN);
 	wire_put_flag(out, end->has_digest);
 	if (!end->has_digest)
 		return;
@@ -123,7 +123,7 @@ int step_end_decode(const void *bytes, size_t length, struct step_end *ret, stru
 	struct step_end end = { .frames = wire_u64(&view) };
 
 	end.bytes = wire_u64(&view);
-	wire_bytes(&view, end.chain, WIRE_DIGEST);
+	wire_bytes(&view, end.chain, WIRE_CHAIN);
 	end.has_digest = wire_flag(&view);
 	if (end.has_digest) {
 		wire_bytes(&view, end.digest, WIRE_DIGEST);

@@ -309,7 +309,7 @@ static void put_cut_off(struct text *out, const struct have *have)
 	if (have->live) {
 		field_put_position(out, &have->live_step);
 		wire_put_u64(out, have->live_frames);
-		wire_put_bytes(out, have->live_chain, WIRE_DIGEST);
+		wire_put_bytes(out, have->live_chain, WIRE_CHAIN);
 	}
 	wire_put_flag(out, have->halfway);
 	if (have->halfway) {
@@ -328,7 +328,7 @@ static void read_cut_off(struct wire_view *view, struct have *ret)
 	if (ret->live) {
 		ret->live_step = field_place(view);
 		ret->live_frames = wire_u64(view);
-		wire_bytes(view, ret->live_chain, WIRE_DIGEST);
+		wire_bytes(view, ret->live_chain, WIRE_CHAIN);
 	}
 	ret->halfway = wire_flag(view);
 	if (ret->halfway) {

@@ -107,7 +107,7 @@ struct have {
 	bool live; /* of this very transfer: R still has the step's stream */
 	struct position live_step;
 	uint64_t live_frames;
-	uint8_t live_chain[WIRE_DIGEST];
+	uint8_t live_chain[WIRE_CHAIN];
 
 	bool halfway; /* R has a half-made tree */
 	struct position half_target, half_base;
@@ -148,7 +148,7 @@ void step_done(struct step *step);
 struct step_end {
 	uint64_t frames;
 	uint64_t bytes; /* of the stream */
-	uint8_t chain[WIRE_DIGEST];
+	uint8_t chain[WIRE_CHAIN];
 	bool has_digest;
 	uint8_t digest[WIRE_DIGEST]; /* of the tree */
 	uint32_t grain;		     /* at which it was made */

@@ -45,7 +45,7 @@ static int check_size(const struct wire_head *head, struct fl_error *err)
 	if (head->length > most)
 		return fl_fail(err, FL_CORRUPT, "a frame of %u bytes, where %u are the most",
 			       head->length, most);
-	if (head->type == WIRE_DATA && head->length <= WIRE_PROOF)
+	if (head->type == WIRE_DATA && head->length <= WIRE_CHAIN)
 		return fl_fail(err, FL_CORRUPT, "a frame of data without any");
 	return 0;
 }

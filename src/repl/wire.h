@@ -73,11 +73,14 @@
  * next transfer; R pins the same one.  A new base is pinned on both sides before the old one is let
  * go, so whatever crashes, one snapshot is there and pinned on both.
  *
- * DATA.  The payload begins with the first WIRE_PROOF bytes of the chain value of this frame: the
- * SHA-256 of the chain value before it (WIRE_DIGEST bytes; zeros before the first), the frame's
- *flags (1 byte) and all that follows in the payload.  Then the bytes of the stream; with WIRE_ZSTD
- *as one zstd frame that yields at most WIRE_PIECE.  So each frame proves itself and all before it,
- *and nothing is applied that was not proved.  STEP_END has the last chain value whole.
+ * DATA.  The payload begins with the chain value of this frame: the XXH128 of the chain value
+ * before it (WIRE_CHAIN bytes; zeros before the first), the frame's flags (1 byte), and the XXH128
+ * of all that follows in the payload; both hashes of XXH3, without a seed, in their canonical form.
+ * Then the bytes of the stream; with WIRE_ZSTD as one zstd frame that yields at most WIRE_PIECE.
+ * So each frame proves itself and all before it, and nothing is applied that was not proved.
+ * STEP_END has the last chain value.  Against an enemy on the way TLS and ssh prove every byte; the
+ * chain is for what they do not see, memory or a program that errs on either side and a stream that
+ * is taken up at a wrong place.  So a hash for errors does, at a tenth of what SHA-256 costs.
  *
  * Cut off, and taken up again.  S keeps the stream and the frames that CREDIT did not cover for a
  * while, R what it has applied.  A new channel whose OFFER has the same transfer's UUID
@@ -132,8 +135,8 @@
 #define WIRE_CONTROL 4096	      /* the same, on channel 0 */
 #define WIRE_PIECE (512 * 1024)	      /* bytes of a stream in one DATA frame */
 #define WIRE_WINDOW (2 * 1024 * 1024) /* bytes of DATA payload under way on a channel */
+#define WIRE_CHAIN 16
 #define WIRE_DIGEST 32
-#define WIRE_PROOF 16
 #define WIRE_TEXT 65535
 #define WIRE_COARSEST 1000000000 /* grain of times: nanoseconds */
 
@@ -184,7 +187,7 @@ struct wire_head {
 void wire_head_encode(const struct wire_head *head, uint8_t ret[static WIRE_HEAD]);
 /*
  * FL_CORRUPT for a length that is too great, an unknown type, flags or bytes that are not 0, a type
- * on a channel where it has no place, DATA of WIRE_PROOF bytes or less.
+ * on a channel where it has no place, DATA of WIRE_CHAIN bytes or less.
  */
 must_check int wire_head_decode(const uint8_t bytes[static WIRE_HEAD], struct wire_head *ret,
 				struct fl_error *err);

@@ -571,7 +571,7 @@ DATA = {
     "a frame too many": lying(frames=lambda push: push.chain.frames + 1),
     "a byte too few": lying(size=lambda push: push.chain.bytes - 1),
     "2^64 bytes": lying(size=lambda push: (1 << 64) - 1),
-    "another value at the end": lying(value=lambda push: bytes(32)),
+    "another value at the end": lying(value=lambda push: bytes(16)),
 }
 
 

@@ -1,6 +1,6 @@
 #include "repl/chain.h"
 
-#include <nettle/sha2.h>
+#include <xxhash.h>
 #include <zstd.h>
 
 #include "tests/check.h"
@@ -42,14 +42,14 @@ static void one_stream(bool compress, enum contents contents, size_t length)
 		fill(outbox_buffer(outbox), length, contents);
 		memcpy(before, outbox_buffer(outbox), length);
 		check_ok(outbox_add(outbox, length, &piece, &err));
-		check(piece.length > WIRE_PROOF && piece.length <= WIRE_PROOF + length);
+		check(piece.length > WIRE_CHAIN && piece.length <= WIRE_CHAIN + length);
 		check_ok(inbox_take(inbox, piece.flags, piece.payload, piece.length, &got, &size,
 				    &err));
 		check(size == length && memcmp(got, before, length) == 0);
 		sent += piece.length;
 		outbox_credit(outbox, sent);
 		check(outbox_kept(outbox) == 0);
-		check(memcmp(outbox_chain(outbox), inbox_chain(inbox), WIRE_DIGEST) == 0);
+		check(memcmp(outbox_chain(outbox), inbox_chain(inbox), WIRE_CHAIN) == 0);
 	}
 	check(outbox_frames(outbox) == 4 && inbox_frames(inbox) == 4);
 	check(outbox_bytes(outbox) == 4 * length && inbox_bytes(inbox) == 4 * length);
@@ -67,24 +67,38 @@ static void every_stream_comes_out_as_it_went_in(void)
 				one_stream(compress, c, lengths[i]);
 }
 
-/* As the header of the protocol says it. */
+static void xxh128(const void *bytes, size_t length, uint8_t ret[static WIRE_CHAIN])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, length));
+	memcpy(ret, canonical.digest, WIRE_CHAIN);
+}
+
+/* The next chain value, as the header of the protocol says it. */
+static void next_value(const uint8_t before[static WIRE_CHAIN], uint8_t flags, const void *bytes,
+		       size_t length, uint8_t ret[static WIRE_CHAIN])
+{
+	uint8_t all[WIRE_CHAIN + 1 + WIRE_CHAIN];
+
+	memcpy(all, before, WIRE_CHAIN);
+	all[WIRE_CHAIN] = flags;
+	xxh128(bytes, length, all + WIRE_CHAIN + 1);
+	xxh128(all, sizeof(all), ret);
+}
+
 static void a_frame_is_made_as_documented(void)
 {
 	own(outbox_freep) struct outbox *outbox = outbox_new(false);
-	uint8_t chain[WIRE_DIGEST] = { 0 };
+	uint8_t chain[WIRE_CHAIN] = { 0 };
 
 	for (uint8_t i = 1; i < 4; i++) {
 		struct piece piece = add(outbox, i, ZEROS);
-		struct sha256_ctx sha;
 
-		sha256_init(&sha);
-		sha256_update(&sha, WIRE_DIGEST, chain);
-		sha256_update(&sha, 1, (const uint8_t *)"\0");
-		sha256_update(&sha, i, (const uint8_t *)"\0\0\0");
-		sha256_digest(&sha, WIRE_DIGEST, chain);
-		check(piece.flags == 0 && piece.length == WIRE_PROOF + (size_t)i);
-		check(memcmp(piece.payload, chain, WIRE_PROOF) == 0);
-		check(memcmp(outbox_chain(outbox), chain, WIRE_DIGEST) == 0);
+		next_value(chain, 0, "\0\0\0", i, chain);
+		check(piece.flags == 0 && piece.length == WIRE_CHAIN + (size_t)i);
+		check(memcmp(piece.payload, chain, WIRE_CHAIN) == 0);
+		check(memcmp(outbox_chain(outbox), chain, WIRE_CHAIN) == 0);
 	}
 }
 
@@ -92,16 +106,16 @@ static void a_frame_is_made_as_documented(void)
 
 static void check_refuses(struct inbox *inbox, uint8_t flags, const uint8_t *payload, size_t length)
 {
-	uint8_t chain[WIRE_DIGEST];
+	uint8_t chain[WIRE_CHAIN];
 	uint64_t frames = inbox_frames(inbox), bytes = inbox_bytes(inbox);
 	struct fl_error err;
 	const uint8_t *got;
 	size_t size;
 
-	memcpy(chain, inbox_chain(inbox), WIRE_DIGEST);
+	memcpy(chain, inbox_chain(inbox), WIRE_CHAIN);
 	check_code(FL_CORRUPT, inbox_take(inbox, flags, payload, length, &got, &size, &err));
 	check(inbox_frames(inbox) == frames && inbox_bytes(inbox) == bytes);
-	check(memcmp(inbox_chain(inbox), chain, WIRE_DIGEST) == 0);
+	check(memcmp(inbox_chain(inbox), chain, WIRE_CHAIN) == 0);
 }
 
 /* A frame changed in one place, cut, prolonged; then the right one. */
@@ -147,7 +161,7 @@ static void a_stream_that_lacks_its_end_is_told(void)
 	own(inbox_freep) struct inbox *inbox = inbox_new();
 	struct piece piece = add(outbox, 10, NOISE);
 	struct fl_error err;
-	uint8_t chain[WIRE_DIGEST];
+	uint8_t chain[WIRE_CHAIN];
 	const uint8_t *got;
 	size_t size;
 
@@ -156,31 +170,24 @@ static void a_stream_that_lacks_its_end_is_told(void)
 	check_ok(inbox_check(inbox, 1, 10, outbox_chain(outbox), &err));
 	check_code(FL_CORRUPT, inbox_check(inbox, 2, 10, outbox_chain(outbox), &err));
 	check_code(FL_CORRUPT, inbox_check(inbox, 1, 11, outbox_chain(outbox), &err));
-	memcpy(chain, outbox_chain(outbox), WIRE_DIGEST);
-	chain[31] ^= 1;
+	memcpy(chain, outbox_chain(outbox), WIRE_CHAIN);
+	chain[WIRE_CHAIN - 1] ^= 1;
 	check_code(FL_CORRUPT, inbox_check(inbox, 1, 10, chain, &err));
 }
 
 /* --- zstd that a peer made to do harm ---------------------------------------------------- */
 
-/* With a proof that is right: the peer lies from the start. */
+/* With a chain value that is right: the peer lies from the start. */
 static int take_proved(struct inbox *inbox, const uint8_t *bytes, size_t length,
 		       struct fl_error *err)
 {
-	own_free uint8_t *payload = xcalloc(1, WIRE_PROOF + length);
-	uint8_t digest[WIRE_DIGEST];
-	struct sha256_ctx sha;
+	own_free uint8_t *payload = xcalloc(1, WIRE_CHAIN + length);
 	const uint8_t *got;
 	size_t size;
 
-	sha256_init(&sha);
-	sha256_update(&sha, WIRE_DIGEST, inbox_chain(inbox));
-	sha256_update(&sha, 1, (const uint8_t[]){ WIRE_ZSTD });
-	sha256_update(&sha, length, bytes);
-	sha256_digest(&sha, WIRE_DIGEST, digest);
-	memcpy(payload, digest, WIRE_PROOF);
-	memcpy(payload + WIRE_PROOF, bytes, length);
-	return inbox_take(inbox, WIRE_ZSTD, payload, WIRE_PROOF + length, &got, &size, err);
+	next_value(inbox_chain(inbox), WIRE_ZSTD, bytes, length, payload);
+	memcpy(payload + WIRE_CHAIN, bytes, length);
+	return inbox_take(inbox, WIRE_ZSTD, payload, WIRE_CHAIN + length, &got, &size, err);
 }
 
 static void what_unpacks_to_too_much_is_refused(void)
@@ -224,7 +231,7 @@ static void what_was_cut_off_is_sent_again(void)
 {
 	own(outbox_freep) struct outbox *outbox = outbox_new(true);
 	own(inbox_freep) struct inbox *inbox = inbox_new();
-	uint8_t bytes[6][64], chain[WIRE_DIGEST];
+	uint8_t bytes[6][64], chain[WIRE_CHAIN];
 	uint64_t lengths[6], sent = 0;
 	struct fl_error err;
 	const uint8_t *got;
@@ -234,22 +241,22 @@ static void what_was_cut_off_is_sent_again(void)
 	random_begin(3);
 	for (int i = 0; i < 6; i++) {
 		piece = add(outbox, 64, NOISE);
-		memcpy(bytes[i], piece.payload + WIRE_PROOF, 64);
+		memcpy(bytes[i], piece.payload + WIRE_CHAIN, 64);
 		lengths[i] = piece.length;
 		if (i < 4) /* the rest is lost */
 			check_ok(inbox_take(inbox, piece.flags, piece.payload, piece.length, &got,
 					    &size, &err));
 	}
 	outbox_credit(outbox, lengths[0] + lengths[1] + 5); /* two whole ones */
-	check(outbox_kept(outbox) == 4 * (WIRE_PROOF + 64));
-	memcpy(chain, inbox_chain(inbox), WIRE_DIGEST);
+	check(outbox_kept(outbox) == 4 * (WIRE_CHAIN + 64));
+	memcpy(chain, inbox_chain(inbox), WIRE_CHAIN);
 	check_code(FL_NOT_FOUND, outbox_rewind(outbox, 1, chain, &err));
 	check_code(FL_NOT_FOUND, outbox_rewind(outbox, 7, chain, &err));
 	check_code(FL_CORRUPT, outbox_rewind(outbox, 3, chain, &err));
-	check(outbox_kept(outbox) == 4 * (WIRE_PROOF + 64) && !outbox_again(outbox, &piece));
+	check(outbox_kept(outbox) == 4 * (WIRE_CHAIN + 64) && !outbox_again(outbox, &piece));
 	check_ok(outbox_rewind(outbox, inbox_frames(inbox), chain, &err));
 	outbox_credit(outbox, 1000); /* of what was not sent again yet, nothing */
-	check(outbox_kept(outbox) == 2 * (WIRE_PROOF + 64));
+	check(outbox_kept(outbox) == 2 * (WIRE_CHAIN + 64));
 	for (int i = 4; i < 6; i++) {
 		check(outbox_again(outbox, &piece));
 		check_ok(inbox_take(inbox, piece.flags, piece.payload, piece.length, &got, &size,
@@ -259,7 +266,7 @@ static void what_was_cut_off_is_sent_again(void)
 		outbox_credit(outbox, sent - 1);
 	}
 	check(!outbox_again(outbox, &piece));
-	check(outbox_kept(outbox) == WIRE_PROOF + 64);
+	check(outbox_kept(outbox) == WIRE_CHAIN + 64);
 	piece = add(outbox, 64, NOISE); /* and on */
 	check_ok(inbox_take(inbox, piece.flags, piece.payload, piece.length, &got, &size, &err));
 	outbox_credit(outbox, sent + piece.length);
@@ -285,7 +292,7 @@ static void what_is_kept_is_bounded(void)
 	fill(outbox_buffer(outbox), 1, ZEROS);
 	check_code(FL_BUSY, outbox_add(outbox, 1, &piece, &err));
 	check(outbox_frames(outbox) == 4);
-	outbox_credit(outbox, WIRE_PIECE + WIRE_PROOF);
+	outbox_credit(outbox, WIRE_PIECE + WIRE_CHAIN);
 	check_ok(outbox_add(outbox, 1, &piece, &err));
 }
 

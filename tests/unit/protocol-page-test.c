@@ -114,8 +114,8 @@ static void limits_are_those_of_the_code(void)
 		{ "at\nmost %d KiB, unpacked", WIRE_PIECE / 1024 },
 		{ "payload: at most %d MiB", WIRE_PAYLOAD >> 20 },
 		{ "a credit of %d MiB", WIRE_WINDOW >> 20 },
-		{ "first %d bytes of its chain value", WIRE_PROOF },
-		{ "chain\n\tvalue (%d bytes)", WIRE_DIGEST },
+		{ "begins with its chain value, %d bytes", WIRE_CHAIN },
+		{ "chain\n\tvalue (%d bytes)", WIRE_CHAIN },
 	};
 
 	read_page();

@@ -52,8 +52,8 @@ static void heads_that_cannot_be_are_refused(void)
 		{ 0, WIRE_OFFER, 0, { 0, 1 }, 1, "not 0" },
 		{ 0, WIRE_OFFER, 0, { 0 }, 0, "type 32 on channel 0" },
 		{ 8, WIRE_PING, 0, { 0 }, 7, "type 2 on channel 7" },
-		{ WIRE_PROOF, WIRE_DATA, 0, { 0 }, 1, "without any" },
-		{ WIRE_PROOF + 1, WIRE_DATA, 0, { 0 }, 1, NULL },
+		{ WIRE_CHAIN, WIRE_DATA, 0, { 0 }, 1, "without any" },
+		{ WIRE_CHAIN + 1, WIRE_DATA, 0, { 0 }, 1, NULL },
 	};
 
 	for (size_t i = 0; i < array_size(cases); i++) {
