@@ -7,9 +7,9 @@
  *	int main(int argc, char **argv) { return check_main(argc, argv, (struct check[]){
  *		CHECK(names_are_bounded), CHECK_END }); }
  *
- * A check that fails says where and what, ends its test, and the run goes on.  A
- * test that hangs ends the run, by SIGALRM, after it was named.  With an argument only the tests
- *whose names contain it run.
+ * A check that fails says where and what, ends its test, and the run goes on.  A test that hangs
+ * ends the run, by SIGALRM, after it was named.  With an argument only the tests whose names
+ * contain it run.
  */
 
 #include <setjmp.h>
@@ -37,7 +37,7 @@ struct check {
 
 /* Far more than any test takes, also under a sanitizer on a machine that is busy. */
 #ifndef CHECK_SECONDS
-#define CHECK_SECONDS 60
+#define CHECK_SECONDS 180
 #endif
 
 /* Weak: one for the program, whichever of its files a check fails in. */

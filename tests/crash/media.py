@@ -177,7 +177,7 @@ class ZfsInFile:
             points = [line.split()[4] for line in file if "zfs" in line.split(" - ")[1].split()[0]]
         for point in reversed(points):
             subprocess.run(["umount", "-l", point], check=True)
-        tap.wait_until(self.serves, "zfs-fuse answers", 60)
+        tap.wait_until(self.serves, "zfs-fuse answers")
 
     def serves(self):
         """Starts it, once more if it ends: one does that which finds something of the one before it."""

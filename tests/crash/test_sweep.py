@@ -290,7 +290,7 @@ def crash_once(verb, volume, mode, step):
     """Runs the verb in a daemon that will die; was it acknowledged?  None: it died at its start."""
     host.stop()
     host.spawn(**{mode: step})
-    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies", 30)
+    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies")
     if host.dead():
         equal(host.daemon.returncode, -9, "exit of a daemon that dies at its start")
         return None
@@ -357,7 +357,7 @@ def dies_at_start(mode, step):
     """Killed at this step of its start, if that has so many, it starts the next time."""
     host.stop()
     host.spawn(**{mode: step})
-    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies", 30)
+    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies")
     died = host.dead()
     host.kill()
     host.start()

@@ -72,7 +72,7 @@ def interrupted(number, *arguments):
     said += process.stdout.read()
     true("flocker snapshot" in said, f"it ended before that:\n{said}")
     true(process.wait(timeout=60) != 0, "exit status")
-    tap.wait_until(lambda: left_over() == NOTHING, "nothing is left", 60)
+    tap.wait_until(lambda: left_over() == NOTHING, "nothing is left")
 
 
 def kept(*arguments):

@@ -158,7 +158,7 @@ class Engine:
 
     def await_answers(self, *names):
         """Until it answers; fails when one of its processes has ended."""
-        tap.wait_until(lambda: self.answers() or not all(map(self.is_running, names)), "the engine answers", 60)
+        tap.wait_until(lambda: self.answers() or not all(map(self.is_running, names)), "the engine answers")
         for name in names:
             tap.true(self.is_running(name), f"{name} has ended:\n{self.tail()}")
 

@@ -142,7 +142,7 @@ class Host:
         """Starts the daemon; returns the seconds until it answered."""
         began = time.monotonic()
         self.spawn(*options, **variables)
-        tap.wait_until(lambda: self.ready() or self.dead(), "flockerd answers or ends", 60)
+        tap.wait_until(lambda: self.ready() or self.dead(), "flockerd answers or ends")
         if self.dead():
             raise AssertionError(f"flockerd ended with {self.daemon.returncode}:\n{self.tail()}")
         return time.monotonic() - began

@@ -68,7 +68,7 @@ def true(condition, what):
         raise AssertionError(what)
 
 
-def wait_until(condition, what, seconds=20):
+def wait_until(condition, what, seconds=60):
     """Waits for a condition with a deadline; returns its value."""
     deadline = time.monotonic() + seconds
     while True:

@@ -87,7 +87,7 @@ def a_worker_that_hangs_dies_with_the_daemon():
     child, = workers(host)
     os.kill(child, signal.SIGSTOP)
     host.kill()
-    tap.wait_until(lambda: ended(child), "flocker-tree has ended")
+    tap.wait_until(lambda: ended(child), "the worker has ended")
     equal(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), -signal.SIGKILL, "how it ended")
     cut.close()
     host.start()

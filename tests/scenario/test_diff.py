@@ -140,7 +140,7 @@ def zfs_in_staging():
 @test
 def nothing_is_left_in_staging():
     if ZFS:
-        wait_until(lambda: zfs_in_staging() == [], "staging is empty", 20)
+        wait_until(lambda: zfs_in_staging() == [], "staging is empty")
         return
     staging = subprocess.run(["btrfs", "subvolume", "list", f"{host.root}/mnt/.heads"],
                              capture_output=True, text=True, check=True).stdout

@@ -524,7 +524,7 @@ def a_kernel_without_btrfs_says_what_to_use_instead():
                  "-e", "inject=fsopen,mount:error=ENODEV", DAEMON, "--root", other.root, *other.options],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         cleanup.record(f"{other.directory}/daemons", other.daemon.pid)
-        tap.wait_until(lambda: other.ready() or other.dead(), "flockerd answers", 30)
+        tap.wait_until(lambda: other.ready() or other.dead(), "flockerd answers")
         other.fails("unsupported", "pool", "create", "--file", f"{other.directory}/p", "--size", "256M",
                     says="btrfs", hint=True)
         true(not os.path.exists(f"{other.directory}/p"), "no file was left")

@@ -46,7 +46,7 @@ def a_full_pool_reads_and_deletes_go_on():
             if branch["name"] != "trunk":
                 host.delete("/v1/branch", ref=branch["ref"])
         for stash in host.items("/v1/stashes", ref="data"):
-            tap.wait_until(lambda s=stash: not host.get("/v1/stash", ref=s["ref"])["held"], "let go", 30)
+            tap.wait_until(lambda s=stash: not host.get("/v1/stash", ref=s["ref"])["held"], "let go")
             host.delete("/v1/stash", ref=stash["ref"])
         for volume in host.items("/v1/volumes"):
             if volume["name"] == "more":
@@ -64,7 +64,7 @@ def a_full_pool_reads_and_deletes_go_on():
                 host.delete("/v1/snapshot", ref=snapshot["ref"])
             except Failure as failure:
                 equal(failure.code, "not-found", str(failure))
-        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 60)
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back")
         host.write("data", "after", "x" * MIB)
         host.snapshot("data", name="again")
 
@@ -90,7 +90,7 @@ def an_import_that_fills_the_pool_leaves_nothing():
         with open(host.log, encoding="utf-8") as log:
             true("half-made tree stays" not in log.read(), "no tree stays")
         host.delete("/v1/snapshot", ref="data@{early}")  # at once, however full it still is
-        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 60)
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back")
         fill(f"{host.path('data')}/filler")
         host.fails("no-space", "import", "new", f"{source}.tar", hint="pool grow")
         os.unlink(f"{host.path('data')}/filler")
@@ -98,7 +98,7 @@ def an_import_that_fills_the_pool_leaves_nothing():
         host.post("/v1/trash/empty")
         host.restart()
         equal(host.items("/v1/volumes"), [], "volumes")
-        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 60)
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back")
 
 
 @test
@@ -183,7 +183,7 @@ def a_host_that_fills_up_under_a_sparse_pool_stops_writers_before_loss():
         with open(f"{below}/other", "wb") as file:  # somebody else takes the room
             free = os.statvfs(below).f_bavail * 4096
             os.posix_fallocate(file.fileno(), 0, free - 4 * MIB)
-        tap.wait_until(lambda: host.get("/v1/health")["status"] == "degraded", "it is noticed", 60)
+        tap.wait_until(lambda: host.get("/v1/health")["status"] == "degraded", "it is noticed")
         health = host.get("/v1/health")
         true(health["hint"], f"it says what to do: {health}")
         try:
@@ -195,7 +195,7 @@ def a_host_that_fills_up_under_a_sparse_pool_stops_writers_before_loss():
             equal(error.errno, errno.EROFS, "errno")
         equal(host.read("data", "a"), "precious", "reads go on")
         os.unlink(f"{below}/other")
-        tap.wait_until(lambda: host.get("/v1/health")["status"] == "ok", "it goes on", 60)
+        tap.wait_until(lambda: host.get("/v1/health")["status"] == "ok", "it goes on")
         host.write("data", "more", "again")
         host.snapshot("data")
         host.stop()
@@ -232,12 +232,12 @@ def too_few_descriptors_are_refused_at_the_start():
 @test
 def few_descriptors_give_typed_errors():
     host = limited(nofile=64)
-    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers", 30)
+    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers")
     true(not host.dead(), f"it starts:\n{host.tail()}")
     held = [socket.socket(socket.AF_UNIX) for _ in range(36)]
     for client in held:  # they say nothing, and each that is accepted takes a descriptor
         client.connect(host.socket)
-    tap.wait_until(lambda: "Too many open files" in host.tail(), "descriptors are used up", 30)
+    tap.wait_until(lambda: "Too many open files" in host.tail(), "descriptors are used up")
     for client in held[:9]:
         client.close()
     refused = 0

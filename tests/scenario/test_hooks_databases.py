@@ -52,7 +52,7 @@ class Server:
                                         stdin=subprocess.DEVNULL, **as_nobody())
         cleanup.record(f"{host.directory}/daemons", self.process.pid)
         self.asks = asks
-        tap.wait_until(lambda: self.answers() or self.process.poll() is not None, f"{name} answers", 60)
+        tap.wait_until(lambda: self.answers() or self.process.poll() is not None, f"{name} answers")
         if self.process.poll() is not None:
             with open(self.log.name, encoding="utf-8", errors="replace") as log:
                 raise AssertionError(f"{name} ended:\n{log.read()[-3000:]}")

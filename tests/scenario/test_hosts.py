@@ -44,7 +44,7 @@ class Push:
                            for o in self.two.items("/v1/operations"))
             except Gone:
                 return False
-        tap.wait_until(lambda: enough() or not self.thread.is_alive(), f"{arrived} bytes have arrived", 60)
+        tap.wait_until(lambda: enough() or not self.thread.is_alive(), f"{arrived} bytes have arrived")
         true(self.thread.is_alive(), f"it goes on: {self.answer}")
 
     def was_cut(self):
@@ -120,7 +120,7 @@ def a_peer_that_is_full_says_so_and_nothing_is_left():
     three.fails("not-found", "log", "h1/large/trunk")
     LAB[1].fill("data", "b")
     # What came of the large one is deleted in the background.
-    tap.wait_until(lambda: LAB[1].try_run("push", "data", "h3").status == 0, "there is room for a small one", 60)
+    tap.wait_until(lambda: LAB[1].try_run("push", "data", "h3").status == 0, "there is room for a small one")
     LAB[1].run("verify", "data", "--peer", "h3")
 
 

@@ -146,7 +146,7 @@ def a_daemon_without_a_terminal_logs_into_none_of_its_files():
         other.stop()
         other.daemon = subprocess.Popen(
             ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", DAEMON, "--root", other.root])
-        tap.wait_until(lambda: other.ready() or other.dead(), "flockerd answers or ends", 60)
+        tap.wait_until(lambda: other.ready() or other.dead(), "flockerd answers or ends")
         pid = other.daemon.pid
         equal([os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)], ["/dev/null"] * 3, "descriptors")
         equal(pathlib.Path(other.root, "run/flockerd.lock").read_text().strip(), str(pid), "the lock")

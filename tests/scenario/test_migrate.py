@@ -75,7 +75,7 @@ def killed_at(call, number):
              "-e", f"inject={call}:signal=SIGKILL:when={number}", DAEMON, "--root", host.root, *host.options],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     cleanup.record(f"{host.directory}/daemons", host.daemon.pid)
-    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies", 30)
+    tap.wait_until(lambda: host.dead() or host.ready(), "flockerd answers or dies")
     died = host.dead()
     if not died:
         host.kill()

@@ -229,7 +229,7 @@ def no_room_at_the_receiver():
     equal(newest(two, "receive")["error"]["code"], "no-space", "the error there")
     equal([v["name"] for v in two.items("/v1/volumes")], sorted([v["name"] for v in volumes] + ["ballast"]), "volumes")
     os.unlink(ballast)
-    wait_until(lambda: used(two) <= before + 2 * MIB, "the space is back", 60)
+    wait_until(lambda: used(two) <= before + 2 * MIB, "the space is back")
     arrives(name)
 
 

@@ -177,7 +177,7 @@ def the_receivers_pool_is_full():
         equal(two.items("/v1/remotes"), [], "nothing is there")
         two.run("destroy", "ballast")
         two.post("/v1/trash/empty")
-        tap.wait_until(lambda: two.get("/v1/pool")["free"] > 150 * MIB, "the space is free again", 60)
+        tap.wait_until(lambda: two.get("/v1/pool")["free"] > 150 * MIB, "the space is free again")
         one.push("data", "h2")
         same(one, two)
 

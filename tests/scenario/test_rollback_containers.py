@@ -306,7 +306,7 @@ def what_is_left_alone_writes_into_the_stash():
     equal(outcomes(later), {data.containers[0]: "replaced"})
     data.check()
     stash = answer["stash"]["ref"]
-    wait_until(lambda: "late" in host.run("ls", f"{stash}:"), "late writes are in the stash", 60)
+    wait_until(lambda: "late" in host.run("ls", f"{stash}:"), "late writes are in the stash")
 
 
 @test
@@ -417,7 +417,7 @@ def live_and_dead(data, number):
     """A live rollback with a daemon that dies at that step.  False: it does not come to it."""
     host.stop()
     host.spawn(FLOCKER_CRASH_AFTER=number)
-    wait_until(lambda: host.ready() or host.dead(), "flockerd answers or ends", 60)
+    wait_until(lambda: host.ready() or host.dead(), "flockerd answers or ends")
     ran = None if host.dead() else host.try_run("rollback", data.name, "--to", data.good, "--live")
     if ran and ran.status == 0:
         host.restart()
@@ -433,13 +433,13 @@ def what_a_daemon_that_died_left_on_the_old_contents_gets_the_new_ones():
     number, swapped = 1, 0
     while live_and_dead(data, number):
         state = host.read(data.name, "state")
-        wait_until(lambda: data.seen(data.containers[0]) == state, f"it sees the new contents after step {number}", 60)
+        wait_until(lambda: data.seen(data.containers[0]) == state, f"it sees the new contents after step {number}")
         swapped += state == "good"
         host.write(data.name, "state", "bad")
         equal(data.seen(data.containers[0]), "bad", "it is the head that it sees")
         number += 1
     true(swapped > 0, f"after the swap it died {swapped} times")
-    wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong", 60)
+    wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong")
 
 
 @test
@@ -459,13 +459,13 @@ def status_tells_what_stays_on_the_old_contents_after_that():
     def told():
         return [row for row in host.json("status")["failing"] if row["what"] == "old-head"]
 
-    wait_until(told, "status tells it", 60)
+    wait_until(told, "status tells it")
     equal(told()[0]["object"], f"{data.name}/trunk")
     for word in (engine.inspect(web)["Id"][:12], "'/later'"):
         true(word in told()[0]["message"], f"{word} in {told()}")
     true("restart" in told()[0]["hint"], f"{told()}")
     engine.run("rm", "-f", web)
-    wait_until(lambda: not told(), "and no more when it is gone", 60)
+    wait_until(lambda: not told(), "and no more when it is gone")
 
 
 # --- trouble ------------------------------------------------------------------
@@ -481,7 +481,7 @@ def a_daemon_that_is_killed_starts_all_again_between(swapped):
     wait_until(host.dead, "the daemon has died")
     true(not any(map(engine.is_up, data.containers)), "all are stopped")
     host.start()
-    wait_until(lambda: all(map(engine.is_up, data.containers)), "they run again", 60)
+    wait_until(lambda: all(map(engine.is_up, data.containers)), "they run again")
     equal(host.read(data.name, "state"), "good" if swapped else "bad")
     data.check("good" if swapped else "bad")
     true(started(data.containers[0]) < started(data.containers[1]), "in their order")
@@ -492,7 +492,7 @@ def roll_back_and_die(data, variable, number):
     """With a daemon that dies at that step.  False: the rollback does not come to it."""
     host.stop()
     host.spawn(**{variable: number})
-    wait_until(lambda: host.ready() or host.dead(), "flockerd answers or ends", 60)
+    wait_until(lambda: host.ready() or host.dead(), "flockerd answers or ends")
     if host.dead():  # it opens the pool by such steps, too
         host.start()
         return True
@@ -503,7 +503,7 @@ def roll_back_and_die(data, variable, number):
     wait_until(host.dead, f"the daemon has died: {ran}")
     data.stopped += not engine.is_up(data.containers[0])
     host.start()
-    wait_until(lambda: engine.is_up(data.containers[0]), "it runs again", 60)
+    wait_until(lambda: engine.is_up(data.containers[0]), "it runs again")
     return True
 
 
@@ -519,7 +519,7 @@ def a_daemon_that_dies_at_any_step_starts_all_again(variable):
         equal(len(host.items("/v1/stashes", ref=data.name)), stashes + (state == "good"), "stashes")
         stashes += state == "good"
         done += state == "good"
-        wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong", 60)
+        wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong")
         host.write(data.name, "state", "bad")
         number += 1
     true(data.stopped > 0 and done > 0, f"{data.stopped} died after the stop, {done} of all after the swap")
@@ -534,10 +534,10 @@ def a_daemon_that_is_killed_while_it_stops_starts_all_again(_):
     wait_until(lambda: os.path.exists(f"{data.path}/told"), "it is told to stop")
     host.kill()
     # The engine goes on with what it was told.
-    wait_until(lambda: not engine.is_up(data.containers[1]), "it is stopped", 60)
+    wait_until(lambda: not engine.is_up(data.containers[1]), "it is stopped")
     true(engine.is_up(data.containers[0]), "the one before it was not stopped yet")
     host.start()
-    wait_until(lambda: engine.is_up(data.containers[1]), "it runs again", 60)
+    wait_until(lambda: engine.is_up(data.containers[1]), "it runs again")
     data.unchanged()
     data.check("bad")
 
@@ -556,9 +556,9 @@ def an_engine_that_is_killed_gets_its_containers_back():
     data.unchanged()
     wait_until(lambda: [f for f in host.json("status")["failing"] if f["what"] == "not-started"], "status says it")
     engine.start()
-    wait_until(lambda: all(map(engine.is_up, data.containers)), "they run again", 60)
+    wait_until(lambda: all(map(engine.is_up, data.containers)), "they run again")
     data.check("bad")
-    wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong", 60)
+    wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong")
 
 
 @test

@@ -105,7 +105,7 @@ class Load:
             engine.command(["exec", container, "pgbench", "-n", "-c", "2", "-T", "600"]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=engine.environment())
         self.writer.start()
-        tap.wait_until(lambda: len(self.writer.acknowledged) > dice.randrange(20, 200), "rows are acknowledged", 60)
+        tap.wait_until(lambda: len(self.writer.acknowledged) > dice.randrange(20, 200), "rows are acknowledged")
 
     def snapshot(self, base):
         must = base | set(self.writer.acknowledged)

@@ -459,7 +459,7 @@ def one_that_was_killed_meanwhile_is_started():
     os.kill(pid, 9)
     tap.wait_until(lambda: cleanup.start_time(pid) is None, "it has ended")
     host.start()
-    tap.wait_until(lambda: show("cmd")["state"] == "running" and show("cmd")["pid"] != pid, "it is started again", 30)
+    tap.wait_until(lambda: show("cmd")["state"] == "running" and show("cmd")["pid"] != pid, "it is started again")
     watch("cmd")
 
 
@@ -467,7 +467,7 @@ def one_that_was_killed_meanwhile_is_started():
 def it_is_started_again_by_its_policy():
     pid = use("again")
     os.kill(pid, 9)
-    tap.wait_until(lambda: show("again")["state"] == "running" and show("again")["pid"] != pid, "another init", 30)
+    tap.wait_until(lambda: show("again")["state"] == "running" and show("again")["pid"] != pid, "another init")
     watch("again")
     true(show("again")["restarts"] >= 1, "restarts are counted")
     host.run("system", "set", "again", "restart=no")
@@ -554,13 +554,13 @@ def postgresql_is_an_init():
     def answers():
         return host.try_run("system", "exec", "pg", "--", "psql", "-Atc", "SELECT 1").status == 0
 
-    tap.wait_until(answers, "PostgreSQL answers", 60)
+    tap.wait_until(answers, "PostgreSQL answers")
     sql("CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 1000)")
     snapshot = host.snapshot("pg")
     sql("DELETE FROM t WHERE n > 10")
     host.run("rollback", "pg", "--to", snapshot["ref"])
     watch("pg")
-    tap.wait_until(answers, "PostgreSQL answers after the rollback", 60)
+    tap.wait_until(answers, "PostgreSQL answers after the rollback")
     equal(sql("SELECT count(*) FROM t"), "1000", "rows")
     host.run("system", "stop", "pg")
     equal(show("pg")["exit_status"], 0, "it was shut down in order")

@@ -258,7 +258,7 @@ def snapshots_are_given_up_for_space():
         equal(len(names(host)), 8, "snapshots before")
         host.run("config", "set", "thin.min-free", "50")
         # They are young; but there are no others.
-        tap.wait_until(lambda: len(names(host)) == 3, "snapshots are given up", 60)
+        tap.wait_until(lambda: len(names(host)) == 3, "snapshots are given up")
         equal(names(host), ["s1", "s4", "s8"], "what stays")
         equal(host.json("trash", "list"), [], "the trash")
         told = [event["kind"] for event in host.json("events") if "given-up" in event["kind"]]
@@ -281,7 +281,7 @@ def it_waits_while_the_file_system_cleans_up():
             states.append(host.get("/v1/status")["thinning"])
             return len(names(host)) == 2
 
-        tap.wait_until(pass_comes, "all goes that is to go", 60)
+        tap.wait_until(pass_comes, "all goes that is to go")
         tap.wait_until(lambda: host.get("/v1/status")["thinning"]["state"] == "idle", "it waits no more")
         told = [int(event["message"].split()[0]) for event in host.json("events") if event["kind"] == "thinned"]
         true(max(told) <= 4 and sum(told) <= 38, f"snapshots that went at a time: {told}")

@@ -760,7 +760,7 @@ def trash_empty_gives_the_space_back():
     host.run("destroy", "heavy")
     host.json("trash", "empty")
     equal(host.json("trash", "list"), [], "trash")
-    tap.wait_until(lambda: host.get("/v1/pool")["used"] < used - 50 * MIB, "the space comes back", 60)
+    tap.wait_until(lambda: host.get("/v1/pool")["used"] < used - 50 * MIB, "the space comes back")
     host.fails("not-found", "trash", "restore", "heavy")
 
 

@@ -296,7 +296,7 @@ def a_kill_at_any_step_loses_nothing():
             wait_until(lambda: host.ready() or host.dead(), "flockerd answers or dies")
             if not host.dead():
                 host.write("killed", "file", f"{variable} {step}")
-                wait_until(lambda: saved_or_dead("killed"), "it dies, or saves all", 60)
+                wait_until(lambda: saved_or_dead("killed"), "it dies, or saves all")
                 died += host.dead()
             if host.dead():
                 host.start()
@@ -364,7 +364,7 @@ def without_events_it_is_found_by_looking():
                 saved("data", other)
         before = count("data", other)
         other.write("data", "file", "two")
-        wait_until(lambda: count("data", other) > before, "a snapshot", 60)
+        wait_until(lambda: count("data", other) > before, "a snapshot")
         equal(count("idle", other), 0, "snapshots of the idle one")
 
 

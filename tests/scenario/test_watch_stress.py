@@ -319,7 +319,7 @@ def run_round(number, trouble, kinds):
         writer.start()
     try:
         for ref in BRANCHES:
-            wait_until(lambda ref=ref: newest(ref) != before[ref], f"{ref} is snapshotted while it is written to", 60)
+            wait_until(lambda ref=ref: newest(ref) != before[ref], f"{ref} is snapshotted while it is written to")
         trouble.before()
         seen = [writer.changes.value for writer in writers]
         wait_until(lambda: all(writer.changes.value > count + 9 or not writer.process.is_alive()

@@ -265,9 +265,9 @@ def a_zfs_that_dies_is_missed_and_found_again_while_the_daemon_runs():
     equal([s["name"] for s in host.log_of("data")], ["first"], "what is known is still told")
     with Host() as other:
         other.fails("unreachable", "pool", "create", "--zfs", says="no ZFS runs here", hint="zfs-dkms")
-    tap.wait_until(Server().serves, "another zfs-fuse answers", 60)
-    tap.wait_until(lambda: host.try_run("snapshot", "data", "--name", "second").status == 0, "it works again", 60)
-    tap.wait_until(lambda: os.path.exists(f"{host.path('data')}/file"), "the branch is there again", 60)
+    tap.wait_until(Server().serves, "another zfs-fuse answers")
+    tap.wait_until(lambda: host.try_run("snapshot", "data", "--name", "second").status == 0, "it works again")
+    tap.wait_until(lambda: os.path.exists(f"{host.path('data')}/file"), "the branch is there again")
     equal(host.read("data", "file"), "one", "contents")
     host.write("data", "file", "two")
     host.run("rollback", "data@{second}")
