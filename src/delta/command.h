@@ -21,7 +21,7 @@
  * SNAPSHOT, the last END; both once.
  *
  * Between two commands that delta_is_stable() names, the contents of one file come in ascending
- *order: point.h relies on it.
+ * order: point.h relies on it.
  *
  * Names of new things may be provisional ("o257-7-0") until a RENAME gives the final one.
  */

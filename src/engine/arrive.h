@@ -13,11 +13,11 @@
  *	arrive_snapshot()	it is durable, known and pinned: TAKEN may be said
  *	arrive_finish()		the FINISH: the pointer, the pins, the owner's tags
  *
- * Who says what.  A push brings a branch of the sender's own; a fetch one of whoever
- * wrote it, as it was asked for.  A branch's name and lines are taken from its writer; from another
- * only what is not known here yet.  What governs a volume is taken from its owner; from another
- *when the volume is new here.  Its name here stays what it was when it came.  What this instance
- *wrote is never changed.
+ * Who says what.  A push brings a branch of the sender's own; a fetch one of whoever wrote it, as
+ * it was asked for.  A branch's name and lines are taken from its writer; from another only what
+ * is not known here yet.  What governs a volume is taken from its owner; from another when the
+ * volume is new here.  Its name here stays what it was when it came.  What this instance wrote is
+ * never changed.
  *
  * Belongs to one thread at a time.  None of these holds anything between two calls: what
  * was prepared may have gone meanwhile, and then the next call fails.

@@ -8,8 +8,8 @@
  *		write with full buffers, as the reader of each empties them.  Memory is bounded by
  *		refusing (who sends more than its credit is cut off), not by waiting.
  *	speaker	(link-say.c) writes what the reader and the watch have no time to wait for: PONG,
- *PING, refusals, BYE; and the last word on channels whose owners are in a hurry. However many PINGs
- *come, there is one PONG to be said, for the last of them.
+ *		PING, refusals, BYE; and the last word on channels whose owners are in a hurry.
+ *		However many PINGs come, there is one PONG to be said, for the last of them.
  *	watch	(here) looks at the time, and shuts the connection, which never blocks, when it
  *		is up; waits for the threads that serve; tells that the link is lost.
  *
@@ -24,10 +24,11 @@
  *
  * The end.  link->state goes from UP to ENDING once, with the reason, and everyone who waits is
  * woken and fails with that.  Then the speaker takes the last turn, says BYE if the other side is
- *to know why, and finishes the stream; the reader goes on reading into nothing until the other side
- * has finished too, because a connection that is closed with bytes unread is reset, and
- * the BYE with it.  LINK_FAREWELL later the watch shuts it anyway.  For the same reason one whose
- *write fails does not tell that at once: it waits for the reader, who may find a BYE that says why.
+ * to know why, and finishes the stream; the reader goes on reading into nothing until the other
+ * side has finished too, because a connection that is closed with bytes unread is reset, and the
+ * BYE with it.  LINK_FAREWELL later the watch shuts it anyway.  For the same reason one whose
+ * write fails does not tell that at once: it waits for the reader, who may find a BYE that says
+ * why.
  */
 
 #include <errno.h>

@@ -41,7 +41,7 @@
  * answered for all of them by one PONG of the last.
  *
  * Who ends the link says BYE as its last frame and reads on, dropping what it reads, until the
- *other side has closed the connection, for a moment at most: so the BYE is not lost to a reset.
+ * other side has closed the connection, for a moment at most: so the BYE is not lost to a reset.
  * Whoever hears BYE closes at once.
  *
  * Fields of a payload follow each other without padding: integers; a UUID, 16 bytes; a

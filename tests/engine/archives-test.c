@@ -67,7 +67,7 @@ static void open_engine(void)
 	if (uuid_is_none(&instance))
 		instance = uuid_new();
 	options.instance = instance;
-	snprintf(program, sizeof(program), "%s", path_of("flocker-tree"));
+	snprintf(program, sizeof(program), "%s", path_of("worker"));
 	snprintf(root, sizeof(root), "%s", path_of("mnt"));
 	check_ok(engine_open(&options, &engine, &err));
 }
@@ -82,8 +82,8 @@ static void begin(void)
 	if (made)
 		return;
 	made = true;
-	check_ok(fsat_write(AT_FDCWD, path_of("flocker-tree"), script, strlen(script), 0755, false,
-			    &err));
+	check_ok(
+		fsat_write(AT_FDCWD, path_of("worker"), script, strlen(script), 0755, false, &err));
 	check(mkdir(path_of("mnt"), 0755) == 0);
 	snprintf(spec.path, sizeof(spec.path), "%s", path_of("pool.img"));
 	open_engine();

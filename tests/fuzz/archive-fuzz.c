@@ -9,8 +9,8 @@
 #include "tree/verbs.h"
 
 /*
- * An archive of any bytes, unpacked as flocker-tree does it (world.h).  The tree may hold neither
- * devices nor set-uid files unless they were allowed.  What is refused has a reason.
+ * An archive of any bytes, unpacked as flocker-archive does it (world.h).  The tree may hold
+ * neither devices nor set-uid files unless they were allowed.  What is refused has a reason.
  *
  * Nearly every change of a header breaks its checksum, and the reader looks no
  * further.  So each input is tried as it is, and once more with right checksums.

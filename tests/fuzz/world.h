@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * What a fuzz target may change that unpacks or applies something as flocker-tree does, but without
- * its sandbox: whatever that would hold back must not even be tried.  A file system of its own, in
- * memory and visible nowhere:
+ * What a fuzz target may change that unpacks or applies something as flocker-archive and
+ * flocker-tree do, but without their sandbox: whatever that would hold back must not even be tried.
+ * A file system of its own, in memory and visible nowhere:
  *
  *	tree/		what is made or changed
  *	base/file	what may be read
@@ -11,7 +11,7 @@
  *
  * Its root is the root of the thread that works, so that absolute paths and ".." have only the
  * other two to reach.  Afterwards nothing new may lie beside the three or in the others, and
- *neither file may have changed (a further link, an attribute, a byte: each sets its ctime).
+ * neither file may have changed (a further link, an attribute, a byte: each sets its ctime).
  *
  * Used by one thread.  What goes wrong aborts.
  */

@@ -2,8 +2,8 @@
 
 /*
  * Where the tests of `flocker-tree apply` carry deltas out.  Each delta is carried out by a child
- *whose root is a file system of its own, in memory and visible nowhere, but without the rest of the
- *sandbox: what that would hold back must not even be tried.  In it:
+ * whose root is a file system of its own, in memory and visible nowhere, but without the rest of
+ * the sandbox: what that would hold back must not even be tried.  In it:
  *
  *	tree/		what is changed
  *	base/file	what may be read
