@@ -1,5 +1,6 @@
 #include "engine/sink.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -240,6 +241,16 @@ static bool is_cancelled(const struct sink *sink)
 	return operation_check(sink->running, &ignored) < 0;
 }
 
+/* Whoever sends reads it, too, and has nothing to do at home. */
+static int explain(struct fl_error *err)
+{
+	if (err->sys == ENOSPC && !*err->hint)
+		return fl_hint(err, "where it is received: make the pool larger, flocker pool "
+				    "grow; or destroy what nobody needs and empty the trash: "
+				    "flocker trash empty");
+	return fl_failed(err);
+}
+
 int sink_write(struct sink *sink, const void *bytes, size_t length, struct fl_error *err)
 {
 	const struct fl_error *why;
@@ -250,7 +261,7 @@ int sink_write(struct sink *sink, const void *bytes, size_t length, struct fl_er
 	if (why->code != FL_OK)
 		*err = *why;
 	sink->broken = !is_cancelled(sink);
-	return fl_failed(err);
+	return explain(err);
 }
 
 int sink_finish(struct sink *sink, struct fl_error *err)
@@ -261,7 +272,7 @@ int sink_finish(struct sink *sink, struct fl_error *err)
 	if (why->code == FL_OK)
 		return 0;
 	*err = *why;
-	return fl_failed(err);
+	return explain(err);
 }
 
 int sink_compare(struct sink *sink, const struct step_end *end, struct fl_error *err)

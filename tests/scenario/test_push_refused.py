@@ -224,6 +224,7 @@ def no_room_at_the_receiver():
     os.truncate(ballast, size - 24 * MIB)
     wait_until(lambda: os.sync() or used(two) < before + size - 16 * MIB, "there is room for a part of it")
     failure = refused("no-space", one.push, name, "h2")
+    true("pool grow" in (failure.hint or ""), f"what to do is not said: {failure.hint}")
     true("h2" in failure.message or "there" in failure.message or "receive" in failure.message, str(failure))
     idle()
     equal(newest(two, "receive")["error"]["code"], "no-space", "the error there")
