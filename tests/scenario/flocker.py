@@ -398,6 +398,10 @@ def temporary(host):
     return tempfile.mkdtemp(dir=host.directory)
 
 
+# A policy for what is made smaller again: no snapshot, taken meanwhile on a slow disk, holds what was there.
+UNWATCHED = {"snapshot": "manual"}
+
+
 def fill(path):
     """Writes until there is no room; the bytes written."""
     total = 0

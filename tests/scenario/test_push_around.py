@@ -6,7 +6,7 @@ import subprocess
 
 import tap
 from clocks import DAY, HOUR, Clock
-from flocker import MIB, fill, fill_state
+from flocker import MIB, UNWATCHED, fill, fill_state
 from peers import Peers, Push, quiet, same, tip
 from tap import equal, test, tests_for, true
 
@@ -113,7 +113,8 @@ def the_senders_pool_is_full():
     with Peers("h1", "h2") as (one, two):
         furnish(one, size=MIB)
         one.snapshot("data", name="before")
-        ballast = f"{one.path('data')}/ballast"
+        one.create("ballast", policy=UNWATCHED)
+        ballast = f"{one.path('ballast')}/ballast"
         fill(ballast)
         equal(one.push("data@{before}", "h2")["outcome"], "full", "what is there can be sent")
         equal(tip(two, "h1/data/trunk"), one.log_of("data")[-1]["id"], "it is there")
