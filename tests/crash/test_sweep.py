@@ -21,8 +21,7 @@ import time
 import here
 
 ZFS = os.environ.get("FLOCKER_TEST_DRIVER") == "zfs"
-if ZFS:
-    here.with_own_mounts()  # beside a ZFS of its own
+here.with_own_mounts()
 import cleanup
 import tap
 from archives import archive, bring, fetch
