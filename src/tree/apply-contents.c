@@ -14,6 +14,7 @@
  */
 
 #define PIECE (off_t)(16 << 20)
+#define PUSHED_OUT (off_t)(8 << 20) /* bytes at once: one extent */
 
 static int check_range(uint64_t offset, uint64_t size, struct fl_error *err)
 {
@@ -64,6 +65,22 @@ static int make_hole(int fd, off_t from, off_t to, struct fl_error *err)
 	return 1;
 }
 
+/*
+ * What was written goes to the disk while more comes: else all of it would wait for the commit at
+ * the end, with nothing to do meanwhile.  It is no more than a hint: what fails is told by the
+ * commit.
+ */
+static void push_out(struct open_file *file, off_t at, size_t length)
+{
+	if (at != file->to)
+		file->from = at;
+	file->to = at + (off_t)length;
+	if (file->to - file->from < PUSHED_OUT)
+		return;
+	(void)!sync_file_range(file->fd, file->from, file->to - file->from, SYNC_FILE_RANGE_WRITE);
+	file->from = file->to;
+}
+
 int apply_write(struct apply *apply, const struct delta_command *command, struct fl_error *err)
 {
 	off_t at = (off_t)command->offset;
@@ -76,7 +93,10 @@ int apply_write(struct apply *apply, const struct delta_command *command, struct
 		hole = make_hole(apply->file.fd, at, at + (off_t)command->data_length, err);
 	if (hole != 0)
 		return hole < 0 ? fl_failed(err) : 0;
-	return write_all(apply->file.fd, command->data, command->data_length, at, err);
+	if (write_all(apply->file.fd, command->data, command->data_length, at, err) < 0)
+		return fl_failed(err);
+	push_out(&apply->file, at, command->data_length);
+	return 0;
 }
 
 int apply_truncate(struct apply *apply, const struct delta_command *command, struct fl_error *err)

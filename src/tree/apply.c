@@ -58,6 +58,7 @@ void open_file_set(struct open_file *file, int fd, const char *path)
 	open_file_close(file);
 	file->fd = fd;
 	file->known = false;
+	file->from = file->to = 0;
 	text_clear(&file->path);
 	text_add_string(&file->path, path);
 }

@@ -30,6 +30,7 @@ struct open_file {
 	uid_t uid;
 	gid_t gid;
 	mode_t mode;
+	off_t from, to; /* what was written in one piece and is not pushed out yet */
 };
 
 struct apply {

@@ -55,7 +55,7 @@ static int set_up(struct tls *tls, bool server)
 	/* Whoever answers without it is something else that speaks TLS. */
 	if (r == 0)
 		r = gnutls_alpn_set_protocols(tls->session, &protocol, 1, GNUTLS_ALPN_MANDATORY);
-	gnutls_transport_set_int(tls->session, tls->fd);
+	tls_carry(tls);
 	if (!server)
 		return r;
 	gnutls_certificate_server_set_request(tls->session, GNUTLS_CERT_REQUEST);

@@ -17,11 +17,11 @@
 #define LINGER CLOCK_SECOND
 #define LINGER_BYTES ((size_t)256 * 1024)
 
-static int wait_for_turn(const struct tls *tls, int64_t deadline, int cancel, struct fl_error *err)
+static int wait_for_turn(struct tls *tls, int64_t deadline, int cancel, struct fl_error *err)
 {
 	const short events = gnutls_record_get_direction(tls->session) ? POLLOUT : POLLIN;
 
-	return tcp_wait(tls->fd, events, deadline, cancel, err);
+	return tls_wait(tls, events, deadline, cancel, err);
 }
 
 static void send_alert(const struct tls *tls, gnutls_alert_description_t alert, int64_t deadline)

@@ -5,6 +5,8 @@
 #include "trust/internal.h"
 #include "trust/tls.h"
 
+#define TLS_AHEAD (128 * 1024) /* bytes that are received at once */
+
 struct tls {
 	struct transport transport;
 	char *name; /* for messages: what is at the other end */
@@ -14,6 +16,9 @@ struct tls {
 	gnutls_certificate_credentials_t anonymous; /* then */
 	struct trust_identity peer;
 	pthread_mutex_t mutex;		  /* of the session, once the handshake is done */
+	bool more;			  /* with it: another record of the same write follows */
+	char *ahead;			  /* TLS_AHEAD bytes; of them, what was received and */
+	size_t ahead_from, ahead_to;	  /* not yet asked for */
 	bool shut;			  /* atomic */
 	bool heard;			  /* something has been read */
 	bool alerted;			  /* the other side ended it, */
@@ -21,6 +26,12 @@ struct tls {
 };
 
 extern const struct transport_type tls_type;
+
+/* tls-carry.c: how the session's bytes get to the socket and from it. */
+void tls_carry(struct tls *tls);
+/* tcp_wait(); but what was received already need not be waited for. */
+must_check int tls_wait(struct tls *tls, short events, int64_t deadline, int cancel,
+			struct fl_error *err);
 
 /* What is needed before the first byte.  `fd` is taken, also when this fails. */
 must_check int tls_new(int fd, const char *name, struct membership *membership, bool server,

@@ -85,12 +85,16 @@ static void look_for_reason(struct tls *tls)
 		note_alert(tls, gnutls_record_recv(tls->session, &byte, 1));
 }
 
-static ssize_t send_record(struct tls *tls, const void *bytes, size_t length)
+static ssize_t send_record(struct tls *tls, const void *bytes, size_t length, bool more)
 {
 	own_lock(guard, &tls->mutex);
-	ssize_t r = gnutls_record_send(tls->session, bytes, length);
-	const int sys = errno;
+	ssize_t r;
+	int sys;
 
+	tls->more = more;
+	r = gnutls_record_send(tls->session, bytes, length);
+	sys = errno;
+	tls->more = false;
 	if (r < 0 && gnutls_error_is_fatal((int)r))
 		look_for_reason(tls);
 	errno = sys;
@@ -111,7 +115,7 @@ static int read_tls(struct transport *transport, void *bytes, size_t length, siz
 		}
 		if (r >= 0 || (gnutls_error_is_fatal((int)r) && !is_to_wait(r)))
 			return tls_broken(tls, r, err);
-		if (is_to_wait(r) && tcp_wait(tls->fd, POLLIN, 0, -1, err) < 0)
+		if (is_to_wait(r) && tls_wait(tls, POLLIN, 0, -1, err) < 0)
 			return fl_failed(err);
 		if (is_shut(tls))
 			return tls_broken(tls, r, err);
@@ -119,11 +123,11 @@ static int read_tls(struct transport *transport, void *bytes, size_t length, siz
 }
 
 /* A record that did not go out whole is sent again with the same bytes, as GnuTLS wants it. */
-static int write_record(struct tls *tls, const char *bytes, size_t length, size_t *ret,
+static int write_record(struct tls *tls, const char *bytes, size_t length, bool more, size_t *ret,
 			struct fl_error *err)
 {
 	for (;;) {
-		ssize_t r = send_record(tls, bytes, length);
+		ssize_t r = send_record(tls, bytes, length, more);
 
 		if (r >= 0) {
 			*ret = (size_t)r;
@@ -131,7 +135,7 @@ static int write_record(struct tls *tls, const char *bytes, size_t length, size_
 		}
 		if (is_shut(tls) || (gnutls_error_is_fatal((int)r) && !is_to_wait(r)))
 			return tls_broken(tls, r, err);
-		if (is_to_wait(r) && tcp_wait(tls->fd, POLLOUT, 0, -1, err) < 0)
+		if (is_to_wait(r) && tls_wait(tls, POLLOUT, 0, -1, err) < 0)
 			return fl_failed(err);
 	}
 }
@@ -143,9 +147,10 @@ static int write_tls(struct transport *transport, const void *bytes, size_t leng
 	const char *from = bytes;
 
 	while (length > 0) {
+		const bool more = length > RECORD;
 		size_t done;
 
-		if (write_record(tls, from, length < RECORD ? length : RECORD, &done, err) < 0)
+		if (write_record(tls, from, more ? RECORD : length, more, &done, err) < 0)
 			return fl_failed(err);
 		from += done;
 		length -= done;
@@ -171,7 +176,7 @@ static int finish_tls(struct transport *transport, struct fl_error *err)
 			return 0;
 		if (is_shut(tls) || !is_to_wait(r))
 			return tls_broken(tls, r, err);
-		if (tcp_wait(tls->fd, POLLOUT, 0, -1, err) < 0)
+		if (tls_wait(tls, POLLOUT, 0, -1, err) < 0)
 			return fl_failed(err);
 	}
 }
@@ -196,6 +201,7 @@ void tls_free(struct transport *transport)
 	membership_release(tls->membership);
 	pthread_mutex_destroy(&tls->mutex);
 	own_fdp(&tls->fd);
+	free(tls->ahead);
 	free(tls->name);
 	free(tls);
 }

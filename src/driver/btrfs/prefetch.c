@@ -51,9 +51,9 @@ struct prefetch {
 	pthread_t walker, readers[READERS_MOST];
 	unsigned reader_count; /* the walker's own, and after it has ended */
 	atomic_bool stopped;
-	atomic_llong left;     /* bytes */
-	pthread_mutex_t mutex; /* for what follows */
-	pthread_cond_t changed;
+	atomic_llong left;	   /* bytes */
+	pthread_mutex_t mutex;	   /* for what follows */
+	pthread_cond_t more, room; /* names, room for names: one waiter each is woken for one */
 	bool walked;
 	size_t first, count;
 	struct name names[QUEUE];
@@ -76,13 +76,13 @@ static bool take(struct prefetch *prefetch, struct name *ret)
 	own_lock(guard, &prefetch->mutex);
 
 	while (prefetch->count == 0 && !prefetch->walked)
-		pthread_cond_wait(&prefetch->changed, &prefetch->mutex);
+		pthread_cond_wait(&prefetch->more, &prefetch->mutex);
 	if (prefetch->count == 0)
 		return false;
 	*ret = prefetch->names[prefetch->first];
 	prefetch->first = (prefetch->first + 1) % QUEUE;
 	prefetch->count--;
-	pthread_cond_broadcast(&prefetch->changed);
+	pthread_cond_signal(&prefetch->room);
 	return true;
 }
 
@@ -120,7 +120,7 @@ static void *read_names(void *arg)
 static bool await_room(struct prefetch *prefetch)
 {
 	while (prefetch->count == QUEUE && !prefetch->stopped)
-		pthread_cond_wait(&prefetch->changed, &prefetch->mutex);
+		pthread_cond_wait(&prefetch->room, &prefetch->mutex);
 	return !prefetch->stopped && prefetch->left > 0;
 }
 
@@ -135,7 +135,7 @@ static bool add_name(struct prefetch *prefetch, struct folder *folder, const cha
 	name->folder = folder;
 	strncpy(name->text, text, sizeof(name->text) - 1);
 	folder->uses++;
-	pthread_cond_broadcast(&prefetch->changed);
+	pthread_cond_signal(&prefetch->more);
 	return true;
 }
 
@@ -205,7 +205,7 @@ static void *walk_root(void *arg)
 	walk(prefetch, prefetch->root, ".", 0);
 	own_lock(guard, &prefetch->mutex);
 	prefetch->walked = true;
-	pthread_cond_broadcast(&prefetch->changed);
+	pthread_cond_broadcast(&prefetch->more);
 	return NULL;
 }
 
@@ -224,7 +224,8 @@ static void release(struct prefetch *prefetch)
 {
 	for (size_t i = 0; i < prefetch->count; i++) /* without a reader some are left */
 		let_go(prefetch->names[(prefetch->first + i) % QUEUE].folder);
-	pthread_cond_destroy(&prefetch->changed);
+	pthread_cond_destroy(&prefetch->more);
+	pthread_cond_destroy(&prefetch->room);
 	pthread_mutex_destroy(&prefetch->mutex);
 	free(prefetch);
 }
@@ -237,7 +238,8 @@ struct prefetch *prefetch_start(int root)
 	prefetch->root = root;
 	prefetch->left = memory_part();
 	pthread_mutex_init(&prefetch->mutex, NULL);
-	pthread_cond_init(&prefetch->changed, NULL);
+	pthread_cond_init(&prefetch->more, NULL);
+	pthread_cond_init(&prefetch->room, NULL);
 	/* Its stack is the system's default: it calls itself for each level. */
 	if (thread_start(&prefetch->walker, 0, walk_root, prefetch, &ignored) == 0)
 		return prefetch;
@@ -251,7 +253,8 @@ void prefetch_stop(struct prefetch *prefetch)
 		return;
 	prefetch->stopped = true;
 	pthread_mutex_lock(&prefetch->mutex);
-	pthread_cond_broadcast(&prefetch->changed);
+	pthread_cond_broadcast(&prefetch->more);
+	pthread_cond_broadcast(&prefetch->room);
 	pthread_mutex_unlock(&prefetch->mutex);
 	pthread_join(prefetch->walker, NULL);
 	for (unsigned i = 0; i < prefetch->reader_count; i++)
