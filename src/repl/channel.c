@@ -265,7 +265,8 @@ int channel_receive(struct channel *channel, int64_t patience, struct frame *ret
 			return fl_fail(err, FL_UNREACHABLE,
 				       "no answer from %s within %" PRId64 " s", link->name,
 				       patience / CLOCK_SECOND);
-	if (!channel->first || channel->cut || link->state != LINK_UP)
+	/* The peer's last word counts, and what came before it, though the link has gone since. */
+	if (!channel->first || channel->cut || (link->state != LINK_UP && !channel->over))
 		return fail_over(channel, err);
 	show_first(channel, ret);
 	return ret->type == WIRE_ERROR ? fail_over(channel, err) : 0;

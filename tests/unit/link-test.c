@@ -912,6 +912,38 @@ static void what_comes_too_late_is_dropped(void)
 	raw_end(&raw);
 }
 
+/* Who has said all, and goes, is not somebody who was lost. */
+static void the_last_word_outlives_the_link(void)
+{
+	const struct fl_error refusal = { .code = FL_NO_SPACE, .text = "it is full" };
+
+	for (int refused = 0; refused < 2; refused++) {
+		own_text struct text words = { 0 };
+		struct channel *channel;
+		struct raw raw = { 0 };
+		struct frame frame;
+		struct fl_error err;
+
+		raw_open(&raw, &(struct link_options){ 0 });
+		check_ok(channel_open(raw.end.link, VERB_LIST, NULL, &channel, &err));
+		wire_put_error(&words, &refusal);
+		raw_frame(&raw, WIRE_TAKEN, 2, "", 0);
+		raw_frame(&raw, refused ? WIRE_ERROR : WIRE_DONE, 2, text_get(&words),
+			  refused ? words.length : 0);
+		raw_send(&raw);
+		shutdown(raw.fd, SHUT_RDWR);
+		wait_for(!link_is_up(raw.end.link));
+		check_ok(channel_expect(channel, WIRE_TAKEN, SOON, &frame, &err));
+		if (refused)
+			check_code(FL_NO_SPACE,
+				   channel_expect(channel, WIRE_DONE, SOON, &frame, &err));
+		else
+			check_ok(channel_expect(channel, WIRE_DONE, SOON, &frame, &err));
+		channel_close(channel, NULL);
+		raw_end(&raw);
+	}
+}
+
 /* However many PINGs: the last is answered. */
 static void a_flood_of_pings_is_answered_once(void)
 {
@@ -1087,6 +1119,7 @@ int main(int argc, char **argv)
 				  CHECK(what_nobody_reads_is_bounded),
 				  CHECK(credit_that_lies_is_cut_off),
 				  CHECK(what_comes_too_late_is_dropped),
+				  CHECK(the_last_word_outlives_the_link),
 				  CHECK(a_flood_of_pings_is_answered_once),
 				  CHECK(who_greets_badly_is_refused),
 				  CHECK(a_slow_greeting_is_given_up),
