@@ -301,6 +301,7 @@ void print_bad_fact(const char *label, const char *value)
 void table_done(struct table *table)
 {
 	text_done(&table->cells);
+	free(table->note);
 }
 
 static size_t column_count(const struct table *table)
@@ -326,8 +327,10 @@ void table_add(struct table *table, const char *cell)
 
 void table_note(struct table *table, const char *note)
 {
-	if (!printing.terminal)
+	if (!printing.terminal || (table->note && strcmp(table->note, note) == 0))
 		return;
+	free(table->note);
+	table->note = xstrdup(note);
 	text_add_string(&table->cells, NOTE);
 	add_clean(&table->cells, note);
 	text_add(&table->cells, "", 1);

@@ -80,6 +80,7 @@ struct table {
 	size_t most[TABLE_COLUMNS];   /* that a column gets on a narrow terminal; 0: all it wants */
 	struct text cells;	      /* NUL after each */
 	size_t count;		      /* cells that wait */
+	char *note;		      /* the last */
 	bool titled;
 };
 
@@ -88,7 +89,7 @@ void table_done(struct table *table);
 
 /* The next cell, left to right, row after row; NULL and "" are an empty one. */
 void table_add(struct table *table, const char *cell);
-/* A line of its own between rows, on terminals only. */
+/* A line of its own between rows, on terminals only; what the last one said is not repeated. */
 void table_note(struct table *table, const char *note);
 /* Prints the rows that wait; a long list is printed page by page, in columns as wide as so far. */
 void table_flush(struct table *table);

@@ -12,10 +12,13 @@
  * from the volume's tags, what it points at is a snapshot.
  */
 
+/* Nothing where it is not known. */
 static void fact_time(const char *label, int64_t time)
 {
 	char when[PRINT_TEXT], ago[PRINT_TEXT], line[2 * PRINT_TEXT + 4];
 
+	if (!time)
+		return;
 	print_time(time, when);
 	snprintf(line, sizeof(line), "%s (%s)", when, print_ago(time, ago));
 	print_fact(label, printing.terminal ? line : when);

@@ -167,12 +167,13 @@ static void add_snapshot(struct table *table, struct value *snapshot)
 	own_free char *tags = field_joined(snapshot, "tags", ",");
 	own_free char *message = first_line(field(snapshot, "message"));
 	int64_t time = field_time(snapshot, "time");
+	const char *ref = field(snapshot, "ref");
 	own_free char *note = NULL;
 	char text[PRINT_TEXT];
 
 	/* What follows is older than the branch: its past lies in another one. */
 	if (field_bool(snapshot, "began") &&
-	    asprintf(&note, "--- began here, from %s ---", field(snapshot, "ref")) >= 0)
+	    asprintf(&note, "--- began here, from %.*s ---", (int)strcspn(ref, "@"), ref) >= 0)
 		table_note(table, note);
 	table_add(table,
 		  printing.terminal ? field_short_id(snapshot, "id", text) : field(snapshot, "id"));

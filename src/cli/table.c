@@ -243,7 +243,7 @@ static const struct option pins_options[] = {
 };
 
 static const struct option unpin_options[] = {
-	{ OPT_PEER, "peer", 0, "PEER", "for whom it is kept" },
+	{ OPT_PEER, "peer", 0, "PEER", "for whom it is kept; must be given" },
 	{ OPT_FORCE, "force", 0, NULL, "although it costs that the next transfer sends all anew" },
 	{ 0 },
 };

@@ -402,9 +402,8 @@ static int refuse_if_pinned(struct engine *engine, const struct target *target, 
 	fl_fail(err, FL_BUSY, "%s must stay: %s%s", name, text_get(&pins.text),
 		pins.count > PINS_NAMED ? " and more" : "");
 	fl_object(err, "%s", name);
-	return fl_hint(
-		err,
-		"take away what needs it first: flocker untag, stash drop, unmount or destroy");
+	return fl_hint(err, "take away what needs it first: flocker untag, stash drop, unmount, "
+			    "unpin or destroy");
 }
 
 struct deletion {

@@ -152,11 +152,13 @@ static void tables_are_aligned(void)
 	table_note(&table, "a note");
 	first = captured(&table);
 	check_string("NAME      N  REST\n世        1  x\nabcdef  100  \na note\n", first);
+	table_note(&table, "a note");
 	table_add(&table, "a");
 	table_add(&table, "2");
 	table_add(&table, "y");
+	table_note(&table, "another");
 	second = captured(&table);
-	check_string("a         2  y\n", second);
+	check_string("a         2  y\nanother\n", second);
 }
 
 static void pipes_get_no_headings(void)
