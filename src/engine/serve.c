@@ -132,7 +132,8 @@ static int fail_source(const struct serving *serving, struct fl_error *err)
 {
 	if (err->code == FL_NOT_FOUND) {
 		err->hint[0] = '\0';
-		fl_add_hint(err, "flocker peer show %s lists what it has", serving->engine->name);
+		fl_add_hint(err, FL_THERE "flocker peer show %s lists what it has",
+			    serving->engine->name);
 	}
 	return fl_failed(err);
 }
