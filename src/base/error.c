@@ -131,3 +131,16 @@ void fl_add_object(struct fl_error *err, const char *fmt, ...)
 		va_end(ap);
 	}
 }
+
+void fl_turn_hint(struct fl_error *err)
+{
+	const size_t length = sizeof(FL_THERE) - 1;
+	char said[sizeof(err->hint)];
+
+	memcpy(said, err->hint, sizeof(said));
+	err->hint[0] = '\0';
+	if (strncmp(said, FL_THERE, length) == 0)
+		fl_add_hint(err, "%s", said + length);
+	else if (said[0])
+		fl_add_hint(err, "%s%s", strstr(said, "flocker ") ? FL_THERE : "", said);
+}

@@ -92,3 +92,15 @@ void fl_add_hint(struct fl_error *err, const char *fmt, ...)
 #define fl_object(err, ...) (fl_add_object(err, __VA_ARGS__), fl_failed(err))
 void fl_add_object(struct fl_error *err, const char *fmt, ...)
 	__attribute__((cold, nonnull, format(printf, 2, 3)));
+
+/*
+ * Begins a hint that is about the other host.  Who shows it leaves the commands in it alone: they
+ * are not for the daemon that it was asked of.
+ */
+#define FL_THERE "there: "
+
+/*
+ * An error that has come from another host: what its hint names was here for that one and is there
+ * for who reads it now, and the other way round.  A hint without a command stays as it is.
+ */
+void fl_turn_hint(struct fl_error *err);

@@ -200,8 +200,10 @@ void add_hint(struct text *out, const struct invocation *in, const char *hint)
 	const size_t length = sizeof(program) - 1;
 	own_text struct text whole = { 0 };
 
-	/* A usage, and a command line that names no command, are not about a daemon. */
-	bool plain = !in->command || strncmp(hint, "usage: ", 7) == 0;
+	/* A usage, and a command line that names no command, are not about a daemon; what is to be
+	 * done on another host is not about this one. */
+	bool plain = !in->command || strncmp(hint, "usage: ", 7) == 0 ||
+		     strncmp(hint, FL_THERE, sizeof(FL_THERE) - 1) == 0;
 
 	for (const char *at = hint; *at; at++) {
 		bool begins = at == hint || strchr(" '(", at[-1]);

@@ -93,32 +93,36 @@ static int check_sender(struct engine *engine, const struct arrive_from *from,
 	return fl_hint(err, "fetch it instead");
 }
 
-static int fail_diverged(const struct volume_row *row, const struct offer_volume *offered,
+/* Whoever of the two hosts reads it: "here" would be the other one for the sender. */
+static int fail_diverged(const struct engine *engine, const struct volume_row *row,
+			 const struct arrive_from *from, const struct offer_volume *offered,
 			 struct fl_error *err)
 {
+	const char *here = engine->name, *there = from->name ? from->name : "";
+
 	fl_fail(err, FL_DIVERGED,
-		"volume '%s' has epoch %" PRIu64 " here and %" PRIu64
-		" there, and its owners differ",
-		row->name, row->epoch, offered->epoch);
+		"volume '%s' has epoch %" PRIu64 " on '%s' and %" PRIu64
+		" on '%s', and its owners differ",
+		row->name, row->epoch, here, offered->epoch, there);
 	if (row->epoch == offered->epoch || uuid_equal(&row->owner, &offered->owner))
 		fl_fail(err, FL_DIVERGED,
-			"volume '%s' has epoch %" PRIu64 " here and %" PRIu64 " there", row->name,
-			row->epoch, offered->epoch);
-	return fl_hint(err, "see on both sides who owns it: flocker show %s", row->name);
+			"volume '%s' has epoch %" PRIu64 " on '%s' and %" PRIu64 " on '%s'",
+			row->name, row->epoch, here, offered->epoch, there);
+	return fl_hint(err, "see who owns it: flocker show %s", row->name);
 }
 
 /*
  * The volume has another owner there, by a later epoch.  Anybody can say so, and would with that
  * drop the owner's tags here and keep its pushes out: so it counts when it was asked for here.
  */
-static int fail_unasked(const struct volume_row *row, const struct arrive_from *from,
-			struct fl_error *err)
+static int fail_unasked(const struct engine *engine, const struct volume_row *row,
+			const struct arrive_from *from, struct fl_error *err)
 {
-	fl_fail(err, FL_DIVERGED, "volume '%s' has another owner here than '%s' says", row->name,
-		from->name ? from->name : "");
+	fl_fail(err, FL_DIVERGED, "volume '%s' has another owner on '%s' than '%s' says", row->name,
+		engine->name, from->name ? from->name : "");
 	return fl_hint(err,
-		       "if it has changed hands, there: flocker fetch from the new owner; see who "
-		       "owns it: flocker show %s",
+		       "if it has changed hands: flocker fetch from the new owner; see who owns "
+		       "it: flocker show %s",
 		       row->name);
 }
 
@@ -130,15 +134,16 @@ static int check_known(struct engine *engine, const struct volume_row *row,
 	bool same = uuid_equal(&row->owner, &offered->owner);
 
 	if (row->destroyed) {
-		fl_fail(err, FL_EXISTS, "volume '%s' is in the trash here", row->name);
+		fl_fail(err, FL_EXISTS, "'%s' has volume '%s' in its trash", engine->name,
+			row->name);
 		return fl_hint(err, "flocker trash restore %s, or flocker trash empty %s",
 			       row->name, row->name);
 	}
 	if (offered->epoch < row->epoch || (offered->epoch == row->epoch && !same) ||
 	    (!same && uuid_equal(&row->owner, &engine->instance)))
-		return fail_diverged(row, offered, err);
+		return fail_diverged(engine, row, from, offered, err);
 	if (!same && !from->fetched)
-		return fail_unasked(row, from, err);
+		return fail_unasked(engine, row, from, err);
 	if (offered->as[0] && strcmp(offered->as, row->name) != 0) {
 		fl_fail(err, FL_EXISTS, "'%s' has the volume already, as '%s'", engine->name,
 			row->name);

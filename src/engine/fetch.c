@@ -28,40 +28,112 @@ static void fetch_done(struct fetch *fetch)
 /* --- what is asked for ------------------------------------------------------------------- */
 
 /* An id is the same everywhere; of other points only the one who has the branch knows what they
- * mean, and it takes none but ids. */
-static int point_of(const struct ref *ref, uint64_t *ret, struct fl_error *err)
+ * mean. */
+static void describe_point(const struct ref *ref, struct want *want)
 {
-	*ret = 0;
-	if (ref->point == POINT_NONE || ref->point == POINT_LATEST)
-		return 0;
+	own_text struct text point = { 0 };
+
+	if (ref->point == POINT_LATEST)
+		return;
 	if (ref->point == POINT_ID_OR_NAME && strlen(ref->name) == SNAPID_TEXT - 1) {
-		*ret = strtoull(ref->name, NULL, 16);
+		want->snapshot = strtoull(ref->name, NULL, 16);
+		return;
+	}
+	ref_format_point(ref, &point);
+	snprintf(want->point, sizeof(want->point), "%s", text_get(&point));
+}
+
+/*
+ * Whose branch it is.  Who is asked without --from is asked for its own; others go by their UUIDs,
+ * since each instance has its own names for those.  `*ret` none: nothing is known of it here.
+ */
+static int describe_writer(struct fetch *fetch, struct tx *tx, const struct ref *ref,
+			   struct uuid *ret, struct fl_error *err)
+{
+	struct want *want = &fetch->want;
+	int r;
+
+	*ret = fetch->peer.instance;
+	if (!fetch->options->peer || !ref->instance[0])
+		return 0;
+	r = instance_find(fetch->engine, tx, ref->instance, ret, err);
+	if (r == -FL_NOT_FOUND) {
+		*ret = (struct uuid){ 0 };
+		memcpy(want->instance, ref->instance, NAME_TEXT);
 		return 0;
 	}
-	fl_fail(err, FL_INVALID, "a snapshot at a peer is named by its whole id of 16 digits");
-	return fl_hint(err, "flocker log shows the ids of those that are known here");
+	if (r == 0 && !uuid_equal(ret, &fetch->peer.instance))
+		uuid_format(ret, want->instance);
+	return r;
+}
+
+/*
+ * What is known here of its writer's goes by the name that it has here, as `flocker remotes` shows
+ * it: there it may be called otherwise, by --as or since it was renamed.  All else goes by the name
+ * there, and so does what is to get another one here.
+ */
+static int describe_volume(struct fetch *fetch, struct tx *tx, const struct ref *ref,
+			   const struct uuid *writer, struct fl_error *err)
+{
+	own_volume_row struct volume_row row = { 0 };
+	struct want *want = &fetch->want;
+	struct branch_row branch;
+	int r;
+
+	memcpy(want->volume, ref->volume, NAME_TEXT);
+	if (fetch->options->as)
+		return 0;
+	r = tx_volume_find(tx, ref->volume, &row, err);
+	if (r == 0 && !uuid_equal(&row.owner, writer))
+		r = tx_branch_find(tx, &row.uuid, writer, want->branch, &branch, err);
+	if (r == 0)
+		want->volume_uuid = row.uuid;
+	return r == -FL_NOT_FOUND ? 0 : r;
 }
 
 static int describe(struct fetch *fetch, const struct ref *ref, struct fl_error *err)
 {
 	struct want *want = &fetch->want;
 	const char *branch = ref->kind == REF_BRANCH ? ref->branch : TRUNK;
+	own_tx struct tx *tx = NULL;
+	struct uuid writer;
 
 	want->transfer = uuid_new();
 	want->every = fetch->options->every;
 	want->limit = fetch->options->limit ? fetch->options->limit : fetch->peer.limit;
-	snprintf(want->instance, sizeof(want->instance), "%s", ref->instance);
-	snprintf(want->volume, sizeof(want->volume), "%s", ref->volume);
+	describe_point(ref, want);
 	if (ref->kind == REF_TAG)
 		snprintf(want->tag, sizeof(want->tag), "%s", ref->tag);
 	else
 		snprintf(want->branch, sizeof(want->branch), "%s", branch);
-	return point_of(ref, &want->snapshot, err);
+	if (tx_begin(fetch->engine->catalog, &tx, err) < 0 ||
+	    describe_writer(fetch, tx, ref, &writer, err) < 0)
+		return fl_failed(err);
+	return describe_volume(fetch, tx, ref, &writer, err);
 }
 
 static const char *peer_of(const struct transfer_options *options)
 {
 	return options->peer ? options->peer : options->ref->instance;
+}
+
+/* By its name, or by what it is called here as an instance: they differ where another one had the
+ * name first. */
+static int find_source(struct fetch *fetch, struct fl_error *err)
+{
+	const char *name = peer_of(fetch->options);
+	own_tx struct tx *tx = NULL;
+	struct fl_error other;
+	struct uuid instance;
+	int r = find_peer(fetch->engine, name, &fetch->peer, err);
+
+	if (r != -FL_NOT_FOUND)
+		return r;
+	if (tx_begin(fetch->engine->catalog, &tx, &other) == 0 &&
+	    instance_find(fetch->engine, tx, name, &instance, &other) == 0 &&
+	    tx_peer_of(tx, &instance, &fetch->peer, &other) == 0)
+		return 0;
+	return r;
 }
 
 static int begin(struct fetch *fetch, const char *verb, struct fl_error *err)
@@ -70,8 +142,7 @@ static int begin(struct fetch *fetch, const char *verb, struct fl_error *err)
 	struct operation operation = { 0 };
 	own_text struct text object = { 0 };
 
-	if (gate_enter(fetch->engine, &inside, err) < 0 ||
-	    find_peer(fetch->engine, peer_of(fetch->options), &fetch->peer, err) < 0 ||
+	if (gate_enter(fetch->engine, &inside, err) < 0 || find_source(fetch, err) < 0 ||
 	    describe(fetch, fetch->options->ref, err) < 0)
 		return fl_failed(err);
 	if (fetch->options->operation)
@@ -108,6 +179,23 @@ static enum plan_outcome outcome_of(const struct received *received)
 	return received->full ? PLAN_FULL : PLAN_FORWARD;
 }
 
+/* What came, as it is called here. */
+static void name_received(const struct fetch *fetch, const struct received *received,
+			  char ret[static REF_SHORT])
+{
+	own_gate struct engine *inside = NULL;
+	own_text struct text name = { 0 };
+	struct fl_error ignored;
+	struct ref ref;
+
+	memcpy(ret, received->name, REF_SHORT);
+	if (gate_enter(fetch->engine, &inside, &ignored) < 0 ||
+	    ref_of_branch(fetch->engine, &received->branch, &ref, &ignored) < 0)
+		return;
+	ref_format(&ref, &name);
+	snprintf(ret, REF_SHORT, "%s", text_get(&name));
+}
+
 static void tell(const struct fetch *fetch, const struct received *received, int64_t began,
 		 struct transfer *ret)
 {
@@ -118,9 +206,9 @@ static void tell(const struct fetch *fetch, const struct received *received, int
 				  .wire = received->wire,
 				  .resumed = received->resumed,
 				  .took = clock_monotonic() - began };
-	memcpy(ret->ref, received->name, REF_SHORT);
+	name_received(fetch, received, ret->ref);
 	memcpy(ret->peer, fetch->peer.name, NAME_TEXT);
-	events_add(&fetch->engine->events, "fetch", received->name, fetch->peer.name);
+	events_add(&fetch->engine->events, "fetch", ret->ref, fetch->peer.name);
 }
 
 static int check_options(const struct transfer_options *options, const char *verb,

@@ -44,7 +44,7 @@ static int save_own(const struct push *push, struct fl_error *err)
 	ref_format(push->options->ref, &name);
 	fl_fail(err, FL_NOT_OWNER, "'%s' is another instance's: only that pushes it",
 		text_get(&name));
-	return fl_hint(err, "whoever wants it from here says there: flocker fetch %s --from %s",
+	return fl_hint(err, FL_THERE "flocker fetch %s --from %s, on the host that wants it",
 		       text_get(&name), push->engine->name);
 }
 

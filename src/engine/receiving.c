@@ -90,10 +90,17 @@ static int check_wanted(const struct receiving *receiving, const struct want *wa
 {
 	const struct offer *offer = &receiving->offer;
 
-	if (!wanted || uuid_equal(&offer->transfer, &wanted->transfer))
+	if (!wanted)
 		return 0;
-	return fl_fail(err, FL_CORRUPT, "'%s' answers with another transfer than was asked for",
-		       receiving->peer.name);
+	if (!uuid_equal(&offer->transfer, &wanted->transfer))
+		return fl_fail(err, FL_CORRUPT,
+			       "'%s' answers with another transfer than was asked for",
+			       receiving->peer.name);
+	if (wanted->point[0] && offer->pointer)
+		return fl_fail(err, FL_CORRUPT,
+			       "'%s' answers with a branch where a snapshot was asked for",
+			       receiving->peer.name);
+	return 0;
 }
 
 /*

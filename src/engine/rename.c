@@ -121,6 +121,24 @@ static int check_containers(struct engine *engine, const struct ref *ref, const 
 	return refuse_if_data_taken_of(engine, ref, name, NULL, err);
 }
 
+/* A volume's name does not travel, but for the first time (arrive.h). */
+static int refuse_others(struct engine *engine, const struct ref *ref, const struct target *target,
+			 struct fl_error *err)
+{
+	if (ref->kind == REF_BRANCH)
+		return refuse_remote(engine, target, err);
+	if (ref->kind == REF_TAG)
+		return refuse_not_owner(engine, &target->volume, "tags", err);
+	if (refuse_not_owner(engine, &target->volume, "name", err) == 0)
+		return 0;
+	if (err->code == FL_NOT_OWNER) {
+		err->hint[0] = '\0';
+		fl_add_hint(err, "what it is called here was settled when it first came, as by "
+				 "flocker fetch --as; renamed there, it keeps its name here");
+	}
+	return fl_failed(err);
+}
+
 int engine_rename(struct engine *engine, const struct ref *ref, const char *name,
 		  struct fl_error *err)
 {
@@ -141,9 +159,7 @@ int engine_rename(struct engine *engine, const struct ref *ref, const char *name
 	if (claim_take(engine, &claimed, 1, CLAIM_SHAPE, &claim, err) < 0)
 		return fl_failed(err);
 	renaming.target = &claim.targets[0];
-	if (ref->kind == REF_BRANCH
-		    ? refuse_remote(engine, renaming.target, err) < 0
-		    : refuse_not_owner(engine, &renaming.target->volume, "name and tags", err) < 0)
+	if (refuse_others(engine, ref, renaming.target, err) < 0)
 		return fl_failed(err);
 	policies_look_anew(engine);
 	hooks_look_anew(engine);

@@ -93,21 +93,68 @@ static int serve_push(const struct serving *serving, const void *request, size_t
 	return converse(serving, &parked, err);
 }
 
+/* Where the peer knows the volume, what that is called here. */
+static int name_volume(const struct serving *serving, const struct want *want,
+		       char ret[static NAME_TEXT], struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+	own_volume_row struct volume_row row = { 0 };
+	own_tx struct tx *tx = NULL;
+	char uuid[UUID_TEXT];
+	int r;
+
+	memcpy(ret, want->volume, NAME_TEXT);
+	if (uuid_is_none(&want->volume_uuid))
+		return 0;
+	if (gate_enter(serving->engine, &inside, err) < 0 ||
+	    tx_begin(serving->engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
+	r = tx_volume_get(tx, &want->volume_uuid, &row, err);
+	if (r < 0 && r != -FL_NOT_FOUND)
+		return r;
+	if (r < 0 || row.destroyed) {
+		fl_fail(err, FL_NOT_FOUND, "'%s' does not have the volume '%s' (%s)",
+			serving->engine->name, want->volume, uuid_format(&want->volume_uuid, uuid));
+		return fl_hint(err,
+			       FL_THERE "flocker peer show %s lists what it has; another volume of "
+					"that name comes with --as",
+			       serving->engine->name);
+	}
+	memcpy(ret, row.name, NAME_TEXT);
+	return 0;
+}
+
 /* The reference that a peer's wish stands for. */
-static void ref_of_want(const struct want *want, struct ref *ret)
+static int ref_of_want(const struct serving *serving, const struct want *want, struct ref *ret,
+		       struct fl_error *err)
 {
 	*ret = (struct ref){ .kind = want->tag[0] ? REF_TAG : REF_BRANCH };
-	memcpy(ret->volume, want->volume, NAME_TEXT);
+	if (name_volume(serving, want, ret->volume, err) < 0)
+		return fl_failed(err);
 	if (want->tag[0]) {
 		memcpy(ret->tag, want->tag, NAME_TEXT);
-		return;
+		return 0;
 	}
 	memcpy(ret->instance, want->instance, NAME_TEXT);
 	memcpy(ret->branch, want->branch, NAME_TEXT);
+	if (want->point[0])
+		return ref_parse_point(want->point, ret, err);
 	if (want->snapshot) {
 		ret->point = POINT_ID_OR_NAME;
 		snapid_format(want->snapshot, ret->name);
 	}
+	return 0;
+}
+
+/* Who asks sees the branches by himself; the snapshots of one are listed here alone. */
+static int fail_source(const struct serving *serving, const struct want *want, struct fl_error *err)
+{
+	if (err->code == FL_NOT_FOUND && want->snapshot == 0 && !want->point[0]) {
+		err->hint[0] = '\0';
+		fl_add_hint(err, FL_THERE "flocker peer show %s lists what it has",
+			    serving->engine->name);
+	}
+	return fl_failed(err);
 }
 
 static int open_source(const struct serving *serving, const struct want *want, struct source *ret,
@@ -118,23 +165,14 @@ static int open_source(const struct serving *serving, const struct want *want, s
 	const struct source_options options = { .ref = &ref, .every = want->every };
 	bool own;
 
-	ref_of_want(want, &ref);
+	if (ref_of_want(serving, want, &ref, err) < 0)
+		return fl_failed(err);
 	if (save_before_sending(serving->engine, &ref, &own, err) < 0 ||
 	    gate_enter(serving->engine, &inside, err) < 0 ||
 	    source_open(serving->engine, &options, ret, err) < 0)
-		return fl_failed(err);
+		return fail_source(serving, want, err);
 	ret->offer.transfer = want->transfer;
 	return 0;
-}
-
-/* What would list it here lists something else where the error is shown. */
-static int fail_source(const struct serving *serving, struct fl_error *err)
-{
-	if (err->code == FL_NOT_FOUND) {
-		err->hint[0] = '\0';
-		fl_add_hint(err, "flocker peer show %s lists what it has", serving->engine->name);
-	}
-	return fl_failed(err);
 }
 
 static int start_sending(const struct serving *serving, const struct want *want,
@@ -148,7 +186,7 @@ static int start_sending(const struct serving *serving, const struct want *want,
 	own_text struct text object = { 0 };
 
 	if (open_source(serving, want, &source, err) < 0)
-		return fail_source(serving, err);
+		return fl_failed(err);
 	text_add_format(&object, "%s to %s", source.name, serving->peer->name);
 	if (begin(serving, "send", text_get(&object), &parked->running, err) < 0)
 		return fl_failed(err);

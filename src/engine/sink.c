@@ -245,9 +245,8 @@ static bool is_cancelled(const struct sink *sink)
 static int explain(struct fl_error *err)
 {
 	if (err->sys == ENOSPC && !*err->hint)
-		return fl_hint(err, "where it is received: make the pool larger, flocker pool "
-				    "grow; or destroy what nobody needs and empty the trash: "
-				    "flocker trash empty");
+		return fl_hint(err, "make the pool larger: flocker pool grow; or destroy what "
+				    "nobody needs and empty the trash: flocker trash empty");
 	return fl_failed(err);
 }
 

@@ -49,7 +49,9 @@ must_check int engine_push(struct engine *engine, const struct transfer_options 
 
 /*
  * What a peer has of a branch ("h1/mydata/trunk", "h1/mydata" is its trunk), of a snapshot of it,
- * or of a tag, becomes a remote branch here, or what it was moves on.
+ * or of a tag, becomes a remote branch here, or what it was moves on.  What is here already goes by
+ * the name that its volume has here; all else, and what `as` is given for, by the name there.  A
+ * POINT of any kind is for the peer to resolve.
  */
 must_check int engine_fetch(struct engine *engine, const struct transfer_options *options,
 			    struct transfer *ret, struct fl_error *err);

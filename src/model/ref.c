@@ -196,7 +196,7 @@ static int parse_point_name(const char *word, struct ref *ref, struct fl_error *
 	return r;
 }
 
-static int parse_point(const char *word, struct ref *ref, struct fl_error *err)
+int ref_parse_point(const char *word, struct ref *ref, struct fl_error *err)
 {
 	int r = 0;
 
@@ -333,7 +333,7 @@ static int parse_braces(const char *text, struct ref *ref, const char **ret_end,
 		return fl_fail(err, FL_INVALID, "after '}' only ':PATH' may follow");
 	word = copy_bytes(text, (size_t)(close - text));
 	*ret_end = close + 1;
-	return parse_point(word, ref, err);
+	return ref_parse_point(word, ref, err);
 }
 
 static int parse_base(const char *text, size_t length, struct ref *ref, struct fl_error *err)
@@ -412,13 +412,13 @@ static void format_ago(int64_t nanoseconds, struct text *out)
 	text_add_string(out, " ago");
 }
 
-static void format_point(const struct ref *ref, struct text *out)
+void ref_format_point(const struct ref *ref, struct text *out)
 {
 	char time[CLOCK_TEXT];
 
-	text_add_string(out, "@{");
 	switch (ref->point) {
 	case POINT_NONE:
+		break;
 	case POINT_LATEST:
 		text_add_string(out, "latest");
 		break;
@@ -436,7 +436,6 @@ static void format_point(const struct ref *ref, struct text *out)
 		text_add_string(out, ref->name);
 		break;
 	}
-	text_add_string(out, "}");
 }
 
 static void format_base(const struct ref *ref, struct text *out)
@@ -462,8 +461,11 @@ static void format_base(const struct ref *ref, struct text *out)
 void ref_format(const struct ref *ref, struct text *out)
 {
 	format_base(ref, out);
-	if (ref->point != POINT_NONE)
-		format_point(ref, out);
+	if (ref->point != POINT_NONE) {
+		text_add_string(out, "@{");
+		ref_format_point(ref, out);
+		text_add_string(out, "}");
+	}
 	if (ref->path)
 		text_add_format(out, ":%s", ref->path);
 }

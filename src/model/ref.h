@@ -76,6 +76,11 @@ must_check int ref_parse(const char *text, struct ref *ret, struct fl_error *err
 /* Appends the normal form. */
 void ref_format(const struct ref *ref, struct text *out);
 
+/* What stands between "@{" and "}", alone: into `point`, `number` and `name`, and back (nothing for
+ * POINT_NONE). */
+must_check int ref_parse_point(const char *word, struct ref *ref, struct fl_error *err);
+void ref_format_point(const struct ref *ref, struct text *out);
+
 bool ref_equal(const struct ref *a, const struct ref *b);
 
 /*

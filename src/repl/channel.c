@@ -116,8 +116,10 @@ static void note_end(struct channel *channel, const struct arrival *arrival)
 
 	channel->over = true;
 	uncount(channel);
-	if (arrival->type == WIRE_ERROR)
+	if (arrival->type == WIRE_ERROR) {
 		wire_error(&view, &channel->error);
+		fl_turn_hint(&channel->error);
+	}
 }
 
 void channel_arrive(struct channel *channel, struct arrival *arrival)

@@ -12,7 +12,7 @@
  *
  *	WANT
  *	    transfer (uuid), instance, volume, its uuid, branch, tag, snapshot (u64), every (flag),
- *	    limit (u64)
+ *	    limit (u64), point
  */
 
 #include <string.h>
@@ -146,6 +146,7 @@ void want_encode(const struct want *want, struct text *out)
 	wire_put_u64(out, want->snapshot);
 	wire_put_flag(out, want->every);
 	wire_put_u64(out, want->limit);
+	wire_put_text(out, want->point);
 }
 
 static bool is_sensible(const struct want *want)
@@ -154,7 +155,18 @@ static bool is_sensible(const struct want *want)
 
 	return !uuid_is_none(&want->transfer) &&
 	       (want->volume[0] != '\0' || !uuid_is_none(&want->volume_uuid)) && branch != tag &&
-	       (branch || want->snapshot == 0);
+	       (branch || (want->snapshot == 0 && !want->point[0])) &&
+	       (want->snapshot == 0 || !want->point[0]);
+}
+
+static void read_point(struct wire_view *view, char ret[static NAME_TEXT])
+{
+	struct ref unused;
+	struct fl_error err;
+
+	wire_text(view, ret, NAME_TEXT);
+	if (ret[0] && ref_parse_point(ret, &unused, &err) < 0)
+		field_trouble(view, "a point that is none");
 }
 
 int want_decode(const void *bytes, size_t length, struct want *ret, struct fl_error *err)
@@ -170,6 +182,7 @@ int want_decode(const void *bytes, size_t length, struct want *ret, struct fl_er
 	want.snapshot = wire_u64(&view);
 	want.every = wire_flag(&view);
 	want.limit = wire_u64(&view);
+	read_point(&view, want.point);
 	if (!is_sensible(&want))
 		field_trouble(&view, "it does not say what, or says it twice");
 	if (wire_end(&view, "a request", err) < 0)

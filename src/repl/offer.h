@@ -175,12 +175,13 @@ struct want {
 	struct uuid transfer;
 	char instance[NAME_TEXT]; /* whose branch; "" = S's own */
 	char volume[NAME_TEXT];
-	struct uuid volume_uuid; /* none: by the name */
+	struct uuid volume_uuid; /* R knows it, and may call it otherwise; none: by the name */
 	char branch[NAME_TEXT];
-	char tag[NAME_TEXT]; /* instead of a branch; "" = none */
-	uint64_t snapshot;   /* an id on that branch; 0 = its tip */
-	bool every;	     /* all snapshots, not only those that have a name or a tag */
-	uint64_t limit;	     /* bytes a second; 0 = none */
+	char tag[NAME_TEXT];   /* instead of a branch; "" = none */
+	uint64_t snapshot;     /* an id on that branch; 0 = its tip, or `point` */
+	bool every;	       /* all snapshots, not only those that have a name or a tag */
+	uint64_t limit;	       /* bytes a second; 0 = none */
+	char point[NAME_TEXT]; /* what @{POINT} says, which S knows the meaning of; "" = nothing */
 };
 
 /* REQUEST digest */

@@ -149,7 +149,8 @@ enum wire_type {
 
 	WIRE_REQUEST = 16, /* verb (u8: enum wire_verb), and what that wants */
 	WIRE_DONE = 17,	   /* nothing, or what the dialogue's verb says */
-	WIRE_ERROR = 18,   /* u8 code (base/error.h), u32 errno, text, hint, object */
+	WIRE_ERROR = 18,   /* u8 code (base/error.h), u32 errno, text, hint (fl_turn_hint()), object
+			    */
 
 	WIRE_OFFER = 32,
 	WIRE_HAVE = 33,

@@ -196,6 +196,8 @@ static void a_hint_leads_to_the_same_daemon(void)
 	check_hint("--root /x", "that is 'flocker list' here", "that is 'flocker list' here");
 	check_hint("list", "flocker list shows them", "flocker list shows them");
 	check_hint("list --root /x", "flocker ", "flocker ");
+	check_hint("list --root /x", "there: flocker list shows them",
+		   "there: flocker list shows them");
 }
 
 static void synopses_fit_into_a_hint(void)

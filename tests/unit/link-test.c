@@ -181,7 +181,7 @@ static int serve_verb(struct served *served, struct channel *channel, enum wire_
 		return 0;
 	default:
 		(void)!fl_fail(err, FL_NOT_FOUND, "no volume 'x'");
-		return fl_hint(err, "look in the list");
+		return fl_hint(err, "%.*s", (int)length, (const char *)request);
 	}
 }
 
@@ -265,12 +265,34 @@ static void a_failure_comes_in_the_peers_words(void)
 	struct fl_error err = { 0 };
 	struct frame frame;
 
-	dialogue_begin(&it, VERB_JOIN, "");
+	dialogue_begin(&it, VERB_JOIN, "look in the list");
 	check_code(FL_NOT_FOUND, channel_expect(it.channel, WIRE_HAVE, SOON, &frame, &err));
 	check_string("no volume 'x'", err.text);
 	check_string("look in the list", err.hint);
 	check_code(FL_NOT_FOUND, channel_send(it.channel, WIRE_TAKEN, 0, NULL, 0, &err));
 	dialogue_end(&it, &err);
+}
+
+/* What is here for the one is there for the other. */
+static void a_hint_says_where_its_commands_belong(void)
+{
+	static const char *const hints[][2] = {
+		{ "", "" },
+		{ "flocker list shows them", "there: flocker list shows them" },
+		{ "make room: flocker trash empty", "there: make room: flocker trash empty" },
+		{ "there: flocker peer show bob", "flocker peer show bob" },
+	};
+
+	for (size_t i = 0; i < array_size(hints); i++) {
+		DIALOGUE(it);
+		struct fl_error err = { 0 };
+		struct frame frame;
+
+		dialogue_begin(&it, VERB_JOIN, hints[i][0]);
+		check_code(FL_NOT_FOUND, channel_expect(it.channel, WIRE_HAVE, SOON, &frame, &err));
+		check_string(hints[i][1], err.hint);
+		dialogue_end(&it, &err);
+	}
 }
 
 static void a_frame_that_is_not_due_is_told(void)
@@ -1101,6 +1123,7 @@ int main(int argc, char **argv)
 			  (const struct check[]){
 				  CHECK(a_request_is_answered),
 				  CHECK(a_failure_comes_in_the_peers_words),
+				  CHECK(a_hint_says_where_its_commands_belong),
 				  CHECK(a_frame_that_is_not_due_is_told),
 				  CHECK(who_closes_tells_why),
 				  CHECK(nothing_comes_in_time),

@@ -108,7 +108,9 @@ static void make_step(struct step *ret)
 
 static void make_want(struct want *ret)
 {
-	*ret = (struct want){ uuid_of(9), "alpha", "db", uuid_of(5), "test", "", 77, true, 1000 };
+	*ret = (struct want){
+		uuid_of(9), "alpha", "db", uuid_of(5), "test", "", 77, true, 1000, ""
+	};
 }
 
 static void an_offer_goes_there_and_back(void)
@@ -362,6 +364,12 @@ static void a_request_goes_there_and_back(void)
 	check_string("test", back.branch);
 	check(back.snapshot == 77 && back.every && back.limit == 1000);
 	check(uuid_equal(&back.volume_uuid, &want.volume_uuid));
+	want.snapshot = 0;
+	strcpy(want.point, "before-upgrade");
+	text_clear(&bytes);
+	want_encode(&want, &bytes);
+	check_ok(want_decode(text_get(&bytes), bytes.length, &back, &err));
+	check_string("before-upgrade", back.point);
 }
 
 /* As many frames as it takes. */
@@ -660,6 +668,10 @@ static void bad_requests_are_refused(void)
 	BAD(want, strcpy(x.branch, ""); strcpy(x.tag, "v1"));
 	BAD(want, strcpy(x.branch, "a/b"));
 	BAD(want, strcpy(x.instance, "..."));
+	BAD(want, strcpy(x.point, "s1"));
+	BAD(want, x.snapshot = 0; strcpy(x.point, "a/b"));
+	BAD(want, x.snapshot = 0; strcpy(x.point, "2026-02-30"));
+	BAD(want, x.snapshot = 0; strcpy(x.point, "s1"); strcpy(x.branch, ""); strcpy(x.tag, "v1"));
 }
 
 /* Cut short anywhere nothing is made of it; what is behind the end is of a later version. */
