@@ -199,6 +199,7 @@ static int gather(struct gathering *gathering, const struct source_options *opti
 	source->plan.anew = options->anew;
 	source->plan.pointer = !target->is_snapshot;
 	source->plan.branch = target->branch.uuid;
+	source->plan.own = uuid_equal(&target->branch.instance, &gathering->engine->instance);
 	source->offer.transfer = uuid_new();
 	name_source(gathering);
 	add_volume(gathering, options->as);

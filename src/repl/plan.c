@@ -199,7 +199,7 @@ void plan_make(const struct plan_source *source, const struct have *have,
 	       const struct stretch *past, size_t past_count, const struct lineage *lineage,
 	       struct plan *ret)
 {
-	struct plan plan = { .outcome = PLAN_FULL };
+	struct plan plan = { .outcome = PLAN_FULL, .own = source->own };
 
 	plan.ours = find_common(source, have, past);
 	if (plan.ours < source->count)
@@ -231,16 +231,32 @@ static const char *tell_common(const struct plan *plan, char text[static 160])
 	return text;
 }
 
+/* Who sends an older copy of another's branch has nothing to say that R does not know better. */
+static int refuse_older(const char *what, const char *peer, struct fl_error *err)
+{
+	fl_fail(err, FL_DIVERGED,
+		"what was to be sent of '%s' is older than what '%s' has: snapshots or a rollback "
+		"of it are missing there",
+		what, peer);
+	return fl_hint(err, "fetch it from who writes it, or from one that has heard of it since");
+}
+
+/*
+ * R may have the only copy of what S has lost, so S can't just go on.  No rollback at S helps:
+ * what it took before that would still lie in the line that it has lost.
+ */
 static int refuse_ahead(const struct plan *plan, const char *what, const char *peer,
 			struct fl_error *err)
 {
 	char common[160];
 
+	if (!plan->own)
+		return refuse_older(what, peer, err);
 	fl_fail(err, FL_DIVERGED,
-		"'%s' is ahead on '%s', which has snapshots or a rollback of it that are not "
-		"here: %s",
-		what, peer, tell_common(plan, common));
-	return fl_hint(err, "fetch it from there first; or send it under another name, with --as");
+		"'%s' has snapshots or a rollback of '%s' that its writer has not, as when that "
+		"was restored from an older copy: %s",
+		peer, what, tell_common(plan, common));
+	return fl_hint(err, PLAN_RESTORED_HINT, peer, what, what);
 }
 
 static int refuse_diverged(const struct plan *plan, const char *what, const char *peer,

@@ -462,20 +462,22 @@ static void refusals_say_why(void)
 		enum plan_outcome outcome;
 		enum fl_code code;
 		const char *text, *hint;
+		bool own;
 	} wanted[] = {
 		{ PLAN_NO_SOURCE, FL_NOT_FOUND, "no snapshot to send", "flocker snapshot db" },
 		{ PLAN_FULL, FL_OK, "", "" },
 		{ PLAN_UP_TO_DATE, FL_OK, "", "" },
 		{ PLAN_FORWARD, FL_OK, "", "" },
 		{ PLAN_REWIND, FL_OK, "", "" },
-		{ PLAN_AHEAD, FL_DIVERGED, "ahead on 'beta'", "--as" },
+		{ PLAN_AHEAD, FL_DIVERGED, "older than what 'beta' has", "fetch" },
+		{ PLAN_AHEAD, FL_DIVERGED, "'beta' has", "destroy db there", .own = true },
 		{ PLAN_DIVERGED, FL_DIVERGED, "another owner", "fetch" },
 		{ PLAN_NO_COMMON, FL_DIVERGED, "no snapshot in common", "--anew" },
 		{ PLAN_NAME_TAKEN, FL_EXISTS, "on 'beta' another volume", "--as" },
 	};
 
 	for (size_t i = 0; i < array_size(wanted); i++) {
-		struct plan plan = { .outcome = wanted[i].outcome };
+		struct plan plan = { .outcome = wanted[i].outcome, .own = wanted[i].own };
 		struct fl_error err = { 0 };
 
 		check(plan_check(&plan, "db", "beta", &err) == -(int)wanted[i].code);
@@ -484,7 +486,7 @@ static void refusals_say_why(void)
 		plan.ours = 7;
 		plan.theirs = true;
 		check(plan_check(&plan, "db", "beta", &err) == -(int)wanted[i].code);
-		if (wanted[i].outcome == PLAN_AHEAD || wanted[i].outcome == PLAN_DIVERGED)
+		if (wanted[i].own || wanted[i].outcome == PLAN_DIVERGED)
 			check(strstr(err.text, "1970-01-01T00:00:01") &&
 			      strstr(err.text, "7 newer ones are here, others there"));
 	}

@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+"""A writer that is restored from an older copy, and copies that are older than what is known: what the one has and
+the other lost is neither mixed with what came since nor let go."""
+
+import shutil
+
+import flocker
+import tap
+from peers import Peers, same, tip
+from tap import equal, test, true
+
+
+def commit(host, name, ref="data"):
+    host.write(ref, "file", name)
+    host.snapshot(ref, name=name)
+
+
+def names(host, ref):
+    return [entry["name"] for entry in host.log_of(ref) if entry["name"]]
+
+
+def held(host):
+    """All that a push or a fetch could change, but what changes by itself."""
+    def settled(path, **query):
+        return [{**item, "usage": None, "held": None} for item in host.items(path, **query)]
+
+    volumes = settled("/v1/volumes")
+    branches = {item["ref"]: item for item in settled("/v1/branches") + settled("/v1/remotes")}
+    return {"volumes": volumes, "branches": branches, "pins": host.items("/v1/pins"),
+            "stashes": [settled("/v1/stashes", ref=item["name"]) for item in volumes],
+            **{ref: host.log_of(ref) for ref in branches}}
+
+
+class Copy:
+    """What a host holds, with its pool in a file."""
+
+    def __init__(self, host):
+        self.host = host
+        host.stop()
+        shutil.copytree(f"{host.root}/lib", f"{host.root}.copy/lib")
+        shutil.copy(f"{host.root}/pool.img", f"{host.root}.copy")
+        self.start()
+
+    def start(self):
+        self.host.start()
+        self.host.listens()
+
+    def restore(self):
+        self.host.stop()
+        shutil.rmtree(f"{self.host.root}/lib")
+        shutil.copytree(f"{self.host.root}.copy/lib", f"{self.host.root}/lib")
+        shutil.copy(f"{self.host.root}.copy/pool.img", self.host.root)
+        self.start()
+
+
+def lost_a_rollback(one, two):
+    """h1 forgets that it went back to s1 and went on with s3, which h2 has."""
+    one.create("data")
+    commit(one, "s1")
+    commit(one, "s2")
+    one.push("data", "h2")
+    copy = Copy(one)
+    one.rollback("data", "data@{s1}")
+    commit(one, "s3")
+    equal(one.push("data", "h2")["outcome"], "rewind", "the rollback")
+    copy.restore()
+    equal(names(one, "data"), ["s2", "s1"], "what h1 knows")
+
+
+def diverged(one, two, *arguments, says):
+    """Nothing is different after it, on either side."""
+    before = [held(one), held(two)]
+    error = one.fails("diverged", *arguments, says=says)
+    for host, was in zip((one, two), before):
+        flocker.same(was, held(host), f"what {host.name} has changed")
+    return error
+
+
+def refused(one, two, *arguments, says):
+    error = diverged(one, two, "push", *arguments, says=says)
+    for step in ("flocker create NEW --from h1/data/trunk", "flocker destroy h1/data/trunk", "the next push"):
+        true(step in error["hint"], f"{error}")
+    equal(names(two, "h1/data/trunk"), ["s3", "s1"], "what h2 has")
+
+
+@test
+def a_writer_that_lost_a_rollback_does_not_go_on():
+    with Peers("h1", "h2", pools=("file", "file")) as (one, two):
+        lost_a_rollback(one, two)
+        # With what the restart may have left to save.
+        one.fails("diverged", "push", "data", "h2", says="older copy")
+        refused(one, two, "data", "h2", says="older copy")
+        commit(one, "s4")
+        refused(one, two, "data", "h2", says=("'h2' knows a rollback of 'h1/data/trunk'", "older copy"))
+        # Nor by itself, nor as what another branch began from.
+        refused(one, two, "data@{s4}", "h2", says="older copy")
+        one.branch("data/work", **{"from": "data"})
+        commit(one, "w1", "data/work")
+        refused(one, two, "data/work", "h2", says=("h1/data/trunk", "older copy"))
+        one.delete("/v1/branch", "data/work")
+        # Nor with another rollback.
+        one.rollback("data", "data@{s2}")
+        commit(one, "s5")
+        one.rollback("data", "data@{s4}")
+        commit(one, "s6")
+        refused(one, two, "data", "h2", says="older copy")
+        # As it was said.
+        two.run("create", "kept", "--from", "h1/data/trunk")
+        two.run("destroy", "h1/data/trunk")
+        equal(one.push("data", "h2")["outcome"], "full", "all of it")
+        same(one, two)
+        equal(names(two, "h1/data/trunk"), names(one, "data"), "the names")
+        equal(two.read("kept", "file"), "s3", "what h1 had lost")
+        one.rollback("data", "data@{s4}")
+        equal(one.push("data", "h2")["outcome"], "rewind", "and on")
+
+
+@test
+def an_older_copy_of_a_third_is_not_fetched():
+    with Peers("h1", "h2", "h3") as (one, two, three):
+        two.run("peer", "add", "h3", three.address)
+        one.create("data")
+        commit(one, "s1")
+        one.push("data", "h2")
+        commit(one, "s2")
+        commit(one, "s3")
+        one.push("data", "h3")
+        equal(two.fetch("h1/data/trunk", peer="h3")["outcome"], "fast-forward", "one that is newer is")
+        one.rollback("data", "data@{s1}")
+        one.push("data", "h2")
+        error = diverged(two, three, "fetch", "h1/data/trunk", "--from", "h3", says="older")
+        true("fetch it from who writes it" in error["hint"], f"{error}")
+        equal(names(two, "h1/data/trunk"), ["s1"], "what h2 has")
+        # A snapshot is not the branch.
+        wanted = three.log_of("h1/data/trunk")[0]["id"]
+        two.fetch(f"h1/data/trunk@{{{wanted}}}", peer="h3")
+        equal(tip(two, "h1/data/trunk"), tip(one, "data"), "the tip stays")
+        one.push("data", "h3")
+        commit(one, "s4")
+        one.push("data", "h3")
+        equal(two.fetch("h1/data/trunk", peer="h3")["outcome"], "fast-forward", "once h3 has heard of it")
+        same(one, two)
+
+
+if __name__ == "__main__":
+    tap.main()
