@@ -142,5 +142,29 @@ def an_older_copy_of_a_third_is_not_fetched():
         same(one, two)
 
 
+@test
+def a_rollback_comes_with_another_branch():
+    with Peers("h1", "h2") as (one, two):
+        one.create("data")
+        for name in ("s1", "s2", "s3"):
+            commit(one, name)
+        one.push("data", "h2")
+        was = tip(two, "h1/data/trunk")
+        one.branch("data/work", **{"from": "data@{s3}"})
+        commit(one, "w1", "data/work")
+        one.rollback("data", "data@{s1}")
+        equal(one.push("data/work", "h2")["outcome"], "fast-forward", "from what both have")
+        stash, = two.items("/v1/stashes", ref="data")
+        equal((stash["snapshot"], stash["branch"]), (was, "trunk"), "what was the tip there")
+        equal(names(two, "h1/data/trunk"), ["s1"], "it went back")
+        equal(names(two, "h1/data/work"), ["w1", "s3", "s2", "s1"], "what came")
+        commit(one, "s4")
+        one.push("data", "h2")
+        same(one, two)
+        same(one, two, "data/work")
+        equal(two.items("/v1/stashes", ref="data"), [stash], "once")
+        two.fails("busy", "destroy", f"h1/data/trunk@{{{was}}}", says="stash")
+
+
 if __name__ == "__main__":
     tap.main()
