@@ -11,7 +11,8 @@
 #include "repl/offer.h"
 
 enum plan_outcome {
-	PLAN_NO_SOURCE,	 /* "no source": S has no snapshot to send: refused */
+	PLAN_NO_SOURCE,	 /* "no source": S has no snapshot to send, or for its branch none but
+			    others' that R lacks: refused */
 	PLAN_FULL,	 /* "full": R has nothing of it */
 	PLAN_UP_TO_DATE, /* "up to date" */
 	PLAN_FORWARD,	 /* "fast-forward": R's tip is in the past of what is sent, or R has no tip
@@ -32,7 +33,8 @@ extern const char *const plan_outcome_names[PLAN_OUTCOMES];
 /* A snapshot of S in the past of the target. */
 struct plan_snapshot {
 	struct position position;
-	bool worth; /* has a name or a tag: sent on the way */
+	bool worth;  /* has a name or a tag: sent on the way */
+	bool others; /* R takes it from its writer alone: never sent for a branch of S */
 };
 
 struct plan_source {

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""A writer that is restored from an older copy, and copies that are older than what is known: what the one has and
-the other lost is neither mixed with what came since nor let go."""
+"""Pasts that go through more than one branch, or differ on both sides: what the one has and the other lost is neither
+mixed with what came since nor let go, and each host sends what it wrote itself."""
 
 import shutil
 
 import flocker
 import tap
 from peers import Peers, same, tip
-from tap import equal, test, true
+from tap import equal, test, tests_for, true
 
 
 def commit(host, name, ref="data"):
@@ -164,6 +164,49 @@ def a_rollback_comes_with_another_branch():
         same(one, two, "data/work")
         equal(two.items("/v1/stashes", ref="data"), [stash], "once")
         two.fails("busy", "destroy", f"h1/data/trunk@{{{was}}}", says="stash")
+
+def begun_in_anothers(one, two, three):
+    """data/work of h2, from h1/data/trunk; some of what it came from is named or tagged."""
+    two.run("peer", "add", "h3", three.address)
+    one.create("data")
+    commit(one, "s1")
+    one.tag("v1@data")
+    one.write("data", "file", "s2")
+    one.push("data", "h2", every=True)
+    two.branch("data/work", **{"from": "h1/data/trunk"})
+
+
+@tests_for([False, True], name=lambda every: "all of it" if every else "as it is")
+def a_branch_that_began_in_anothers_goes_to_a_third(every):
+    with Peers("h1", "h2", "h3") as (one, two, three):
+        begun_in_anothers(one, two, three)
+        error = two.fails("not-found", "push", "data/work", "h3", says=("'h2/data/work'", "of its own", "'h3' lacks"))
+        equal(error["hint"], "take one: flocker snapshot h2/data/work", "what to do")
+        equal(three.items("/v1/remotes"), [], "nothing is there")
+        two.run("snapshot", "h2/data/work", "--name", "w1")
+        commit(two, "w2", "data/work")
+        answer = two.push("data/work", "h3", every=every)
+        equal((answer["outcome"], answer["snapshots"]), ("full", 2), "its own")
+        equal(names(three, "h2/data/work"), ["w2", "w1"], "what came")
+        equal(three.digest_at("h2/data/work@{latest}"), two.digest("data/work"), "contents")
+        equal(two.push("data/work", "h3", every=every)["outcome"], "up to date", "once more")
+        # What is another's comes by a fetch.
+        three.fetch("h1/data/trunk", peer="h1", every=True)
+        equal(names(three, "h2/data/work"), ["w2", "w1", "s1"], "all of the past")
+
+
+@test
+def a_branch_that_has_nothing_of_its_own_goes_to_who_has_the_rest():
+    with Peers("h1", "h2", "h3") as (one, two, three):
+        begun_in_anothers(one, two, three)
+        one.push("data", "h3")
+        for host, name in ((one, "h1"), (three, "h3")):
+            answer = two.push("data/work", name)
+            equal((answer["outcome"], answer["snapshots"]), ("fast-forward", 0), "the pointer alone")
+            equal(tip(host, "h2/data/work"), tip(one, "data"), f"at {name}")
+        one.write("data", "file", "s3")
+        one.push("data", "h2")
+        true(two.json("pull", "data/work")["moved"], "it still follows")
 
 
 if __name__ == "__main__":
