@@ -231,19 +231,13 @@ static int write_line(struct tx *tx, enum sql sql, const struct line *line, stru
 		return fl_failed(err);
 	query_bind_uuid(&q, 1, &line->branch);
 	query_bind_int(&q, 2, line->start);
-	if (sql != SQL_LINE_DELETE)
-		query_bind_position(&q, 3, &line->parent);
+	query_bind_position(&q, 3, &line->parent);
 	return query_run(&q, NULL, err);
 }
 
 int tx_line_set(struct tx *tx, const struct line *line, struct fl_error *err)
 {
 	return write_line(tx, SQL_LINE_SET, line, err);
-}
-
-int tx_line_delete(struct tx *tx, const struct line *line, struct fl_error *err)
-{
-	return write_line(tx, SQL_LINE_DELETE, line, err);
 }
 
 int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err)

@@ -200,8 +200,6 @@ must_check int tx_branch_summary(struct tx *tx, const struct uuid *instance, uin
 must_check int tx_line_insert(struct tx *tx, const struct line *line, struct fl_error *err);
 /* Inserts it, or gives the one that begins there this parent. */
 must_check int tx_line_set(struct tx *tx, const struct line *line, struct fl_error *err);
-/* What is not there is a success.  What lies in it goes over to the line before. */
-must_check int tx_line_delete(struct tx *tx, const struct line *line, struct fl_error *err);
 /* Those of a branch, oldest first; `*ret` is heap. */
 must_check int tx_line_list(struct tx *tx, const struct uuid *branch, struct line **ret,
 			    size_t *ret_count, struct fl_error *err);

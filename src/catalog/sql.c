@@ -121,7 +121,6 @@ const char *const sql_texts[SQL_COUNT] = {
 			 "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (branch, start) DO UPDATE "
 			 "SET parent_branch = ?3, parent_time = ?4 "
 			 "WHERE parent_branch IS NOT ?3 OR parent_time IS NOT ?4",
-	[SQL_LINE_DELETE] = "DELETE FROM line WHERE branch = ?1 AND start = ?2",
 	[SQL_LINE_LIST] = "SELECT branch, start, parent_branch, parent_time "
 			  "FROM line WHERE branch = ?1 ORDER BY start",
 	[SQL_LINE_AT] = "SELECT branch, start, parent_branch, parent_time "

@@ -475,13 +475,10 @@ const struct command commands[] = {
 	  "A link that is cut is made again, and it goes on where it was.",
 	  push_options, 2, 2, verb_push },
 	{ "fetch", GROUP_PEER, "REMOTE", "get what a peer has of a branch, a snapshot or a tag",
-	  "REMOTE is PEER/VOLUME, PEER/VOLUME/BRANCH, a snapshot of it (@{POINT} as the peer "
-	  "means\n"
-	  "it), or with --from any reference. It becomes a remote branch here, or moves one on; "
-	  "no\n"
-	  "branch of this host changes. A volume goes by its name here, as `flocker remotes` "
-	  "shows\n"
-	  "it, and by the peer's where it is not here yet.",
+	  "REMOTE is PEER/VOLUME, PEER/VOLUME/BRANCH, a snapshot of that (@{POINT}, as the\n"
+	  "peer means it), or with --from any reference. It becomes a remote branch here, or\n"
+	  "moves one on; no branch of this host changes. A volume goes by its name here, as\n"
+	  "`flocker remotes` shows it, and by the peer's where it is not here yet.",
 	  fetch_options, 1, 1, verb_fetch },
 	{ "pull", GROUP_PEER, "REF", "move a branch forward to what it began from",
 	  "Fetches the remote branch that REF was made from, and brings REF to its newest.\n"

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/arrive-rows.h"
 #include "engine/past.h"
+#include "repl/plan.h"
 
 /* --- the offer, as rows ------------------------------------------------------------------ */
 
@@ -193,6 +194,51 @@ static int check_branches(struct tx *tx, const struct offer *offer, struct fl_er
 	return 0;
 }
 
+static const struct offer_branch *branch_of(const struct offer *offer, const struct uuid *uuid)
+{
+	for (size_t i = 0; i < offer->branch_count; i++)
+		if (uuid_equal(&offer->branches[i].uuid, uuid))
+			return &offer->branches[i];
+	return &offer->branches[0];
+}
+
+static int fail_lost(struct engine *engine, struct tx *tx, const struct offer *offer,
+		     const struct offer_branch *branch, struct fl_error *err)
+{
+	own_volume_row struct volume_row row = { 0 };
+	char name[REF_SHORT];
+
+	if (tx_volume_get(tx, &offer->volume.uuid, &row, err) < 0)
+		return fl_failed(err);
+	snprintf(name, sizeof(name), "%s/%s/%s", branch->instance_name, row.name, branch->name);
+	fl_fail(err, FL_DIVERGED,
+		"'%s' knows a rollback of '%s' that is missing in what is sent, as when its writer "
+		"was restored from an older copy",
+		engine->name, name);
+	return fl_hint(err, PLAN_RESTORED_HINT, engine->name, name, name);
+}
+
+/*
+ * A line that is known here begins within a stretch that is one line there: its writer has
+ * lost it.  What was taken since would come to lie in it, behind what it never followed.
+ */
+static int check_past(struct engine *engine, struct tx *tx, const struct offer *offer,
+		      struct fl_error *err)
+{
+	for (size_t i = 0; i < offer->past_count; i++) {
+		const struct stretch *stretch = &offer->past[i];
+		struct line line;
+		int r = tx_line_at(tx, &stretch->branch, stretch->to, &line, err);
+
+		if (r < 0 && r != -FL_NOT_FOUND)
+			return r;
+		if (r == 0 && line.start > stretch->from)
+			return fail_lost(engine, tx, offer, branch_of(offer, &stretch->branch),
+					 err);
+	}
+	return 0;
+}
+
 /* What the decoder has seen to as well, but for who calls this otherwise. */
 static int check_shape(const struct arrival *arrival, struct fl_error *err)
 {
@@ -224,7 +270,7 @@ int arrive_prepare(struct engine *engine, const struct arrive_from *from, const 
 	if (check_shape(arrival, err) < 0 || check_mount_path(offer->volume.mount_path, err) < 0 ||
 	    tx_begin(engine->catalog, &tx, err) < 0 ||
 	    check_volume(engine, tx, from, &offer->volume, err) < 0 ||
-	    check_branches(tx, offer, err) < 0)
+	    check_branches(tx, offer, err) < 0 || check_past(engine, tx, offer, err) < 0)
 		return fl_failed(err);
 	*ret = take_ptr(arrival);
 	return 0;
@@ -256,6 +302,19 @@ static int fill_times(struct tx *tx, const struct offer *offer, struct have *hav
 	return 0;
 }
 
+/* Where the pointer stands, and by which line. */
+static int fill_pointer(struct tx *tx, const struct uuid *branch, struct have *have,
+			struct fl_error *err)
+{
+	struct line line;
+	int r = tx_line_at(tx, branch, INT64_MAX, &line, err);
+
+	if (r < 0)
+		return r == -FL_NOT_FOUND ? 0 : r;
+	have->line = line.start;
+	return head_position(tx, branch, &have->tip, err);
+}
+
 static int fill_have(struct tx *tx, const struct offer *offer, struct have *have,
 		     struct fl_error *err)
 {
@@ -274,7 +333,7 @@ static int fill_have(struct tx *tx, const struct offer *offer, struct have *have
 	have->volume = HAVE_VOLUME;
 	have->epoch = row.epoch;
 	have->owner = row.owner;
-	if (head_position(tx, &offer->branches[0].uuid, &have->tip, err) < 0)
+	if (fill_pointer(tx, &offer->branches[0].uuid, have, err) < 0)
 		return fl_failed(err);
 	return fill_times(tx, offer, have, err);
 }

@@ -108,61 +108,20 @@ static int put_branch(struct tx *tx, const struct arrival *arrival, const struct
 
 /* --- lines ------------------------------------------------------------------------------- */
 
-static bool has_line(const struct facts *facts, int64_t start)
+/*
+ * Lines are only ever added by their writer, so none is taken away here: who has fewer of them has
+ * heard of it earlier, as an offer has that was on its way for long.  One that the writer itself
+ * has lost is in nothing that comes (arrive_prepare()).
+ */
+static int add_lines(struct tx *tx, const struct facts *facts, bool word, struct fl_error *err)
 {
-	for (size_t i = 0; i < facts->line_count; i++)
-		if (facts->lines[i].start == start)
-			return true;
-	return false;
-}
+	for (size_t i = 0; i < facts->line_count; i++) {
+		const struct line *line = &facts->lines[i];
+		int r = word ? tx_line_set(tx, line, err) : tx_line_insert(tx, line, err);
 
-static int count_line(void *arg, const struct line *line, struct fl_error *err)
-{
-	(*(size_t *)arg)++;
-	return 0;
-}
-
-/* Without it, what lies in it or began from it would have another past than it has. */
-static int drop_line(struct tx *tx, const struct line *line, int64_t end, struct fl_error *err)
-{
-	const struct stretch stretch = { line->branch, line->start, end };
-	own_snapshot_row struct snapshot_row row = { 0 };
-	size_t children = 0;
-	int r = tx_snapshot_nth(tx, &stretch, 0, &row, NULL, err);
-
-	if (r != -FL_NOT_FOUND)
-		return r;
-	if (tx_line_children(tx, &stretch, true, count_line, &children, err) < 0)
-		return fl_failed(err);
-	return children > 0 ? 0 : tx_line_delete(tx, line, err);
-}
-
-/* The writer's lines, and none that it does not have. */
-static int replace_lines(struct tx *tx, const struct facts *facts, struct fl_error *err)
-{
-	own_free struct line *lines = NULL;
-	size_t count;
-
-	for (size_t i = 0; i < facts->line_count; i++)
-		if (tx_line_set(tx, &facts->lines[i], err) < 0)
-			return fl_failed(err);
-	if (tx_line_list(tx, &facts->branch.uuid, &lines, &count, err) < 0)
-		return fl_failed(err);
-	for (size_t i = count; i-- > 1;) {
-		int64_t end = i + 1 < count ? lines[i + 1].start - 1 : INT64_MAX;
-
-		if (!has_line(facts, lines[i].start) && drop_line(tx, &lines[i], end, err) < 0)
-			return fl_failed(err);
+		if (r < 0 && r != -FL_EXISTS)
+			return r;
 	}
-	return 0;
-}
-
-/* Lines are only ever added by their writer, so who has more of them has heard of it later. */
-static int add_lines(struct tx *tx, const struct facts *facts, struct fl_error *err)
-{
-	for (size_t i = 0; i < facts->line_count; i++)
-		if (tx_line_insert(tx, &facts->lines[i], err) < 0 && err->code != FL_EXISTS)
-			return fl_failed(err);
 	return 0;
 }
 
@@ -170,16 +129,14 @@ static int add_lines(struct tx *tx, const struct facts *facts, struct fl_error *
 static int put_one(struct tx *tx, const struct arrival *arrival, const struct facts *facts,
 		   struct fl_error *err)
 {
-	bool new;
+	bool new, word = is_word_of(arrival, &facts->branch.instance);
 
 	if (!is_remote(arrival->engine, &facts->branch))
 		return 0;
 	if (remember(tx, arrival, &facts->branch.instance, facts->instance_name, err) < 0 ||
 	    put_branch(tx, arrival, facts, &new, err) < 0)
 		return fl_failed(err);
-	if (is_word_of(arrival, &facts->branch.instance))
-		return replace_lines(tx, facts, err);
-	return new || arrival->fetched ? add_lines(tx, facts, err) : 0;
+	return new || word || arrival->fetched ? add_lines(tx, facts, word, err) : 0;
 }
 
 /* --- the snapshot ------------------------------------------------------------------------- */
@@ -268,10 +225,9 @@ static int is_in_past(struct tx *tx, const struct position *position, const stru
 }
 
 /* What was the tip is not in the past of what is: the writer went back. */
-static int put_aside(struct tx *tx, struct arrival *arrival, const struct position *old,
-		     const struct position *new, struct fl_error *err)
+static int put_aside(struct tx *tx, struct arrival *arrival, const struct branch_row *branch,
+		     const struct position *old, const struct position *new, struct fl_error *err)
 {
-	const struct branch_row *branch = &arrival->branches[0].branch;
 	own_snapshot_row struct snapshot_row target = { 0 };
 	own_volume_row struct volume_row volume = { 0 };
 	struct stash_row stash;
@@ -290,13 +246,14 @@ static int put_aside(struct tx *tx, struct arrival *arrival, const struct positi
 	};
 	if (tx_stash_insert(tx, &stash, err) < 0)
 		return fl_failed(err);
-	arrival->stash = arrival->aside = stash.number;
+	if (branch == &arrival->branches[0].branch)
+		arrival->stash = arrival->aside = stash.number;
 	arrive_mark(arrival, old);
 	return 0;
 }
 
-static int follow(struct tx *tx, struct arrival *arrival, const struct position *old,
-		  struct fl_error *err)
+static int follow(struct tx *tx, struct arrival *arrival, const struct branch_row *branch,
+		  const struct position *old, struct fl_error *err)
 {
 	own_snapshot_row struct snapshot_row row = { 0 };
 	struct position new;
@@ -305,7 +262,7 @@ static int follow(struct tx *tx, struct arrival *arrival, const struct position 
 
 	if (position_is_none(old))
 		return 0;
-	if (head_position(tx, &arrival->branches[0].branch.uuid, &new, err) < 0 ||
+	if (head_position(tx, &branch->uuid, &new, err) < 0 ||
 	    is_in_past(tx, old, &new, &past, err) < 0)
 		return fl_failed(err);
 	if (past)
@@ -313,7 +270,27 @@ static int follow(struct tx *tx, struct arrival *arrival, const struct position 
 	r = tx_snapshot_get(tx, old, &row, err);
 	if (r < 0)
 		return r == -FL_NOT_FOUND ? 0 : r;
-	return put_aside(tx, arrival, old, &new, err);
+	return put_aside(tx, arrival, branch, old, &new, err);
+}
+
+/* Where the pointers stand before anything is written. */
+static int find_tips(struct tx *tx, const struct arrival *arrival, struct position *ret,
+		     struct fl_error *err)
+{
+	for (size_t i = 0; i < arrival->count; i++)
+		if (head_position(tx, &arrival->branches[i].branch.uuid, &ret[i], err) < 0)
+			return fl_failed(err);
+	return 0;
+}
+
+/* Each by its writer's lines, also those of branches that are merely in the past of what came. */
+static int follow_all(struct tx *tx, struct arrival *arrival, const struct position *old,
+		      struct fl_error *err)
+{
+	for (size_t i = 0; i < arrival->count; i++)
+		if (follow(tx, arrival, &arrival->branches[i].branch, &old[i], err) < 0)
+			return fl_failed(err);
+	return 0;
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -337,16 +314,16 @@ int arrive_rows(struct tx *tx, void *arg, struct fl_error *err)
 {
 	struct arrival *arrival = arg;
 	const struct facts *first = &arrival->branches[0];
-	struct position old;
+	own_free struct position *old = xcalloc(arrival->count, sizeof(*old));
 
 	arrival->stash = 0;
 	if (remember(tx, arrival, &arrival->peer, arrival->peer_name, err) < 0 ||
 	    remember(tx, arrival, &first->volume.owner, arrival->owner_name, err) < 0 ||
-	    head_position(tx, &first->branch.uuid, &old, err) < 0 ||
-	    put_volume(tx, arrival, err) < 0 || put_branches(tx, arrival, err) < 0)
+	    find_tips(tx, arrival, old, err) < 0 || put_volume(tx, arrival, err) < 0 ||
+	    put_branches(tx, arrival, err) < 0)
 		return fl_failed(err);
 	if ((arrival->has_row && put_step(tx, arrival, err) < 0) ||
-	    follow(tx, arrival, &old, err) < 0)
+	    follow_all(tx, arrival, old, err) < 0)
 		return fl_failed(err);
 	if (!arrival->finish)
 		return 0;

@@ -37,7 +37,7 @@ struct arrive_from {
 /*
  * `offer` is copied.  FL_EXISTS: another volume has the name here (the hint says --as), or this one
  * is in the trash; FL_DIVERGED: the volume has a later epoch here, or another owner (a new one
- * counts when it was fetched);
+ * counts when it was fetched), or a line of a branch that the sender has lost;
  * FL_NOT_OWNER: the sender did not write the branch, or this instance did; FL_INVALID, FL_CORRUPT:
  * the offer contradicts itself or what is known of its branches.
  */

@@ -54,6 +54,7 @@ static int begin(struct push *push, struct source *ret, struct fl_error *err)
 	const struct source_options wanted = { .ref = push->options->ref,
 					       .as = push->options->as,
 					       .every = push->options->every,
+					       .pushed = true,
 					       .anew = push->options->anew };
 	struct operation operation = { .verb = "push" };
 

@@ -17,6 +17,8 @@ struct gathering {
 	struct tx *tx;
 	const struct target *target;
 	struct source *source;
+	bool pushed;
+	bool others;		 /* those of this stretch are; plan_snapshot */
 	struct position *tagged; /* heap, sorted */
 	size_t tagged_count;
 };
@@ -110,6 +112,7 @@ static int add_snapshot(void *arg, const struct snapshot_row *row, struct fl_err
 	struct plan_snapshot *snapshot = array_add(source->snapshots, source->plan.count);
 
 	snapshot->position = row->position;
+	snapshot->others = gathering->others;
 	snapshot->worth = row->name[0] ||
 			  (gathering->tagged_count &&
 			   bsearch(&row->position, gathering->tagged, gathering->tagged_count,
@@ -131,6 +134,17 @@ static int add_ancestors(struct gathering *gathering, struct fl_error *err)
 	return 0;
 }
 
+static bool is_others(const struct gathering *gathering, const struct uuid *branch)
+{
+	const struct offer *offer = &gathering->source->offer;
+
+	for (size_t i = 0; i < offer->branch_count; i++)
+		if (uuid_equal(&offer->branches[i].uuid, branch))
+			return !uuid_equal(&offer->branches[i].instance,
+					   &gathering->engine->instance);
+	return false;
+}
+
 static int add_past(struct gathering *gathering, struct fl_error *err)
 {
 	struct source *source = gathering->source;
@@ -144,6 +158,8 @@ static int add_past(struct gathering *gathering, struct fl_error *err)
 	if (offer_make_past(offer, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < offer->past_count; i++) {
+		gathering->others = gathering->pushed &&
+				    is_others(gathering, &offer->past[i].branch);
 		if (tx_snapshot_each(gathering->tx, &offer->past[i], SIZE_MAX, add_snapshot,
 				     gathering, err) < 0)
 			return fl_failed(err);
@@ -199,6 +215,7 @@ static int gather(struct gathering *gathering, const struct source_options *opti
 	source->plan.anew = options->anew;
 	source->plan.pointer = !target->is_snapshot;
 	source->plan.branch = target->branch.uuid;
+	source->plan.own = uuid_equal(&target->branch.instance, &gathering->engine->instance);
 	source->offer.transfer = uuid_new();
 	name_source(gathering);
 	add_volume(gathering, options->as);
@@ -224,6 +241,7 @@ int source_open(struct engine *engine, const struct source_options *options, str
 	    resolve(engine, tx, options->ref, &target, err) < 0)
 		return fl_failed(err);
 	gathering.tx = tx;
+	gathering.pushed = options->pushed;
 	if (gather(&gathering, options, err) < 0)
 		return fl_failed(err);
 	*ret = source;

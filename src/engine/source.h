@@ -21,6 +21,7 @@ struct source_options {
 	const struct ref *ref; /* a branch of any instance, a tag, a snapshot */
 	const char *as;	       /* what the volume is to be called there; NULL = the same */
 	bool every, anew;      /* plan_source */
+	bool pushed;	       /* R takes what this instance wrote, and nothing else */
 };
 
 /* FL_NOT_FOUND: nothing is there under this name; a branch without a snapshot is no failure. */

@@ -96,7 +96,8 @@ static void make_steps(const struct plan_source *source, size_t newer, struct pl
 
 	for (size_t i = newer; i-- > 0;) {
 		const struct plan_snapshot *snapshot = &source->snapshots[i];
-		bool on_the_way = source->pointer && (source->every || snapshot->worth);
+		bool on_the_way = source->pointer && !snapshot->others &&
+				  (source->every || snapshot->worth);
 
 		if (i > 0 && !on_the_way)
 			continue;
@@ -195,11 +196,17 @@ static bool sends(enum plan_outcome outcome)
 	return outcome == PLAN_FULL || outcome == PLAN_FORWARD || outcome == PLAN_REWIND;
 }
 
+/* The branch stands on a snapshot of another one's, which R does not have. */
+static bool stands_on_others(const struct plan_source *source, const struct plan *plan)
+{
+	return source->pointer && plan->ours > 0 && source->snapshots[0].others;
+}
+
 void plan_make(const struct plan_source *source, const struct have *have,
 	       const struct stretch *past, size_t past_count, const struct lineage *lineage,
 	       struct plan *ret)
 {
-	struct plan plan = { .outcome = PLAN_FULL };
+	struct plan plan = { .outcome = PLAN_FULL, .own = source->own };
 
 	plan.ours = find_common(source, have, past);
 	if (plan.ours < source->count)
@@ -211,6 +218,8 @@ void plan_make(const struct plan_source *source, const struct have *have,
 		plan.outcome = PLAN_NAME_TAKEN;
 	else if (have->volume == HAVE_VOLUME)
 		plan.outcome = choose(source, have, past, past_count, lineage, &plan);
+	if (sends(plan.outcome) && stands_on_others(source, &plan))
+		plan.outcome = PLAN_NO_SOURCE;
 	if (sends(plan.outcome))
 		make_steps(source, plan.ours, &plan);
 	*ret = plan;
@@ -231,16 +240,44 @@ static const char *tell_common(const struct plan *plan, char text[static 160])
 	return text;
 }
 
+static int refuse_no_source(const struct plan *plan, const char *what, const char *peer,
+			    struct fl_error *err)
+{
+	fl_fail(err, FL_NOT_FOUND, "'%s' has no snapshot to send", what);
+	if (plan->ours > 0)
+		fl_fail(err, FL_NOT_FOUND,
+			"'%s' has no snapshot of its own to send, and '%s' lacks the one that it "
+			"began from, which is another instance's",
+			what, peer);
+	return fl_hint(err, "take one: flocker snapshot %s", what);
+}
+
+/* Who sends an older copy of another's branch has nothing to say that R does not know better. */
+static int refuse_older(const char *what, const char *peer, struct fl_error *err)
+{
+	fl_fail(err, FL_DIVERGED,
+		"what was to be sent of '%s' is older than what '%s' has: snapshots or a rollback "
+		"of it are missing there",
+		what, peer);
+	return fl_hint(err, "fetch it from who writes it, or from one that has heard of it since");
+}
+
+/*
+ * R may have the only copy of what S has lost, so S can't just go on.  No rollback at S helps:
+ * what it took before that would still lie in the line that it has lost.
+ */
 static int refuse_ahead(const struct plan *plan, const char *what, const char *peer,
 			struct fl_error *err)
 {
 	char common[160];
 
+	if (!plan->own)
+		return refuse_older(what, peer, err);
 	fl_fail(err, FL_DIVERGED,
-		"'%s' is ahead on '%s', which has snapshots or a rollback of it that are not "
-		"here: %s",
-		what, peer, tell_common(plan, common));
-	return fl_hint(err, "fetch it from there first; or send it under another name, with --as");
+		"'%s' has snapshots or a rollback of '%s' that its writer has not, as when that "
+		"was restored from an older copy: %s",
+		peer, what, tell_common(plan, common));
+	return fl_hint(err, PLAN_RESTORED_HINT, peer, what, what);
 }
 
 static int refuse_diverged(const struct plan *plan, const char *what, const char *peer,
@@ -259,8 +296,7 @@ int plan_check(const struct plan *plan, const char *what, const char *peer, stru
 {
 	switch (plan->outcome) {
 	case PLAN_NO_SOURCE:
-		fl_fail(err, FL_NOT_FOUND, "'%s' has no snapshot to send", what);
-		return fl_hint(err, "take one: flocker snapshot %s", what);
+		return refuse_no_source(plan, what, peer, err);
 	case PLAN_NAME_TAKEN:
 		fl_fail(err, FL_EXISTS, "on '%s' another volume is called as that of '%s'", peer,
 			what);

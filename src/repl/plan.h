@@ -11,7 +11,8 @@
 #include "repl/offer.h"
 
 enum plan_outcome {
-	PLAN_NO_SOURCE,	 /* "no source": S has no snapshot to send: refused */
+	PLAN_NO_SOURCE,	 /* "no source": S has no snapshot to send, or for its branch none but
+			    others' that R lacks: refused */
 	PLAN_FULL,	 /* "full": R has nothing of it */
 	PLAN_UP_TO_DATE, /* "up to date" */
 	PLAN_FORWARD,	 /* "fast-forward": R's tip is in the past of what is sent, or R has no tip
@@ -32,7 +33,8 @@ extern const char *const plan_outcome_names[PLAN_OUTCOMES];
 /* A snapshot of S in the past of the target. */
 struct plan_snapshot {
 	struct position position;
-	bool worth; /* has a name or a tag: sent on the way */
+	bool worth;  /* has a name or a tag: sent on the way */
+	bool others; /* R takes it from its writer alone: never sent for a branch of S */
 };
 
 struct plan_source {
@@ -42,6 +44,7 @@ struct plan_source {
 	struct uuid branch; /* that is sent */
 	uint64_t epoch;	    /* of the volume at S */
 	struct uuid owner;
+	bool own;     /* S writes that branch: nobody can have heard of it later */
 	bool pointer; /* a branch's pointer moves; else a snapshot is sent for itself, and nothing
 			 on the way to it */
 	bool every;   /* send all on the way */
@@ -60,6 +63,7 @@ struct plan {
 	size_t count;
 	struct position common; /* the newest that both have; none */
 	size_t ours;		/* snapshots of S newer than that */
+	bool own;		/* plan_source */
 	bool theirs;		/* R's tip is not among those of S in the past of the target */
 };
 void plan_done(struct plan *plan);
@@ -73,6 +77,12 @@ void plan_done(struct plan *plan);
 void plan_make(const struct plan_source *source, const struct have *have,
 	       const struct stretch *past, size_t past_count, const struct lineage *lineage,
 	       struct plan *ret);
+
+/* What to do when the writer has lost what its peer has: of printf(), with the peer and twice the
+ * branch. */
+#define PLAN_RESTORED_HINT                                                                         \
+	"on '%s', keep what it has: flocker create NEW --from %s; then flocker destroy %s there: " \
+	"the next push or fetch brings all of it"
 
 /* 0 for what can be carried out; FL_DIVERGED, FL_EXISTS, FL_NOT_FOUND with the reason and what to
  * do.  `what`: the branch's full name, `peer`: R's. */

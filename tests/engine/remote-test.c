@@ -434,6 +434,65 @@ static void a_writer_that_goes_back_is_followed(void)
 	end();
 }
 
+/* Also where trunk is merely in the past of what comes. */
+static void a_writer_that_goes_back_is_followed_by_another_branch(void)
+{
+	struct sending sending = { .ref = "data/work" };
+
+	begin();
+	snap(&h1, "data", "c", NULL);
+	check_ok(push(&h1, &h2, "data"));
+	check_ok(make_branch(h1.engine, "data/work", "data@{c}", &err));
+	snap(&h1, "data/work", "w", NULL);
+	check_ok(roll_back(h1.engine, "data", "data@{a}", &err));
+	check_ok(send_with(&h1, &h2, &sending));
+	check(sending.stash == 0); /* of data/work */
+	check_log(&h2, "h1/data/trunk", "a");
+	check_log(&h2, "h1/data/work", "w c b a");
+	check_contents(&h2, "stash/1@data", "c");
+	snap(&h1, "data", "d", NULL);
+	check_ok(push(&h1, &h2, "data"));
+	check_log(&h2, "h1/data/trunk", "d a");
+	fixture_restart(&h2);
+	check_log(&h2, "h1/data/trunk", "d a");
+	check_contents(&h2, "stash/1@data", "c");
+	check_code(
+		FL_NOT_FOUND,
+		engine_stash_show(h2.engine,
+				  &(struct ref){ .kind = REF_STASH, .volume = "data", .stash = 2 },
+				  &(struct stash){ 0 }, &err));
+	end();
+}
+
+/* What was offered before the rollback comes after it. */
+static void an_older_offer_takes_no_rollback_back(void)
+{
+	struct arrive_from who = { .name = "h1" };
+	own_arrival struct arrival *arrival = NULL;
+	struct finish finish = { 0 };
+	struct offer offer;
+
+	begin();
+	who.peer = h1.engine->instance;
+	snap(&h1, "data", "c", NULL);
+	check_ok(push(&h1, &h2, "data"));
+	check_ok(make_branch(h1.engine, "data/work", "data@{c}", &err));
+	snap(&h1, "data/work", "w", NULL);
+	make_offer(&h1, "data/work", &offer);
+	check_ok(arrive_prepare(h2.engine, &who, &offer, &arrival, &err));
+	check_ok(roll_back(h1.engine, "data", "data@{a}", &err));
+	check_ok(push(&h1, &h2, "data"));
+	check_log(&h2, "h1/data/trunk", "a");
+	check_ok(send_steps(&h1, &h2, arrival, &offer));
+	load_finish(&h1, &offer, &finish);
+	check_ok(arrive_finish(arrival, &finish, NULL, &err));
+	check_log(&h2, "h1/data/trunk", "a");
+	check_log(&h2, "h1/data/work", "w c b a");
+	free(finish.tags);
+	offer_release(&offer);
+	end();
+}
+
 static void what_does_not_fit_is_refused(void)
 {
 	struct sending as = { .ref = "data", .as = "theirs" };
@@ -1038,6 +1097,8 @@ int main(int argc, char **argv)
 				  CHECK(own_branches_begin_there),
 				  CHECK(others_are_never_written),
 				  CHECK(a_writer_that_goes_back_is_followed),
+				  CHECK(a_writer_that_goes_back_is_followed_by_another_branch),
+				  CHECK(an_older_offer_takes_no_rollback_back),
 				  CHECK(what_does_not_fit_is_refused),
 				  CHECK(the_owner_says_what_the_volume_is),
 				  CHECK(another_owner_counts_when_it_is_asked_for),

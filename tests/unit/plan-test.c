@@ -41,7 +41,7 @@ struct world {
 };
 
 struct options {
-	const char *worth; /* letters */
+	const char *worth, *others; /* letters */
 	bool every, anew;
 	uint64_t epoch_there, epoch; /* 0: 1 */
 	bool other_owner;
@@ -174,7 +174,12 @@ struct lists {
 	struct have have;
 };
 
-static void fill_stretch(const struct world *world, const char *worth,
+static bool is_among(int node, const char *letters)
+{
+	return letters && node < 26 && strchr(letters, 'a' + node);
+}
+
+static void fill_stretch(const struct world *world, const struct options *options,
 			 const struct stretch *stretch, struct lists *lists)
 {
 	for (int i = NODES - 1; i >= 0; i--) {
@@ -185,9 +190,9 @@ static void fill_stretch(const struct world *world, const char *worth,
 		    !uuid_equal(&node->position.branch, &stretch->branch))
 			continue;
 		if (node->at_s)
-			lists->snapshots[lists->count++] = (struct plan_snapshot){
-				node->position, worth && i < 26 && strchr(worth, 'a' + i)
-			};
+			lists->snapshots[lists->count++] =
+				(struct plan_snapshot){ node->position, is_among(i, options->worth),
+							is_among(i, options->others) };
 		if (node->at_r) {
 			lists->times[lists->time_count++] = node->position.time;
 			lists->counts[lists->past_count - 1]++;
@@ -211,7 +216,8 @@ static void keep_lines(const struct world *world, struct lists *lists)
 	lists->lineage.count = kept;
 }
 
-static void make_lists(const struct world *world, const char *worth, struct lists *lists)
+static void make_lists(const struct world *world, const struct options *options,
+		       struct lists *lists)
 {
 	int target = world->target == NONE ? world->head : world->target;
 	struct position from = { 0 };
@@ -227,7 +233,7 @@ static void make_lists(const struct world *world, const char *worth, struct list
 	count = lineage_ancestry(&lists->lineage, &from, past, LINES);
 	for (size_t i = 0; i < count; i++) {
 		lists->past[lists->past_count++] = past[i];
-		fill_stretch(world, worth, &past[i], lists);
+		fill_stretch(world, options, &past[i], lists);
 	}
 	keep_lines(world, lists);
 }
@@ -235,7 +241,7 @@ static void make_lists(const struct world *world, const char *worth, struct list
 static void make_plan(const struct world *world, const struct options *options, struct lists *lists,
 		      struct plan *ret)
 {
-	make_lists(world, options->worth, lists);
+	make_lists(world, options, lists);
 	lists->source = (struct plan_source){
 		.snapshots = lists->snapshots,
 		.count = lists->count,
@@ -296,6 +302,17 @@ static const struct row {
 	{ "abc <a", "", "full >a" },
 	{ "a /x bc", "", "full >c" },
 	{ "a /x bc", "", "full >a a>b b>c", { .every = true, .empty = true } },
+
+	/* it began in another one's, who alone sends those */
+	{ "ab /x cd", "", "full >c c>d", { .every = true, .others = "ab" } },
+	{ "ab /x cd", "", "full >d", { .others = "ab", .worth = "ab" } },
+	{ "abc /x d", "a", "fast-forward a>d", { .others = "abc", .worth = "b" } },
+	{ "ab /x", "ab", "fast-forward", { .others = "ab" } },
+	{ "ab /x", "b*", "up to date", { .others = "ab" } },
+	{ "ab /x", "", "no source", { .others = "ab", .worth = "ab" } },
+	{ "ab /x", "a", "no source", { .others = "ab", .every = true } },
+	{ "ab /x cd <b", "abcd*", "rewind", { .others = "ab" } },
+	{ "ab /x cd <b", "acd*", "no source", { .others = "ab" } },
 
 	/* no pointer there, but snapshots to begin from: of the branch, of where it began */
 	{ "abc", "b", "fast-forward b>c" },
@@ -462,20 +479,22 @@ static void refusals_say_why(void)
 		enum plan_outcome outcome;
 		enum fl_code code;
 		const char *text, *hint;
+		bool own;
 	} wanted[] = {
 		{ PLAN_NO_SOURCE, FL_NOT_FOUND, "no snapshot to send", "flocker snapshot db" },
 		{ PLAN_FULL, FL_OK, "", "" },
 		{ PLAN_UP_TO_DATE, FL_OK, "", "" },
 		{ PLAN_FORWARD, FL_OK, "", "" },
 		{ PLAN_REWIND, FL_OK, "", "" },
-		{ PLAN_AHEAD, FL_DIVERGED, "ahead on 'beta'", "--as" },
+		{ PLAN_AHEAD, FL_DIVERGED, "older than what 'beta' has", "fetch" },
+		{ PLAN_AHEAD, FL_DIVERGED, "'beta' has", "destroy db there", .own = true },
 		{ PLAN_DIVERGED, FL_DIVERGED, "another owner", "fetch" },
 		{ PLAN_NO_COMMON, FL_DIVERGED, "no snapshot in common", "--anew" },
 		{ PLAN_NAME_TAKEN, FL_EXISTS, "on 'beta' another volume", "--as" },
 	};
 
 	for (size_t i = 0; i < array_size(wanted); i++) {
-		struct plan plan = { .outcome = wanted[i].outcome };
+		struct plan plan = { .outcome = wanted[i].outcome, .own = wanted[i].own };
 		struct fl_error err = { 0 };
 
 		check(plan_check(&plan, "db", "beta", &err) == -(int)wanted[i].code);
@@ -484,7 +503,7 @@ static void refusals_say_why(void)
 		plan.ours = 7;
 		plan.theirs = true;
 		check(plan_check(&plan, "db", "beta", &err) == -(int)wanted[i].code);
-		if (wanted[i].outcome == PLAN_AHEAD || wanted[i].outcome == PLAN_DIVERGED)
+		if (wanted[i].own || wanted[i].outcome == PLAN_DIVERGED)
 			check(strstr(err.text, "1970-01-01T00:00:01") &&
 			      strstr(err.text, "7 newer ones are here, others there"));
 	}
