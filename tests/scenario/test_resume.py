@@ -13,7 +13,7 @@ import uuid
 import tap
 from archives import inside, staging
 from flocker import LONG, MIB, Failure, Gone
-from peers import Peers, Proxy
+from peers import Peers, Proxy, Push, tip
 from tap import equal, test, true, wait_until
 
 SIZE = (200 if LONG else 40) * MIB
@@ -139,6 +139,35 @@ def the_link_is_cut():
         true(answer["wire"] <= SIZE + 3 * MIB, f"sent again: {answer['wire'] - SIZE}")
         cheap(proxy, before)
         whole(one, two)
+
+
+def lose_taken(one, two, proxy, seed):
+    """All of a push arrives, and who pushed never hears of it."""
+    fill(one, MIB, seed=seed)
+    one.snapshot("data")
+    with Push(one, limit=2 * MIB):
+        proxy.deaf = True
+        wait_until(lambda: tip(two, "h1/data/trunk") == tip(one, "data"), "it has come")
+        one.kill()
+    proxy.cut()
+    proxy.deaf = False
+    one.start()
+
+
+@test
+def what_came_is_not_heard_of_twice_in_a_row():
+    with Pair() as (one, two, proxy):
+        one.push("data", "h2")
+        for seed in (1, 2):
+            lose_taken(one, two, proxy, seed)
+        for host, ref in ((one, "data"), (two, "h1/data/trunk")):
+            for entry in host.log_of(ref)[1:]:
+                host.try_run("destroy", f"{ref}@{{{entry['id']}}}")  # as thinning would
+        one.write("data", "more", "more")
+        equal(one.push("data", "h2")["outcome"], "fast-forward", "both have one in common")
+        whole(one, two)
+        last = [tip(one, "data")]
+        equal([[pin["id"] for pin in host.items("/v1/pins")] for host in (one, two)], [last, last], "pins")
 
 
 @test
