@@ -12,7 +12,7 @@ import uuid
 
 import tap
 from archives import inside, staging
-from flocker import LONG, MIB, Failure, Gone
+from flocker import BUILD, LONG, MIB, Failure, Gone
 from peers import Peers, Proxy, Push, tip
 from tap import equal, test, true, wait_until
 
@@ -139,6 +139,34 @@ def the_link_is_cut():
         true(answer["wire"] <= SIZE + 3 * MIB, f"sent again: {answer['wire'] - SIZE}")
         cheap(proxy, before)
         whole(one, two)
+
+
+@test
+def what_has_come_takes_its_time_there():
+    """The link is cut while h2 puts it in its place: who dials again waits for that, and is not refused."""
+    with Peers("h1", "h2", pools=(None, "dir")) as (one, two), Proxy(two.address) as proxy:
+        one.run("peer", "remove", "h2")
+        one.run("peer", "add", "h2", proxy.address)
+        one.create("data")
+        one.push("data", "h2")
+        slow = f"{two.root}/slow"
+        two.stop()
+        two.start(LD_PRELOAD=BUILD / "tests/scenario/libslow.so", FLOCKER_TEST_SLOW=slow)
+        two.listens()
+        one.write("data", "text", "all of it")
+        with open(slow, "w", encoding="ascii"):
+            pushing = Pushing(one)
+        wait_until(lambda: os.path.exists(f"{slow}.held"), "all has come")
+        proxy.cut()
+        wait_until(lambda: proxy.pairs, "it is dialled again")
+        pushing.join(25 if LONG else 1)
+        true(pushing.is_alive(), f"it waits: {pushing.failure}")
+        os.unlink(slow)
+        true(pushing.end().answer, f"{pushing.failure}")
+        true(one.post("/v1/verifications", ref="data", peer="h2")["equal"], "digests")
+        equal([item for item in two.items("/v1/operations") if item["state"] == "running"], [], "what runs")
+        one.write("data", "text", "more")
+        equal(one.push("data", "h2")["outcome"], "fast-forward", "the next increment")
 
 
 def lose_taken(one, two, proxy, seed):
