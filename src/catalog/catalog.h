@@ -359,14 +359,12 @@ struct pin_row {
 	struct uuid peer;   /* its instance */
 	struct uuid served; /* the branch that is sent or received */
 	struct position snapshot;
-	struct uuid operation; /* of PIN_TRANSFER: the transfer; of PIN_PEER not none: until a tag
-				  comes for it (arrive-pins.c) */
+	struct uuid operation; /* of PIN_TRANSFER: the transfer; of PIN_PEER as a rule none; else
+				  common-pins.h, arrive-pins.c */
 	int64_t since;
 };
 /* What is there already stays as it is. */
 must_check int tx_pin_set(struct tx *tx, const struct pin_row *row, struct fl_error *err);
-/* Sets it, and lets go of all others with the same kind, peer, served branch and operation. */
-must_check int tx_pin_move(struct tx *tx, const struct pin_row *row, struct fl_error *err);
 /* `since` does not matter.  What is not there is a success. */
 must_check int tx_pin_delete(struct tx *tx, const struct pin_row *row, struct fl_error *err);
 /* All of a transfer. */

@@ -38,13 +38,6 @@ int tx_pin_set(struct tx *tx, const struct pin_row *row, struct fl_error *err)
 	return run(tx, SQL_PIN_SET, row, err);
 }
 
-int tx_pin_move(struct tx *tx, const struct pin_row *row, struct fl_error *err)
-{
-	if (tx_pin_set(tx, row, err) < 0)
-		return fl_failed(err);
-	return run(tx, SQL_PIN_DELETE_OTHERS, row, err);
-}
-
 int tx_pin_delete(struct tx *tx, const struct pin_row *row, struct fl_error *err)
 {
 	return run(tx, SQL_PIN_DELETE, row, err);

@@ -240,8 +240,6 @@ const char *const sql_texts[SQL_COUNT] = {
 			"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
 	[SQL_PIN_DELETE] = "DELETE FROM pin WHERE kind = ?1 AND peer = ?2 AND served = ?3 "
 			   "AND operation = ?4 AND branch = ?5 AND time = ?6",
-	[SQL_PIN_DELETE_OTHERS] = "DELETE FROM pin WHERE kind = ?1 AND peer = ?2 AND served = ?3 "
-				  "AND operation = ?4 AND NOT (branch = ?5 AND time = ?6)",
 	[SQL_PIN_DELETE_OPERATION] = "DELETE FROM pin WHERE kind = 1 AND operation = ?1",
 	[SQL_PIN_DELETE_PEER] = "DELETE FROM pin WHERE peer = ?1",
 	[SQL_PIN_EACH] = "SELECT kind, peer, served, operation, branch, time, since FROM pin "

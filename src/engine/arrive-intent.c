@@ -3,7 +3,7 @@
  * gone after a crash.
  *
  *	{"peer", "peer_name", "owner_name", "fetched", "late", "tagged",
- *	 "target": {"branch", "time"}, "base": {"branch", "time"},
+ *	 "pointer", "target": {"branch", "time"}, "base": {"branch", "time"},
  *	 "snapshot": {"branch", "instance", "time"}, "note": {...}, "facts": [{...}]}
  *
  * `note` and `facts` as they stand in the pool (note.h, facts.c).
@@ -69,6 +69,7 @@ struct intent_row arrive_intend(const struct arrival *arrival)
 	json_put_bool(&json, "fetched", arrival->fetched);
 	json_put_int(&json, "late", arrival->late);
 	json_put_bool(&json, "tagged", arrival->tagged);
+	json_put_bool(&json, "pointer", arrival->pointer);
 	put_position(&json, "target", &arrival->target);
 	put_position(&json, "base", &arrival->base);
 	put_snapshot(&json, &arrival->row);
@@ -131,6 +132,7 @@ static bool read_arrival(json_t *root, struct arrival *ret)
 	read_name(root, "owner_name", ret->owner_name);
 	ret->fetched = json_is_true(json_object_get(root, "fetched"));
 	ret->tagged = json_is_true(json_object_get(root, "tagged"));
+	ret->pointer = json_is_true(json_object_get(root, "pointer"));
 	ret->late = json_integer_value(json_object_get(root, "late"));
 	return read_uuid(root, "peer", &ret->peer) &&
 	       read_position(json_object_get(root, "target"), &ret->target) &&

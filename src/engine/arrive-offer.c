@@ -64,6 +64,7 @@ static struct arrival *arrival_new(struct engine *engine, const struct arrive_fr
 		.fetched = from->fetched,
 		.late = retention_late(engine, offer->target.time),
 		.target = offer->target,
+		.pointer = offer->pointer,
 	};
 	snprintf(arrival->peer_name, NAME_TEXT, "%s", from->name ? from->name : "");
 	memcpy(arrival->owner_name, offer->volume.owner_name, NAME_TEXT);

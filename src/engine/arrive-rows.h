@@ -16,6 +16,7 @@ struct arrival {
 				   its past goes through */
 	size_t count;
 	struct position target;
+	bool pointer; /* the branch's moves there; else it is sent for itself */
 
 	/* One step, or none. */
 	bool has_row;
@@ -35,7 +36,7 @@ struct arrival {
 
 /* In one write transaction: all of it, and the step's intent goes. */
 must_check int arrive_rows(struct tx *tx, void *arg, struct fl_error *err);
-/* Part of that: what the peer and we have in common stays, on both sides (arrive-pins.c). */
+/* Part of that: what the peer and we have in common stays (common-pins.h). */
 must_check int arrive_pin_step(struct tx *tx, const struct arrival *arrival, struct fl_error *err);
 must_check int arrive_pin_end(struct tx *tx, const struct arrival *arrival, struct fl_error *err);
 /* The same of the owner's tags (arrive-tags.c). */

@@ -40,15 +40,6 @@ static struct sending_pins pins_of(const struct sending *sending)
 				      sending->peer_name };
 }
 
-/* R has it, and has it pinned. */
-static int pin_taken(const struct sending *sending, const struct position *taken,
-		     struct fl_error *err)
-{
-	const struct sending_pins pins = pins_of(sending);
-
-	return sending_pins_move(&pins, taken, err);
-}
-
 /* --- its life ----------------------------------------------------------------------------- */
 
 int sending_new(struct sending_options *options, struct sending **ret, struct fl_error *err)
@@ -213,10 +204,10 @@ static int make_plan(struct sending *sending, const struct have *have, struct fl
 	sending->planned = true;
 	if (plan_check(&plan, sending->source.name, sending->peer_name, err) < 0)
 		return fl_failed(err);
-	if (plan.count == 0)
-		return 0;
-	sending->held = true;
-	expect(sending);
+	if (plan.count > 0) {
+		sending->held = true;
+		expect(sending);
+	}
 	return sending_pins_set(&pins, &sending->plan, err);
 }
 
@@ -373,6 +364,7 @@ static int send_stream(struct sending *sending, struct channel *channel, struct 
 static int end_step(struct sending *sending, struct channel *channel, struct fl_error *err)
 {
 	const struct position *taken = &sending->plan.steps[sending->next].snapshot;
+	const struct sending_pins pins = pins_of(sending);
 	own_text struct text text = { 0 };
 	struct step_end end;
 	struct frame frame;
@@ -382,7 +374,7 @@ static int end_step(struct sending *sending, struct channel *channel, struct fl_
 	step_end_encode(&end, &text);
 	if (channel_send(channel, WIRE_STEP_END, 0, text.bytes, text.length, err) < 0 ||
 	    channel_expect(channel, WIRE_TAKEN, 0, &frame, err) < 0 ||
-	    pin_taken(sending, taken, err) < 0)
+	    sending_pins_taken(&pins, taken, &sending->base, err) < 0)
 		return fl_failed(err);
 	if (sending->form != FORM_DELTA)
 		sending->native = *taken;
@@ -424,6 +416,7 @@ static int send_finish(const struct finish *finish, struct channel *channel, str
 static int finish(struct sending *sending, struct channel *channel, struct fl_error *err)
 {
 	const struct offer *offer = &sending->source.offer;
+	const struct sending_pins pins = pins_of(sending);
 	own_finish struct finish finish = { 0 };
 	struct frame frame;
 
@@ -431,10 +424,8 @@ static int finish(struct sending *sending, struct channel *channel, struct fl_er
 	    send_finish(&finish, channel, err) < 0 ||
 	    channel_expect(channel, WIRE_DONE, 0, &frame, err) < 0)
 		return fl_failed(err);
-	if (sending->plan.count > 0 || position_is_none(&sending->plan.common))
-		return 0;
-	/* Nothing was sent; what both have is the base of the next transfer all the same. */
-	return pin_taken(sending, &sending->plan.common, err);
+	sending_pins_through(&pins);
+	return 0;
 }
 
 /* --- the dialogue ----------------------------------------------------------------------------- */

@@ -79,7 +79,8 @@ static int serve_push(const struct serving *serving, const void *request, size_t
 
 	if (wire_end(&view, "a request to push", err) < 0)
 		return fl_failed(err);
-	if (!under_way_take(serving->engine, &parked.transfer, &parked.peer, &parked)) {
+	if (!under_way_take(serving->engine, &parked.transfer, &parked.peer, serving->channel,
+			    &parked)) {
 		if (begin(serving, "receive", serving->peer->name, &parked.running, err) < 0)
 			return fl_failed(err);
 		parked.receiving = receiving_new(serving->engine, parked.running, NULL);
@@ -208,7 +209,8 @@ static int serve_fetch(const struct serving *serving, const void *request, size_
 	if (want_decode(request, length, &want, err) < 0)
 		return fl_failed(err);
 	parked.transfer = want.transfer;
-	if (!under_way_take(serving->engine, &parked.transfer, &parked.peer, &parked) &&
+	if (!under_way_take(serving->engine, &parked.transfer, &parked.peer, serving->channel,
+			    &parked) &&
 	    start_sending(serving, &want, &parked, err) < 0)
 		return fl_failed(err);
 	return converse(serving, &parked, err);

@@ -11,7 +11,7 @@
 #include "base/thread.h"
 #include "engine/internal.h"
 
-#define HUSH_PATIENCE (20 * CLOCK_SECOND)
+#define HUSH_LOOK CLOCK_SECOND /* at whether anybody waits for it still */
 
 struct claimed {
 	struct uuid branch;
@@ -307,20 +307,24 @@ static struct talking *find_talking(const struct under_way *under_way, const str
 	return talking;
 }
 
-/* With the mutex; false: whoever talks is busy with what can't be left, for longer than that. */
-static bool hush(struct under_way *under_way, const struct uuid *transfer, const struct uuid *peer)
+/*
+ * With the mutex; false: nobody waits for it any more.  Whoever talks may be busy with what can't
+ * be left, a commit to a slow disk, say: what comes of that is worth the wait, as it would have
+ * been on the old link.
+ */
+static bool hush(struct under_way *under_way, const struct uuid *transfer, const struct uuid *peer,
+		 struct channel *asker)
 {
-	const int64_t until = clock_monotonic() + HUSH_PATIENCE;
 	struct talking *talking;
 
 	while ((talking = find_talking(under_way, transfer, peer))) {
-		if (under_way->stopping || clock_monotonic() >= until)
+		if (under_way->stopping || channel_is_ended(asker))
 			return false;
 		/* It is there as long as somebody talks on it. */
 		if (!talking->cut)
 			link_cut(talking->link);
 		talking->cut = true;
-		wait_until(under_way, until);
+		wait_until(under_way, clock_monotonic() + HUSH_LOOK);
 	}
 	return true;
 }
@@ -342,13 +346,13 @@ static struct parked_one *take_parked(struct under_way *under_way, const struct 
 }
 
 bool under_way_take(struct engine *engine, const struct uuid *transfer, const struct uuid *peer,
-		    struct parked *ret)
+		    struct channel *asker, struct parked *ret)
 {
 	struct under_way *under_way = engine->under_way;
 	struct parked_one *found = NULL;
 
 	pthread_mutex_lock(&under_way->mutex);
-	if (hush(under_way, transfer, peer))
+	if (hush(under_way, transfer, peer, asker))
 		found = take_parked(under_way, transfer, peer);
 	pthread_mutex_unlock(&under_way->mutex);
 	if (!found)

@@ -58,7 +58,8 @@ void under_way_leave(struct engine *engine, struct talking *talking);
 
 /*
  * It is the caller's again; false: there is none (any more).  A peer knows sooner than we that its
- * link was cut: one that still talks on the old one is cut off here too, and waited for.
+ * link was cut: one that still talks on the old one is cut off here too, and waited for, as long as
+ * the peer waits on `asker`, which it has opened for it.
  */
 bool under_way_take(struct engine *engine, const struct uuid *transfer, const struct uuid *peer,
-		    struct parked *ret);
+		    struct channel *asker, struct parked *ret);

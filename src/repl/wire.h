@@ -69,9 +69,10 @@
  *
  * FINISH is one frame, or more where there are many tags: each says whether another follows.
  *
- * S pins what it sends until the end, and the last that was TAKEN as the base of the
- * next transfer; R pins the same one.  A new base is pinned on both sides before the old one is let
- * go, so whatever crashes, one snapshot is there and pinned on both.
+ * S pins what it sends until the end.  What both have in common S pins before the first STEP, or
+ * before FINISH where nothing is sent, and R with the step that is made from it; what was TAKEN
+ *both pin before the older ones are let go.  So whatever crashes or is lost, one snapshot is there
+ *and pinned on both (engine/common-pins.h).
  *
  * DATA.  The payload begins with the chain value of this frame: the XXH128 of the chain value
  * before it (WIRE_CHAIN bytes; zeros before the first), the frame's flags (1 byte), and the XXH128

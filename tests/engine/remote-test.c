@@ -15,6 +15,7 @@
 #include "engine/past.h"
 #include "engine/pins.h"
 #include "engine/rollback.h"
+#include "engine/sending-pins.h"
 #include "engine/thin.h"
 #include "tests/engine/place.h"
 
@@ -767,6 +768,306 @@ static void what_is_kept_for_a_peer_is_told_and_let_go(void)
 	end();
 }
 
+/* --- what both have in common, whatever gets lost (common-pins.h) ----------------------------- */
+
+enum lost {
+	LOST_STEP,   /* planned, and no more */
+	LOST_TAKEN,  /* h2 has it, and h1 does not know */
+	LOST_FINISH, /* it does, and no more */
+	LOST_DONE,   /* h2 is through, and h1 does not know */
+	LOST_NOTHING,
+	LOSSES,
+};
+
+enum what { A_NEW_ONE, THE_SAME, WHAT_A_THIRD_ONE_BROUGHT, A_TAG, WHATS };
+
+/* A push from h1 to h2, in parts. */
+struct parts {
+	struct offer offer;
+	struct steps steps;
+	size_t common; /* of the steps: the newest that h2 has; their count: none */
+	struct arrival *arrival;
+	struct sending_pins pins;
+	struct plan plan;
+	struct plan_step step;
+};
+
+static void parts_begin(struct parts *parts, const char *ref)
+{
+	struct steps *steps = &parts->steps;
+	struct plan_step *step = &parts->step;
+
+	*parts = (struct parts){ 0 };
+	make_offer(&h1, ref, &parts->offer);
+	load_steps(&h1, &parts->offer, steps);
+	parts->common = steps->count;
+	for (size_t i = 0; i < steps->count; i++)
+		if (has(&h2, &steps->rows[i].position))
+			parts->common = i;
+	if (parts->common < steps->count)
+		parts->plan.common = steps->rows[parts->common].position;
+	*step = (struct plan_step){ parts->offer.target, parts->plan.common };
+	parts->plan.steps = step;
+	parts->plan.count = parts->common + 1 != steps->count;
+	parts->pins = (struct sending_pins){ h1.engine, &parts->offer, h2.engine->instance, "h2" };
+}
+
+static void parts_end(struct parts *parts)
+{
+	sending_pins_drop(&parts->pins);
+	arrival_free(parts->arrival);
+	steps_release(&parts->steps);
+	offer_release(&parts->offer);
+}
+
+struct seen_pins {
+	struct tx *tx;
+	struct position at[16];
+	size_t count;
+	bool alone; /* those of what was sent for itself */
+	struct text names;
+};
+
+static int see_common(void *arg, const struct pin_row *row, struct fl_error *failure)
+{
+	struct seen_pins *seen = arg;
+	own_snapshot_row struct snapshot_row snapshot = { 0 };
+
+	if (row->kind != PIN_PEER || uuid_is_none(&row->operation) == seen->alone)
+		return 0;
+	check_ok(tx_snapshot_get(seen->tx, &row->snapshot, &snapshot, failure));
+	check(seen->count < 16);
+	text_add_format(&seen->names, "%s%s", seen->count ? " " : "", snapshot.name);
+	seen->at[seen->count++] = row->snapshot;
+	return 0;
+}
+
+/* What `host` has pinned for `peer`: "b c"; all of it is there. */
+static void see_pins(struct fixture *host, const struct uuid *peer, bool alone,
+		     struct seen_pins *ret)
+{
+	const struct pin_filter filter = { .peer = peer };
+	own_tx struct tx *tx = NULL;
+
+	*ret = (struct seen_pins){ .alone = alone };
+	check_ok(tx_begin(host->engine->catalog, &tx, &err));
+	ret->tx = tx;
+	check_ok(tx_pin_each(tx, &filter, see_common, ret, &err));
+}
+
+static void check_pins(struct fixture *host, const struct fixture *peer, bool alone,
+		       const char *wanted)
+{
+	struct seen_pins seen;
+
+	see_pins(host, &peer->engine->instance, alone, &seen);
+	check_string(wanted, text_get(&seen.names));
+	text_done(&seen.names);
+}
+
+static bool is_among(const struct position *position, const struct seen_pins *seen)
+{
+	for (size_t i = 0; i < seen->count; i++)
+		if (position_equal(&seen->at[i], position))
+			return true;
+	return false;
+}
+
+/* The invariant, and that the pins are few. */
+static void check_common(void)
+{
+	struct seen_pins ours, theirs;
+	struct offer offer;
+	struct steps past;
+	bool common = false;
+
+	make_offer(&h1, "data", &offer);
+	load_steps(&h1, &offer, &past);
+	see_pins(&h1, &h2.engine->instance, false, &ours);
+	see_pins(&h2, &h1.engine->instance, false, &theirs);
+	for (size_t i = 0; i < past.count; i++)
+		common |= is_among(&past.rows[i].position, &ours) &&
+			  is_among(&past.rows[i].position, &theirs);
+	if (!common)
+		printf("# h1 \"%s\", h2 \"%s\"\n", text_get(&ours.names), text_get(&theirs.names));
+	check(common);
+	check(ours.count <= 4 && theirs.count <= 3);
+	text_done(&ours.names);
+	text_done(&theirs.names);
+	steps_release(&past);
+	offer_release(&offer);
+}
+
+/* The transfer as sending.c and receiving.c have it; false: it was lost. */
+static bool send_parts(struct parts *parts, enum lost lost)
+{
+	const struct arrive_from who = { h1.engine->instance, h1.engine->name, false };
+	struct finish finish = { 0 };
+
+	check_ok(sending_pins_set(&parts->pins, &parts->plan, &err));
+	check_common();
+	if (lost == LOST_STEP)
+		return false;
+	check_ok(arrive_prepare(h2.engine, &who, &parts->offer, &parts->arrival, &err));
+	if (parts->plan.count > 0) {
+		check_ok(send_step(&h1, &h2, parts->arrival,
+				   &parts->steps.rows[parts->steps.count - 1],
+				   &parts->steps.rows[parts->common]));
+		check_common();
+		if (lost == LOST_TAKEN)
+			return false;
+		check_ok(sending_pins_taken(&parts->pins, &parts->step.snapshot, &parts->step.base,
+					    &err));
+		check_common();
+	}
+	if (lost == LOST_TAKEN || lost == LOST_FINISH)
+		return false;
+	load_finish(&h1, &parts->offer, &finish);
+	check_ok(arrive_finish(parts->arrival, &finish, NULL, &err));
+	free(finish.tags);
+	check_common();
+	if (lost == LOST_DONE)
+		return false;
+	sending_pins_through(&parts->pins);
+	check_common();
+	return true;
+}
+
+/* All that may go does: there is a common one nevertheless. */
+static void push_and_lose(const char *ref, enum lost lost)
+{
+	struct parts parts;
+
+	parts_begin(&parts, ref);
+	check(parts.common < parts.steps.count);
+	(void)send_parts(&parts, lost);
+	parts_end(&parts);
+	keep_few(&h1, "data");
+	keep_few(&h2, "h1/data/trunk");
+	check_common();
+}
+
+/* As if h2 had fetched it. */
+static void bring_by_a_third_one(void)
+{
+	const struct arrive_from who = { uuid_new(), "h3", true };
+	own_arrival struct arrival *arrival = NULL;
+	struct parts parts;
+
+	parts_begin(&parts, "data");
+	check_ok(arrive_prepare(h2.engine, &who, &parts.offer, &arrival, &err));
+	if (parts.plan.count > 0)
+		check_ok(send_step(&h1, &h2, arrival, &parts.steps.rows[parts.steps.count - 1],
+				   &parts.steps.rows[parts.common]));
+	parts_end(&parts);
+}
+
+static void begin_in_common(void)
+{
+	begin();
+	check_ok(make_tag(h1.engine, "v1@data", "data@{b}", &err));
+	check_ok(roll_back(h1.engine, "data", "data@{a}", &err));
+	check_ok(take_snapshot(h1.engine, "data", "c", &err));
+	check_ok(push(&h1, &h2, "data"));
+	push_and_lose("data", LOST_NOTHING);
+	check_pins(&h1, &h2, false, "c");
+	check_pins(&h2, &h1, false, "c");
+}
+
+static void snap_another(char name[static 16])
+{
+	static unsigned number;
+
+	snprintf(name, 16, "n%u", ++number);
+	snap(&h1, "data", name, NULL);
+}
+
+static void try_to_push(enum what what, enum lost lost)
+{
+	char name[16];
+
+	if (what == A_NEW_ONE || what == WHAT_A_THIRD_ONE_BROUGHT)
+		snap_another(name);
+	if (what == WHAT_A_THIRD_ONE_BROUGHT)
+		bring_by_a_third_one();
+	push_and_lose(what == A_TAG ? "v1@data" : "data", lost);
+}
+
+/* Two in a row, a third of all that may be, with a crash of either side between them; then one that
+ * succeeds. */
+static void whatever_is_lost_one_snapshot_is_pinned_on_both(void)
+{
+	char name[16];
+
+	for (unsigned i = 0; i < WHATS * LOSSES; i++) {
+		begin_in_common();
+		for (unsigned j = i % 3; j < WHATS * LOSSES; j += 3) {
+			try_to_push(i / LOSSES, i % LOSSES);
+			fixture_restart((i + j) % 2 ? &h1 : &h2);
+			try_to_push(j / LOSSES, j % LOSSES);
+			snap_another(name);
+			push_and_lose("data", LOST_NOTHING);
+			check_pins(&h1, &h2, false, name);
+			check_pins(&h2, &h1, false, name);
+			check_pins(&h1, &h2, true, "");
+			check_pins(&h2, &h1, true, "");
+		}
+		end();
+	}
+}
+
+/* What each side has pinned after one, and after another upon that. */
+static void what_is_lost_leaves_more_pinned(void)
+{
+	static const struct {
+		enum what what;
+		enum lost lost;
+		const char *h1, *h2;
+		const char *then_h1, *then_h2; /* after a TAKEN of the next is lost, too */
+	} table[] = {
+		{ A_NEW_ONE, LOST_STEP, "c", "c", "c", "c y" },
+		{ A_NEW_ONE, LOST_TAKEN, "c", "c x", "c x", "x y" },
+		{ A_NEW_ONE, LOST_FINISH, "x", "c x", "x", "x y" },
+		{ A_NEW_ONE, LOST_DONE, "x", "x", "x", "x y" },
+		{ A_NEW_ONE, LOST_NOTHING, "x", "x", "x", "x y" },
+		{ WHAT_A_THIRD_ONE_BROUGHT, LOST_STEP, "c x", "c", "c x", "x y" },
+		{ WHAT_A_THIRD_ONE_BROUGHT, LOST_FINISH, "c x", "c", "c x", "x y" },
+		{ WHAT_A_THIRD_ONE_BROUGHT, LOST_DONE, "c x", "x", "c x", "x y" },
+		{ WHAT_A_THIRD_ONE_BROUGHT, LOST_NOTHING, "x", "x", "x", "x y" },
+	};
+
+	for (size_t i = 0; i < array_size(table); i++) {
+		begin_in_common();
+		snap(&h1, "data", "x", NULL);
+		if (table[i].what == WHAT_A_THIRD_ONE_BROUGHT)
+			bring_by_a_third_one();
+		push_and_lose("data", table[i].lost);
+		check_pins(&h1, &h2, false, table[i].h1);
+		check_pins(&h2, &h1, false, table[i].h2);
+		snap(&h1, "data", "y", NULL);
+		push_and_lose("data", LOST_TAKEN);
+		check_pins(&h1, &h2, false, table[i].then_h1);
+		check_pins(&h2, &h1, false, table[i].then_h2);
+		end();
+	}
+}
+
+static void a_tag_takes_nothing_of_the_branchs_away(void)
+{
+	begin_in_common();
+	snap(&h1, "data", "x", NULL);
+	push_and_lose("data@{x}", LOST_NOTHING);
+	push_and_lose("v1@data", LOST_NOTHING);
+	check_pins(&h1, &h2, false, "c");
+	check_pins(&h2, &h1, false, "c");
+	check_pins(&h1, &h2, true, "b");
+	check_pins(&h2, &h1, true, "b");
+	push_and_lose("data", LOST_NOTHING);
+	check_pins(&h1, &h2, true, "");
+	check_pins(&h2, &h1, true, "");
+	end();
+}
+
 /* --- clocks ------------------------------------------------------------------------------ */
 
 struct ages {
@@ -1106,6 +1407,9 @@ int main(int argc, char **argv)
 				  CHECK(copies_are_thinned),
 				  CHECK(what_is_tagged_there_is_not_thinned_before_its_tag_comes),
 				  CHECK(what_is_kept_for_a_peer_is_told_and_let_go),
+				  CHECK(whatever_is_lost_one_snapshot_is_pinned_on_both),
+				  CHECK(what_is_lost_leaves_more_pinned),
+				  CHECK(a_tag_takes_nothing_of_the_branchs_away),
 				  CHECK(clocks_that_differ_change_no_age),
 				  CHECK(others_branches_survive_a_lost_catalogue),
 				  CHECK(a_pool_that_is_adopted_keeps_others_branches_theirs),

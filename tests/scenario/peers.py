@@ -103,7 +103,7 @@ class Peers:
 
 
 class Proxy:
-    """Passes bytes on to `target`, until it is told to cut, to stall or to go slowly."""
+    """Passes bytes on to `target`, until it is told to cut, to stall, to go slowly or to let no answer through."""
 
     def __init__(self, target):
         host, port = target.rsplit(":", 1)
@@ -119,6 +119,7 @@ class Proxy:
         self.may_pass = threading.Event()
         self.may_pass.set()
         self.refusing = False
+        self.deaf = False  # nothing comes back from the target
         self.closed = False
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -157,6 +158,8 @@ class Proxy:
                     data = one.recv(65536)
                     if not data:
                         return
+                    if self.deaf and one is far:
+                        continue
                     self.passed += len(data)
                     if self.cut_after is not None and self.passed >= self.cut_after:
                         self.cut_after = None

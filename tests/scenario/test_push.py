@@ -333,6 +333,32 @@ def pins_hold_until_they_are_let_go():
 
 
 @test
+def a_tag_takes_the_branchs_pin_from_nobody():
+    with Peers("h1", "h2") as (one, two):
+        one.create("data")
+        one.snapshot("data")
+        first = tip(one, "data")
+        one.write("data", "file", "left behind")
+        one.snapshot("data")
+        one.run("tag", "v1@data")
+        one.rollback("data", f"data@{{{first}}}")
+        one.write("data", "file", "second")
+        one.push("data", "h2")
+        both = tip(one, "data")
+        one.run("push", "v1@data", "h2", "--anew")
+        for host in (one, two):
+            equal({pin["id"] for pin in host.items("/v1/pins")}, {both, one.get("/v1/snapshot", ref="v1@data")["id"]},
+                  f"pins of {host.name}")
+        one.write("data", "file", "third")
+        one.snapshot("data")
+        one.fails("busy", "destroy", f"data@{{{both}}}")
+        equal(one.push("data", "h2")["outcome"], "fast-forward", "what both have is still there")
+        same(one, two)
+        for host in (one, two):
+            equal([pin["id"] for pin in host.items("/v1/pins")], [tip(one, "data")], f"pins of {host.name}")
+
+
+@test
 def a_push_is_cancelled():
     with Peers("h1", "h2") as (one, two):
         one.create("data")

@@ -12,8 +12,8 @@ import uuid
 
 import tap
 from archives import inside, staging
-from flocker import LONG, MIB, Failure, Gone
-from peers import Peers, Proxy
+from flocker import BUILD, LONG, MIB, Failure, Gone
+from peers import Peers, Proxy, Push, tip
 from tap import equal, test, true, wait_until
 
 SIZE = (200 if LONG else 40) * MIB
@@ -139,6 +139,63 @@ def the_link_is_cut():
         true(answer["wire"] <= SIZE + 3 * MIB, f"sent again: {answer['wire'] - SIZE}")
         cheap(proxy, before)
         whole(one, two)
+
+
+@test
+def what_has_come_takes_its_time_there():
+    """The link is cut while h2 puts it in its place: who dials again waits for that, and is not refused."""
+    with Peers("h1", "h2", pools=(None, "dir")) as (one, two), Proxy(two.address) as proxy:
+        one.run("peer", "remove", "h2")
+        one.run("peer", "add", "h2", proxy.address)
+        one.create("data")
+        one.push("data", "h2")
+        slow = f"{two.root}/slow"
+        two.stop()
+        two.start(LD_PRELOAD=BUILD / "tests/scenario/libslow.so", FLOCKER_TEST_SLOW=slow)
+        two.listens()
+        one.write("data", "text", "all of it")
+        with open(slow, "w", encoding="ascii"):
+            pushing = Pushing(one)
+        wait_until(lambda: os.path.exists(f"{slow}.held"), "all has come")
+        proxy.cut()
+        wait_until(lambda: proxy.pairs, "it is dialled again")
+        pushing.join(25 if LONG else 1)
+        true(pushing.is_alive(), f"it waits: {pushing.failure}")
+        os.unlink(slow)
+        true(pushing.end().answer, f"{pushing.failure}")
+        true(one.post("/v1/verifications", ref="data", peer="h2")["equal"], "digests")
+        equal([item for item in two.items("/v1/operations") if item["state"] == "running"], [], "what runs")
+        one.write("data", "text", "more")
+        equal(one.push("data", "h2")["outcome"], "fast-forward", "the next increment")
+
+
+def lose_taken(one, two, proxy, seed):
+    """All of a push arrives, and who pushed never hears of it."""
+    fill(one, MIB, seed=seed)
+    one.snapshot("data")
+    with Push(one, limit=2 * MIB):
+        proxy.deaf = True
+        wait_until(lambda: tip(two, "h1/data/trunk") == tip(one, "data"), "it has come")
+        one.kill()
+    proxy.cut()
+    proxy.deaf = False
+    one.start()
+
+
+@test
+def what_came_is_not_heard_of_twice_in_a_row():
+    with Pair() as (one, two, proxy):
+        one.push("data", "h2")
+        for seed in (1, 2):
+            lose_taken(one, two, proxy, seed)
+        for host, ref in ((one, "data"), (two, "h1/data/trunk")):
+            for entry in host.log_of(ref)[1:]:
+                host.try_run("destroy", f"{ref}@{{{entry['id']}}}")  # as thinning would
+        one.write("data", "more", "more")
+        equal(one.push("data", "h2")["outcome"], "fast-forward", "both have one in common")
+        whole(one, two)
+        last = [tip(one, "data")]
+        equal([[pin["id"] for pin in host.items("/v1/pins")] for host in (one, two)], [last, last], "pins")
 
 
 @test

@@ -194,11 +194,9 @@ static void pins(struct tx *tx)
 	check_seen("10 20 30", tx_pin_each(tx, &served, see_pin, NULL, &err));
 	check_seen("30", tx_pin_each(tx, &at, see_pin, NULL, &err));
 	check_seen("", tx_pin_each(tx, &of_other, see_pin, NULL, &err));
-	check_ok(tx_pin_move(tx, &pin, &err));
-	check_seen("20 30", tx_pin_each(tx, &all, see_pin, NULL, &err));
 	pin.peer = other;
 	pin.snapshot.time = 40;
-	check_ok(tx_pin_move(tx, &pin, &err));
+	check_ok(tx_pin_set(tx, &pin, &err));
 	check_ok(tx_pin_delete_operation(tx, &transfer, &err));
 	check_ok(tx_pin_delete_peer(tx, &peer, &err));
 	check_seen("40", tx_pin_each(tx, &all, see_pin, NULL, &err));
