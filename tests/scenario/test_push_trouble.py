@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 
 import tap
@@ -215,6 +216,9 @@ def a_person_watches_and_gives_up(words):
                 true(time.monotonic() < deadline, f"progress is shown: {seen!r}")
                 if select.select([terminal], [], [], 1)[0]:
                     seen += os.read(terminal, 4096).decode()
+            attributes = termios.tcgetattr(terminal)
+            attributes[3] |= termios.NOFLSH  # else the kernel may throw away what is said after the signal
+            termios.tcsetattr(terminal, termios.TCSANOW, attributes)
             os.write(terminal, b"\x03")
             while True:
                 try:
