@@ -382,7 +382,7 @@ void reading_end(struct engine *engine, const struct tree *tree);
 /* For deletions: is it being read?  Then it is deleted once it is not. */
 must_check bool reading_defers(struct engine *engine, const struct tree *tree);
 
-/* --- deletion: leaves the catalogue, with an intent, before the pool ------------ */
+/* --- deletion: leaves the catalogue, with an intent, before the pool (delete.c) -- */
 
 /* The tree that a "delete-snapshot" is about.  FL_CORRUPT. */
 must_check int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret,
@@ -392,8 +392,18 @@ must_check int delete_snapshot_finish(struct engine *engine, const struct intent
 				      struct fl_error *err);
 must_check int delete_branch_finish(struct engine *engine, const struct intent_row *intent,
 				    struct fl_error *err);
+must_check int delete_facts_finish(struct engine *engine, const struct intent_row *intent,
+				   struct fl_error *err);
 must_check int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
 				     struct fl_error *err);
+/*
+ * Before a tree comes in, with its volume locked: its place is locked until `ret_place` is dropped,
+ * and what was destroyed there is gone from the pool.  FL_BUSY while that is read.  Then
+ * deletion_cancel(), in the transaction that announces the tree: no intent deletes it any more.
+ */
+must_check int deletion_make_way(struct engine *engine, const struct tree *tree,
+				 struct lock_set *ret_place, struct fl_error *err);
+must_check int deletion_cancel(struct tx *tx, const struct tree *tree, struct fl_error *err);
 /* In a transaction: FL_BUSY when tags or living branches need snapshots of the branch; says which.
  */
 must_check int refuse_if_needed(struct tx *tx, const struct branch_row *branch, const char *name,
@@ -438,7 +448,7 @@ must_check int each_destroyed_branch(struct tx *tx,
 must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err);
 
 /*
- * The intent to remove all of a branch from the pool; in the transaction that
+ * The intent to remove all of a branch of ours from the pool; in the transaction that
  * deletes its row.  `ret` is the caller's to release, after a failure too.
  */
 must_check int delete_branch_intend(struct tx *tx, const struct branch_row *branch,
@@ -459,6 +469,8 @@ must_check int reserve_fill(struct engine *engine, struct fl_error *err);
 
 /* The intent to delete a snapshot's tree; its body is heap. */
 struct intent_row delete_snapshot_intend(const struct tree *tree);
+/* The same for the facts of another's branch, once its snapshots are gone. */
+struct intent_row delete_facts_intend(const struct uuid *branch);
 
 /* --- thinning by itself (thinner.c, space.c); what it does is in thin.h ---------------------- */
 
