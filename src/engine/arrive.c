@@ -72,16 +72,9 @@ static void take_step(struct arrival *arrival, const struct uuid *operation,
 	arrival->has_row = true;
 }
 
-/* From here on no intent deletes its tree (delete.c). */
-static int announce(struct tx *tx, void *arg, struct fl_error *err)
+static int write_intent(struct tx *tx, void *arg, struct fl_error *err)
 {
-	const struct arrival *arrival = arg;
-	const struct tree tree = snapshot_tree(&arrival->row);
-	own_intent_row struct intent_row intent = arrive_intend(arrival);
-
-	if (deletion_cancel(tx, &tree, err) < 0)
-		return fl_failed(err);
-	return tx_intent_insert(tx, &intent, err);
+	return tx_intent_insert(tx, arg, err);
 }
 
 static int forget_intent(struct tx *tx, void *arg, struct fl_error *err)
@@ -121,8 +114,11 @@ static int is_here(struct engine *engine, const struct position *position, bool 
 /* Only its rows are to be written: another transfer brought it, or this one did before. */
 static int settle_known(struct arrival *arrival, struct fl_error *err)
 {
-	int r = catalog_write(arrival->engine->catalog, CATALOG_DURABLE, announce, arrival, err);
+	struct intent_row intent = arrive_intend(arrival);
+	int r = catalog_write(arrival->engine->catalog, CATALOG_DURABLE, write_intent, &intent,
+			      err);
 
+	intent_row_done(&intent);
 	if (r == 0)
 		r = catalog_write(arrival->engine->catalog, CATALOG_DURABLE, arrive_rows, arrival,
 				  err);
@@ -148,11 +144,12 @@ static int settle_tree(struct arrival *arrival, struct fl_error *err)
 	const struct tree staging = tree_staging(&arrival->operation);
 	const struct tree tree = snapshot_tree(&arrival->row);
 	struct engine *engine = arrival->engine;
+	own_intent_row struct intent_row intent = arrive_intend(arrival);
 	own_locks struct lock_set place = { 0 };
 
 	if (note_staging(arrival, &staging, err) < 0 ||
 	    deletion_make_way(engine, &tree, &place, err) < 0 ||
-	    catalog_write(engine->catalog, CATALOG_DURABLE, announce, arrival, err) < 0)
+	    catalog_write(engine->catalog, CATALOG_DURABLE, write_intent, &intent, err) < 0)
 		return fl_failed(err);
 	if (driver_of(engine)->staging_commit(engine->pool, &arrival->operation, &tree, err) < 0)
 		take_back(arrival, &tree, err->code != FL_EXISTS);

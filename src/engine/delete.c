@@ -3,9 +3,9 @@
  *
  * The intent is written in the transaction that deletes the rows, with the volume locked.  It is
  * carried out at once, or when nobody reads the tree any more (reading.c), or at the next start; it
- * is forgotten lazily, after a sync of the pool; and the backup of the catalogue may tell of it
- *long after that.  So at any later moment it may be carried out once more, and must not meet
- * anything then but what it was written for:
+ * is forgotten after a sync of the pool, and the backup of the catalogue, which is in the pool,
+ * may tell of it until the sync after that.  So later it may be carried out once more, and must
+ * not meet anything then but what it was written for:
  *
  *	delete-snapshot	one tree: branch, instance, time
  *	delete-retired	one tree, named by the operation that made it; there is no second one
@@ -18,10 +18,10 @@
  * the same names.  That is safe by one rule: where the catalogue has an intent to delete a tree, it
  * has neither a row for it nor an intent to receive it.
  *
- *	An arrival locks the place of its tree.  What is still noted of a deletion there it
- *	carries out and syncs (or fails, while that is read), and then, before the new tree
- *	comes, takes the notes away in the transaction that announces it: it is durable, so in
- *	the backup, too, they are gone before there is anything that they could harm.
+ *	An arrival locks the place of its tree.  What the catalogue still notes of a deletion
+ *	there it carries out itself, durably, or fails while that is read.  Then it takes the
+ *	notes away, and syncs if the backup may still tell of any.  Only then it announces what
+ *	is to come: they are gone before there is anything that they could harm.
  *
  *	Who carries a deletion out locks the place, too, and looks whether the intent is still
  *	there: the list that it goes by may be older than the arrival.
@@ -74,25 +74,62 @@ static struct forgetting take_carried_out(struct engine *engine)
 	return forgetting;
 }
 
+static void set_backup_behind(struct engine *engine, bool behind)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	engine->backup_behind = behind;
+}
+
+static bool is_backup_behind(struct engine *engine)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	return engine->backup_behind;
+}
+
+/* Of the pool, and with it of the backup. */
+static int sync_forgotten(struct engine *engine, struct fl_error *err)
+{
+	if (driver_of(engine)->sync(engine->pool, err) < 0)
+		return fl_failed(err);
+	set_backup_behind(engine, false);
+	return 0;
+}
+
 int intents_settle(struct engine *engine, struct fl_error *err)
 {
 	size_t count;
 
 	if (count_carried_out(engine) == 0)
 		return 0;
-	if (driver_of(engine)->sync(engine->pool, err) < 0)
+	if (intents_forget(engine, &count, err) < 0)
 		return fl_failed(err);
-	return intents_forget(engine, &count, err);
+	return sync_forgotten(engine, err);
 }
 
+/* It did not go: next time. */
+static void give_back(struct engine *engine, const struct forgetting *forgetting)
+{
+	own_lock(guard, &engine->care_mutex);
+
+	for (size_t i = 0; i < forgetting->count; i++)
+		*array_add(engine->carried_out,
+			   engine->carried_out_count) = forgetting->operations[i];
+}
+
+/* What is carried out after they were taken waits for the next sync. */
 int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err)
 {
 	struct forgetting forgetting = take_carried_out(engine);
-	int r = 0;
+	int r = sync_forgotten(engine, err);
 
-	/* Lazily: a deletion that is carried out twice does no harm (above). */
-	if (forgetting.count > 0)
-		r = catalog_write(engine->catalog, CATALOG_LAZY, forget, &forgetting, err);
+	if (r == 0 && forgetting.count > 0) {
+		set_backup_behind(engine, true);
+		r = catalog_write_deletion(engine, forget, &forgetting, err);
+	}
+	if (r < 0)
+		give_back(engine, &forgetting);
 	free(forgetting.operations);
 	*ret_count = forgetting.count;
 	return r;
@@ -167,32 +204,51 @@ int delete_snapshot_finish(struct engine *engine, const struct intent_row *inten
 
 struct notes_of_tree {
 	char *body; /* of those that are meant */
-	struct uuid *operations;
-	size_t count;
+	struct forgetting forgetting;
 };
 
 static void notes_of_tree_done(struct notes_of_tree *notes)
 {
 	free(notes->body);
-	free(notes->operations);
+	free(notes->forgetting.operations);
 }
 
 static int collect_note(void *arg, const struct intent_row *intent, struct fl_error *err)
 {
 	struct notes_of_tree *notes = arg;
+	struct forgetting *found = &notes->forgetting;
 
 	if (strcmp(intent->verb, DELETE_SNAPSHOT) == 0 && strcmp(intent->body, notes->body) == 0)
-		*array_add(notes->operations, notes->count) = intent->operation;
+		*array_add(found->operations, found->count) = intent->operation;
 	return 0;
 }
 
-static int find_notes(struct tx *tx, const struct tree *tree, struct notes_of_tree *ret,
+static int find_notes(struct engine *engine, const struct tree *tree, struct notes_of_tree *ret,
 		      struct fl_error *err)
 {
 	own_intent_row struct intent_row wanted = delete_snapshot_intend(tree);
+	own_tx struct tx *tx = NULL;
 
 	ret->body = take_ptr(wanted.body);
+	if (tx_begin(engine->catalog, &tx, err) < 0)
+		return fl_failed(err);
 	return tx_intent_each(tx, collect_note, ret, err);
+}
+
+static int clear_place(struct engine *engine, const struct tree *tree,
+		       struct forgetting *forgetting, struct fl_error *err)
+{
+	const struct driver *driver = driver_of(engine);
+
+	if (reading_defers(engine, tree)) {
+		fl_fail(err, FL_BUSY,
+			"the snapshot was destroyed here, and somebody still reads it");
+		return fl_hint(err, "try again when nobody does");
+	}
+	if (driver->tree_delete(engine->pool, tree, err) < 0 || driver->sync(engine->pool, err) < 0)
+		return fl_failed(err);
+	set_backup_behind(engine, true);
+	return catalog_write_deletion(engine, forget, forgetting, err);
 }
 
 int deletion_make_way(struct engine *engine, const struct tree *tree, struct lock_set *ret_place,
@@ -200,34 +256,15 @@ int deletion_make_way(struct engine *engine, const struct tree *tree, struct loc
 {
 	own(notes_of_tree_done) struct notes_of_tree notes = { 0 };
 	own_locks struct lock_set place = { 0 };
-	own_tx struct tx *tx = NULL;
 
 	lock_place(engine, tree, &place);
-	if (tx_begin(engine->catalog, &tx, err) < 0 || find_notes(tx, tree, &notes, err) < 0)
+	if (find_notes(engine, tree, &notes, err) < 0 ||
+	    (notes.forgetting.count > 0 && clear_place(engine, tree, &notes.forgetting, err) < 0))
 		return fl_failed(err);
-	tx_end(take_ptr(tx));
-	if (notes.count > 0 && reading_defers(engine, tree)) {
-		fl_fail(err, FL_BUSY,
-			"the snapshot was destroyed here, and somebody still reads it");
-		return fl_hint(err, "try again when nobody does");
-	}
-	if (notes.count > 0 && (driver_of(engine)->tree_delete(engine->pool, tree, err) < 0 ||
-				driver_of(engine)->sync(engine->pool, err) < 0))
+	if (is_backup_behind(engine) && sync_forgotten(engine, err) < 0)
 		return fl_failed(err);
 	*ret_place = place;
 	place = (struct lock_set){ 0 };
-	return 0;
-}
-
-int deletion_cancel(struct tx *tx, const struct tree *tree, struct fl_error *err)
-{
-	own(notes_of_tree_done) struct notes_of_tree notes = { 0 };
-
-	if (find_notes(tx, tree, &notes, err) < 0)
-		return fl_failed(err);
-	for (size_t i = 0; i < notes.count; i++)
-		if (tx_intent_delete(tx, &notes.operations[i], err) < 0)
-			return fl_failed(err);
 	return 0;
 }
 

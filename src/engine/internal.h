@@ -109,6 +109,7 @@ struct engine {
 	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
 	size_t carried_out_count;
+	bool backup_behind; /* it may tell of intents that are forgotten, until a sync (delete.c) */
 	uint64_t facts_failures;  /* to write facts, since all of them were right: they are compared
 				     again */
 	struct reading *readings; /* heap (reading.c) */
@@ -397,13 +398,12 @@ must_check int delete_facts_finish(struct engine *engine, const struct intent_ro
 must_check int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
 				     struct fl_error *err);
 /*
- * Before a tree comes in, with its volume locked: its place is locked until `ret_place` is dropped,
- * and what was destroyed there is gone from the pool.  FL_BUSY while that is read.  Then
- * deletion_cancel(), in the transaction that announces the tree: no intent deletes it any more.
+ * Before it is announced that a tree comes in, with its volume locked: its place is locked until
+ * `ret_place` is dropped, what was destroyed there is gone from the pool, and no intent, in the
+ * catalogue or its backup, deletes it any more.  FL_BUSY while it is read.
  */
 must_check int deletion_make_way(struct engine *engine, const struct tree *tree,
 				 struct lock_set *ret_place, struct fl_error *err);
-must_check int deletion_cancel(struct tx *tx, const struct tree *tree, struct fl_error *err);
 /* In a transaction: FL_BUSY when tags or living branches need snapshots of the branch; says which.
  */
 must_check int refuse_if_needed(struct tx *tx, const struct branch_row *branch, const char *name,
@@ -433,10 +433,10 @@ must_check int stash_add(struct tx *tx, const struct snapshot_row *taken,
 			 struct fl_error *err);
 /* What the intent said is done in the pool: it is forgotten when that is durable (engine_care). */
 void intent_carried_out(struct engine *engine, const struct uuid *operation);
-/* Syncs the pool and forgets them, if there are any: at the start and at the end. */
-must_check int intents_settle(struct engine *engine, struct fl_error *err);
-/* Forgets those, after a sync of the pool; `*ret_count`: how many. */
+/* Syncs the pool and forgets those that were carried out before; `*ret_count`: how many. */
 must_check int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err);
+/* The same, and syncs once more, if there are any: at the start and at the end. */
+must_check int intents_settle(struct engine *engine, struct fl_error *err);
 
 /* Every branch in the trash: on its own, or with its volume. */
 must_check int each_destroyed_branch(struct tx *tx,
