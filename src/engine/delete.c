@@ -74,26 +74,40 @@ static struct forgetting take_carried_out(struct engine *engine)
 	return forgetting;
 }
 
-static void set_backup_behind(struct engine *engine, bool behind)
+/* Who finds that an intent is gone, and then has the mutex, finds that it was counted. */
+static int forget_some(struct engine *engine, struct forgetting *forgetting, struct fl_error *err)
 {
-	own_lock(guard, &engine->care_mutex);
+	own_lock(guard, &engine->forget_mutex);
 
-	engine->backup_behind = behind;
+	engine->forgotten++;
+	return catalog_write_deletion(engine, forget, forgetting, err);
 }
 
-static bool is_backup_behind(struct engine *engine)
+static uint64_t count_forgotten(struct engine *engine, bool *ret_synced)
 {
-	own_lock(guard, &engine->care_mutex);
+	own_lock(guard, &engine->forget_mutex);
 
-	return engine->backup_behind;
+	*ret_synced = engine->forgotten_synced == engine->forgotten;
+	return engine->forgotten;
 }
 
-/* Of the pool, and with it of the backup. */
+static void note_synced(struct engine *engine, uint64_t forgotten)
+{
+	own_lock(guard, &engine->forget_mutex);
+
+	if (engine->forgotten_synced < forgotten)
+		engine->forgotten_synced = forgotten;
+}
+
+/* Of the pool, and with it of the backup; what was forgotten before is forgotten there, too. */
 static int sync_forgotten(struct engine *engine, struct fl_error *err)
 {
+	bool synced;
+	uint64_t forgotten = count_forgotten(engine, &synced);
+
 	if (driver_of(engine)->sync(engine->pool, err) < 0)
 		return fl_failed(err);
-	set_backup_behind(engine, false);
+	note_synced(engine, forgotten);
 	return 0;
 }
 
@@ -124,10 +138,8 @@ int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *er
 	struct forgetting forgetting = take_carried_out(engine);
 	int r = sync_forgotten(engine, err);
 
-	if (r == 0 && forgetting.count > 0) {
-		set_backup_behind(engine, true);
-		r = catalog_write_deletion(engine, forget, &forgetting, err);
-	}
+	if (r == 0 && forgetting.count > 0)
+		r = forget_some(engine, &forgetting, err);
 	if (r < 0)
 		give_back(engine, &forgetting);
 	free(forgetting.operations);
@@ -235,33 +247,39 @@ static int find_notes(struct engine *engine, const struct tree *tree, struct not
 	return tx_intent_each(tx, collect_note, ret, err);
 }
 
-static int clear_place(struct engine *engine, const struct tree *tree,
-		       struct forgetting *forgetting, struct fl_error *err)
+static int clear_place(struct engine *engine, const struct tree *tree, struct fl_error *err)
 {
-	const struct driver *driver = driver_of(engine);
-
 	if (reading_defers(engine, tree)) {
 		fl_fail(err, FL_BUSY,
 			"the snapshot was destroyed here, and somebody still reads it");
 		return fl_hint(err, "try again when nobody does");
 	}
-	if (driver->tree_delete(engine->pool, tree, err) < 0 || driver->sync(engine->pool, err) < 0)
+	if (driver_of(engine)->tree_delete(engine->pool, tree, err) < 0)
 		return fl_failed(err);
-	set_backup_behind(engine, true);
-	return catalog_write_deletion(engine, forget, forgetting, err);
+	return driver_of(engine)->sync(engine->pool, err);
+}
+
+static int make_way(struct engine *engine, const struct tree *tree, struct fl_error *err)
+{
+	own(notes_of_tree_done) struct notes_of_tree notes = { 0 };
+	bool synced;
+
+	if (find_notes(engine, tree, &notes, err) < 0)
+		return fl_failed(err);
+	if (notes.forgetting.count > 0 &&
+	    (clear_place(engine, tree, err) < 0 || forget_some(engine, &notes.forgetting, err) < 0))
+		return fl_failed(err);
+	(void)count_forgotten(engine, &synced);
+	return synced ? 0 : sync_forgotten(engine, err);
 }
 
 int deletion_make_way(struct engine *engine, const struct tree *tree, struct lock_set *ret_place,
 		      struct fl_error *err)
 {
-	own(notes_of_tree_done) struct notes_of_tree notes = { 0 };
 	own_locks struct lock_set place = { 0 };
 
 	lock_place(engine, tree, &place);
-	if (find_notes(engine, tree, &notes, err) < 0 ||
-	    (notes.forgetting.count > 0 && clear_place(engine, tree, &notes.forgetting, err) < 0))
-		return fl_failed(err);
-	if (is_backup_behind(engine) && sync_forgotten(engine, err) < 0)
+	if (make_way(engine, tree, err) < 0)
 		return fl_failed(err);
 	*ret_place = place;
 	place = (struct lock_set){ 0 };

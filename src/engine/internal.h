@@ -83,6 +83,9 @@ struct engine {
 	struct exec_table *execs;  /* commands in user systems */
 
 	pthread_mutex_t reserve_mutex;	/* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t forget_mutex;	/* of the next two; held while intents are forgotten */
+	uint64_t forgotten;		/* how often some were (delete.c) */
+	uint64_t forgotten_synced;	/* how often the pool knows of, and the backup there */
 	pthread_mutex_t together_mutex; /* who holds processes still (together.c) */
 
 	struct trust *trust;	     /* or NULL: no certificates */
@@ -109,7 +112,6 @@ struct engine {
 	int64_t sync_due;  /* clock_boot() when the pool is to be synced; 0: nothing to sync */
 	struct uuid *carried_out; /* operations of intents to forget after the next sync; heap */
 	size_t carried_out_count;
-	bool backup_behind; /* it may tell of intents that are forgotten, until a sync (delete.c) */
 	uint64_t facts_failures;  /* to write facts, since all of them were right: they are compared
 				     again */
 	struct reading *readings; /* heap (reading.c) */

@@ -1123,6 +1123,64 @@ static void a_deletion_that_comes_late_meets_nothing(void)
 	end();
 }
 
+static int fail_sync(struct pool *pool, struct fl_error *failure)
+{
+	return fl_fail(failure, FL_SYSTEM, "the disk is slow");
+}
+
+/* Notes would be a reason to sync. */
+static void break_sync(void)
+{
+	struct driver *broken = break_driver(&h2);
+
+	broken->sync = fail_sync;
+	broken->capabilities &= ~DRIVER_CAN_NOTE;
+}
+
+/* A power cut must not bring back a backup that tells of the deletion, beside what came since. */
+static void what_is_forgotten_is_synced_before_it_comes_again(void)
+{
+	size_t count;
+
+	begin();
+	check_ok(push(&h1, &h2, "data"));
+	check_ok(destroy(h2.engine, "h1/data/trunk", &err));
+	check_ok(intents_forget(h2.engine, &count, &err));
+	check(count == 3);
+	break_sync();
+	check_code(FL_SYSTEM, push(&h1, &h2, "data"));
+	check(count_trees(&h2) == 0);
+	mend_driver(&h2);
+	check_ok(intents_forget(h2.engine, &count, &err)); /* the caretaker's next sync */
+	check(count == 0);
+	break_sync();
+	check_ok(push(&h1, &h2, "data"));
+	mend_driver(&h2);
+	check_log(&h2, "h1/data/trunk", "b a");
+	end();
+}
+
+/* What could not be synced is not forgotten, and not lost either. */
+static void what_is_not_synced_is_not_forgotten(void)
+{
+	struct intents left;
+	size_t count;
+
+	begin();
+	check_ok(push(&h1, &h2, "data"));
+	check_ok(destroy(h2.engine, "h1/data/trunk", &err));
+	break_sync();
+	check_code(FL_SYSTEM, intents_forget(h2.engine, &count, &err));
+	mend_driver(&h2);
+	load_intents(&h2, &left);
+	check(left.count == 3);
+	intents_release(&left);
+	check_ok(intents_forget(h2.engine, &count, &err));
+	load_intents(&h2, &left);
+	check(count == 3 && left.count == 0);
+	end();
+}
+
 /* Its tree stays for who reads it; nothing else is mistaken for it. */
 static void what_is_read_is_deleted_alone(void)
 {
@@ -1178,6 +1236,8 @@ int main(int argc, char **argv)
 				  CHECK(what_is_in_the_pool_already_is_not_deleted),
 				  CHECK(a_crash_is_finished_or_undone),
 				  CHECK(a_deletion_that_comes_late_meets_nothing),
+				  CHECK(what_is_forgotten_is_synced_before_it_comes_again),
+				  CHECK(what_is_not_synced_is_not_forgotten),
 				  CHECK(what_is_read_is_deleted_alone),
 				  CHECK_END,
 			  });
