@@ -7,7 +7,7 @@
  * write: what only the catalogue knows, namely settings, volumes, branches,
  * lines, tags, stashes, notes of snapshots (name, message, metadata), and what
  * was under way: retired heads and intents.  Of these it may hold one that has
- * been carried out already, where that was written lazily.  Rows of snapshots
+ * been carried out already, until that is forgotten.  Rows of snapshots
  * without notes are not in it: the pool tells them, and there may be a million.
  * The catalogue hands each record to a sink (the pool's file_append), after the
  * commit and before the writer is answered, so the cost of a write does not

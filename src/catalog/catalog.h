@@ -512,6 +512,8 @@ void intent_row_done(struct intent_row *row);
 #define own_intent_row own(intent_row_done)
 must_check int tx_intent_insert(struct tx *tx, const struct intent_row *row, struct fl_error *err);
 must_check int tx_intent_delete(struct tx *tx, const struct uuid *operation, struct fl_error *err);
+must_check int tx_intent_has(struct tx *tx, const struct uuid *operation, bool *ret,
+			     struct fl_error *err);
 /* In the order in which they were made. */
 must_check int tx_intent_each(struct tx *tx,
 			      int (*each)(void *arg, const struct intent_row *row,

@@ -44,6 +44,21 @@ int tx_intent_delete(struct tx *tx, const struct uuid *operation, struct fl_erro
 	return delete_operation(tx, SQL_INTENT_DELETE, "intent", operation, err);
 }
 
+int tx_intent_has(struct tx *tx, const struct uuid *operation, bool *ret, struct fl_error *err)
+{
+	own_query struct query q = {};
+	int r;
+
+	if (query_begin(&q, tx, SQL_INTENT_HAS, err) < 0)
+		return fl_failed(err);
+	query_bind_uuid(&q, 1, operation);
+	r = query_step(&q, err);
+	if (r < 0)
+		return r;
+	*ret = r > 0;
+	return 0;
+}
+
 int tx_intent_each(struct tx *tx,
 		   int (*each)(void *arg, const struct intent_row *row, struct fl_error *err),
 		   void *arg, struct fl_error *err)

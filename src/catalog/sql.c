@@ -287,6 +287,7 @@ const char *const sql_texts[SQL_COUNT] = {
 	[SQL_INTENT_INSERT] = "INSERT INTO intent (operation, number, verb, body) VALUES "
 			      "(?1, (SELECT coalesce(max(number), 0) + 1 FROM intent), ?2, ?3)",
 	[SQL_INTENT_DELETE] = "DELETE FROM intent WHERE operation = ?1",
+	[SQL_INTENT_HAS] = "SELECT 1 FROM intent WHERE operation = ?1",
 	[SQL_INTENT_EACH] = "SELECT operation, verb, body FROM intent ORDER BY number",
 
 	[SQL_OPERATION_INSERT] = "INSERT INTO operation (id, verb, object, state, done, total, "

@@ -145,8 +145,10 @@ static int settle_tree(struct arrival *arrival, struct fl_error *err)
 	const struct tree tree = snapshot_tree(&arrival->row);
 	struct engine *engine = arrival->engine;
 	own_intent_row struct intent_row intent = arrive_intend(arrival);
+	own_locks struct lock_set place = { 0 };
 
 	if (note_staging(arrival, &staging, err) < 0 ||
+	    deletion_make_way(engine, &tree, &place, err) < 0 ||
 	    catalog_write(engine->catalog, CATALOG_DURABLE, write_intent, &intent, err) < 0)
 		return fl_failed(err);
 	if (driver_of(engine)->staging_commit(engine->pool, &arrival->operation, &tree, err) < 0)

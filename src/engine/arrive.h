@@ -59,7 +59,7 @@ must_check int arrive_have(struct engine *engine, const struct offer *offer, str
  * The tree staging/<operation> becomes the snapshot of the step, in the pool and here, with all
  * that the offer said of its branch.  Atomic: after a crash it is so, or the tree is gone.
  * `operation` is used for one step only.  A snapshot that is here already is a success, and the
- * tree goes.  On failure it goes, too.
+ * tree goes.  On failure it goes, too.  FL_BUSY: it was destroyed here, and is still read.
  */
 must_check int arrive_snapshot(struct arrival *arrival, const struct uuid *operation,
 			       const struct step *step, struct fl_error *err);

@@ -126,9 +126,7 @@ static int64_t care_for_durability(struct engine *engine)
 
 	if (left != 0)
 		return left < 0 ? PASS_IDLE : left;
-	r = driver_of(engine)->sync(engine->pool, &err);
-	if (r == 0)
-		r = intents_forget(engine, &forgot, &err);
+	r = intents_forget(engine, &forgot, &err);
 	if (failing_note(engine, FAILING_SYNC, NULL, r, &err) < 0) {
 		sync_after_error(engine);
 		return PASS_AFTER_ERROR;

@@ -421,46 +421,6 @@ static int delete_row(struct tx *tx, void *arg, struct fl_error *err)
 	return tx_intent_insert(tx, deletion->intent, err);
 }
 
-struct intent_row delete_snapshot_intend(const struct tree *tree)
-{
-	struct intent_row intent = { .operation = uuid_new(), .verb = "delete-snapshot" };
-	char branch[UUID_TEXT], name[SNAPNAME_TEXT];
-	struct text body = { 0 };
-
-	text_add_format(&body, "%s/%s", uuid_format(&tree->uuid, branch),
-			snapname_format(&tree->snapshot, name));
-	intent.body = text_take(&body);
-	return intent;
-}
-
-int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret, struct fl_error *err)
-{
-	char branch[UUID_TEXT];
-
-	*ret = (struct tree){ .kind = TREE_SNAPSHOT };
-	snprintf(branch, sizeof(branch), "%s", intent->body);
-	if (strlen(intent->body) < UUID_TEXT || uuid_parse(branch, &ret->uuid, err) < 0 ||
-	    snapname_parse(intent->body + UUID_TEXT, &ret->snapshot, err) < 0)
-		return fl_fail(err, FL_CORRUPT,
-			       "the note of an interrupted deletion can't be read");
-	return 0;
-}
-
-int delete_snapshot_finish(struct engine *engine, const struct intent_row *intent,
-			   struct fl_error *err)
-{
-	struct tree tree;
-
-	if (delete_snapshot_parse(intent, &tree, err) < 0)
-		return fl_failed(err);
-	if (reading_defers(engine, &tree))
-		return 0;
-	if (driver_of(engine)->tree_delete(engine->pool, &tree, err) < 0)
-		return fl_failed(err);
-	intent_carried_out(engine, &intent->operation);
-	return 0;
-}
-
 static int delete_snapshot(struct engine *engine, const struct snapshot_row *row,
 			   struct fl_error *err)
 {

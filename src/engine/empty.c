@@ -1,6 +1,6 @@
 /*
- * Emptying the trash: deletes the rows of an item, with one intent for each
- * branch, and then what the pool holds of it.
+ * Emptying the trash: deletes the rows of an item, with intents to delete what
+ * the pool holds of it, and then that (delete.c).
  */
 
 #include <string.h>
@@ -10,8 +10,9 @@
 #include "engine/trash.h"
 
 struct emptying {
+	const struct engine *engine;
 	struct load *load;
-	struct intent_row *intents; /* for each branch, and for its retired heads */
+	struct intent_row *intents; /* in the order in which they are carried out */
 	size_t count;
 };
 
@@ -121,6 +122,39 @@ static int forget_children(struct tx *tx, const struct branch_row *branch, struc
 	return r;
 }
 
+static int intend_snapshot(void *arg, const struct snapshot_row *row, struct fl_error *err)
+{
+	struct emptying *emptying = arg;
+	const struct tree tree = snapshot_tree(row);
+
+	*array_add(emptying->intents, emptying->count) = delete_snapshot_intend(&tree);
+	return 0;
+}
+
+/* It may be sent again at once: only what is here now may go. */
+static int intend_remote(struct emptying *emptying, struct tx *tx, const struct branch_row *branch,
+			 struct fl_error *err)
+{
+	const struct stretch all = { branch->uuid, 1, INT64_MAX };
+	size_t first = emptying->count;
+
+	if (tx_snapshot_each(tx, &all, SIZE_MAX, intend_snapshot, emptying, err) < 0)
+		return fl_failed(err);
+	*array_add(emptying->intents, emptying->count) = delete_facts_intend(&branch->uuid);
+	for (size_t i = first; i < emptying->count; i++)
+		if (tx_intent_insert(tx, &emptying->intents[i], err) < 0)
+			return fl_failed(err);
+	return 0;
+}
+
+static int intend_branch(struct emptying *emptying, struct tx *tx, const struct branch_row *branch,
+			 struct fl_error *err)
+{
+	if (is_remote(emptying->engine, branch))
+		return intend_remote(emptying, tx, branch, err);
+	return delete_branch_intend(tx, branch, array_add(emptying->intents, emptying->count), err);
+}
+
 static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
 {
 	struct emptying *emptying = arg;
@@ -132,8 +166,7 @@ static int delete_rows(struct tx *tx, void *arg, struct fl_error *err)
 	for (size_t i = 0; i < load->count; i++) {
 		const struct branch_row *branch = &load->branches[i];
 
-		if (delete_branch_intend(tx, branch, array_add(emptying->intents, emptying->count),
-					 err) < 0 ||
+		if (intend_branch(emptying, tx, branch, err) < 0 ||
 		    delete_retired(emptying, tx, branch, err) < 0)
 			return fl_failed(err);
 		if (load->item.volume)
@@ -159,7 +192,7 @@ static void finish_all(struct engine *engine, const struct emptying *emptying)
 static int empty_item(struct engine *engine, const struct trash_item *item, struct fl_error *err)
 {
 	own(load_done) struct load load = { 0 };
-	own(emptying_done) struct emptying emptying = { .load = &load };
+	own(emptying_done) struct emptying emptying = { .engine = engine, .load = &load };
 
 	if (load_take(engine, item, true, &load, err) < 0 ||
 	    catalog_write_deletion(engine, delete_rows, &emptying, err) < 0)
@@ -235,7 +268,7 @@ int forget_remote(struct engine *engine, struct target *target, struct fl_error 
 			     .count = 1,
 			     .whole = !uuid_equal(&target->volume.owner, &engine->instance)
 	};
-	own(emptying_done) struct emptying emptying = { .load = &load };
+	own(emptying_done) struct emptying emptying = { .engine = engine, .load = &load };
 
 	target_format(target, load.item.ref);
 	if (catalog_write_deletion(engine, forget_rows, &emptying, err) < 0)

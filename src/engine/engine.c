@@ -53,6 +53,7 @@ static void engine_free(struct engine *engine)
 	events_done(&engine->events);
 	pthread_rwlock_destroy(&engine->gate);
 	pthread_mutex_destroy(&engine->reserve_mutex);
+	pthread_mutex_destroy(&engine->forget_mutex);
 	pthread_mutex_destroy(&engine->together_mutex);
 	pthread_mutex_destroy(&engine->care_mutex);
 	pthread_mutex_destroy(&engine->retention_mutex);
@@ -103,6 +104,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->under_way = under_way_new(engine);
 	init_gate(&engine->gate);
 	pthread_mutex_init(&engine->reserve_mutex, NULL);
+	pthread_mutex_init(&engine->forget_mutex, NULL);
 	pthread_mutex_init(&engine->together_mutex, NULL);
 	pthread_mutex_init(&engine->care_mutex, NULL);
 	pthread_mutex_init(&engine->retention_mutex, NULL);

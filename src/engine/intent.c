@@ -22,6 +22,7 @@ static const struct finisher {
 	{ "rollback", false, false, rollback_finish },
 	{ "delete-snapshot", true, true, delete_snapshot_finish },
 	{ "delete-branch", true, true, delete_branch_finish },
+	{ "delete-facts", true, true, delete_facts_finish },
 	{ "delete-retired", true, true, delete_retired_finish },
 	{ "receive", false, true, arrive_finish_intent },
 	/* Of one that runs it is the note for the next start, so not at any time. */

@@ -83,6 +83,9 @@ struct engine {
 	struct exec_table *execs;  /* commands in user systems */
 
 	pthread_mutex_t reserve_mutex;	/* of the file that deletions may spend (reserve.c) */
+	pthread_mutex_t forget_mutex;	/* of the next two; held while intents are forgotten */
+	uint64_t forgotten;		/* how often some were (delete.c) */
+	uint64_t forgotten_synced;	/* how often the pool knows of, and the backup there */
 	pthread_mutex_t together_mutex; /* who holds processes still (together.c) */
 
 	struct trust *trust;	     /* or NULL: no certificates */
@@ -382,7 +385,7 @@ void reading_end(struct engine *engine, const struct tree *tree);
 /* For deletions: is it being read?  Then it is deleted once it is not. */
 must_check bool reading_defers(struct engine *engine, const struct tree *tree);
 
-/* --- deletion: leaves the catalogue, with an intent, before the pool ------------ */
+/* --- deletion: leaves the catalogue, with an intent, before the pool (delete.c) -- */
 
 /* The tree that a "delete-snapshot" is about.  FL_CORRUPT. */
 must_check int delete_snapshot_parse(const struct intent_row *intent, struct tree *ret,
@@ -392,8 +395,17 @@ must_check int delete_snapshot_finish(struct engine *engine, const struct intent
 				      struct fl_error *err);
 must_check int delete_branch_finish(struct engine *engine, const struct intent_row *intent,
 				    struct fl_error *err);
+must_check int delete_facts_finish(struct engine *engine, const struct intent_row *intent,
+				   struct fl_error *err);
 must_check int delete_retired_finish(struct engine *engine, const struct intent_row *intent,
 				     struct fl_error *err);
+/*
+ * Before it is announced that a tree comes in, with its volume locked: its place is locked until
+ * `ret_place` is dropped, what was destroyed there is gone from the pool, and no intent, in the
+ * catalogue or its backup, deletes it any more.  FL_BUSY while it is read.
+ */
+must_check int deletion_make_way(struct engine *engine, const struct tree *tree,
+				 struct lock_set *ret_place, struct fl_error *err);
 /* In a transaction: FL_BUSY when tags or living branches need snapshots of the branch; says which.
  */
 must_check int refuse_if_needed(struct tx *tx, const struct branch_row *branch, const char *name,
@@ -423,10 +435,10 @@ must_check int stash_add(struct tx *tx, const struct snapshot_row *taken,
 			 struct fl_error *err);
 /* What the intent said is done in the pool: it is forgotten when that is durable (engine_care). */
 void intent_carried_out(struct engine *engine, const struct uuid *operation);
-/* Syncs the pool and forgets them, if there are any: at the start and at the end. */
-must_check int intents_settle(struct engine *engine, struct fl_error *err);
-/* Forgets those, after a sync of the pool; `*ret_count`: how many. */
+/* Syncs the pool and forgets those that were carried out before; `*ret_count`: how many. */
 must_check int intents_forget(struct engine *engine, size_t *ret_count, struct fl_error *err);
+/* The same, and syncs once more, if there are any: at the start and at the end. */
+must_check int intents_settle(struct engine *engine, struct fl_error *err);
 
 /* Every branch in the trash: on its own, or with its volume. */
 must_check int each_destroyed_branch(struct tx *tx,
@@ -438,7 +450,7 @@ must_check int each_destroyed_branch(struct tx *tx,
 must_check int trash_expire(struct engine *engine, int64_t *ret_next, struct fl_error *err);
 
 /*
- * The intent to remove all of a branch from the pool; in the transaction that
+ * The intent to remove all of a branch of ours from the pool; in the transaction that
  * deletes its row.  `ret` is the caller's to release, after a failure too.
  */
 must_check int delete_branch_intend(struct tx *tx, const struct branch_row *branch,
@@ -459,6 +471,8 @@ must_check int reserve_fill(struct engine *engine, struct fl_error *err);
 
 /* The intent to delete a snapshot's tree; its body is heap. */
 struct intent_row delete_snapshot_intend(const struct tree *tree);
+/* The same for the facts of another's branch, once its snapshots are gone. */
+struct intent_row delete_facts_intend(const struct uuid *branch);
 
 /* --- thinning by itself (thinner.c, space.c); what it does is in thin.h ---------------------- */
 

@@ -147,6 +147,13 @@ void lock_take_names(struct lock_table *table, const char *const names[], size_t
 	lock_take(table, wants, count, ret);
 }
 
+void lock_take_tree(struct lock_table *table, const char *tree, struct lock_set *ret)
+{
+	struct lock_want want = { LOCK_TREE, true, key_of(tree) };
+
+	lock_take(table, &want, 1, ret);
+}
+
 void lock_drop(struct lock_set *set)
 {
 	for (size_t i = set->count; i-- > 0;) {

@@ -14,10 +14,14 @@
  * since links in the mount root go by it: two volumes that have the same name
  * one after the other share no UUID.
  *
+ * The place of a tree in the pool is locked by what deletes a snapshot's tree and by what puts a
+ * received one there (delete.c), for as long as that takes.
+ *
  * Order, which is why there is no deadlock: a verb first asks for its names in
  * one call, if it needs any, and then for all other locks in one call; volumes
- * come before branches, and each kind is taken in the order of the keys.  Readers take none: they
- * read the catalogue in one transaction.
+ * come before branches, and each kind is taken in the order of the keys.  The place of a tree comes
+ * last, and nobody who has one asks for another lock.  Readers take none: they read the catalogue
+ * in one transaction.
  */
 
 #include <pthread.h>
@@ -33,7 +37,7 @@ struct lock_table {
 	struct lock **buckets; /* LOCK_BUCKETS chains of the locks that somebody holds or awaits */
 };
 
-enum lock_kind { LOCK_NAME, LOCK_VOLUME, LOCK_BRANCH };
+enum lock_kind { LOCK_NAME, LOCK_VOLUME, LOCK_BRANCH, LOCK_TREE };
 
 struct lock_want {
 	enum lock_kind kind;
@@ -60,5 +64,7 @@ void lock_take(struct lock_table *table, struct lock_want *wants, size_t count,
 #define LOCK_NAMES 2
 void lock_take_names(struct lock_table *table, const char *const names[], size_t count,
 		     struct lock_set *ret);
+/* Takes the place of a tree, as tree_format() names it, exclusively. */
+void lock_take_tree(struct lock_table *table, const char *tree, struct lock_set *ret);
 /* Gives all back.  An empty set is fine. */
 void lock_drop(struct lock_set *set);

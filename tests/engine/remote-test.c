@@ -1390,6 +1390,189 @@ static void a_crash_is_finished_or_undone(void)
 	end();
 }
 
+/* --- what was destroyed comes again ------------------------------------------------------- */
+
+static int fail_delete(struct pool *pool, const struct tree *tree, struct fl_error *failure)
+{
+	if (tree->kind == TREE_STAGING)
+		return h2.whole->tree_delete(pool, tree, failure);
+	return fl_fail(failure, FL_SYSTEM, "the disk is slow");
+}
+
+struct intents {
+	struct intent_row rows[16];
+	size_t count;
+};
+
+static int copy_intent(void *arg, const struct intent_row *row, struct fl_error *failure)
+{
+	struct intents *intents = arg;
+
+	check(intents->count < array_size(intents->rows));
+	intents->rows[intents->count] = *row;
+	intents->rows[intents->count++].body = xstrdup(row->body);
+	return 0;
+}
+
+static void load_intents(struct fixture *host, struct intents *ret)
+{
+	own_tx struct tx *tx = NULL;
+
+	*ret = (struct intents){ 0 };
+	check_ok(tx_begin(host->engine->catalog, &tx, &err));
+	check_ok(tx_intent_each(tx, copy_intent, ret, &err));
+}
+
+static void intents_release(struct intents *intents)
+{
+	for (size_t i = 0; i < intents->count; i++)
+		intent_row_done(&intents->rows[i]);
+}
+
+static int count_facts(void *arg, const struct uuid *branch, struct fl_error *failure)
+{
+	*(size_t *)arg += 1;
+	return 0;
+}
+
+static size_t facts_of(struct fixture *host)
+{
+	size_t count = 0;
+
+	check_ok(
+		driver_of(host->engine)->facts_list(host->engine->pool, count_facts, &count, &err));
+	return count;
+}
+
+/* The caretaker may have read the intents before the new copy came. */
+static void a_deletion_that_comes_late_meets_nothing(void)
+{
+	struct driver *broken;
+	struct intents noted, left;
+
+	begin();
+	check_ok(push(&h1, &h2, "data"));
+	broken = break_driver(&h2);
+	broken->tree_delete = fail_delete;
+	check_ok(destroy(h2.engine, "h1/data/trunk", &err));
+	load_intents(&h2, &noted);
+	check(noted.count == 3); /* two snapshots and the facts */
+	check(count_trees(&h2) == 2);
+	check_code(FL_SYSTEM, push(&h1, &h2, "data"));
+	mend_driver(&h2);
+
+	check_ok(push(&h1, &h2, "data"));
+	for (int late = 0; late < 2; late++) {
+		for (size_t i = 0; i < noted.count; i++)
+			check_ok(intent_finish(h2.engine, &noted.rows[i], &err));
+		check_log(&h2, "h1/data/trunk", "b a");
+		check_contents(&h2, "h1/data/trunk@{a}", "a");
+		check_contents(&h2, "h1/data/trunk@{b}", "b");
+		check(count_trees(&h2) == 2);
+		check(facts_of(&h2) == 1);
+		fixture_restart(&h2);
+	}
+	load_intents(&h2, &left);
+	check(left.count == 0);
+	intents_release(&left);
+	intents_release(&noted);
+
+	/* And so it goes for good. */
+	check_ok(destroy(h2.engine, "h1/data/trunk", &err));
+	check(count_trees(&h2) == 0 && facts_of(&h2) == 0);
+	end();
+}
+
+static int fail_sync(struct pool *pool, struct fl_error *failure)
+{
+	return fl_fail(failure, FL_SYSTEM, "the disk is slow");
+}
+
+/* Notes would be a reason to sync. */
+static void break_sync(void)
+{
+	struct driver *broken = break_driver(&h2);
+
+	broken->sync = fail_sync;
+	broken->capabilities &= ~DRIVER_CAN_NOTE;
+}
+
+/* A power cut must not bring back a backup that tells of the deletion, beside what came since. */
+static void what_is_forgotten_is_synced_before_it_comes_again(void)
+{
+	size_t count;
+
+	begin();
+	check_ok(push(&h1, &h2, "data"));
+	check_ok(destroy(h2.engine, "h1/data/trunk", &err));
+	check_ok(intents_forget(h2.engine, &count, &err));
+	check(count == 3);
+	break_sync();
+	check_code(FL_SYSTEM, push(&h1, &h2, "data"));
+	check(count_trees(&h2) == 0);
+	mend_driver(&h2);
+	check_ok(intents_forget(h2.engine, &count, &err)); /* the caretaker's next sync */
+	check(count == 0);
+	break_sync();
+	check_ok(push(&h1, &h2, "data"));
+	mend_driver(&h2);
+	check_log(&h2, "h1/data/trunk", "b a");
+	end();
+}
+
+/* What could not be synced is not forgotten, and not lost either. */
+static void what_is_not_synced_is_not_forgotten(void)
+{
+	struct intents left;
+	size_t count;
+
+	begin();
+	check_ok(push(&h1, &h2, "data"));
+	check_ok(destroy(h2.engine, "h1/data/trunk", &err));
+	break_sync();
+	check_code(FL_SYSTEM, intents_forget(h2.engine, &count, &err));
+	mend_driver(&h2);
+	load_intents(&h2, &left);
+	check(left.count == 3);
+	intents_release(&left);
+	check_ok(intents_forget(h2.engine, &count, &err));
+	load_intents(&h2, &left);
+	check(count == 3 && left.count == 0);
+	end();
+}
+
+/* Its tree stays for who reads it; nothing else is mistaken for it. */
+static void what_is_read_is_deleted_alone(void)
+{
+	const struct snapshot_row *read;
+	struct offer offer;
+	struct steps steps;
+	struct tree tree;
+
+	begin();
+	make_offer(&h1, "data", &offer);
+	load_steps(&h1, &offer, &steps);
+	read = &steps.rows[0];
+	tree = snapshot_tree(read);
+	check_ok(push(&h1, &h2, "data"));
+	reading_begin(h2.engine, &tree);
+	check_ok(destroy(h2.engine, "h1/data/trunk", &err));
+	check(count_trees(&h2) == 1 && facts_of(&h2) == 1);
+	check_code(FL_BUSY, push(&h1, &h2, "data"));
+	check(strstr(err.text, "still reads it") && err.hint[0]);
+	check(count_trees(&h2) == 1);
+	reading_end(h2.engine, &tree);
+	check_ok(finish_deletions(h2.engine, &err));
+	check(count_trees(&h2) == 0 && facts_of(&h2) == 0);
+	check_ok(push(&h1, &h2, "data"));
+	check_ok(finish_deletions(h2.engine, &err));
+	check_log(&h2, "h1/data/trunk", "b a");
+	check(count_trees(&h2) == 2 && facts_of(&h2) == 1);
+	offer_release(&offer);
+	steps_release(&steps);
+	end();
+}
+
 int main(int argc, char **argv)
 {
 	return check_main(argc, argv,
@@ -1417,6 +1600,10 @@ int main(int argc, char **argv)
 				  CHECK(a_step_that_fails_leaves_nothing),
 				  CHECK(what_is_in_the_pool_already_is_not_deleted),
 				  CHECK(a_crash_is_finished_or_undone),
+				  CHECK(a_deletion_that_comes_late_meets_nothing),
+				  CHECK(what_is_forgotten_is_synced_before_it_comes_again),
+				  CHECK(what_is_not_synced_is_not_forgotten),
+				  CHECK(what_is_read_is_deleted_alone),
 				  CHECK_END,
 			  });
 }

@@ -205,5 +205,27 @@ def all_of_it_anew():
     pushed(z1, z2, "anew", "fast-forward", 1)
 
 
+def comes_again(one, two):
+    name = f"again-from-{one.name}"
+    copy = f"{one.name}/{name}/trunk"
+    one.create(name)
+    for text in ("s0", "s1", "s2"):
+        one.write(name, "text", text)
+        one.snapshot(name, name=text)
+    pushed(one, two, name, "full", 3)
+    two.run("destroy", f"{copy}@{{s1}}")
+    pushed(one, two, f"{name}@{{s1}}", "fast-forward", 1)
+    two.run("destroy", copy)
+    pushed(one, two, name, "full", 3)
+    for text in ("s0", "s1", "s2"):
+        equal(two.run("cat", f"{copy}@{{{text}}}:text"), text, f"{text} of {copy}")
+
+
+@test
+def what_was_destroyed_comes_again():
+    comes_again(z2, z1)
+    comes_again(b, z1)
+
+
 if __name__ == "__main__":
     tap.main()

@@ -305,6 +305,14 @@ def an_increment_of_many_small_changes():
         whole(one, two)
 
 
+def reaches(host, peer):
+    try:
+        return host.get("/v1/peer", name=peer)["round_trip"]
+    except Failure as failure:
+        equal(failure.code, "unreachable", str(failure))
+        return None
+
+
 @test
 def the_link_is_cut_all_the_time():
     with Pair() as (one, two, proxy):
@@ -322,6 +330,7 @@ def the_link_is_cut_all_the_time():
         true(pushing.answer and pushing.answer["resumed"] > 1, f"{pushing.answer} {pushing.failure}")
         tap.note(f"{cuts} cuts, {pushing.answer['resumed']} times taken up")
         cheap(proxy, before, most=1.2)
+        wait_until(lambda: reaches(one, "h2"), "the last cut is over")
         whole(one, two)
 
 

@@ -419,13 +419,18 @@ static void intents(struct tx *tx)
 	char body[] = "{}";
 	struct intent_row one = { uuid_new(), "snapshot", body },
 			  two = { uuid_new(), "branch", body };
+	bool there;
 
 	check_ok(tx_intent_insert(tx, &one, &err));
 	check_ok(tx_intent_insert(tx, &two, &err));
 	check_code(FL_EXISTS, tx_intent_insert(tx, &two, &err));
 	check_seen("snapshot branch", tx_intent_each(tx, see_intent, NULL, &err));
+	check_ok(tx_intent_has(tx, &one.operation, &there, &err));
+	check(there);
 	check_ok(tx_intent_delete(tx, &one.operation, &err));
 	check_code(FL_NOT_FOUND, tx_intent_delete(tx, &one.operation, &err));
+	check_ok(tx_intent_has(tx, &one.operation, &there, &err));
+	check(!there);
 	check_seen("branch", tx_intent_each(tx, see_intent, NULL, &err));
 
 	check_ok(tx_retired_insert(tx, &head, &err));
