@@ -107,15 +107,22 @@ static void rest(struct running *running, int64_t duration)
 /* --- by who dials ------------------------------------------------------------------------------
  */
 
-/* `*ret_begun`: the peer was reached. */
+/*
+ * `*ret_begun`: the peer was reached.  By where it is reached now: that may be another address than
+ * before, and who is no peer any more is not dialled again.
+ */
 static int attempt(struct engine *engine, const struct dialogue *dialogue, struct running *running,
 		   const struct peer_row *peer, enum wire_verb verb, const struct text *request,
 		   bool *ret_begun, struct fl_error *err)
 {
+	own_peer_row struct peer_row now = { 0 };
 	struct contact contact = { 0 };
 	int r;
 
-	if (reach_open(engine->reach, peer, verb, request, &contact, err) < 0)
+	if (find_peer(engine, peer->name, &now, err) < 0)
+		return fl_failed(err);
+	now.instance = peer->instance;
+	if (reach_open(engine->reach, &now, verb, request, &contact, err) < 0)
 		return fl_failed(err);
 	*ret_begun = true;
 	r = dialogue_run(dialogue, running, contact.channel, err);

@@ -1,0 +1,75 @@
+#!/usr/bin/python3
+"""A peer whose address or limit changes stays the peer that it was."""
+
+import os
+
+import tap
+from flocker import MIB
+from peers import Peers, Proxy, Push, same
+from tap import equal, test, true
+
+
+def fill(host, ref="data", size=MIB):
+    with open(f"{host.path(ref)}/file", "wb") as file:
+        file.write(os.urandom(size))
+
+
+def peer(host):
+    return {key: value for key, value in host.items("/v1/peers")[0].items() if key != "connected"}
+
+
+@test
+def another_address_and_limit_cost_no_pins():
+    with Peers("h1", "h2") as (one, two), Proxy(two.address) as proxy:
+        one.create("data")
+        fill(one)
+        one.push("data", "h2")
+        before, pins = peer(one), one.items("/v1/pins")
+        true(pins, "there are pins")
+        one.run("peer", "add", "h2", proxy.address, "--limit", "4M")
+        equal(peer(one), {**before, "address": proxy.address, "limit": 4 * MIB}, "what changes")
+        equal(one.items("/v1/pins"), pins, "pins stay")
+        fill(one)
+        passed = proxy.passed
+        equal(one.push("data", "h2")["outcome"], "fast-forward", "it goes on")
+        true(proxy.passed > passed + MIB // 2, "by the address that counts now")
+        one.run("peer", "add", "h2", two.address)
+        equal(peer(one)["limit"], 4 * MIB, "what is not said stays")
+        one.run("peer", "add", "h2", two.address, "--limit", "0")
+        equal(peer(one), before, "as at first")
+        same(one, two)
+        told = [event["message"] for event in one.items("/v1/events") if event["kind"] == "peer"]
+        equal(sorted(told), ["added"] + 3 * ["changed"], "events")
+
+
+@test
+def what_is_under_way_goes_on_by_the_other_address():
+    with Peers("h1", "h2") as (one, two), Proxy(two.address) as proxy:
+        one.create("data")
+        fill(one)
+        with Push(one) as push:
+            one.run("peer", "add", "h2", proxy.address)
+        true(push.answer and push.answer["resumed"] > 0 and proxy.passed > 0, f"{push.answer} {push.failure}")
+        same(one, two)
+        with Push(one, anew=True) as push:
+            one.run("peer", "remove", "h2")
+        equal(push.failure.code, "not-found", f"who is removed is not dialled again: {push.failure}")
+
+
+@test
+def another_instance_of_that_name_is_another_peer():
+    with Peers("h1", "h2", "h3") as (one, two, three):
+        three.stop()
+        with open(f"{three.root}/etc/flocker.ini", encoding="utf-8") as file:
+            text = file.read()
+        with open(f"{three.root}/etc/flocker.ini", "w", encoding="utf-8") as file:
+            file.write(text.replace("name = h3", "name = h2"))
+        three.start()
+        three.listens()
+        before = peer(one)
+        one.fails("exists", "peer", "add", "h2", three.address, says="another instance", hint="pins")
+        equal(peer(one), before, "it stays")
+
+
+if __name__ == "__main__":
+    tap.main()
