@@ -95,7 +95,7 @@ static int check_room(const struct serving *serving, struct fl_error *err)
 		return 0;
 	fl_fail(err, FL_NOT_FOUND, "'%s' has no open pool, and so no place for a peer", name);
 	return fl_hint(err,
-		       "on '%s': flocker pool create, or flocker pool show if it has one; then the "
+		       "on '%s': `pool create`, or `pool show` if it has one; then the "
 		       "same command here again: the token is good still",
 		       name);
 }

@@ -22,6 +22,22 @@ static void cut(void *arg)
 	channel_cut(cutting->channel);
 }
 
+bool dialogue_was_cut(const struct dialogue *dialogue)
+{
+	return dialogue->sending ? sending_was_cut(dialogue->sending)
+				 : receiving_was_cut(dialogue->receiving);
+}
+
+/* The peer's word for it: a link that was cut while a daemon stops says so too, and is replaced. */
+static void note_cancelled(const struct dialogue *dialogue, struct running *running,
+			   struct channel *channel, struct fl_error *err)
+{
+	if (!fl_is_cancelled(err) || dialogue_was_cut(dialogue))
+		return;
+	fl_add_wrap(err, "at '%s'", link_peer(channel_link(channel))->name);
+	operation_cancelled_there(running, err);
+}
+
 int dialogue_run(const struct dialogue *dialogue, struct running *running, struct channel *channel,
 		 struct fl_error *err)
 {
@@ -38,17 +54,13 @@ int dialogue_run(const struct dialogue *dialogue, struct running *running, struc
 		struct fl_error broken = *err;
 
 		/* That it was cancelled is why the channel broke. */
-		if (operation_check(running, err) == 0)
+		if (operation_check(running, err) == 0) {
 			*err = broken;
+			note_cancelled(dialogue, running, channel, err);
+		}
 		return fl_failed(err);
 	}
 	return 0;
-}
-
-bool dialogue_was_cut(const struct dialogue *dialogue)
-{
-	return dialogue->sending ? sending_was_cut(dialogue->sending)
-				 : receiving_was_cut(dialogue->receiving);
 }
 
 static uint64_t progress_of(const struct dialogue *dialogue)

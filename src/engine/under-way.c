@@ -128,9 +128,9 @@ int under_way_begin(struct engine *engine, const struct claim_of *claim, struct 
 	if (*at) {
 		fl_fail(err, FL_BUSY, "'%s' is being received already", (*at)->name);
 		return fl_hint(err,
-			       "there, `flocker operation show %s` says how far it is; what was "
-			       "cut off waits two minutes for its sender",
-			       uuid_format(&(*at)->operation, id));
+			       "on '%s' `operation show %s` says how far it is; what was cut off "
+			       "waits two minutes for its sender",
+			       engine->name, uuid_format(&(*at)->operation, id));
 	}
 	*at = xcalloc(1, sizeof(**at));
 	(*at)->branch = claim->branch;

@@ -50,7 +50,7 @@ def where_the_ca_has_no_pool_the_token_is_good_still():
         one.listens()
         token = one.run("ca", "token").strip()
         error = two.fails("not-found", "join", token, says="'h1' has no open pool")
-        true("on 'h1': flocker pool create" in error["hint"] and one.root not in error["hint"], f"{error}")
+        true("on 'h1': `pool create`" in error["hint"] and "--root" not in error["hint"], f"{error}")
         two.fails("not-found", "ca", "leave")
         one.make_pool()
         two.run("join", token)

@@ -4,8 +4,8 @@
 import os
 
 import tap
-from flocker import MIB
-from peers import Peers, Proxy, Push, same
+from flocker import MIB, Failure
+from peers import SLOW, Peers, Proxy, Push, same
 from tap import equal, test, true
 
 
@@ -69,6 +69,42 @@ def another_instance_of_that_name_is_another_peer():
         before = peer(one)
         one.fails("exists", "peer", "add", "h2", three.address, says="another instance", hint="pins")
         equal(peer(one), before, "it stays")
+
+
+def newest(host, verb):
+    return [item for item in host.items("/v1/operations") if item["verb"] == verb][0]
+
+
+class Fetch(Push):
+    """The same the other way."""
+
+    def run(self):
+        try:
+            self.answer = self.host.fetch("h1/data", operation=self.operation, limit=SLOW)
+        except Failure as failure:
+            self.failure = failure
+
+
+@test
+def transfers_are_told_apart_and_cancelled_on_both_sides():
+    with Peers("h1", "h2") as (one, two):
+        one.create("data")
+        fill(one, size=4 * MIB)
+        for host, other, transfer, verb, there in ((one, two, Push, "push", "receive"), (two, one, Fetch, "fetch", "send")):
+            for cancelling in (host, other):
+                with transfer(host) as running:
+                    ours, theirs = newest(host, verb), newest(other, there)
+                    busy = ["push", "data", "h2"] if host is one else ["fetch", "h1/data"]
+                    error = host.fails("busy", *busy)
+                    true(ours["id"] in error["hint"], f"{error}")
+                    cancelling.post("/v1/operation/cancel", id=(ours if cancelling is host else theirs)["id"])
+                true("it was cancelled" in str(running.failure), f"{running.failure}")
+                true(cancelling is host or f"at '{other.name}'" in str(running.failure), f"{running.failure}")
+                for where, record in ((host, ours), (other, theirs)):
+                    tap.wait_until(lambda: where.get("/v1/operation", id=record["id"])["state"] != "running", "it ends")
+                    equal(where.get("/v1/operation", id=record["id"])["state"], "cancelled", f"{record['verb']}")
+            equal(ours["object"], "h1/data/trunk to h2" if host is one else "h1/data/trunk from h1", "what it is about")
+        equal(two.items("/v1/remotes"), [], "nothing is there")
 
 
 if __name__ == "__main__":
