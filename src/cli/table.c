@@ -514,8 +514,9 @@ const struct command commands[] = {
 	{ "ca show", GROUP_PEER, "", "show the certificates of this host and its cluster", NULL,
 	  NULL, 0, 0, verb_ca_show },
 	{ "ca leave", GROUP_PEER, "", "leave the cluster",
-	  "The certificate here is deleted; to come back, `flocker join` with a new token.", NULL,
-	  0, 0, verb_ca_leave },
+	  "The certificate here is deleted. To come back: on the host with the CA\n"
+	  "'ca revoke NAME' and 'ca token', then 'join' here.",
+	  NULL, 0, 0, verb_ca_leave },
 	{ "join", GROUP_PEER, "TOKEN", "join the cluster of the host that made the token",
 	  "Each becomes a peer of the other.", join_options, 1, 1, verb_join },
 

@@ -107,5 +107,28 @@ def transfers_are_told_apart_and_cancelled_on_both_sides():
         equal(two.items("/v1/remotes"), [], "nothing is there")
 
 
+@test
+def remote_branches_and_members_are_offered():
+    def offers(host, *words):
+        return [line.split("\t")[0] for line in host.run("complete", "--", *words).splitlines()]
+
+    with Peers("h1", "h2") as (one, two):
+        one.create("data")
+        one.push("data", "h2")
+        two.create("mine")
+        remote = ["h1/data/trunk"]
+        for words in (["log", "h"], ["branch", "mine/n", "--from", "h"], ["rollback", "mine", "--to", "h1/d"],
+                      ["destroy", "h1"], ["log", "h1/"]):
+            equal(offers(two, *words), remote, f"{words}")
+        equal(offers(two, "log", ""), ["data", "mine"], "until then volumes are enough of a choice")
+        equal(offers(one, "ca", "revoke", "h2"), ["h2"], "members")
+        equal(len(offers(one, "operation", "show", "")), 1, "what has ended")
+        equal(offers(one, "operation", "cancel", ""), [], "what runs")
+        one.create("long")
+        fill(one, "long")
+        with Push(one, ref="long") as push:
+            equal(offers(one, "operation", "cancel", ""), [push.operation], "what runs")
+
+
 if __name__ == "__main__":
     tap.main()
