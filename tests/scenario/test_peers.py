@@ -90,7 +90,8 @@ def transfers_are_told_apart_and_cancelled_on_both_sides():
     with Peers("h1", "h2") as (one, two):
         one.create("data")
         fill(one, size=4 * MIB)
-        for host, other, transfer, verb, there in ((one, two, Push, "push", "receive"), (two, one, Fetch, "fetch", "send")):
+        for host, other, transfer, verb, there in ((one, two, Push, "push", "receive"),
+                                                   (two, one, Fetch, "fetch", "send")):
             for cancelling in (host, other):
                 with transfer(host) as running:
                     ours, theirs = newest(host, verb), newest(other, there)
