@@ -30,7 +30,8 @@ int post_peers(struct call *call, struct fl_error *err)
 {
 	const struct peer_options options = { .name = call->input->name,
 					      .address = call->input->address,
-					      .limit = call->input->limit };
+					      .limit = call->input->limit,
+					      .limited = call->input->given & IN_LIMIT };
 	struct peer peer;
 
 	if (check_right(call, "add", err) < 0 ||

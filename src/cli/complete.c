@@ -190,6 +190,7 @@ static const struct source {
 	{ "SYSTEM", names_systems },
 	{ "PEER", names_peers },
 	{ "REMOTE", names_remotes },
+	{ "CERTIFICATE", names_certificates },
 	{ "ROLE", offer_roles },
 	{ "SETTING=VALUE", offer_system_settings },
 	{ "RULE", offer_rules },

@@ -44,6 +44,7 @@ void names_peers(struct completion *c);
 void names_remotes(struct completion *c);
 void names_setting_values(struct completion *c);
 void names_operations(struct completion *c);
+void names_certificates(struct completion *c);
 /* Metadata of the first operand: "KEY", or "KEY=" for a value to follow. */
 void names_keys(struct completion *c);
 void names_keys_equals(struct completion *c);

@@ -131,16 +131,30 @@ int verb_ca_renew(struct invocation *in, struct fl_error *err)
 	return 0;
 }
 
+/* The certificate is gone here, but good still where it was issued. */
+static void print_left(const char *name)
+{
+	printf("this host belongs to no cluster any more\n"
+	       "to come back: on the host with the CA `flocker ca revoke %s`, then `flocker ca "
+	       "token`; "
+	       "and `flocker join` here\n",
+	       *name ? name : "NAME");
+}
+
 int verb_ca_leave(struct invocation *in, struct fl_error *err)
 {
-	own_free struct value *answer = NULL;
+	own_free struct value *answer = NULL, *cluster = NULL;
+	struct fl_error unused;
 
+	/* What is broken can be left, too. */
+	if (talk(in, "GET", "/v1/cluster", NULL, NULL, &cluster, &unused) < 0)
+		cluster = NULL;
 	if (talk(in, "DELETE", "/v1/cluster", NULL, NULL, &answer, err) < 0)
 		return fl_failed(err);
 	if (option_given(in, OPT_JSON))
 		print_json(answer);
 	else
-		printf("this host belongs to no cluster any more\n");
+		print_left(field(value_get(cluster, "certificate"), "name"));
 	return 0;
 }
 

@@ -212,6 +212,13 @@ static void offer_points(struct completion *c, size_t length)
 
 /* --- references ----------------------------------------------------------------------------- */
 
+static void offer_remotes(struct completion *c)
+{
+	own_free struct value *remotes = list(c, "/v1/remotes", NULL);
+
+	value_each(remotes, branch) complete_offer(c, field(branch, "ref"), "remote branch");
+}
+
 static void offer_whole_names(struct completion *c, struct value *volumes)
 {
 	static const char stash[] = "stash/";
@@ -224,6 +231,7 @@ static void offer_whole_names(struct completion *c, struct value *volumes)
 	if (length == 0)
 		return; /* the volumes are enough of a choice */
 	offer_tags(c, volumes);
+	offer_remotes(c);
 	if (strncmp(c->word, stash, length) == 0)
 		offer_stashes(c, volumes);
 }
@@ -231,10 +239,8 @@ static void offer_whole_names(struct completion *c, struct value *volumes)
 /* Branches of this host, and remote ones. */
 static void offer_slashed(struct completion *c, struct value *volumes, const char *slash)
 {
-	own_free struct value *remotes = list(c, "/v1/remotes", NULL);
-
 	offer_branches_of(c, volumes, slash);
-	value_each(remotes, branch) complete_offer(c, field(branch, "ref"), "remote branch");
+	offer_remotes(c);
 }
 
 void names_refs(struct completion *c)
@@ -257,7 +263,8 @@ void names_refs(struct completion *c)
 		offer_whole_names(c, volumes);
 }
 
-/* Tags and stashes of the branch's volume; and the branch, for "@{" to follow. */
+/* Tags and stashes of the branch's volume; and the branch, for "@{" to follow.  Remote branches for
+ * who has begun to type one. */
 void names_targets(struct completion *c)
 {
 	const char *branch = c->typed.operand_count ? c->typed.operands[0] : "";
@@ -271,6 +278,8 @@ void names_targets(struct completion *c)
 	complete_offer(c, branch, "its snapshots: @{");
 	offer_of_volume(c, ref.volume, "/v1/tags", "tag");
 	offer_of_volume(c, ref.volume, "/v1/stashes", "stash");
+	if (*c->word)
+		offer_remotes(c);
 }
 
 /* --- what is not in a volume, and metadata --------------------------------------------------- */
@@ -299,10 +308,9 @@ void names_peers(struct completion *c)
 
 void names_remotes(struct completion *c)
 {
-	own_free struct value *branches = list(c, "/v1/remotes", NULL);
 	own_free struct value *peers = list(c, "/v1/peers", NULL);
 
-	value_each(branches, branch) complete_offer(c, field(branch, "ref"), "remote branch");
+	offer_remotes(c);
 	value_each(peers, peer)
 	{
 		own_text struct text before = { 0 };
@@ -340,14 +348,40 @@ void names_setting_values(struct completion *c)
 	}
 }
 
+/* Who holds them; by serial number only for who has begun to type one. */
+void names_certificates(struct completion *c)
+{
+	own_free struct value *cluster = NULL;
+	struct fl_error unused;
+
+	if (talk(&c->typed, "GET", "/v1/cluster", NULL, NULL, &cluster, &unused) < 0)
+		return;
+	value_each(value_get(cluster, "issued"), issued)
+	{
+		own_text struct text description = { 0 };
+
+		if (field_bool(issued, "revoked"))
+			continue;
+		text_add_format(&description, "%s, until %.19s", field(issued, "role"),
+				field(issued, "expires"));
+		complete_offer(c, field(issued, "name"), text_get(&description));
+		if (*c->word)
+			complete_offer(c, field(issued, "serial"), field(issued, "name"));
+	}
+}
+
+/* To be cancelled are only those that run. */
 void names_operations(struct completion *c)
 {
 	own_free struct value *operations = list(c, "/v1/operations", NULL);
+	const bool running = strcmp(c->typed.command->name, "operation cancel") == 0;
 
 	value_each(operations, operation)
 	{
 		own_text struct text description = { 0 };
 
+		if (running && strcmp(field(operation, "state"), "running") != 0)
+			continue;
 		text_add_format(&description, "%s %s, %s", field(operation, "verb"),
 				field(operation, "object"), field(operation, "state"));
 		complete_offer(c, field(operation, "id"), text_get(&description));

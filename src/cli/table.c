@@ -197,13 +197,14 @@ static const struct option audit_options[] = {
 	{ 0 },
 };
 
-#define LIMIT_OPTION                                                                \
-	{                                                                           \
-		OPT_LIMIT, "limit", 0, "SIZE", "send at most so much a second: 10M" \
+#define LIMIT_OPTION                                                           \
+	{                                                                      \
+		OPT_LIMIT, "limit", 0, "SIZE", "at most so much a second: 10M" \
 	}
 
 static const struct option peer_add_options[] = {
-	LIMIT_OPTION,
+	{ OPT_LIMIT, "limit", 0, "SIZE",
+	  "at most so much a second in each transfer that is begun here: 10M" },
 	{ 0 },
 };
 
@@ -462,14 +463,17 @@ const struct command commands[] = {
 
 	{ "peer add", GROUP_PEER, "NAME ADDRESS", "make another instance a peer",
 	  "ADDRESS is HOST or HOST:PORT, of a member of the same cluster ('ca init', 'join'), or\n"
-	  "ssh://[USER@]HOST. NAME is what it calls itself. For root alone.",
+	  "ssh://[USER@]HOST. NAME is what it calls itself. Of one that is a peer already it "
+	  "changes\n"
+	  "the address, and with --limit the limit (0: none). For root alone.",
 	  peer_add_options, 2, 2, verb_peer_add },
 	{ "peer list", GROUP_PEER, "", "list the peers", NULL, NULL, 0, 0, verb_peer_list },
 	{ "peer show", GROUP_PEER, "PEER", "ask a peer how it is and what it has", NULL, NULL, 1, 1,
 	  verb_peer_show },
 	{ "peer remove", GROUP_PEER, "PEER", "forget a peer; what is here of its volumes stays",
-	  "What was kept so that the next transfer is small may go.", NULL, 1, 1,
-	  verb_peer_remove },
+	  "What was kept so that the next transfer is small may go, and what was half received\n"
+	  "goes. For another address or limit: 'peer add' once more.",
+	  NULL, 1, 1, verb_peer_remove },
 	{ "push", GROUP_PEER, "REF PEER", "send a branch, a snapshot or a tag to a peer",
 	  "Of a branch what it is now, and its named and tagged past; only what is not there yet.\n"
 	  "A link that is cut is made again, and it goes on where it was.",
@@ -512,8 +516,9 @@ const struct command commands[] = {
 	{ "ca show", GROUP_PEER, "", "show the certificates of this host and its cluster", NULL,
 	  NULL, 0, 0, verb_ca_show },
 	{ "ca leave", GROUP_PEER, "", "leave the cluster",
-	  "The certificate here is deleted; to come back, `flocker join` with a new token.", NULL,
-	  0, 0, verb_ca_leave },
+	  "The certificate here is deleted. To come back: on the host with the CA\n"
+	  "'ca revoke NAME' and 'ca token', then 'join' here.",
+	  NULL, 0, 0, verb_ca_leave },
 	{ "join", GROUP_PEER, "TOKEN", "join the cluster of the host that made the token",
 	  "Each becomes a peer of the other.", join_options, 1, 1, verb_join },
 

@@ -114,6 +114,11 @@ static const struct kind kinds[FAILINGS] = {
 				"a data container is not as it should be",
 				"a data container is as it should be again", BY_ITSELF,
 				LOG_LEVEL_WARNING, false },
+	[FAILING_LISTENING] = { "peers-locked-out", "peers-may-connect", "peers cannot connect",
+				"peers can connect again",
+				"end what listens there, or: flocker config set peer.listen "
+				"ADDRESS",
+				LOG_LEVEL_ERROR, false },
 	[FAILING_CERTIFICATE] = { "certificate-ends", "certificate-good",
 				  "this host's certificate ends soon, or has ended",
 				  "this host's certificate is good for long",

@@ -55,6 +55,7 @@ enum failing {
 	FAILING_POLICY,	     /* a branch's contradicts the instance's */
 	FAILING_ENGINE,	     /* that of containers; it does not answer */
 	FAILING_CONTAINER,   /* object: the branch, whose data container is not as it should be */
+	FAILING_LISTENING,   /* for peers, at the address of the setting */
 	FAILING_CERTIFICATE, /* this host's; it ends soon */
 	FAILING_PEER,	     /* object: its name; it does not answer, as many often do not */
 	FAILINGS,

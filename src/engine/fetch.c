@@ -149,8 +149,9 @@ static int begin(struct fetch *fetch, const char *verb, struct fl_error *err)
 		operation.id = *fetch->options->operation;
 	ref_format(fetch->options->ref, &object);
 	snprintf(operation.verb, sizeof(operation.verb), "%s", verb);
+	snprintf(fetch->name, sizeof(fetch->name), "%s", text_get(&object));
+	text_add_format(&object, " from %s", fetch->peer.name);
 	snprintf(operation.object, sizeof(operation.object), "%s", text_get(&object));
-	memcpy(fetch->name, operation.object, sizeof(fetch->name));
 	return operation_begin(fetch->engine, &operation, &fetch->running, err);
 }
 

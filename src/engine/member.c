@@ -57,6 +57,17 @@ static int take_answer(const struct frame *frame, struct join_answer *ret, struc
 	return wire_end(&view, "a certificate", err);
 }
 
+/*
+ * Peers are kept in the catalogue, which is the pool's.  Looked for on both hosts before the token
+ * is spent: what cannot become a peer does not become half a member.
+ */
+static int check_pool(struct engine *engine, struct fl_error *err)
+{
+	own_gate struct engine *inside = NULL;
+
+	return gate_enter(engine, &inside, err);
+}
+
 /* --- the host that has the CA ---------------------------------------------------------------- */
 
 /* A newcomer that listens becomes a peer here, too. */
@@ -70,8 +81,23 @@ static void add_peer(const struct serving *serving, const struct join_request *r
 	if (address[0] &&
 	    peer_note(serving->engine, &options, &request->instance, &peer, &err) < 0 &&
 	    err.code != FL_EXISTS)
-		log_warning("who joined is no peer here yet", "instance=%s error=\"%s\"",
-			    request->name, err.text);
+		log_warning("who joined is no peer here yet",
+			    "instance=%s error=\"%s\" hint=\"flocker peer add %s %s\"",
+			    request->name, err.text, request->name, address);
+}
+
+/* Why there is none is nothing for a stranger. */
+static int check_room(const struct serving *serving, struct fl_error *err)
+{
+	const char *name = serving->engine->name;
+
+	if (check_pool(serving->engine, err) == 0)
+		return 0;
+	fl_fail(err, FL_NOT_FOUND, "'%s' has no open pool, and so no place for a peer", name);
+	return fl_hint(err,
+		       "on '%s': `pool create`, or `pool show` if it has one; then the "
+		       "same command here again: the token is good still",
+		       name);
 }
 
 static int grant(const struct serving *serving, const struct join_request *request,
@@ -83,6 +109,8 @@ static int grant(const struct serving *serving, const struct join_request *reque
 		return fl_failed(err);
 	if (serving->identity && !serving->identity->stranger)
 		return join_grant_renewal(trust, serving->identity, request, ret, err);
+	if (check_room(serving, err) < 0)
+		return fl_failed(err);
 	return join_grant(trust, request, ret, err);
 }
 
@@ -181,26 +209,36 @@ static int dial_token(struct engine *engine, const struct join_token *token, siz
 			    "addresses there: flocker ca token --address HOST");
 }
 
-static int join_by(struct engine *engine, const struct join_token *token, const struct join *join,
-		   const char *address, size_t *ret_which, struct fl_error *err)
+/* Takes the transport. */
+static int join_over(struct engine *engine, struct transport *transport, const struct join *join,
+		     const char *address, struct join_answer *ret, struct fl_error *err)
 {
-	own(join_answer_done) struct join_answer answer = { 0 };
-	struct transport *transport;
 	struct link *link;
 	int r;
 
-	if (dial_token(engine, token, ret_which, &transport, err) < 0 ||
-	    reach_open_stranger(engine->reach, transport, &link, err) < 0)
+	if (reach_open_stranger(engine->reach, transport, &link, err) < 0)
 		return fl_failed(err);
-	r = converse(link, join_request(join), address, &answer, err);
+	r = converse(link, join_request(join), address, ret, err);
 	link_close(link, NULL);
-	return r < 0 ? r : join_accept(engine->trust, join, &answer, err);
+	return r < 0 ? r : join_accept(engine->trust, join, ret, err);
+}
+
+/* The same command again would say that this host belongs to a cluster already. */
+static int fail_half(const struct join_answer *answer, const char *address, struct fl_error *err)
+{
+	err->hint[0] = '\0';
+	fl_add_hint(err, "once that is mended: flocker peer add %s %s", answer->issuer_name,
+		    address);
+	return fl_wrap(err, "this host has joined the cluster, but '%s' is no peer here yet",
+		       answer->issuer_name);
 }
 
 int engine_join(struct engine *engine, const char *text, const char *address, struct peer *ret,
 		struct fl_error *err)
 {
+	own(join_answer_done) struct join_answer answer = { 0 };
 	own(join_freep) struct join *join = NULL;
+	struct transport *transport;
 	struct tcp_address here;
 	struct join_token token;
 	struct trust *trust;
@@ -209,10 +247,14 @@ int engine_join(struct engine *engine, const char *text, const char *address, st
 	if (engine_trust(engine, &trust, err) < 0 || token_parse(text, &token, err) < 0 ||
 	    (address && tcp_parse(address, TLS_PORT, &here, err) < 0) ||
 	    join_prepare(trust, &token, &engine->instance, engine->name, &join, err) < 0 ||
-	    join_by(engine, &token, join, address ? address : "", &which, err) < 0)
+	    check_pool(engine, err) < 0 ||
+	    dial_token(engine, &token, &which, &transport, err) < 0 ||
+	    join_over(engine, transport, join, address ? address : "", &answer, err) < 0)
 		return fl_failed(err);
 	member_changed(engine);
-	return peer_add_unnamed(engine, token.addresses[which], ret, err);
+	if (peer_add_unnamed(engine, token.addresses[which], ret, err) < 0)
+		return fail_half(&answer, token.addresses[which], err);
+	return 0;
 }
 
 /* --- who belongs to it no more -------------------------------------------------------- */

@@ -11,8 +11,8 @@
 
 /*
  * Joins the cluster of the host that made the token, and makes the two peers of each other.
- * FL_DENIED, FL_UNREACHABLE; FL_EXISTS: this host belongs to a cluster.  Who was a peer before
- * stays one.
+ * FL_DENIED, FL_UNREACHABLE; FL_EXISTS: this host belongs to a cluster; FL_NOT_FOUND: one of the
+ * two has no pool, and the token is good still.  Who was a peer before stays one.
  */
 must_check int engine_join(struct engine *engine, const char *token, const char *address,
 			   struct peer *ret, struct fl_error *err);

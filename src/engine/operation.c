@@ -18,6 +18,7 @@ struct running {
 	void (*cut)(void *arg);	     /* NULL: nothing to be cut */
 	void *cut_arg;
 	bool cancelled;
+	struct fl_error why; /* FL_OK: it was cancelled here */
 	struct running *next;
 };
 
@@ -222,6 +223,30 @@ void operation_cancel(struct running *running)
 	cancel(running);
 }
 
+void operation_cancelled_there(struct running *running, const struct fl_error *why)
+{
+	own_lock(guard, &running->engine->operations.mutex);
+
+	if (!running->cancelled)
+		running->why = *why;
+	cancel(running);
+}
+
+bool operation_twin(const struct running *running, struct uuid *ret)
+{
+	const struct operation_table *table = &running->engine->operations;
+	own_lock(guard, &running->engine->operations.mutex);
+
+	for (const struct running *other = table->running; other; other = other->next) {
+		if (other == running ||
+		    strcmp(other->operation.object, running->operation.object) != 0)
+			continue;
+		*ret = other->operation.id;
+		return true;
+	}
+	return false;
+}
+
 static bool is_transfer(const struct running *running)
 {
 	static const char *const verbs[] = { "push", "fetch", "pull", "send", "receive", "verify" };
@@ -239,6 +264,10 @@ int operation_check(struct running *running, struct fl_error *err)
 
 	if (!running->cancelled)
 		return 0;
+	if (running->why.code != FL_OK) {
+		*err = running->why;
+		return fl_failed(err);
+	}
 	if (!table->stopping || !is_transfer(running))
 		return fl_fail_cancelled(err, "it was cancelled");
 	(void)!fl_fail_cancelled(err, "the daemon of '%s' was stopped", running->engine->name);

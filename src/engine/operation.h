@@ -64,6 +64,11 @@ must_check int operation_check(struct running *running, struct fl_error *err);
 struct operation operation_outcome(struct running *running);
 /* As engine_operation_cancel(). */
 void operation_cancel(struct running *running);
+/* The same was cancelled at the other end, which gave `why`: that is what operation_check() says.
+ */
+void operation_cancelled_there(struct running *running, const struct fl_error *why);
+/* Another that runs is about the very same; false: none. */
+bool operation_twin(const struct running *running, struct uuid *ret);
 /* Ends it and releases `running`.  `failure` NULL: done.  `ret` (may be NULL): the record. */
 void operation_end(struct running *running, const struct fl_error *failure, struct operation *ret);
 

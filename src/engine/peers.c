@@ -63,58 +63,101 @@ static int check_name(const struct peer_options *options, const struct wire_hell
 		       hello->name, options->address);
 }
 
-static int insert(struct tx *tx, void *arg, struct fl_error *err)
-{
-	const struct peer_row *row = arg;
+/* What a peer is to be, and what is found there. */
+struct addition {
+	struct peer_row row; /* owned */
+	bool limited;	     /* row.limit counts, also for one that is there */
+	bool may_be_known;   /* else one that is there stays as it is: FL_EXISTS */
+	bool known, moved;   /* it was a peer before; at another address */
+};
 
+static void addition_done(struct addition *addition)
+{
+	peer_row_done(&addition->row);
+}
+
+static int fail_known(const struct addition *addition, const struct peer_row *old,
+		      struct fl_error *err)
+{
+	const char *name = old->name;
+
+	if (uuid_equal(&old->instance, &addition->row.instance))
+		return fl_fail(err, FL_EXISTS, "'%s' is a peer already, at '%s'", name,
+			       old->address);
+	fl_fail(err, FL_EXISTS, "'%s' is a peer already, and another instance than the one at '%s'",
+		name, addition->row.address);
+	return fl_hint(
+		err,
+		"if this one has taken its place: flocker peer remove %s, then add it again; "
+		"that lets go of all its pins, and of what was half received from it",
+		name);
+}
+
+/* The same instance: only how it is reached is another. */
+static int renew(struct tx *tx, struct addition *addition, const struct peer_row *old,
+		 struct fl_error *err)
+{
+	struct peer_row *row = &addition->row;
+
+	if (!addition->may_be_known || !uuid_equal(&old->instance, &row->instance))
+		return fail_known(addition, old, err);
+	row->added = old->added;
+	if (!addition->limited)
+		row->limit = old->limit;
+	addition->known = true;
+	addition->moved = strcmp(old->address, row->address) != 0;
+	return tx_peer_update(tx, row, err);
+}
+
+static int put(struct tx *tx, void *arg, struct fl_error *err)
+{
+	own_peer_row struct peer_row old = { 0 };
+	struct addition *addition = arg;
+	const struct peer_row *row = &addition->row;
+	int r = tx_peer_find(tx, row->name, &old, err);
+
+	if (r == 0)
+		return renew(tx, addition, &old, err);
+	if (r != -FL_NOT_FOUND)
+		return r;
 	if (tx_peer_insert(tx, row, err) < 0)
 		return fl_failed(err);
 	return instance_remember(tx, &row->instance, row->name, err);
 }
 
-/* Whether the name is free, before anybody is asked. */
-static int check_free(struct engine *engine, const char *name, struct fl_error *err)
-{
-	own_gate struct engine *inside = NULL;
-	own_peer_row struct peer_row row = { 0 };
-	own_tx struct tx *tx = NULL;
-	int r;
-
-	if (gate_enter(engine, &inside, err) < 0 || tx_begin(engine->catalog, &tx, err) < 0)
-		return fl_failed(err);
-	r = tx_peer_find(tx, name, &row, err);
-	if (r == -FL_NOT_FOUND)
-		return 0;
-	if (r < 0)
-		return r;
-	fl_fail(err, FL_EXISTS, "'%s' is a peer already, at '%s'", name, row.address);
-	return fl_hint(err, "for another address: flocker peer remove %s, then add it again", name);
-}
-
-static int keep(struct engine *engine, struct peer_row *row, struct fl_error *err)
+static int keep(struct engine *engine, struct addition *addition, struct fl_error *err)
 {
 	own_gate struct engine *inside = NULL;
 
 	if (gate_enter(engine, &inside, err) < 0)
 		return fl_failed(err);
-	return catalog_write(engine->catalog, CATALOG_DURABLE, insert, row, err);
+	return catalog_write(engine->catalog, CATALOG_DURABLE, put, addition, err);
 }
 
-/* Who is there by `reached`, under that name. */
+/* Who is there by `hello`, under that name. */
 static int add(struct engine *engine, const struct peer_options *options,
-	       const struct wire_hello *hello, struct peer *ret, struct fl_error *err)
+	       const struct wire_hello *hello, bool may_be_known, struct peer *ret,
+	       struct fl_error *err)
 {
-	own_peer_row struct peer_row row = { .limit = options->limit, .added = clock_now() };
+	own(addition_done) struct addition addition = {
+		.row = { .limit = options->limit, .added = clock_now() },
+		.limited = options->limited,
+		.may_be_known = may_be_known,
+	};
+	struct peer_row *row = &addition.row;
 
-	memcpy(row.name, hello->name, NAME_TEXT);
-	row.address = xstrdup(options->address);
-	row.instance = hello->instance;
-	row.cluster = hello->cluster;
-	row.seen = row.added;
-	if (keep(engine, &row, err) < 0)
+	memcpy(row->name, hello->name, NAME_TEXT);
+	row->address = xstrdup(options->address);
+	row->instance = hello->instance;
+	row->cluster = hello->cluster;
+	row->seen = row->added;
+	if (keep(engine, &addition, err) < 0)
 		return fl_failed(err);
-	answer_peer(engine, &row, ret);
-	events_add(&engine->events, "peer", row.name, "added");
+	/* The next who needs a link dials the address that counts now. */
+	if (addition.moved)
+		reach_forget(engine->reach, row->name);
+	answer_peer(engine, row, ret);
+	events_add(&engine->events, "peer", row->name, addition.known ? "changed" : "added");
 	return 0;
 }
 
@@ -123,11 +166,13 @@ int engine_peer_add(struct engine *engine, const struct peer_options *options, s
 {
 	struct reached reached;
 
-	if (check_options(engine, options, err) < 0 || check_free(engine, options->name, err) < 0 ||
+	if (check_options(engine, options, err) < 0 ||
 	    reach_try(engine->reach, options->address, &reached, err) < 0 ||
-	    check_name(options, &reached.hello, err) < 0)
+	    check_name(options, &reached.hello, err) < 0 ||
+	    add(engine, options, &reached.hello, true, ret, err) < 0)
 		return fl_failed(err);
-	return add(engine, options, &reached.hello, ret, err);
+	failing_clear(engine, FAILING_PEER, options->name);
+	return 0;
 }
 
 /* It was a peer before, and is the same instance. */
@@ -151,12 +196,9 @@ int peer_add_unnamed(struct engine *engine, const char *address, struct peer *re
 
 	if (reach_try(engine->reach, address, &reached, err) < 0)
 		return fl_failed(err);
-	options.name = reached.hello.name;
 	if (find_known(engine, &reached.hello, ret))
 		return 0;
-	if (check_free(engine, options.name, err) < 0)
-		return fl_failed(err);
-	return add(engine, &options, &reached.hello, ret, err);
+	return add(engine, &options, &reached.hello, false, ret, err);
 }
 
 int peer_note(struct engine *engine, const struct peer_options *options,
@@ -169,7 +211,7 @@ int peer_note(struct engine *engine, const struct peer_options *options,
 	if (check_options(engine, options, err) < 0 || trust_self(engine->trust, &self, err) < 0)
 		return fl_failed(err);
 	hello.cluster = self.cluster;
-	return add(engine, options, &hello, ret, err);
+	return add(engine, options, &hello, false, ret, err);
 }
 
 /* --- list and show ------------------------------------------------------------------------- */

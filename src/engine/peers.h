@@ -22,7 +22,7 @@ struct peer {
 	char address[PEER_ADDRESS];
 	struct uuid uuid;
 	struct uuid cluster; /* none: it belongs to none */
-	uint64_t limit;	     /* bytes a second that are sent to it; 0 = no limit */
+	uint64_t limit;	     /* bytes a second of each transfer that begins here; 0 = no limit */
 	int64_t added;
 	bool connected; /* there is a link that this side has dialled */
 };
@@ -48,11 +48,14 @@ struct peer_options {
 	const char *name;
 	const char *address; /* dial.h */
 	uint64_t limit;
+	bool limited; /* `limit` is given; else that of a peer stays, and a new one has none */
 };
 
 /*
  * Asks who is there: FL_INVALID when it is called otherwise, or is this instance; FL_EXISTS
- * when there is a peer of that name; FL_UNREACHABLE, FL_DENIED.
+ * when another instance is the peer of that name; FL_UNREACHABLE, FL_DENIED.  Of the same instance
+ * the address and the limit become these: what is under way to another address is cut, and goes
+ * on by this one; its pins stay.
  */
 must_check int engine_peer_add(struct engine *engine, const struct peer_options *options,
 			       struct peer *ret, struct fl_error *err);

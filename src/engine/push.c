@@ -57,6 +57,7 @@ static int begin(struct push *push, struct source *ret, struct fl_error *err)
 					       .pushed = true,
 					       .anew = push->options->anew };
 	struct operation operation = { .verb = "push" };
+	own_text struct text object = { 0 };
 
 	if (gate_enter(push->engine, &inside, err) < 0 ||
 	    source_open(push->engine, &wanted, ret, err) < 0)
@@ -64,7 +65,8 @@ static int begin(struct push *push, struct source *ret, struct fl_error *err)
 	if (push->options->operation)
 		operation.id = *push->options->operation;
 	memcpy(push->name, ret->name, REF_SHORT);
-	memcpy(operation.object, ret->name, REF_SHORT);
+	text_add_format(&object, "%s to %s", ret->name, push->peer.name);
+	snprintf(operation.object, sizeof(operation.object), "%s", text_get(&object));
 	return operation_begin(push->engine, &operation, &push->running, err);
 }
 
@@ -106,6 +108,22 @@ static void tell(struct push *push, const struct sent *sent, int64_t began, stru
 	operation_end(push->running, NULL, &ret->operation);
 }
 
+/* What the peer says of its own operation can be looked at there alone; is the other one ours? */
+static void hint_twin(const struct push *push, struct fl_error *err)
+{
+	struct uuid twin;
+	char id[UUID_TEXT];
+
+	if (err->code != FL_BUSY || !operation_twin(push->running, &twin))
+		return;
+	err->hint[0] = '\0';
+	uuid_format(&twin, id);
+	fl_add_hint(err,
+		    "flocker operation show %s says how far it is; flocker operation cancel %s "
+		    "ends it",
+		    id, id);
+}
+
 int engine_push(struct engine *engine, const struct transfer_options *options, struct transfer *ret,
 		struct fl_error *err)
 {
@@ -124,6 +142,7 @@ int engine_push(struct engine *engine, const struct transfer_options *options, s
 		return 0;
 	}
 	fl_add_wrap(err, "pushing '%s' to '%s'", push.name, push.peer.name);
+	hint_twin(&push, err);
 	operation_end(push.running, err, NULL);
 	return fl_failed(err);
 }

@@ -22,6 +22,22 @@ static void cut(void *arg)
 	channel_cut(cutting->channel);
 }
 
+bool dialogue_was_cut(const struct dialogue *dialogue)
+{
+	return dialogue->sending ? sending_was_cut(dialogue->sending)
+				 : receiving_was_cut(dialogue->receiving);
+}
+
+/* The peer's word for it: a link that was cut while a daemon stops says so too, and is replaced. */
+static void note_cancelled(const struct dialogue *dialogue, struct running *running,
+			   struct channel *channel, struct fl_error *err)
+{
+	if (!fl_is_cancelled(err) || dialogue_was_cut(dialogue))
+		return;
+	fl_add_wrap(err, "at '%s'", link_peer(channel_link(channel))->name);
+	operation_cancelled_there(running, err);
+}
+
 int dialogue_run(const struct dialogue *dialogue, struct running *running, struct channel *channel,
 		 struct fl_error *err)
 {
@@ -38,17 +54,13 @@ int dialogue_run(const struct dialogue *dialogue, struct running *running, struc
 		struct fl_error broken = *err;
 
 		/* That it was cancelled is why the channel broke. */
-		if (operation_check(running, err) == 0)
+		if (operation_check(running, err) == 0) {
 			*err = broken;
+			note_cancelled(dialogue, running, channel, err);
+		}
 		return fl_failed(err);
 	}
 	return 0;
-}
-
-bool dialogue_was_cut(const struct dialogue *dialogue)
-{
-	return dialogue->sending ? sending_was_cut(dialogue->sending)
-				 : receiving_was_cut(dialogue->receiving);
 }
 
 static uint64_t progress_of(const struct dialogue *dialogue)
@@ -107,15 +119,22 @@ static void rest(struct running *running, int64_t duration)
 /* --- by who dials ------------------------------------------------------------------------------
  */
 
-/* `*ret_begun`: the peer was reached. */
+/*
+ * `*ret_begun`: the peer was reached.  By where it is reached now: that may be another address than
+ * before, and who is no peer any more is not dialled again.
+ */
 static int attempt(struct engine *engine, const struct dialogue *dialogue, struct running *running,
 		   const struct peer_row *peer, enum wire_verb verb, const struct text *request,
 		   bool *ret_begun, struct fl_error *err)
 {
+	own_peer_row struct peer_row now = { 0 };
 	struct contact contact = { 0 };
 	int r;
 
-	if (reach_open(engine->reach, peer, verb, request, &contact, err) < 0)
+	if (find_peer(engine, peer->name, &now, err) < 0)
+		return fl_failed(err);
+	now.instance = peer->instance;
+	if (reach_open(engine->reach, &now, verb, request, &contact, err) < 0)
 		return fl_failed(err);
 	*ret_begun = true;
 	r = dialogue_run(dialogue, running, contact.channel, err);

@@ -13,6 +13,7 @@
 #include "base/socket.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "engine/failing.h"
 #include "flockerd/guests.h"
 #include "trust/tls.h"
 
@@ -22,12 +23,12 @@
 struct peering {
 	struct peering_options options;
 	char *socket;
-	int local;  /* for ssh */
-	int remote; /* TLS; -1: nobody may come.  The thread's */
-	char *at;   /* what `remote` listens on; heap, NULL: nothing */
-	bool told;  /* that it cannot */
-	int wake;   /* something is to be looked at anew */
-	int stop;   /* readable from peering_close() on */
+	int local;   /* for ssh */
+	int remote;  /* TLS; -1: nobody may come.  The thread's */
+	char *at;    /* what `remote` listens on; heap, NULL: nothing */
+	bool failed; /* to listen there */
+	int wake;    /* something is to be looked at anew */
+	int stop;    /* readable from peering_close() on */
 	pthread_t thread;
 	struct guests *guests;
 };
@@ -209,8 +210,8 @@ static int listen_at(const char *where, int *ret, struct fl_error *err)
 	return tcp_listen(&address, ret, err);
 }
 
-/* Makes what is listened on what it should be. */
-static void look(struct peering *peering)
+/* Where it should be listened; "": nowhere.  Heap. */
+static char *wanted_address(const struct peering *peering)
 {
 	own_free char *wanted = config_string(peering->options.config, CONFIG_PEER_LISTEN);
 	struct trust_identity self;
@@ -218,20 +219,31 @@ static void look(struct peering *peering)
 
 	if (trust_self(peering->options.trust, &self, &err) < 0)
 		wanted[0] = '\0';
+	return take_ptr(wanted);
+}
+
+/* Makes what is listened on what it should be. */
+static void look(struct peering *peering)
+{
+	struct engine *engine = peering->options.engine;
+	own_free char *wanted = wanted_address(peering);
+	struct fl_error err;
+	int r;
+
 	if (peering->at && strcmp(peering->at, wanted) == 0)
 		return;
 	stop_listening(peering);
-	if (!wanted[0])
-		return;
-	if (listen_at(wanted, &peering->remote, &err) == 0) {
-		peering->at = take_ptr(wanted);
-		peering->told = false;
-		log_info("peers may connect", "address=%s", peering->at);
+	peering->failed = false;
+	if (!wanted[0]) {
+		failing_forget(engine, FAILING_LISTENING, NULL);
 		return;
 	}
-	if (!peering->told)
-		log_error("peers cannot connect", "address=%s error=\"%s\"", wanted, err.text);
-	peering->told = true;
+	r = listen_at(wanted, &peering->remote, &err);
+	peering->failed = failing_note(engine, FAILING_LISTENING, NULL, r, &err) < 0;
+	if (peering->failed)
+		return;
+	peering->at = take_ptr(wanted);
+	log_info("peers may connect", "address=%s", peering->at);
 }
 
 static void *run(void *arg)
@@ -247,8 +259,8 @@ static void *run(void *arg)
 
 		look(peering);
 		fds[3].fd = peering->remote;
-		if (TEMP_FAILURE_RETRY(poll(fds, array_size(fds), peering->told ? RETRY_MS : -1)) <
-		    0)
+		if (TEMP_FAILURE_RETRY(
+			    poll(fds, array_size(fds), peering->failed ? RETRY_MS : -1)) < 0)
 			continue;
 		if (fds[0].revents)
 			return NULL;

@@ -23,7 +23,7 @@ struct peering_options {
 	const char *group;	     /* whose members may open it */
 };
 
-/* An address that cannot be listened on is told in the log: the rest of the daemon works. */
+/* An address that cannot be listened on is FAILING_LISTENING: the rest of the daemon works. */
 must_check int peering_open(const struct peering_options *options, struct peering **ret,
 			    struct fl_error *err);
 /* The address may be another, or this instance may have become a member.  Any thread. */

@@ -60,6 +60,17 @@ def who_was_revoked_may_join_anew():
 
 
 @test
+def who_has_left_comes_back_as_he_is_told():
+    with Peers("h1", "h2") as (one, two):
+        said = two.run("ca", "leave")
+        true("on the host with the CA `flocker ca revoke h2`, then `flocker ca token`" in said, said)
+        one.run("ca", "revoke", "h2")
+        two.run("join", one.run("ca", "token").strip())
+        two.listens()
+        equal(one.get("/v1/peer", name="h2")["trouble"], None, "it is back")
+
+
+@test
 def who_was_away_learns_it_with_the_next_link():
     with Peers("h1", "h2", "h3") as (one, two, three):
         three.post("/v1/volumes", name="data")

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """What status says of peers that do not answer, and of certificates that end."""
 
+import socket
+
 import tap
 from clocks import DAY, Clock
 from peers import Peers
@@ -78,6 +80,31 @@ def a_certificate_that_ends_soon_is_told():
             equal((ends(host)["note"], "flocker ca renew" in ends(host)["hint"]), (False, True), f"{ends(host)}")
             host.run("ca", "renew", *how)
             equal(ends(host), None, "it is good for long")
+
+
+@test
+def who_cannot_be_reached_by_peers_says_so():
+    def locked_out():
+        return {row["what"]: row for row in one.get("/v1/status")["failing"]}.get("peers-locked-out")
+
+    with Peers("h1", joined=False) as (one,), socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        one.run("config", "set", "peer.listen", address)
+        equal(locked_out(), None, "no member listens to nobody")
+        one.run("ca", "init")
+        row = tap.wait_until(locked_out, "it is told")
+        true(address in row["message"] and "config set peer.listen" in row["hint"], f"{row}")
+        said = one.run("status")
+        true("all is well" not in said and "peers cannot connect" in said and address in said, said)
+        one.run("config", "set", "peer.listen", one.address)
+        one.listens()
+        tap.wait_until(lambda: not locked_out(), "it listens elsewhere")
+        one.run("config", "set", "peer.listen", address)
+        tap.wait_until(locked_out, "it is told again")
+        taken.close()
+        tap.wait_until(lambda: not locked_out(), "it is tried by itself")
+        one.run("config", "set", "peer.listen", "")
+        tap.wait_until(lambda: not locked_out(), "it need not listen")
 
 
 if __name__ == "__main__":
