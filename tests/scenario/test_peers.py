@@ -51,7 +51,8 @@ def what_is_under_way_goes_on_by_the_other_address():
             one.run("peer", "add", "h2", proxy.address)
         true(push.answer and push.answer["resumed"] > 0 and proxy.passed > 0, f"{push.answer} {push.failure}")
         same(one, two)
-        with Push(one, anew=True) as push:
+        fill(one)
+        with Push(one) as push:
             one.run("peer", "remove", "h2")
         equal(push.failure.code, "not-found", f"who is removed is not dialled again: {push.failure}")
 
