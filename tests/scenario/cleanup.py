@@ -47,8 +47,11 @@ def alive(path):
 
 
 def make_directory():
-    path = tempfile.mkdtemp(prefix=PREFIX)
-    record(f"{path}/owner", os.getpid())
+    """Gets its name when it says whose it is: another test's sweep() would take it for one that was left."""
+    new = tempfile.mkdtemp(prefix="/tmp/new-flocker-test.")
+    record(f"{new}/owner", os.getpid())
+    path = PREFIX + new.rpartition(".")[2]
+    os.rename(new, path)
     return path
 
 
