@@ -539,6 +539,7 @@ static void a_link_ends_while_all_send(enum end_by how)
 					      .bytes = UINT64_MAX,
 					      .piece = WIRE_PIECE };
 	start_pushers(pushers, 8);
+	wait_for(served.now == 4 && back.now == 4);
 	wait_for(served.bytes > 4 * WIRE_WINDOW && back.bytes > 4 * WIRE_WINDOW);
 	if (how == CUT || how == CUT_THERE)
 		link_cut(ends[far].link);
