@@ -135,9 +135,8 @@ int verb_ca_renew(struct invocation *in, struct fl_error *err)
 static void print_left(const char *name)
 {
 	printf("this host belongs to no cluster any more\n"
-	       "to come back: on the host with the CA `flocker ca revoke %s`, then `flocker ca "
-	       "token`; "
-	       "and `flocker join` here\n",
+	       "to come back: on the host with the CA `flocker ca revoke %s`, then\n"
+	       "`flocker ca token`; and `flocker join` here\n",
 	       *name ? name : "NAME");
 }
 

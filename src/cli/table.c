@@ -463,9 +463,8 @@ const struct command commands[] = {
 
 	{ "peer add", GROUP_PEER, "NAME ADDRESS", "make another instance a peer",
 	  "ADDRESS is HOST or HOST:PORT, of a member of the same cluster ('ca init', 'join'), or\n"
-	  "ssh://[USER@]HOST. NAME is what it calls itself. Of one that is a peer already it "
-	  "changes\n"
-	  "the address, and with --limit the limit (0: none). For root alone.",
+	  "ssh://[USER@]HOST. NAME is what it calls itself. Of one that is a peer already the\n"
+	  "address changes, and with --limit the limit (0: none). For root alone.",
 	  peer_add_options, 2, 2, verb_peer_add },
 	{ "peer list", GROUP_PEER, "", "list the peers", NULL, NULL, 0, 0, verb_peer_list },
 	{ "peer show", GROUP_PEER, "PEER", "ask a peer how it is and what it has", NULL, NULL, 1, 1,
@@ -524,7 +523,8 @@ const struct command commands[] = {
 
 	{ "destroy", GROUP_TRASH, "REF...", "destroy volumes, branches, snapshots, tags, stashes",
 	  "Volumes and branches go to the trash, and their names are free at once. Snapshots,\n"
-	  "tags and stashes are gone. Refused for what is in use.",
+	  "tags and stashes are gone, and so is a remote branch: its writer has it. Refused for\n"
+	  "what is in use.",
 	  NULL, 1, ANY_NUMBER, verb_destroy },
 	{ "trash list", GROUP_TRASH, "", "list what is in the trash", NULL, NULL, 0, 0,
 	  verb_trash_list },

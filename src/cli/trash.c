@@ -30,6 +30,11 @@ static void print_destroyed(const struct invocation *in, struct value *item)
 
 	if (!*field(item, "ref"))
 		return;
+	if (field_time(item, "expires") <= field_time(item, "destroyed")) {
+		print_painted(PAINT_NAME, field(item, "ref"));
+		printf(" is gone\n");
+		return;
+	}
 	add_command(&command, in);
 	text_add_string(&command, " trash restore ");
 	add_shell_word(&command, field(item, "ref"));

@@ -63,7 +63,7 @@ def who_was_revoked_may_join_anew():
 def who_has_left_comes_back_as_he_is_told():
     with Peers("h1", "h2") as (one, two):
         said = two.run("ca", "leave")
-        true("on the host with the CA `flocker ca revoke h2`, then `flocker ca token`" in said, said)
+        true("on the host with the CA `flocker ca revoke h2`, then\n`flocker ca token`" in said, said)
         one.run("ca", "revoke", "h2")
         two.run("join", one.run("ca", "token").strip())
         two.listens()

@@ -106,7 +106,8 @@ def a_writer_that_lost_a_rollback_does_not_go_on():
         refused(one, two, "data", "h2", says="older copy")
         # As it was said.
         two.run("create", "kept", "--from", "h1/data/trunk")
-        two.run("destroy", "h1/data/trunk")
+        gone = two.run("destroy", "h1/data/trunk")
+        true("is gone" in gone and "trash" not in gone, f"what is said: {gone}")
         equal(one.push("data", "h2")["outcome"], "full", "all of it")
         same(one, two)
         equal(names(two, "h1/data/trunk"), names(one, "data"), "the names")
