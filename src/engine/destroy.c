@@ -69,12 +69,15 @@ static int refuse_if_used(struct engine *engine, const struct doom *doom, const 
 struct dependants {
 	struct tx *tx;
 	const struct branch_row *branch;
+	struct uuid *children; /* that are told; heap */
+	size_t child_count;
 	struct text text;
 	size_t count;
 };
 
 static void dependants_done(struct dependants *dependants)
 {
+	free(dependants->children);
 	text_done(&dependants->text);
 }
 
@@ -101,6 +104,11 @@ static int add_child(void *arg, const struct line *line, struct fl_error *err)
 
 	if (uuid_equal(&line->branch, &dependants->branch->uuid))
 		return 0;
+	/* After a rollback or a pull it goes on from several. */
+	for (size_t i = 0; i < dependants->child_count; i++)
+		if (uuid_equal(&line->branch, &dependants->children[i]))
+			return 0;
+	*array_add(dependants->children, dependants->child_count) = line->branch;
 	if (tx_branch_get(dependants->tx, &line->branch, &child, err) < 0)
 		return fl_failed(err);
 	if (!child.destroyed)

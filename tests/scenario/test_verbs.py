@@ -771,6 +771,19 @@ def trunk_cannot_be_destroyed_alone():
 
 
 @test
+def who_needs_a_branch_is_told_once():
+    host.run("create", "twig")
+    host.run("branch", "twig/old")
+    for name in "a", "b":
+        host.write("twig/old", "file", name)
+        host.snapshot("twig/old", name=name)
+    host.run("branch", "twig/new", "--from", "twig/old@{a}")
+    host.run("rollback", "twig/new", "--to", "twig/old@{b}")  # it goes on from both now
+    equal(host.fails("busy", "destroy", "twig/old")["message"],
+          "snapshots of twig/old are needed by branch new", "what is said")
+
+
+@test
 def operations_are_asked_for_by_what_their_id_begins_with():
     nobody = "00000000-0000-4000-8000-000000000000"
     equal(host.json("operations"), [], "operations of a host that imported nothing")
