@@ -63,12 +63,10 @@ static inline void check_failed(const char *file, int line, const char *what, co
 #define check_string(wanted, got) check_string_at(__FILE__, __LINE__, wanted, got)
 static inline void check_string_at(const char *file, int line, const char *wanted, const char *got)
 {
-	char detail[1024];
-
 	if (strcmp(wanted, got) == 0)
 		return;
-	snprintf(detail, sizeof(detail), "wanted '%s', got '%s'", wanted, got);
-	check_failed(file, line, "strings differ", detail);
+	printf("# %s:%d: strings differ: wanted '%s', got '%s'\n", file, line, wanted, got);
+	longjmp(check_end_of_test, 1);
 }
 
 __attribute__((weak)) char check_hung[256]; /* the line that says so */

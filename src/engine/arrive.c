@@ -213,7 +213,7 @@ static int settle(struct arrival *arrival, struct fl_error *err)
 	own_locks struct lock_set names = { 0 };
 	own_locks struct lock_set locks = { 0 };
 	const char *name[] = { arrival->branches[0].volume.name };
-	bool here;
+	bool here = false;
 
 	lock_take_names(&arrival->engine->locks, name, 1, &names);
 	lock_volume(arrival, &locks);
@@ -251,7 +251,7 @@ int arrive_finish(struct arrival *arrival, const struct finish *finish, uint32_t
 {
 	own_gate struct engine *inside = NULL;
 	own_locks struct lock_set locks = { 0 };
-	bool here;
+	bool here = false;
 	int r;
 
 	if (gate_enter(arrival->engine, &inside, err) < 0)

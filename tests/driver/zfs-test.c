@@ -27,8 +27,10 @@ static const char *where(void)
 	static char name[80];
 	char *pools;
 
-	if (bench_spec()->kind == POOL_DATASET)
-		return bench_spec()->path;
+	if (bench_spec()->kind == POOL_DATASET) {
+		snprintf(name, sizeof(name), "%.79s", bench_spec()->path);
+		return name;
+	}
 	pools = ask((const char *[]){ "/usr/sbin/zpool", "list", "-H", "-o", "name", NULL });
 	snprintf(name, sizeof(name), "%.*s/flocker", (int)strcspn(pools, "\n"), pools);
 	free(pools);
