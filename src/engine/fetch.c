@@ -175,7 +175,7 @@ static enum plan_outcome outcome_of(const struct received *received)
 {
 	if (received->stash)
 		return PLAN_REWIND;
-	if (received->snapshots == 0)
+	if (received->there)
 		return PLAN_UP_TO_DATE;
 	return received->full ? PLAN_FULL : PLAN_FORWARD;
 }

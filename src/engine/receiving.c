@@ -21,6 +21,7 @@ struct receiving {
 	struct offer offer;
 	struct arrival *arrival; /* of that; NULL before it was found good */
 	bool claimed;		 /* the branch is ours alone to receive */
+	bool answered;		 /* with HAVE, once at least */
 	/* the step that is under way: all or nothing */
 	bool stepping;
 	struct step step;
@@ -257,6 +258,19 @@ static uint64_t number_of_newest(const struct receiving *receiving, const struct
 	return number;
 }
 
+/* As it was before anything came, also of this transfer before a cut. */
+static void note_there(struct receiving *receiving, const struct have *have)
+{
+	const struct offer *offer = &receiving->offer;
+	const struct position newest = have_newest(have, offer->past);
+
+	if (!receiving->answered)
+		receiving->received.there = position_equal(&newest, &offer->target) &&
+					    (!offer->pointer ||
+					     position_equal(&have->tip, &offer->target));
+	receiving->answered = true;
+}
+
 static int answer(struct receiving *receiving, struct channel *channel, bool fetched,
 		  struct fl_error *err)
 {
@@ -269,6 +283,7 @@ static int answer(struct receiving *receiving, struct channel *channel, bool fet
 	have.forms = serve_forms(receiving->engine);
 	have.grain = verify_grain(receiving->engine, 1);
 	have.number = number_of_newest(receiving, &have);
+	note_there(receiving, &have);
 	if (receiving->stepping)
 		tell_stream(receiving, &have);
 	else

@@ -34,6 +34,7 @@ struct received {
 	char name[REF_SHORT];
 	struct position target;
 	uint32_t stash; /* that the tip here became, as the writer went back; 0 = none */
+	bool there;	/* nothing was to move: the tip was here before, or the one snapshot */
 	bool full;	/* the first came whole, made from nothing */
 	uint64_t snapshots, bytes, wire, resumed;
 };

@@ -112,21 +112,37 @@ static int tree_of(struct sending *sending, const struct position *position, str
 	return 0;
 }
 
-/* As if it were one step: what is written on the way and is gone again by then counts little. */
-static void expect(struct sending *sending)
+/* 0: not known. */
+static uint64_t weigh(struct sending *sending, const struct position *base,
+		      const struct position *snapshot)
 {
-	const struct plan *plan = &sending->plan;
-	const struct position *base = &plan->steps[0].base;
 	struct fl_error ignored;
 	struct tree from, tree;
 
 	if ((!position_is_none(base) && tree_of(sending, base, &from, &ignored) < 0) ||
-	    tree_of(sending, &plan->steps[plan->count - 1].snapshot, &tree, &ignored) < 0)
-		return;
-	sending->expected = outgoing_weigh(sending->engine, position_is_none(base) ? NULL : &from,
-					   &tree);
-	if (sending->expected)
-		sending->expected += sending->before;
+	    tree_of(sending, snapshot, &tree, &ignored) < 0)
+		return 0;
+	return outgoing_weigh(sending->engine, position_is_none(base) ? NULL : &from, &tree);
+}
+
+/*
+ * All that is made each from the one before, as if it were one step: what is written on the way
+ * and is gone again by then counts little.
+ */
+static void expect(struct sending *sending)
+{
+	const struct plan *plan = &sending->plan;
+	uint64_t total = sending->before, bytes = 1;
+
+	for (size_t i = 0; i < plan->count && bytes > 0; i++) {
+		const struct plan_step *step = &plan->steps[i];
+
+		if (!step->aside)
+			i = plan->count - 1;
+		bytes = weigh(sending, &step->base, &plan->steps[i].snapshot);
+		total += bytes;
+	}
+	sending->expected = bytes > 0 ? total : 0;
 	operation_expect(sending->running, sending->expected);
 }
 
@@ -363,7 +379,7 @@ static int send_stream(struct sending *sending, struct channel *channel, struct 
 
 static int end_step(struct sending *sending, struct channel *channel, struct fl_error *err)
 {
-	const struct position *taken = &sending->plan.steps[sending->next].snapshot;
+	const struct plan_step *step = &sending->plan.steps[sending->next];
 	const struct sending_pins pins = pins_of(sending);
 	own_text struct text text = { 0 };
 	struct step_end end;
@@ -374,10 +390,10 @@ static int end_step(struct sending *sending, struct channel *channel, struct fl_
 	step_end_encode(&end, &text);
 	if (channel_send(channel, WIRE_STEP_END, 0, text.bytes, text.length, err) < 0 ||
 	    channel_expect(channel, WIRE_TAKEN, 0, &frame, err) < 0 ||
-	    sending_pins_taken(&pins, taken, &sending->base, err) < 0)
+	    (!step->aside && sending_pins_taken(&pins, &step->snapshot, &sending->base, err) < 0))
 		return fl_failed(err);
 	if (sending->form != FORM_DELTA)
-		sending->native = *taken;
+		sending->native = step->snapshot;
 	sending->before += end.bytes;
 	sending->sent.bytes += end.bytes;
 	sending->sent.snapshots++;

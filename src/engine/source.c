@@ -110,13 +110,14 @@ static int add_snapshot(void *arg, const struct snapshot_row *row, struct fl_err
 	const struct gathering *gathering = arg;
 	struct source *source = gathering->source;
 	struct plan_snapshot *snapshot = array_add(source->snapshots, source->plan.count);
+	bool tagged = gathering->tagged_count &&
+		      bsearch(&row->position, gathering->tagged, gathering->tagged_count,
+			      sizeof(*gathering->tagged), compare_positions);
 
 	snapshot->position = row->position;
 	snapshot->others = gathering->others;
-	snapshot->worth = row->name[0] ||
-			  (gathering->tagged_count &&
-			   bsearch(&row->position, gathering->tagged, gathering->tagged_count,
-				   sizeof(*gathering->tagged), compare_positions));
+	snapshot->worth = row->name[0] || tagged;
+	snapshot->tagged = tagged && uuid_equal(&source->plan.owner, &gathering->engine->instance);
 	return 0;
 }
 

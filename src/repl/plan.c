@@ -3,6 +3,10 @@
  * so that one walk beside each other finds the newest snapshot that both have.  All
  * that is newer S has alone: what is wanted of it goes over, each made from the one before.
  *
+ * What is older R has passed by.  A snapshot there that was tagged since goes over aside, made back
+ * from the newest that both have: that one stays what both sides build upon, and R's newer
+ * snapshots go on sharing what they share.
+ *
  * What remains is what R's pointer says.  It stands on a position, and S may have thinned
  * the snapshot there; so it is looked up among the lines, not among the snapshots:
  *
@@ -73,20 +77,52 @@ static bool is_there(struct beside *beside, const struct position *position)
 	return beside->at < beside->end && times[beside->at] == position->time;
 }
 
+static struct beside begin_beside(const struct have *have, const struct stretch *past)
+{
+	return (struct beside){ .have = have,
+				.past = past,
+				.end = have->count ? have->counts[0] : 0 };
+}
+
 /* The newest of S's snapshots that R has; their count: none. */
 static size_t find_common(const struct plan_source *source, const struct have *have,
 			  const struct stretch *past)
 {
-	struct beside beside = {
-		.have = have,
-		.past = past,
-		.end = have->count ? have->counts[0] : 0,
-	};
+	struct beside beside = begin_beside(have, past);
 	size_t i = 0;
 
 	while (i < source->count && !is_there(&beside, &source->snapshots[i].position))
 		i++;
 	return i;
+}
+
+/* Does R tell all that it has?  And no driver's own form is sure to know the way back. */
+static bool takes_asides(const struct have *have)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < have->count; i++)
+		count += have->counts[i];
+	return count < OFFER_TIMES && (have->forms & (1u << FORM_DELTA));
+}
+
+/* Of what is older than what both have; see the top. */
+static void make_asides(const struct plan_source *source, const struct have *have,
+			const struct stretch *past, struct plan *ret)
+{
+	struct beside beside = begin_beside(have, past);
+
+	if (!source->pointer || !takes_asides(have))
+		return;
+	for (size_t i = ret->ours + 1; i < source->count; i++) {
+		const struct plan_snapshot *snapshot = &source->snapshots[i];
+
+		if (!snapshot->tagged || snapshot->others || is_there(&beside, &snapshot->position))
+			continue;
+		*array_add(ret->steps, ret->count) = (struct plan_step){
+			.snapshot = snapshot->position, .base = ret->common, .aside = true
+		};
+	}
 }
 
 /* All that is wanted of the first `newer`, the oldest of them first. */
@@ -101,7 +137,8 @@ static void make_steps(const struct plan_source *source, size_t newer, struct pl
 
 		if (i > 0 && !on_the_way)
 			continue;
-		*array_add(ret->steps, ret->count) = (struct plan_step){ snapshot->position, base };
+		*array_add(ret->steps, ret->count) =
+			(struct plan_step){ .snapshot = snapshot->position, .base = base };
 		base = snapshot->position;
 	}
 }
@@ -220,6 +257,8 @@ void plan_make(const struct plan_source *source, const struct have *have,
 		plan.outcome = choose(source, have, past, past_count, lineage, &plan);
 	if (sends(plan.outcome) && stands_on_others(source, &plan))
 		plan.outcome = PLAN_NO_SOURCE;
+	if (sends(plan.outcome) || plan.outcome == PLAN_UP_TO_DATE)
+		make_asides(source, have, past, &plan);
 	if (sends(plan.outcome))
 		make_steps(source, plan.ours, &plan);
 	*ret = plan;

@@ -71,8 +71,9 @@
  *
  * S pins what it sends until the end.  What both have in common S pins before the first STEP, or
  * before FINISH where nothing is sent, and R with the step that is made from it; what was TAKEN
- *both pin before the older ones are let go.  So whatever crashes or is lost, one snapshot is there
- *and pinned on both (engine/common-pins.h).
+ * both pin before the others are let go, and S not at all where it is older than what it was made
+ * from.  So whatever crashes or is lost, one snapshot is there and pinned on both
+ * (engine/common-pins.h).
  *
  * DATA.  The payload begins with the chain value of this frame: the XXH128 of the chain value
  * before it (WIRE_CHAIN bytes; zeros before the first), the frame's flags (1 byte), and the XXH128

@@ -359,6 +359,43 @@ def a_tag_takes_the_branchs_pin_from_nobody():
 
 
 @test
+def a_tag_that_is_given_later_travels_with_its_branch():
+    with Peers("h1", "h2", "h3") as (one, two, three):
+        one.create("data", policy={"snapshot": "manual"})
+        one.write("data", "only-0", "")
+        for number in range(5):
+            one.write("data", "file", f"{number} " * 1000)
+            os.rename(f"{one.path('data')}/only-{max(number - 1, 0)}", f"{one.path('data')}/only-{number}")
+            one.snapshot("data")
+        three.run("peer", "add", "h1", one.address)
+        one.push("data", "h2")
+        three.json("fetch", "h1/data/trunk")
+        line = [entry["id"] for entry in reversed(one.log_of("data"))]
+        for host in two, three:
+            equal([entry["id"] for entry in host.log_of("h1/data/trunk")], [line[-1]], f"what {host.name} has")
+        one.run("tag", "v1@data", f"data@{{{line[1]}}}")
+        pins = one.items("/v1/pins"), two.items("/v1/pins")
+        sent = one.push("data", "h2")
+        equal((sent["outcome"], sent["snapshots"]), ("up to date", 1), "the tagged one")
+        equal((one.items("/v1/pins"), two.items("/v1/pins")), pins, "what both have is what it was")
+        one.run("tag", "v3@data", f"data@{{{line[3]}}}")
+        one.run("untag", "v1@data")
+        fetched = three.json("fetch", "h1/data/trunk")
+        equal((fetched["outcome"], fetched["snapshots"]), ("up to date", 1), "by a fetch")
+        one.write("data", "file", "last")
+        one.snapshot("data")
+        for _ in range(2):  # the second brings nothing
+            sent = one.push("data", "h2")
+        equal((sent["outcome"], sent["snapshots"]), ("up to date", 0), "again")
+        equal([tag["name"] for tag in two.items("/v1/tags", ref="data")], ["v3"], "tags of h2")
+        for host, number in (two, 1), (two, 3), (three, 3):
+            copy = f"h1/data/trunk@{{{line[number]}}}"
+            equal(host.run("cat", f"{copy}:file"), f"{number} " * 1000, f"contents at {host.name}")
+            true("equal:         yes" in one.run("verify", f"data@{{{line[number]}}}", "--peer", host.name), "verify")
+        same(one, two)
+
+
+@test
 def a_push_is_cancelled():
     with Peers("h1", "h2") as (one, two):
         one.create("data")

@@ -79,6 +79,13 @@ def to_and_fro(one, two):
     pushed(two, one, f"{name}/work", "fast-forward", 1)
     one.write(name, "text", "fourth")
     pushed(one, two, name, "fast-forward", 1)
+    one.write(name, "text", "passed by")
+    passed = f"{name}@{{{one.snapshot(name)['id']}}}"
+    one.write(name, "text", "fifth")
+    pushed(one, two, name, "fast-forward", 1)
+    one.run("tag", f"v1@{name}", passed)
+    pushed(one, two, name, "up to date", 1)
+    same(one, two, passed)
 
 
 class Pushing(threading.Thread):

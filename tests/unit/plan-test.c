@@ -41,12 +41,13 @@ struct world {
 };
 
 struct options {
-	const char *worth, *others; /* letters */
+	const char *worth, *others, *tagged; /* letters */
 	bool every, anew;
 	uint64_t epoch_there, epoch; /* 0: 1 */
 	bool other_owner;
 	enum have_volume volume; /* 0: the same one */
 	bool empty;		 /* R has no such volume */
+	bool only_native;	 /* R takes no delta */
 };
 
 static int64_t time_of(int node)
@@ -190,9 +191,13 @@ static void fill_stretch(const struct world *world, const struct options *option
 		    !uuid_equal(&node->position.branch, &stretch->branch))
 			continue;
 		if (node->at_s)
-			lists->snapshots[lists->count++] =
-				(struct plan_snapshot){ node->position, is_among(i, options->worth),
-							is_among(i, options->others) };
+			lists->snapshots[lists->count++] = (struct plan_snapshot){
+				.position = node->position,
+				.worth = is_among(i, options->worth) ||
+					 is_among(i, options->tagged),
+				.tagged = is_among(i, options->tagged),
+				.others = is_among(i, options->others),
+			};
 		if (node->at_r) {
 			lists->times[lists->time_count++] = node->position.time;
 			lists->counts[lists->past_count - 1]++;
@@ -263,6 +268,7 @@ static void make_plan(const struct world *world, const struct options *options, 
 		.times = lists->times,
 		.counts = lists->counts,
 		.count = options->empty ? 0 : lists->past_count,
+		.forms = 1u << (options->only_native ? FORM_ZFS : FORM_DELTA),
 	};
 	plan_make(&lists->source, &lists->have, lists->past, lists->past_count, &lists->lineage,
 		  ret);
@@ -393,6 +399,25 @@ static const struct row {
 	{ "ab", "ab!c*", "remote ahead" },
 	{ "abc @b", "abc*", "remote ahead" },
 	{ "abc @b", "a*", "fast-forward a>b" },
+
+	/* tagged since R passed it by: aside, from the newest that both have */
+	{ "abcd", "ad*", "up to date d>b", { .tagged = "ab" } },
+	{ "abcd", "ad*", "up to date d>c d>b", { .tagged = "bcd" } },
+	{ "abcd", "ad*", "up to date", { .worth = "bc" } },
+	{ "abcd", "abd*", "up to date", { .tagged = "b" } },
+	{ "abcd -b", "ad*", "up to date", { .tagged = "b" } },
+	{ "abcde", "ac*", "fast-forward c>b c>d d>e", { .tagged = "bd" } },
+	{ "abcde", "ace*", "up to date e>d e>b", { .tagged = "bd", .every = true } },
+	{ "abc <b", "ac*b", "rewind", { .tagged = "c" } }, /* not in the past any more */
+	{ "abcd <c e", "ad*c", "rewind c>b c>e", { .tagged = "b" } },
+	{ "ab /x cd", "ad*", "up to date d>b", { .tagged = "b" } },
+	{ "ab /x cd", "ad*", "up to date", { .tagged = "b", .others = "ab" } },
+	{ "abcd", "", "full >b b>d", { .tagged = "b" } },
+	{ "abcd -b", "b*", "fast-forward >c c>d", { .tagged = "c", .anew = true } },
+	{ "abcd", "ad*", "diverged", { .tagged = "b", .other_owner = true } },
+	{ "abc", "ad*", "remote ahead", { .tagged = "b" } },
+	{ "abcd=d", "ac", "fast-forward c>d", { .tagged = "b" } },
+	{ "abcd", "ac*", "fast-forward c>d", { .tagged = "b", .only_native = true } },
 
 	/* owners */
 	{ "abc", "ab*", "diverged", { .epoch_there = 2 } },
@@ -549,22 +574,31 @@ static enum plan_outcome outcome_by_parents(const struct world *world)
 	return is_before(world, tip, world->head) ? PLAN_FORWARD : PLAN_REWIND;
 }
 
-/* Each step begins from what is there at that moment, the first from the newest in common. */
-static void carry_out(struct world *world, const struct plan *plan)
+/*
+ * Each step begins from what is there at that moment: from the newest in common, or from the one
+ * before.  In the end all of the past that is tagged is there.
+ */
+static void carry_out(struct world *world, const struct plan *plan, const char *tagged)
 {
+	int from = newest_common(world);
+
 	for (size_t i = 0; i < plan->count; i++) {
-		int base = node_at(world, &plan->steps[i].base);
-		int node = node_at(world, &plan->steps[i].snapshot);
+		const struct plan_step *step = &plan->steps[i];
+		int base = node_at(world, &step->base), node = node_at(world, &step->snapshot);
 
 		check(node != NONE && world->nodes[node].at_s && !world->nodes[node].at_r);
-		check(base == (i == 0 ? newest_common(world)
-				      : node_at(world, &plan->steps[i - 1].snapshot)));
-		check(base == NONE ||
-		      (world->nodes[base].at_r && is_before(world, base, world->head)));
+		check(base == from && is_before(world, base, world->head));
+		check(base == NONE || world->nodes[base].at_r);
 		check(base != NONE || plan->outcome == PLAN_FULL || i == 0);
+		check(step->aside == (base != NONE && is_before(world, node, base)));
 		world->nodes[node].at_r = true;
+		if (!step->aside)
+			from = node;
 	}
 	check(world->nodes[world->head].at_r);
+	for (int node = world->head; node != NONE; node = world->nodes[node].parent)
+		check(world->nodes[node].at_r || !world->nodes[node].at_s ||
+		      !is_among(node, tagged));
 	world->tip = world->nodes[world->head].position;
 	for (size_t i = 0; i < world->line_count; i++)
 		if (uuid_equal(&world->lines[i].branch, &world->branch))
@@ -596,7 +630,8 @@ static void check_old_copy(struct world *old, const struct world *world)
 static void transfer(struct world *world)
 {
 	static struct lists lists;
-	struct options options = { .every = random_below(3) == 0 };
+	char tagged[] = { (char)('a' + random_below(26)), (char)('a' + random_below(26)), 0 };
+	struct options options = { .every = random_below(3) == 0, .tagged = tagged };
 	own_plan struct plan plan = { 0 };
 	struct fl_error err = { 0 };
 
@@ -610,7 +645,7 @@ static void transfer(struct world *world)
 		check(plan.outcome == PLAN_FORWARD || plan.outcome == PLAN_REWIND);
 	}
 	if (plan_check(&plan, "db", "beta", &err) == 0)
-		carry_out(world, &plan);
+		carry_out(world, &plan, tagged);
 }
 
 static int random_node(const struct world *world, int count)
