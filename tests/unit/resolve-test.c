@@ -63,7 +63,7 @@ static void nobody_looks_where_no_answer_comes(void)
 	snprintf(target, sizeof(target), "%s/dead one", place);
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
 	check(mount("nobody", target, "fuse", 0, options) == 0);
-	alarm(20); /* whoever looks there waits for us */
+	alarm(120); /* whoever looks there waits for us */
 	leads_to("dead one", NULL);
 	leads_to("dead one/data", NULL);
 	leads_to("to-dead/data", NULL);
