@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/check.h"
+#include "tests/unit/own-mounts.h"
 
 /* In a mount namespace that ends with the test: one file system whose server never answers. */
 
@@ -100,8 +101,7 @@ int main(int argc, char **argv)
 {
 	int r;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    !mkdtemp(place) || mount("tmpfs", place, "tmpfs", 0, NULL) < 0)
+	if (own_mounts() < 0 || !mkdtemp(place) || mount("tmpfs", place, "tmpfs", 0, NULL) < 0)
 		return 1;
 	prepare();
 	r = check_main(argc, argv,
