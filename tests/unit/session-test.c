@@ -164,6 +164,33 @@ static void a_lot_arrives_whole(void)
 	check_string("0", text_get(&streams.of[SESSION_END]));
 }
 
+/* The program has ended long before the reader takes what is left in its pipe. */
+static void a_slow_reader_gets_all_of_it(void)
+{
+	own_streams struct streams streams = { 0 };
+	own_session struct session *session = start(SHELL("head -c 110000 /dev/zero; echo end"),
+						    false, false);
+	own_fd int fd = -1;
+
+	check_ok(session_attach(session, &fd, &err));
+	poll(NULL, 0, 2000);
+	read_frames(fd, streams.of);
+	check(streams.of[SESSION_OUTPUT].length == 110004);
+	check_string("0", text_get(&streams.of[SESSION_END]));
+}
+
+/* Who outlives the program, and never stops talking, keeps nobody. */
+static void an_orphan_that_talks_does_not_hold_it_up(void)
+{
+	own_streams struct streams streams = { 0 };
+	own_session struct session *session = start(SHELL("yes & echo begun"), false, false);
+	own_fd int fd = -1;
+
+	check_ok(session_attach(session, &fd, &err));
+	read_frames(fd, streams.of);
+	check_string("0", text_get(&streams.of[SESSION_END]));
+}
+
 static void what_is_written_to_it_is_read(void)
 {
 	own_streams struct streams streams = { 0 };
@@ -289,6 +316,8 @@ int main(int argc, char **argv)
 				  CHECK(what_is_missing_is_told_at_once),
 				  CHECK(a_runtime_that_fails_is_put_in_our_words),
 				  CHECK(a_lot_arrives_whole),
+				  CHECK(a_slow_reader_gets_all_of_it),
+				  CHECK(an_orphan_that_talks_does_not_hold_it_up),
 				  CHECK(what_is_written_to_it_is_read),
 				  CHECK(feeding_ends_with_the_program),
 				  CHECK(without_input_there_is_nothing_to_read),
