@@ -209,10 +209,13 @@ static int start(const char *const argv[], struct child *ret, struct fl_error *e
 	return 0;
 }
 
+#define PIECE (16 * 1024)
+#define PIPE_READS (64 * 1024 / PIECE + 1) /* that empty a pipe, and find its end */
+
 /* Takes what there is; the end of the stream closes the descriptor. */
 static void drain(int *fd, struct text *text, size_t limit)
 {
-	char bytes[16 * 1024];
+	char bytes[PIECE];
 	ssize_t n = TEMP_FAILURE_RETRY(read(*fd, bytes, sizeof(bytes)));
 
 	if (n <= 0) {
@@ -224,6 +227,18 @@ static void drain(int *fd, struct text *text, size_t limit)
 		size_t room = limit - text->length;
 
 		text_add(text, bytes, (size_t)n < room ? (size_t)n : room);
+	}
+}
+
+/* What a program that has ended left in a pipe: no more than one holds, whoever still writes. */
+static void drain_rest(int *fd, struct text *text, size_t limit)
+{
+	for (int left = PIPE_READS; left > 0 && *fd >= 0; left--) {
+		struct pollfd polled = { .fd = *fd, .events = POLLIN };
+
+		if (poll(&polled, 1, 0) <= 0)
+			return;
+		drain(fd, text, limit);
 	}
 }
 
@@ -264,6 +279,8 @@ static bool follow(struct child *child, int64_t deadline, const struct bound *bo
 
 			ended = true;
 			deadline = patience < deadline ? patience : deadline;
+			drain_rest(&child->out, &result->out, bound->limit);
+			drain_rest(&child->err, &result->err, SPAWN_OUTPUT);
 		}
 	}
 	return false;

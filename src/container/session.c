@@ -22,12 +22,14 @@
  * that a program that says little may be over before that.
  *
  * The program's end is seen by its pidfd, that of its streams by their own.  A grandchild may
- * hold a stream open: it is given ORPHANS.  Who left is known by the wish, and by an error at the
- * pipe; the two lead to the same.
+ * hold a stream open: it is given ORPHANS, after what the program itself has left in its streams,
+ * which a slow reader may take long for, and which is no more than LEFT.  Who left is known by the
+ * wish, and by an error at the pipe; the two lead to the same.
  */
 #define PIECE (16 * 1024)
 #define HEAD 8
 #define ORPHANS (CLOCK_SECOND / 2)
+#define LEFT (256 * 1024) /* bytes: more than two pipes or a terminal hold */
 
 struct session {
 	pthread_t thread;
@@ -44,6 +46,7 @@ struct session {
 	int64_t deadline; /* clock_monotonic() of the next step of the end; 0: none */
 	bool told;	  /* SIGHUP was sent */
 	bool exited;
+	size_t taken; /* bytes of its streams since then */
 
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t changed;
@@ -95,6 +98,8 @@ static void take(struct session *session, int *fd, enum session_stream stream)
 	ssize_t n = read(*fd, bytes, sizeof(bytes));
 	int status;
 
+	if (n > 0 && session->exited)
+		session->taken += (size_t)n;
 	if (n > 0 && !has_failed(session, &status, &words))
 		add_frame(session, stream, bytes, (size_t)n);
 	else if (n > 0)
@@ -143,12 +148,31 @@ static bool has_streams(const struct session *session)
 	return session->out >= 0 || session->err >= 0;
 }
 
+static bool is_readable(int descriptor)
+{
+	struct pollfd fd = { .fd = descriptor, .events = POLLIN };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+/* May the program have said, before its end, what has not been handed on yet? */
+static bool has_words_left(struct session *session)
+{
+	if (session->told || session->taken >= LEFT)
+		return false;
+	if (!is_attached(session) && clock_monotonic() >= session->began + SESSION_PATIENCE)
+		return false;
+	return session->due.length > 0 || is_readable(session->out) || is_readable(session->err);
+}
+
 /* The time of a step is over: nobody has come, or the program does not end, or its streams don't.
  */
 static void take_step(struct session *session)
 {
 	session->deadline = 0;
-	if (session->exited && has_streams(session)) {
+	if (session->exited && has_streams(session) && has_words_left(session)) {
+		session->deadline = clock_monotonic() + ORPHANS;
+	} else if (session->exited && has_streams(session)) {
 		own_fdp(&session->out);
 		own_fdp(&session->err);
 		session->out = session->err = -1;

@@ -180,8 +180,8 @@ static int may_serve(const struct link *link, const struct arrival *request, str
 	}
 	if (!link->options.serve)
 		return fl_fail(err, FL_UNSUPPORTED, "nothing is served on this connection");
-	if (link->serving >= LINK_CHANNELS) {
-		fl_fail(err, FL_BUSY, "%zu requests at once are under way already", link->serving);
+	if (link->active >= LINK_CHANNELS || link->serving >= SERVERS) {
+		fl_fail(err, FL_BUSY, "%zu requests at once are under way already", link->active);
 		return fl_hint(err, "wait until one is done");
 	}
 	return 0;

@@ -60,16 +60,17 @@ static void log_set_broken(struct log *log, bool broken)
 	log->broken = broken;
 }
 
-/* Waits until the log was replaced `count` times; false after ten seconds. */
+/* Waits until the log was replaced `count` times; false after two minutes. */
 static bool log_wait(struct log *log, int count)
 {
 	own_lock(guard, &log->mutex);
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 10;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += 120;
 	while (log->replaced < count)
-		if (pthread_cond_timedwait(&log->changed, &log->mutex, &until) != 0)
+		if (pthread_cond_clockwait(&log->changed, &log->mutex, CLOCK_MONOTONIC, &until) !=
+		    0)
 			return false;
 	return true;
 }

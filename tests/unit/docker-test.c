@@ -127,7 +127,7 @@ static void stop(void)
 
 static struct docker *ask(void)
 {
-	return docker_new(engine.path, 20 * CLOCK_SECOND);
+	return docker_new(engine.path, CLOCK_MINUTE);
 }
 
 static void it_says_what_it_is(void)
@@ -406,6 +406,7 @@ static void one_that_does_not_accept_is_not_waited_for(void)
 	struct docker *docker;
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/flocker-unit-full.%d", getpid());
+	unlink(address.sun_path); /* of one that was killed, and had this number */
 	check(bind(listener, (const struct sockaddr *)&address, sizeof(address)) == 0);
 	check(listen(listener, 0) == 0);
 	for (size_t i = 0; i < array_size(waiting); i++) {

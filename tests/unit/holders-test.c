@@ -23,6 +23,7 @@
 #include "base/spawn.h"
 #include "base/text.h"
 #include "tests/check.h"
+#include "tests/unit/own-mounts.h"
 
 /*
  * Real processes that hold a subvolume of a small Btrfs, each in one way.  The
@@ -752,8 +753,7 @@ static int run_tests(int argc, char **argv)
 	snprintf(tree_path, sizeof(tree_path), "%s/tree", place);
 	snprintf(other_path, sizeof(other_path), "%s/other", place);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || pipe2(ready, O_CLOEXEC) < 0 ||
-	    unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    make_place() < 0) {
+	    own_mounts() < 0 || make_place() < 0) {
 		printf("Bail out! no Btrfs to look at\n");
 		return 1;
 	}

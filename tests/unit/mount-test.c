@@ -11,6 +11,7 @@
 #include "base/mount.h"
 #include "base/own.h"
 #include "tests/check.h"
+#include "tests/unit/own-mounts.h"
 
 static char place[] = "/tmp/flocker-mount-test.XXXXXX";
 
@@ -21,10 +22,7 @@ static int in_child(int (*run)(void))
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(unshare(CLONE_NEWNS) == 0 &&
-				      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0
-			      ? run()
-			      : 99);
+		_exit(own_mounts() == 0 ? run() : 99);
 	waitpid(pid, &status, 0);
 	return status;
 }

@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "tests/check.h"
+#include "tests/unit/own-mounts.h"
 
 /*
  * An old and a new tree on a tmpfs, and a process in a mount namespace of its own
@@ -364,8 +365,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	must(mkdtemp(place));
-	must(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	     mount("none", place, "tmpfs", 0, NULL) == 0);
+	must(own_mounts() == 0 && mount("none", place, "tmpfs", 0, NULL) == 0);
 	make_tree("old");
 	make_tree("new");
 	r = check_main(argc, argv,

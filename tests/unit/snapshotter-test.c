@@ -20,7 +20,7 @@ static int failures;		   /* under mutex: of saves to come */
 static enum saved answer;	   /* under mutex */
 static bool is_failing;		   /* under mutex */
 static int not_saved, saved_again; /* under mutex: how often that began and ended */
-static unsigned policies_read;	   /* under mutex */
+static int policies_read;	   /* under mutex */
 static bool policies_fail;	   /* under mutex */
 static int unread, read_again;	   /* under mutex: how often that was told, and its end */
 static sem_t saves, attempts;
@@ -192,6 +192,15 @@ static int count(sem_t *semaphore)
 	return value;
 }
 
+/* After a moment in which others can have the mutex. */
+static int look_at(const int *counter)
+{
+	usleep(1000);
+	own_lock(guard, &mutex);
+
+	return *counter;
+}
+
 static void a_change_is_saved_once(void)
 {
 	struct snapshotter *snapshotter = open_with(POLICY_CHANGE);
@@ -269,13 +278,11 @@ static void what_is_unsaved_is_told(void)
 static void by_hand_means_never_until_the_policy_changes(void)
 {
 	struct snapshotter *snapshotter = open_with(POLICY_MANUAL);
-	unsigned seen = 0;
+	int seen = 0;
 
 	change(1);
-	while (seen == 0) {
-		own_lock(guard, &mutex);
-		seen = policies_read;
-	}
+	while (seen == 0)
+		seen = look_at(&policies_read);
 	check(count(&attempts) == 0);
 	pthread_mutex_lock(&mutex);
 	policy.when = POLICY_CHANGE;
@@ -294,10 +301,8 @@ static void a_policy_that_cannot_be_read_is_told(void)
 	policies_fail = true;
 	pthread_mutex_unlock(&mutex);
 	change(1);
-	while (told < 2) {
-		own_lock(guard, &mutex);
-		told = unread;
-	}
+	while (told < 2)
+		told = look_at(&unread);
 	check(count(&attempts) == 0);
 	pthread_mutex_lock(&mutex);
 	policies_fail = false;

@@ -177,7 +177,7 @@ static void requests_that_do_not_fit_leave_the_token_good(void)
 	check(gnutls_x509_privkey_generate(rsa, GNUTLS_PK_RSA, 2048, 0) == 0);
 	check_ok(x509_crq_make(rsa, "b", &rsa_csr, &err));
 	bent = xstrdup(join_request(asking.join)->csr);
-	bent[strlen(bent) / 2] ^= 1;
+	pem_bend(bent);
 	huge = xcalloc(1, JOIN_PEM_MAX + 2);
 	memset(huge, 'x', JOIN_PEM_MAX + 1);
 	{

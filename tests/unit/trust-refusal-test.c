@@ -60,6 +60,7 @@ static void meet(struct side *client, struct side *server)
 
 	server->server = true;
 	server->options.cancel = client->options.cancel = -1;
+	server->options.patience = client->options.patience = CLOCK_MINUTE;
 	check_ok(tcp_listen(&any, &listener, &err));
 	check_ok(tcp_local(listener, &address, &err));
 	check_ok(tcp_dial(&address, 0, -1, &client->fd, &err));

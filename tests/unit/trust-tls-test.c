@@ -57,7 +57,9 @@ static int connect_ends(struct host *from, const struct tls_options *options,
 	pthread_t thread;
 	int r;
 
-	*serving = (struct serving){ .options = { .cancel = -1, .strangers = true }, .fd = -1 };
+	*serving = (struct serving){
+		.options = { .cancel = -1, .patience = CLOCK_MINUTE, .strangers = true }, .fd = -1
+	};
 	check(thread_start(&thread, 0, serve, serving, err) == 0);
 	r = tls_dial(from->trust, &address, options, ret, err);
 	pthread_join(thread, NULL);
@@ -66,7 +68,7 @@ static int connect_ends(struct host *from, const struct tls_options *options,
 
 static void connect_both(struct transport *ends[static 2])
 {
-	const struct tls_options options = { .cancel = -1 };
+	const struct tls_options options = { .cancel = -1, .patience = CLOCK_MINUTE };
 	struct serving serving;
 	struct fl_error err;
 
@@ -178,7 +180,7 @@ static void each_knows_who_the_other_is(void)
 /* Without a restart: open connections by asking, new ones by themselves. */
 static void who_is_revoked_is_out(void)
 {
-	const struct tls_options options = { .cancel = -1 };
+	const struct tls_options options = { .cancel = -1, .patience = CLOCK_MINUTE };
 	struct trust_identity expired;
 	struct transport *ends[2], *again;
 	struct serving serving;
@@ -211,7 +213,7 @@ static void who_is_revoked_is_out(void)
 /* Who was refused and only writes learns why, too. */
 static void a_refusal_is_told_to_who_writes(void)
 {
-	const struct tls_options options = { .cancel = -1 };
+	const struct tls_options options = { .cancel = -1, .patience = CLOCK_MINUTE };
 	own_free char *bytes = xcalloc(1, ENDS_LARGE);
 	struct transport *again;
 	struct serving serving;
@@ -231,7 +233,7 @@ static void a_refusal_is_told_to_who_writes(void)
 
 static void a_stranger_joins_and_comes_back_as_a_member(void)
 {
-	struct tls_options options = { .cancel = -1 };
+	struct tls_options options = { .cancel = -1, .patience = CLOCK_MINUTE };
 	own(join_answer_done) struct join_answer answer = { 0 };
 	own(join_freep) struct join *join = NULL;
 	struct transport *near;
@@ -265,7 +267,7 @@ static void a_stranger_joins_and_comes_back_as_a_member(void)
 
 static void who_is_in_no_cluster_serves_nobody(void)
 {
-	const struct tls_options options = { .cancel = -1 };
+	const struct tls_options options = { .cancel = -1, .patience = CLOCK_MINUTE };
 	struct transport *transport;
 	struct fl_error err;
 	char byte;
@@ -336,7 +338,7 @@ static void rubbish_is_refused(void)
 		pthread_t thread;
 		own_fd int fd = -1;
 
-		let_in(&serving, &thread, 0, &fd);
+		let_in(&serving, &thread, CLOCK_MINUTE, &fd);
 		check(send(fd, rows[i].bytes, rows[i].length, MSG_NOSIGNAL) ==
 		      (ssize_t)rows[i].length);
 		/* Who was refused already is gone. */
