@@ -69,18 +69,19 @@ def true(condition, what):
 
 
 def wait_until(condition, what, seconds=60):
-    """Waits for a condition with a deadline; returns its value."""
+    """Waits for a condition with a deadline; returns its value.  It is looked at once more after that: we may have been late."""
     deadline = time.monotonic() + seconds
     while True:
+        late = time.monotonic() > deadline
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.005)
 
 
-def in_threads(functions, seconds=120):
+def in_threads(functions, seconds=300):
     """Runs all at once; raises the first failure; a deadline tells a deadlock."""
     failures = []
 
