@@ -20,7 +20,7 @@ import subprocess
 
 import cleanup
 import tap
-from flocker import BUILD, MIB, Host
+from flocker import BUILD, MIB, PATIENCE, Host
 
 VOLUME = str(BUILD / "src/volume/flocker-volume")
 SSHD = "/usr/sbin/sshd"
@@ -100,7 +100,7 @@ class LabHost(Host):
     def sh(self, *words, **options):
         """A program on this host: how it ended."""
         return subprocess.run([*self.inside, *words], capture_output=True, text=True, check=False,
-                              timeout=60, **options)
+                              timeout=PATIENCE, **options)
 
     def must(self, *words):
         done = self.sh(*words)
@@ -170,6 +170,8 @@ class LabHost(Host):
         if self.server:
             self.server.kill()
             self.server.wait()
+            # The kernel ends what it began a moment later; it would have the port, and be taken for the new one.
+            tap.wait_until(lambda: not self.processes("sshd"), f"the old sshd of {self.name} has ended")
         settings = {"HostKey": f"{self.files}/host-key", "ListenAddress": self.address, "UsePAM": "no",
                     "PidFile": "none", "PasswordAuthentication": "no", "PermitRootLogin": "yes",
                     "StrictModes": "no", "SetEnv": f"PATH={path or self.directory + '/bin'}:/usr/bin:/bin"}
@@ -179,8 +181,9 @@ class LabHost(Host):
                  *(f"-o{name}={value}" for name, value in settings.items())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         cleanup.record(f"{self.directory}/daemons", self.server.pid)
-        tap.wait_until(lambda: ":22 " in self.sh("ss", "-Hltn").stdout,
+        tap.wait_until(lambda: ":22 " in self.sh("ss", "-Hltn").stdout or self.server.poll() is not None,
                        f"sshd of {self.name} listens")
+        tap.true(self.server.poll() is None, f"sshd of {self.name} has ended")
 
 
 class Hosts:
