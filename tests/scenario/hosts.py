@@ -20,6 +20,7 @@ import subprocess
 
 import cleanup
 import tap
+import wire
 from flocker import BUILD, MIB, PATIENCE, Host
 
 VOLUME = str(BUILD / "src/volume/flocker-volume")
@@ -116,6 +117,12 @@ class LabHost(Host):
         here = own_space(self.holder.pid)
         return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and own_space(pid) == here
                 and cleanup.read(f"/proc/{pid}/comm").strip() == name]
+
+    def start(self, *options, **variables):
+        """Who comes by ssh is let in a moment after the API answers."""
+        took = super().start(*options, **variables)
+        tap.wait_until(lambda: wire.connected(f"{self.root}/run/peers.sock"), f"{self.name} lets peers in").close()
+        return took
 
     def make_pool(self, size=256 * MIB):
         self.post("/v1/pool", kind="file", path=f"{self.root}/pool.img", size=size)

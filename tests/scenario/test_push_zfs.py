@@ -133,6 +133,7 @@ def resumed(one, two, *killed):
             equal((answer["outcome"], answer["snapshots"]), ("fast-forward", 1), f"{who.name} was killed: {answer}")
             true(answer["resumed"] > 0, f"{who.name} was killed: {answer} {pushing.failure}")
             same(one, two, name)
+    one.run("peer", "add", two.name, two.address)  # where it is without the proxy
 
 
 @test
