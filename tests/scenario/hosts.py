@@ -27,11 +27,11 @@ VOLUME = str(BUILD / "src/volume/flocker-volume")
 SSHD = "/usr/sbin/sshd"
 GUEST = 7321  # a user who may log in, and no more
 
-# What a host's mount name space is made of.  The mounts of other tests would be held by it.
+# What a host's mount name space is made of.  The mounts of other tests, those in C too, would be held by it.
 PREPARE = """
 set -e
 while read -r _ _ _ _ point _; do
-	case $point in {prefix}*) umount -l "$point" || : ;; esac
+	case $point in /tmp/flocker-*) umount -l "$point" || : ;; esac
 done </proc/self/mountinfo
 hostname {name}
 mount -t tmpfs tmpfs /run
@@ -71,8 +71,8 @@ class LabHost(Host):
         self.server = None
         super().__init__(lab.directory, self.name)
         self.write_files(lab.count)
-        self.holder = hold(self.directory, PREPARE.format(
-            prefix=cleanup.PREFIX, name=self.name, root=self.root, files=self.files),
+        self.holder = hold(
+            self.directory, PREPARE.format(name=self.name, root=self.root, files=self.files),
             "--net", "--mount", "--uts", "--propagation", "private")
         self.inside = ["nsenter", "-t", str(self.holder.pid), "-m", "-u", "-n", "--"]
 
