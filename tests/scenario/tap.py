@@ -12,6 +12,7 @@ front of its line.  With an argument only the tests whose names contain it run.
 the program is told to end.
 """
 
+import contextlib
 import signal
 import sys
 import threading
@@ -135,6 +136,7 @@ def main():
             good = run_one(number, function) and good
         print(f"1..{len(chosen)}", flush=True)
     finally:
-        for function in reversed(FINALLY):
-            function()
+        with contextlib.ExitStack() as stack:  # the last one first, and all of them, also when one fails
+            for function in FINALLY:
+                stack.callback(function)
     sys.exit(0 if good else 1)
