@@ -107,7 +107,7 @@ class SlowImport:
         try:
             if self.chunked:
                 self.connection.send(b"0\r\n\r\n")
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             pass  # it was refused before its end came: the answer says why
         return self.answer()
 
