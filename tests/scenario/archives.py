@@ -16,7 +16,7 @@ import uuid
 
 import cleanup
 import tap
-from flocker import Connection, Failure, Gone
+from flocker import PATIENCE, Connection, Failure, Gone
 
 CHUNK = 64 * 1024
 
@@ -76,7 +76,7 @@ class SlowImport:
     def __init__(self, host, ref, total=None):
         self.host = host
         self.id = str(uuid.uuid4())
-        self.connection = Connection(host.socket, 60)
+        self.connection = Connection(host.socket, PATIENCE)
         self.connection.putrequest("POST", f"/v1/imports?ref={ref}&operation={self.id}")
         self.connection.putheader("Content-Type", "application/x-tar")
         if total is None:
@@ -107,7 +107,7 @@ class SlowImport:
         try:
             if self.chunked:
                 self.connection.send(b"0\r\n\r\n")
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             pass  # it was refused before its end came: the answer says why
         return self.answer()
 
@@ -128,7 +128,7 @@ class SlowExport:
 
     def __init__(self, host, ref):
         self.id = str(uuid.uuid4())
-        self.connection = Connection(host.socket, 60)
+        self.connection = Connection(host.socket, PATIENCE)
         self.connection.request("GET", f"/v1/export?ref={ref}&operation={self.id}")
         self.body = self.connection.getresponse()
         if self.body.status >= 400:
@@ -145,7 +145,7 @@ def workers(host):
     """The processes of flocker-archive and flocker-tree that the daemon started; recorded, so that they end with the test."""
     found = []
     for path in pathlib.Path(f"/proc/{host.daemon.pid}/task").glob("*/children"):
-        found += [int(pid) for pid in path.read_text(encoding="ascii").split()]
+        found += [int(pid) for pid in cleanup.read(path).split()]  # a thread may end meanwhile
     for pid in found:
         cleanup.record(f"{host.directory}/daemons", pid)
     return found
@@ -158,7 +158,10 @@ def ended(pid):
 @contextlib.contextmanager
 def inside(host):
     """The running pool, which no path leads to: of one host of several, by its own directory."""
-    device, = cleanup.loops_under(host.directory if host.owned else host.root)
+    top = host.directory if host.owned else host.root
+    # That of a daemon that has ended may still be there, while a name space that another test is making has its mounts.
+    tap.wait_until(lambda: len(cleanup.loops_under(top)) == 1, "the pool has one device")
+    device, = cleanup.loops_under(top)
     point = f"{host.directory}/looked"
     os.makedirs(point, exist_ok=True)
     subprocess.run(["mount", "-t", "btrfs", "-o", "subvolid=5", device, point], check=True)
@@ -183,4 +186,4 @@ def nothing_is_left(host, before, workers_before=()):
     for pid in workers_before:
         tap.wait_until(lambda pid=pid: ended(pid), f"worker {pid} has ended")
     tap.wait_until(lambda: staging(host) == [], "staging is empty")
-    tap.wait_until(lambda: used(host) <= before + (1 << 20), f"the space is back: {before}")
+    tap.wait_until(lambda: used(host) <= before + (1 << 20), f"the space is back: {before}", PATIENCE)

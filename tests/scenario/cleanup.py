@@ -7,6 +7,7 @@ to somebody else since is never signalled.  A third, `engines`, has the processe
 of container engines (engines.py): their containers are found by what they are.
 """
 
+import fcntl
 import glob
 import os
 import pathlib
@@ -18,6 +19,7 @@ import tempfile
 import time
 
 PREFIX = "/tmp/flocker-test."
+LOOP_CLR_FD = 0x4C01
 PLUGIN = "flocker-test-"  # and the test's process id: what volume plugins of tests are called
 
 
@@ -36,14 +38,18 @@ def record(path, pid):
         file.write(f"{pid} {start_time(pid)}\n")
 
 
-def alive(path):
-    """The processes of a record that still run."""
+def recorded(path):
+    """The processes of a record that still run: pairs of the number and the start time."""
     try:
         lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return []
     pairs = [line.split() for line in lines if line]
-    return [int(pid) for pid, began in pairs if start_time(pid) == began != "None"]
+    return [(int(pid), began) for pid, began in pairs if start_time(pid) == began != "None"]
+
+
+def alive(path):
+    return [pid for pid, _ in recorded(path)]
 
 
 def make_directory():
@@ -67,16 +73,27 @@ def mounts_under(directory):
 
 
 def loops_under(directory):
-    """Loop devices whose file lies below a directory."""
+    """Loop devices whose file lies below a directory, or is this one."""
     found = []
     for path in glob.glob("/sys/block/loop*/loop/backing_file"):
         try:
             backing = pathlib.Path(path).read_text(encoding="utf-8").strip()
         except OSError:
             continue
-        if backing.startswith(directory + "/"):
+        if backing == directory or backing.startswith(directory + "/"):
             found.append("/dev/" + path.split("/")[3])
     return found
+
+
+def detach_under(directory):
+    """A device may be let go meanwhile and get another test's file: one that we have open keeps its own."""
+    for device in loops_under(directory):
+        try:
+            with open(device, "rb", buffering=0) as file:
+                if device in loops_under(directory):
+                    fcntl.ioctl(file, LOOP_CLR_FD)
+        except OSError:
+            pass
 
 
 def cgroup_places():
@@ -122,12 +139,14 @@ def remove_own_cgroups(directory):
                 time.sleep(0.005)
 
 
-def end(pid, seconds=10):
+def end(pid, began, seconds=10):
     for number in (signal.SIGTERM, signal.SIGKILL):
-        began = start_time(pid)
-        if began is None:
+        if start_time(pid) != began:
             return
-        os.kill(pid, number)
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:  # it ended by itself
+            return
         deadline = time.monotonic() + seconds
         while start_time(pid) == began and time.monotonic() < deadline:
             try:
@@ -228,7 +247,7 @@ def remove_plugins():
     for path in glob.glob(f"/run/docker/plugins/{PLUGIN}*") + glob.glob(f"/etc/docker/plugins/{PLUGIN}*"):
         pid = re.match(r"\d+", path.rpartition(PLUGIN)[2])
         if pid and (int(pid[0]) == os.getpid() or start_time(int(pid[0])) is None):
-            os.unlink(path)
+            pathlib.Path(path).unlink(missing_ok=True)  # its keeper, or another test, may be faster
 
 
 def unmount_under(directory):
@@ -240,19 +259,49 @@ def remove(directory):
     """Ends what runs, unmounts, detaches and deletes."""
     thaw(directory)
     end_engines(directory)
-    for pid in reversed(alive(f"{directory}/daemons")):  # what began later may need what began before
-        end(pid)
+    for pid, began in reversed(recorded(f"{directory}/daemons")):  # what began later may need what began before
+        end(pid, began)
     end_systems(directory)
     remove_own_cgroups(directory)
     unmount_under(directory)
-    for loop in loops_under(directory):
-        subprocess.run(["losetup", "-d", loop], check=False, stderr=subprocess.DEVNULL)
+    detach_under(directory)
+    delete(directory)
+
+
+def delete(directory):
+    """`owner` goes last: without it, another test would take the rest for what was left."""
+    for path in glob.glob(f"{glob.escape(directory)}/*") + glob.glob(f"{glob.escape(directory)}/.*"):
+        if os.path.basename(path) == "owner":
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def remove_left(directory):
+    """Of a killed test, unless another one is about it, or has been."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_uid == os.getuid() and not alive(f"{directory}/owner"):
+            remove(directory)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def sweep():
     """Removes what killed tests left."""
     remove_plugins()
     for directory in glob.glob(PREFIX + "*"):
-        if not alive(f"{directory}/owner") and os.stat(directory).st_uid == os.getuid():
-            remove(directory)
+        if not alive(f"{directory}/owner"):
+            remove_left(directory)

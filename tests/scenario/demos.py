@@ -5,11 +5,12 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import cleanup
 import tap
-from flocker import BUILD
+from flocker import BUILD, PATIENCE
 from tap import equal, true
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -38,6 +39,12 @@ def left_over():
 NOTHING = ([], [], [], [])
 
 
+def nothing_left():
+    """A name space that another test is making may have had the mounts, and so the devices, for a moment more."""
+    equal(left_over()[:2], NOTHING[:2], "what is left")
+    tap.wait_until(lambda: left_over() == NOTHING, "no device or pool is left", PATIENCE)
+
+
 def environment(built):
     """`built`: it makes no programs of its own."""
     return {**os.environ, "TMPDIR": top, **({"FLOCKER_BUILD": str(BUILD)} if built else {})}
@@ -55,24 +62,30 @@ def runs(*arguments, says=(), **options):
     for word in (*WORDS, *says):
         true(word in done.stdout, f"{word!r} is not in\n{done.stdout}")
     true("\x1b" not in done.stdout, "no colours where there is no terminal")
-    equal(left_over(), NOTHING, "what is left")
+    nothing_left()
     return done.stdout
 
 
 def interrupted(number, *arguments):
-    """In the middle, by a signal to all of it; SIGKILL lets nobody clean up who is hit."""
-    process = subprocess.Popen(["./demo", *arguments], cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, env=environment(True), stdin=subprocess.DEVNULL, start_new_session=True)
+    """In the middle, by a signal to all of it; SIGKILL lets nobody clean up who is hit.
+
+    It can't get to its end before: what it says has room for some lines only, until we have read them."""
+    output, its = socket.socketpair()
+    its.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    process = subprocess.Popen(["./demo", *arguments], cwd=TOP, stdout=its, stderr=its, env=environment(True),
+                               stdin=subprocess.DEVNULL, start_new_session=True)
+    its.close()
     said = ""
-    for line in process.stdout:
-        said += line
-        if "flocker snapshot" in line:
-            os.killpg(process.pid, number)
-            break
-    said += process.stdout.read()
+    with output, output.makefile(encoding="utf-8") as lines:
+        for line in lines:
+            said += line
+            if "flocker snapshot" in line:
+                os.killpg(process.pid, number)
+                break
+        said += lines.read()
     true("flocker snapshot" in said, f"it ended before that:\n{said}")
-    true(process.wait(timeout=60) != 0, "exit status")
-    tap.wait_until(lambda: left_over() == NOTHING, "nothing is left")
+    true(process.wait(timeout=PATIENCE) != 0, "exit status")
+    tap.wait_until(lambda: left_over() == NOTHING, "nothing is left", PATIENCE)
 
 
 def kept(*arguments):
@@ -91,7 +104,7 @@ def kept(*arguments):
     finally:
         stopped = demo("--stop", directory)
     equal(stopped.returncode, 0, f"exit status of --stop: {stopped}")
-    equal(left_over(), NOTHING, "what is left")
+    nothing_left()
 
 
 ENDS = (signal.SIGINT, signal.SIGKILL)

@@ -25,6 +25,7 @@ import tarfile
 import cleanup
 import flocker
 import tap
+from flocker import PATIENCE
 
 DOCKER, DOCKERD, CONTAINERD = "/usr/bin/docker", "/usr/sbin/dockerd", "/usr/bin/containerd"
 PODMAN, RUNC, BUSYBOX = "/usr/bin/podman", "/usr/sbin/runc", "/bin/busybox"
@@ -92,9 +93,9 @@ class Engine:
     def kill(self, name):
         """SIGKILL for one part of it, as `name` in spawn()."""
         self.processes[name].kill()
-        self.processes[name].wait(timeout=60)
+        self.processes[name].wait(timeout=PATIENCE)
 
-    def end(self, name, seconds=60):
+    def end(self, name, seconds=PATIENCE):
         if self.is_running(name):
             self.processes[name].send_signal(signal.SIGTERM)
             self.processes[name].wait(timeout=seconds)
@@ -110,7 +111,7 @@ class Engine:
     def remove(self):
         cleanup.end_engines(self.directory)
         for process in self.processes.values():
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE)
         if self.owned:
             cleanup.remove(self.directory)
             return
@@ -122,7 +123,7 @@ class Engine:
     def command(self, arguments):
         raise NotImplementedError
 
-    def try_run(self, *arguments, input=None, timeout=120):
+    def try_run(self, *arguments, input=None, timeout=PATIENCE):
         text = not isinstance(input, bytes)
         done = subprocess.run(self.command(arguments), input=input, capture_output=True, text=text,
                               timeout=timeout, check=False, env=self.environment(), cwd=self.root)
@@ -135,7 +136,7 @@ class Engine:
         tap.true(ran.status == 0, f"{' '.join(self.command(arguments))}\n{ran.status}: {ran.out}{ran.err}")
         return ran.out.rstrip("\n")
 
-    def ask(self, method, path, body=None, timeout=60):
+    def ask(self, method, path, body=None, timeout=PATIENCE):
         """One request to its API: the status, and the decoded answer or its text."""
         connection = flocker.Connection(self.socket, timeout)
         try:
@@ -158,7 +159,7 @@ class Engine:
 
     def await_answers(self, *names):
         """Until it answers; fails when one of its processes has ended."""
-        tap.wait_until(lambda: self.answers() or not all(map(self.is_running, names)), "the engine answers")
+        tap.wait_until(lambda: self.answers() or not all(map(self.is_running, names)), "the engine answers", PATIENCE)
         for name in names:
             tap.true(self.is_running(name), f"{name} has ended:\n{self.tail()}")
 
@@ -206,7 +207,7 @@ class Engine:
 
     def await_postgres(self, name):
         tap.wait_until(lambda: self.try_run("exec", name, "psql", "-Atc", "SELECT 1").status == 0,
-                       f"PostgreSQL in {name} answers", 60)
+                       f"PostgreSQL in {name} answers", PATIENCE)
 
     def sql(self, name, statement):
         return self.exec(name, "psql", "-v", "ON_ERROR_STOP=1", "-Atc", statement)
@@ -230,7 +231,7 @@ class Docker(Engine):
         self.spawn("containerd", CONTAINERD, "--root", f"{self.root}/containerd", "--state", f"{self.root}/state",
                    "--address", f"{self.root}/containerd.sock", "--config", "/dev/null")
         tap.wait_until(lambda: os.path.exists(f"{self.root}/containerd.sock") or not self.is_running("containerd"),
-                       "containerd listens")
+                       "containerd listens", PATIENCE)
 
     def start_dockerd(self):
         pathlib.Path(f"{self.root}/docker.pid").unlink(missing_ok=True)  # of one that was killed

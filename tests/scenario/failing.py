@@ -9,6 +9,8 @@ import os
 import pathlib
 import subprocess
 
+import cleanup
+import tap
 from flocker import MIB
 
 
@@ -34,5 +36,7 @@ class FailingDisk:
 
     def mend(self):
         subprocess.run(["umount", self.point], check=True)
+        # A name space that another test is making may have had a copy of the mount.
+        tap.wait_until(lambda: not cleanup.loops_under(self.image), "nothing has the disk any more")
         subprocess.run(["fsck.ext4", "-fy", self.image], check=False, capture_output=True)
         self.mount()

@@ -13,6 +13,7 @@ import urllib.parse
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128  # who asks is not turned away while we are not let run
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -34,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             self.end_headers()
             self.wfile.write(body)
-        except BrokenPipeError:
+        except ConnectionError:
             pass  # it was not waited for
 
     def take(self):

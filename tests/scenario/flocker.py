@@ -33,6 +33,7 @@ DAEMON = str(BUILD / "src/flockerd/flockerd")
 COMMAND = str(BUILD / "src/cli/flocker")
 LONG = bool(os.environ.get("FLOCKER_TEST_LONG"))
 MIB = 1 << 20
+PATIENCE = 300  # seconds: only what hangs needs as many, however busy the machine and slow its disk
 
 # DESIGN section 12: code -> (HTTP status, exit status)
 CODES = {
@@ -142,7 +143,7 @@ class Host:
         """Starts the daemon; returns the seconds until it answered."""
         began = time.monotonic()
         self.spawn(*options, **variables)
-        tap.wait_until(lambda: self.ready() or self.dead(), "flockerd answers or ends")
+        tap.wait_until(lambda: self.ready() or self.dead(), "flockerd answers or ends", PATIENCE)
         if self.dead():
             raise AssertionError(f"flockerd ended with {self.daemon.returncode}:\n{self.tail()}")
         return time.monotonic() - began
@@ -159,11 +160,11 @@ class Host:
     def stop(self):
         """Asks it to end; returns its exit status."""
         self.daemon.send_signal(signal.SIGTERM)
-        return self.daemon.wait(timeout=60)
+        return self.daemon.wait(timeout=PATIENCE)
 
     def kill(self):
         self.daemon.kill()
-        self.daemon.wait(timeout=60)
+        self.daemon.wait(timeout=PATIENCE)
 
     def restart(self, **variables):
         if not self.dead():
@@ -186,7 +187,7 @@ class Host:
 
     # --- the command ----------------------------------------------------------
 
-    def try_run(self, *arguments, input=None, env=None, timeout=120):
+    def try_run(self, *arguments, input=None, env=None, timeout=PATIENCE):
         done = subprocess.run([*self.inside, COMMAND, *arguments], input=input, capture_output=True, text=True,
                               timeout=timeout, check=False, cwd=self.directory,
                               env={**os.environ, "FLOCKER_SOCKET": self.socket, **(env or {})})
@@ -225,7 +226,7 @@ class Host:
 
     # --- the API --------------------------------------------------------------
 
-    def exchange(self, method, path, body=None, query=None, headers=None, timeout=120):
+    def exchange(self, method, path, body=None, query=None, headers=None, timeout=PATIENCE):
         """One request; its status and decoded body.  `body`: an object, or bytes as they are."""
         target = path
         if query:
@@ -389,7 +390,7 @@ def as_stranger(host, *arguments):
         os.makedirs(os.path.dirname(copy), exist_ok=True)
         shutil.copy(program, copy)
     return subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={GROUP}", "--clear-groups", command,
-                           *arguments], capture_output=True, text=True, check=False, timeout=60,
+                           *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE,
                           env={"FLOCKER_SOCKET": host.socket, "PATH": os.environ["PATH"]})
 
 

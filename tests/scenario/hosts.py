@@ -20,17 +20,18 @@ import subprocess
 
 import cleanup
 import tap
-from flocker import BUILD, MIB, Host
+import wire
+from flocker import BUILD, MIB, PATIENCE, Host
 
 VOLUME = str(BUILD / "src/volume/flocker-volume")
 SSHD = "/usr/sbin/sshd"
 GUEST = 7321  # a user who may log in, and no more
 
-# What a host's mount name space is made of.  The mounts of other tests would be held by it.
+# What a host's mount name space is made of.  The mounts of other tests, those in C too, would be held by it.
 PREPARE = """
 set -e
 while read -r _ _ _ _ point _; do
-	case $point in {prefix}*) umount -l "$point" || : ;; esac
+	case $point in /tmp/flocker-*) umount -l "$point" || : ;; esac
 done </proc/self/mountinfo
 hostname {name}
 mount -t tmpfs tmpfs /run
@@ -70,8 +71,8 @@ class LabHost(Host):
         self.server = None
         super().__init__(lab.directory, self.name)
         self.write_files(lab.count)
-        self.holder = hold(self.directory, PREPARE.format(
-            prefix=cleanup.PREFIX, name=self.name, root=self.root, files=self.files),
+        self.holder = hold(
+            self.directory, PREPARE.format(name=self.name, root=self.root, files=self.files),
             "--net", "--mount", "--uts", "--propagation", "private")
         self.inside = ["nsenter", "-t", str(self.holder.pid), "-m", "-u", "-n", "--"]
 
@@ -100,7 +101,7 @@ class LabHost(Host):
     def sh(self, *words, **options):
         """A program on this host: how it ended."""
         return subprocess.run([*self.inside, *words], capture_output=True, text=True, check=False,
-                              timeout=60, **options)
+                              timeout=PATIENCE, **options)
 
     def must(self, *words):
         done = self.sh(*words)
@@ -116,6 +117,12 @@ class LabHost(Host):
         here = own_space(self.holder.pid)
         return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and own_space(pid) == here
                 and cleanup.read(f"/proc/{pid}/comm").strip() == name]
+
+    def start(self, *options, **variables):
+        """Who comes by ssh is let in a moment after the API answers."""
+        took = super().start(*options, **variables)
+        tap.wait_until(lambda: wire.connected(f"{self.root}/run/peers.sock"), f"{self.name} lets peers in").close()
+        return took
 
     def make_pool(self, size=256 * MIB):
         self.post("/v1/pool", kind="file", path=f"{self.root}/pool.img", size=size)
@@ -170,6 +177,8 @@ class LabHost(Host):
         if self.server:
             self.server.kill()
             self.server.wait()
+            # The kernel ends what it began a moment later; it would have the port, and be taken for the new one.
+            tap.wait_until(lambda: not self.processes("sshd"), f"the old sshd of {self.name} has ended")
         settings = {"HostKey": f"{self.files}/host-key", "ListenAddress": self.address, "UsePAM": "no",
                     "PidFile": "none", "PasswordAuthentication": "no", "PermitRootLogin": "yes",
                     "StrictModes": "no", "SetEnv": f"PATH={path or self.directory + '/bin'}:/usr/bin:/bin"}
@@ -179,8 +188,9 @@ class LabHost(Host):
                  *(f"-o{name}={value}" for name, value in settings.items())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         cleanup.record(f"{self.directory}/daemons", self.server.pid)
-        tap.wait_until(lambda: ":22 " in self.sh("ss", "-Hltn").stdout,
+        tap.wait_until(lambda: ":22 " in self.sh("ss", "-Hltn").stdout or self.server.poll() is not None,
                        f"sshd of {self.name} listens")
+        tap.true(self.server.poll() is None, f"sshd of {self.name} has ended")
 
 
 class Hosts:

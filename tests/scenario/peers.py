@@ -15,16 +15,22 @@ import threading
 import uuid
 
 import tap
-from flocker import MIB, Failure, Host
+from flocker import MIB, PATIENCE, Failure, Host
 from tap import equal, true
 
-SLOW = 500000  # bytes a second: what takes long enough to be disturbed
+SLOW = 100000  # bytes a second: what takes long enough to be disturbed, also by a test that is not let run at once
+HELD = []
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """For a daemon of ours, now or later: it is given to nobody else, as long as the test runs.
+
+    Who has an address without listening there keeps out all but those who ask for that very one."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    HELD.append(held)
+    return held.getsockname()[1]
 
 
 class Peer(Host):
@@ -38,6 +44,13 @@ class Peer(Host):
         with open(f"{self.root}/etc/flocker.ini", "w", encoding="utf-8") as file:
             file.write(f"[instance]\nname = {name}\n\n[peer]\nlisten = {self.address}\n")
         os.chmod(f"{self.root}/etc/flocker.ini", 0o600)
+
+    def start(self, *options, **variables):
+        """A member listens a moment after the API answers, and who is refused till then does not try again."""
+        took = super().start(*options, **variables)
+        if os.path.exists(f"{self.root}/etc/tls/node.crt"):
+            self.listens()
+        return took
 
     def make_pool(self, kind=None, size=256 * MIB):
         """In a Btrfs file, or (\"dir\", also by FLOCKER_TEST_PEER_DRIVER) in a directory, or (\"zfs\") a ZFS pool."""
@@ -112,6 +125,7 @@ class Proxy:
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.mutex = threading.Lock()
         self.pairs = []
+        self.cuts = 0
         self.passed = 0
         self.cut_after = None  # bytes in all
         self.stall_after = None  # the same: then nothing passes until go_on()
@@ -127,8 +141,12 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
-        self.closed = True
+        self.closed = self.refusing = True
         self.go_on()
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # closed alone, it would take one connection more
+        except OSError:
+            pass
         self.listener.close()
         self.cut()
 
@@ -138,6 +156,7 @@ class Proxy:
                 near, _ = self.listener.accept()
             except OSError:
                 return
+            cuts = self.cuts
             if self.refusing:
                 near.close()
                 continue
@@ -147,7 +166,13 @@ class Proxy:
                 near.close()
                 continue
             with self.mutex:
-                self.pairs.append((near, far))
+                lost = self.refusing or self.cuts != cuts
+                if not lost:
+                    self.pairs.append((near, far))
+            if lost:
+                near.close()
+                far.close()
+                continue
             threading.Thread(target=self.carry, args=(near, far), daemon=True).start()
 
     def carry(self, near, far):
@@ -160,7 +185,8 @@ class Proxy:
                         return
                     if self.deaf and one is far:
                         continue
-                    self.passed += len(data)
+                    with self.mutex:
+                        self.passed += len(data)
                     if self.cut_after is not None and self.passed >= self.cut_after:
                         self.cut_after = None
                         return
@@ -185,6 +211,7 @@ class Proxy:
         """Ends all connections there are; new ones pass."""
         with self.mutex:
             pairs, self.pairs = self.pairs, []
+            self.cuts += 1
         for pair in pairs:
             for one in pair:
                 try:
@@ -211,8 +238,29 @@ def quiet(*hosts):
     """Nothing is under way or left of it."""
     for host in hosts:
         tap.wait_until(lambda host=host: all(item["state"] != "running" for item in host.items("/v1/operations")),
-                       f"{host.name}'s operations end")
+                       f"{host.name}'s operations end", PATIENCE)
         equal([pin for pin in host.items("/v1/pins") if pin["kind"] == "transfer"], [], f"pins of {host.name}")
+
+
+def reaches(host, name):
+    """What is told of a peer, once it has answered."""
+    def answer():
+        shown = host.get("/v1/peer", name=name)
+        return shown if shown["trouble"] is None else None
+
+    return tap.wait_until(answer, f"{host.name} reaches {name}")
+
+
+def push_again(host, ref="data", peer="h2", **options):
+    """After one whose sender died: the receiver may be about what came of that for a while, in a sync to its disk, say."""
+    def pushed():
+        try:
+            return host.post("/v1/pushes", ref=ref, peer=peer, **options)
+        except Failure as failure:
+            equal(failure.code, "busy", f"{failure}")
+            return None
+
+    return tap.wait_until(pushed, "the receiver is ready for it", PATIENCE)
 
 
 class Push:
@@ -245,7 +293,7 @@ class Push:
 
     def __exit__(self, failure, *_):
         if not failure:
-            self.thread.join(60)
+            self.thread.join(PATIENCE)
             true(not self.thread.is_alive(), "the push ends")
 
     def cancel(self):

@@ -10,7 +10,7 @@ import pathlib
 
 import engines
 import tap
-from flocker import Connection, Host
+from flocker import PATIENCE, Connection, Host
 
 
 class PluginHost(Host):
@@ -33,7 +33,7 @@ class PluginHost(Host):
 
     def send(self, verb, body):
         """Sends a request, or leaves it in the backlog; the connection."""
-        connection = Connection(self.plugin, 60)
+        connection = Connection(self.plugin, PATIENCE)
         path = verb if verb.startswith("/") else f"/VolumeDriver.{verb}"
         if not isinstance(body, bytes):
             body = json.dumps(body).encode() + b"\n"

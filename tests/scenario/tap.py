@@ -12,6 +12,7 @@ front of its line.  With an argument only the tests whose names contain it run.
 the program is told to end.
 """
 
+import contextlib
 import signal
 import sys
 import threading
@@ -69,18 +70,19 @@ def true(condition, what):
 
 
 def wait_until(condition, what, seconds=60):
-    """Waits for a condition with a deadline; returns its value."""
+    """Waits for a condition with a deadline; returns its value.  It is looked at once more after that: we may have been late."""
     deadline = time.monotonic() + seconds
     while True:
+        late = time.monotonic() > deadline
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.005)
 
 
-def in_threads(functions, seconds=120):
+def in_threads(functions, seconds=300):
     """Runs all at once; raises the first failure; a deadline tells a deadlock."""
     failures = []
 
@@ -134,6 +136,7 @@ def main():
             good = run_one(number, function) and good
         print(f"1..{len(chosen)}", flush=True)
     finally:
-        for function in reversed(FINALLY):
-            function()
+        with contextlib.ExitStack() as stack:  # the last one first, and all of them, also when one fails
+            for function in FINALLY:
+                stack.callback(function)
     sys.exit(0 if good else 1)

@@ -9,7 +9,7 @@ import threading
 
 import cleanup
 import tap
-from flocker import COMMAND, TOP
+from flocker import COMMAND, PATIENCE, TOP
 
 SCRIPTS = TOP / "completions"
 
@@ -45,7 +45,7 @@ class Terminal:
         if self.pid == 0:
             os.chdir(place)
             os.execvpe(command[0], command, {**environment(host), "PS1": PROMPT, "PS2": "", "SAID": self.said})
-        self.seen = ""
+        self.seen = ""  # the reader's alone: who looks at what comes from now on remembers how long it is
         cleanup.record(f"{host.directory}/daemons", self.pid)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -65,19 +65,22 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
-    def wait(self, pattern):
-        tap.wait_until(lambda: re.search(pattern, self.seen), f"{pattern!r} is shown: {self.seen!r}")
+    def wait(self, pattern, since=0):
+        try:
+            tap.wait_until(lambda: re.search(pattern, self.seen[since:]), f"{pattern!r} is shown", PATIENCE)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}: {self.seen[since:]!r}") from None
 
     def completes(self, typed):
         """The words of the line after <TAB>, as the shell itself takes them."""
-        self.seen = ""
+        before = len(self.seen)
         self.type(f"{typed}\t\n")
-        self.wait(r"done\.\r")
+        self.wait(rf"done\.\r(.|\n)*{PROMPT}", before)
         return pathlib.Path(self.said).read_text(encoding="utf-8").split("\0")[:-1]
 
     def close(self):
         os.kill(self.pid, signal.SIGKILL)  # interactive shells do not mind less
         os.waitpid(self.pid, 0)
-        self.reader.join(20)  # before the number is another terminal's, whose output it would take
+        self.reader.join(PATIENCE)  # before the number is another terminal's, whose output it would take
         tap.true(not self.reader.is_alive(), "nothing that the shell began has the terminal")
         os.close(self.fd)

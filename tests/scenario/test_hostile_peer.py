@@ -286,7 +286,7 @@ def digests_are_few_and_end_with_who_asks():
             answer = link.receive()
             equal((answer.type, Refused(answer.payload).code), (wire.ERROR, "busy"), "the answer to one too many")
         wait_until(lambda: digests() == 4, "as many as one may have")
-    wait_until(lambda: digests() == 0, "nobody waits for them")
+    wait_until(lambda: digests() == 0 and not running(), "nobody waits for them")
     host.delete("/v1/volume", ref="large")
     host.post("/v1/trash/empty", item="large")
     go_on()
@@ -847,8 +847,11 @@ def stopping_waits_for_nobody():
         push.open()
         push.step()
         push.data(wire.delta(HELLO)[:60])
+        began = len(cleanup.read(host.log))
         host.daemon.terminate()
-        equal(host.daemon.wait(timeout=8), 0, "exit status")
+        # A link is given up after 20 s of silence, and who does not say who it is after 10 s, which is told.
+        equal(host.daemon.wait(timeout=15), 0, "exit status")
+        true("has not said who it is" not in cleanup.read(host.log)[began:], host.tail())
     host.start()
     sound()
 

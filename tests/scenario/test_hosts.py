@@ -7,7 +7,7 @@ import time
 
 import cleanup
 import tap
-from flocker import CODES, LONG, MIB, Gone
+from flocker import CODES, LONG, MIB, PATIENCE, Gone
 from hosts import Hosts
 from tap import equal, test, true
 
@@ -49,10 +49,10 @@ class Push:
 
     def was_cut(self):
         tap.wait_until(lambda: "was cut and is tried again" in cleanup.read(self.one.log)[self.began:],
-                       "the cut is known", 60)
+                       "the cut is known")
 
     def ends_well(self):
-        self.thread.join(120)
+        self.thread.join(PATIENCE)
         true(self.answer is not None, "the push ends")
         status, answer = self.answer
         equal(status, 201, f"the push: {answer}")
@@ -88,8 +88,8 @@ def a_plug_that_is_out_for_a_second_costs_nothing():
 
 @test
 def a_connection_that_breaks_goes_on_where_it_was():
-    push = Push("broken")
-    push.until(30 * MIB)
+    push = Push("broken", rate=8 * MIB)
+    push.until(10 * MIB)
     LAB.reset(1, 2)
     push.was_cut()
     LAB.restore(1, 2)
@@ -100,7 +100,7 @@ def a_connection_that_breaks_goes_on_where_it_was():
 
 @test
 def a_peer_that_is_killed_and_comes_back_gets_all_of_it():
-    push = Push("killed", 40 * MIB, 20 * MIB)
+    push = Push("killed", 40 * MIB, 4 * MIB)
     push.until(10 * MIB)
     LAB[2].kill()
     LAB[2].start()
@@ -112,7 +112,7 @@ def a_peer_that_is_killed_and_comes_back_gets_all_of_it():
 def a_peer_that_is_full_says_so_and_nothing_is_left():
     three = LAB[3]
     push = Push("large", 120 * MIB, peer="h3")
-    push.thread.join(120)
+    push.thread.join(PATIENCE)
     status, answer = push.answer
     equal((status, answer["error"]["code"]), (CODES["no-space"][0], "no-space"), f"the push: {answer}")
     ended = [o for o in three.items("/v1/operations") if o["verb"] == "receive" and o["state"] == "failed"]
@@ -120,7 +120,7 @@ def a_peer_that_is_full_says_so_and_nothing_is_left():
     three.fails("not-found", "log", "h1/large/trunk")
     LAB[1].fill("data", "b")
     # What came of the large one is deleted in the background.
-    tap.wait_until(lambda: LAB[1].try_run("push", "data", "h3").status == 0, "there is room for a small one")
+    tap.wait_until(lambda: LAB[1].try_run("push", "data", "h3").status == 0, "there is room for a small one", PATIENCE)
     LAB[1].run("verify", "data", "--peer", "h3")
 
 

@@ -3,7 +3,7 @@
 the token is spent."""
 
 import tap
-from peers import Peer, Peers, Proxy
+from peers import Peer, Peers, Proxy, reaches
 from tap import equal, test, true
 
 
@@ -25,7 +25,7 @@ def peers_of(host):
 def are_peers(one, two):
     equal((peers_of(one), peers_of(two)), (["h2"], ["h1"]), "each is a peer of the other")
     two.listens()
-    equal(one.get("/v1/peer", name="h2")["trouble"], None, "h1 reaches h2")
+    reaches(one, "h2")
 
 
 @test

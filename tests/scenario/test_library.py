@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from flocker import BUILD, host_with_pool
+from flocker import BUILD, PATIENCE, host_with_pool
 from tap import equal, main, test, true
 
 host = host_with_pool()
@@ -40,7 +40,7 @@ NOT_FOUND, UNREACHABLE = 2, 10
 
 
 def done(*words, **options):
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True, **options).stdout
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=True, **options).stdout
 
 
 def installed(pattern):
@@ -64,7 +64,7 @@ def install():
 
 def run(program, socket, target):
     library = os.path.dirname(installed("libflocker.so.0"))
-    return subprocess.run([program, socket, target], capture_output=True, text=True, timeout=60, check=False,
+    return subprocess.run([program, socket, target], capture_output=True, text=True, timeout=PATIENCE, check=False,
                           env={**os.environ, "LD_LIBRARY_PATH": library})
 
 

@@ -5,7 +5,7 @@ import socket
 
 import tap
 from clocks import DAY, Clock
-from peers import Peers
+from peers import Peers, free_port
 from tap import equal, test, true
 
 
@@ -87,7 +87,7 @@ def who_cannot_be_reached_by_peers_says_so():
     def locked_out():
         return {row["what"]: row for row in one.get("/v1/status")["failing"]}.get("peers-locked-out")
 
-    with Peers("h1", joined=False) as (one,), socket.create_server(("127.0.0.1", 0)) as taken:
+    with Peers("h1", joined=False) as (one,), socket.create_server(("127.0.0.1", free_port())) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         one.run("config", "set", "peer.listen", address)
         equal(locked_out(), None, "no member listens to nobody")

@@ -130,6 +130,7 @@ def remote_branches_and_members_are_offered():
         fill(one, "long")
         with Push(one, ref="long") as push:
             equal(offers(one, "operation", "cancel", ""), [push.operation], "what runs")
+            push.cancel()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ mixed with what came since nor let go, and each host sends what it wrote itself.
 
 import shutil
 
+import cleanup
 import flocker
 import tap
 from peers import Peers, same, tip
@@ -36,17 +37,22 @@ class Copy:
 
     def __init__(self, host):
         self.host = host
-        host.stop()
+        self.stop()
         shutil.copytree(f"{host.root}/lib", f"{host.root}.copy/lib")
         shutil.copy(f"{host.root}/pool.img", f"{host.root}.copy")
         self.start()
+
+    def stop(self):
+        self.host.stop()
+        # A name space that another test is making may have a copy of what was mounted.
+        tap.wait_until(lambda: not cleanup.loops_under(f"{self.host.root}/pool.img"), "the pool is closed")
 
     def start(self):
         self.host.start()
         self.host.listens()
 
     def restore(self):
-        self.host.stop()
+        self.stop()
         shutil.rmtree(f"{self.host.root}/lib")
         shutil.copytree(f"{self.host.root}.copy/lib", f"{self.host.root}/lib")
         shutil.copy(f"{self.host.root}.copy/pool.img", self.host.root)

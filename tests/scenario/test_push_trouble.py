@@ -12,8 +12,8 @@ import termios
 import time
 
 import tap
-from flocker import COMMAND, MIB, Failure
-from peers import Peers, Push, quiet, same
+from flocker import COMMAND, MIB, PATIENCE, Failure
+from peers import Peers, Push, push_again, quiet, same
 from tap import equal, test, tests_for, true
 
 def fill(host, name="data", size=MIB, text="first"):
@@ -87,7 +87,7 @@ def the_sender_is_killed():
         one.start()
         quiet(one)
         equal(two.items("/v1/remotes"), [], "nothing is there")
-        answer = one.push("data", "h2")
+        answer = push_again(one)
         same(one, two)
         for host, verb in ((one, "push"), (two, "receive")):
             record = [item for item in host.items("/v1/operations") if item["verb"] == verb][0]
@@ -178,7 +178,7 @@ def the_receivers_pool_is_full():
         equal(two.items("/v1/remotes"), [], "nothing is there")
         two.run("destroy", "ballast")
         two.post("/v1/trash/empty")
-        tap.wait_until(lambda: two.get("/v1/pool")["free"] > 150 * MIB, "the space is free again")
+        tap.wait_until(lambda: two.get("/v1/pool")["free"] > 150 * MIB, "the space is free again", PATIENCE)
         one.push("data", "h2")
         same(one, two)
 
@@ -208,9 +208,9 @@ def a_person_watches_and_gives_up(words):
         at = one if words[0] == "push" else two
         pid, terminal = pty.fork()
         if pid == 0:
-            os.execve(COMMAND, ["flocker", *words, "--limit", "400K"],
+            os.execve(COMMAND, ["flocker", *words, "--limit", "200K"],
                       {**os.environ, "FLOCKER_SOCKET": at.socket, "TERM": "dumb"})
-        seen, deadline = "", time.monotonic() + 30
+        seen, deadline = "", time.monotonic() + PATIENCE
         try:
             while not re.search(r"[KM]iB/s, \d+%, \d+ s left", seen):
                 true(time.monotonic() < deadline, f"progress is shown: {seen!r}")

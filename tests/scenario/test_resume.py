@@ -12,11 +12,12 @@ import uuid
 
 import tap
 from archives import inside, staging
-from flocker import BUILD, LONG, MIB, Failure, Gone
-from peers import Peers, Proxy, Push, tip
+from flocker import BUILD, LONG, MIB, PATIENCE, Failure, Gone
+from peers import Peers, Proxy, Push, push_again, tip
 from tap import equal, test, true, wait_until
 
 SIZE = (200 if LONG else 40) * MIB
+WINDOW = 2 * MIB  # what may be under way when a link is cut
 
 
 class Pair(Peers):
@@ -54,7 +55,7 @@ class Pushing(threading.Thread):
             self.failure = failure
 
     def end(self):
-        self.join(120)
+        self.join(PATIENCE)
         true(not self.is_alive(), "the push ends")
         return self
 
@@ -113,7 +114,7 @@ def half_sent(one, proxy, size=SIZE):
     """A push that stands still when half of it has gone over the wire."""
     proxy.stall_after = proxy.passed + size // 2
     pushing = Pushing(one)
-    true(proxy.stalled.wait(120) and not pushing.answer, f"half is sent: {pushing.failure}")
+    true(proxy.stalled.wait(PATIENCE) and not pushing.answer, f"half is sent: {pushing.failure}")
     return pushing
 
 
@@ -173,7 +174,7 @@ def lose_taken(one, two, proxy, seed):
     """All of a push arrives, and who pushed never hears of it."""
     fill(one, MIB, seed=seed)
     one.snapshot("data")
-    with Push(one, limit=2 * MIB):
+    with Push(one, limit=MIB // 4):
         proxy.deaf = True
         wait_until(lambda: tip(two, "h1/data/trunk") == tip(one, "data"), "it has come")
         one.kill()
@@ -225,7 +226,7 @@ def the_sender_is_killed():
         proxy.cut()
         proxy.go_on()
         one.start()
-        answer = one.push("data", "h2")
+        answer = push_again(one)
         true(answer["resumed"] == 1 and answer["wire"] <= 0.6 * SIZE, f"{answer}")
 
 
@@ -323,13 +324,16 @@ def the_link_is_cut_all_the_time():
         wait_until(lambda: proxy.passed > before + MIB, "it is under way")
         dice = random.Random(7)
         cuts = 0
-        while pushing.is_alive():
-            pushing.join(dice.uniform(0.05, 0.5))
-            cuts += pushing.is_alive()
-            proxy.cut()
+        while pushing.is_alive():  # by bytes: by time, a slow machine might never come to send any in between
+            if proxy.cut_after is None:
+                proxy.cut_after = proxy.passed + dice.randrange(8 * MIB)
+                cuts += 1
+            pushing.join(0.005)
+        proxy.cut_after = None
+        proxy.cut()
         true(pushing.answer and pushing.answer["resumed"] > 1, f"{pushing.answer} {pushing.failure}")
         tap.note(f"{cuts} cuts, {pushing.answer['resumed']} times taken up")
-        cheap(proxy, before, most=1.2)
+        cheap(proxy, before, most=1.05 + pushing.answer["resumed"] * WINDOW / SIZE)
         wait_until(lambda: reaches(one, "h2"), "the last cut is over")
         whole(one, two)
 

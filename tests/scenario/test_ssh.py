@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Peers by ssh, between hosts of their own: transfers both ways, each way it fails, keys for one volume alone."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,8 +9,9 @@ import signal
 import threading
 
 import tap
-from flocker import Gone, MIB
+from flocker import PATIENCE, Gone, MIB
 from hosts import Hosts
+from peers import push_again
 from tap import equal, test, true
 
 LAB = Hosts(2)
@@ -57,10 +59,15 @@ def volumes_go_there_and_come_back():
     equal([s["id"] for s in one.log_of("h2/other/trunk")], [taken["id"]], "what was fetched")
 
 
-def forget_link(one):
-    """The next who wants the peer dials."""
+def kill_ssh(one):
     for pid in ssh_of(one):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def forget_link(one):
+    """The next who wants the peer dials; nobody does now."""
+    kill_ssh(one)
     tap.wait_until(lambda: not one.get("/v1/peers")["items"][0]["connected"], "the link is lost")
 
 
@@ -158,7 +165,7 @@ def begin_push(one, ref):
 
     def push():
         try:
-            taken["answer"] = one.exchange("POST", "/v1/pushes", {"ref": ref, "peer": "h2", "limit": 4 * MIB})
+            taken["answer"] = one.exchange("POST", "/v1/pushes", {"ref": ref, "peer": "h2", "limit": MIB // 2})
         except Gone:
             pass  # with the daemon
 
@@ -175,8 +182,8 @@ def begin_push(one, ref):
 def ssh_that_dies_in_the_middle_costs_nothing_but_time():
     one, two = LAB.hosts
     thread, taken = begin_push(one, "cut")
-    forget_link(one)
-    thread.join(60)
+    kill_ssh(one)  # it is dialled anew at once
+    thread.join(PATIENCE)
     status, answer = taken["answer"]
     equal(status, 201, f"the push went on: {answer}")
     equal(answer["resumed"], 1, "times that it was taken up again")
@@ -189,11 +196,10 @@ def a_daemon_that_stops_leaves_no_ssh_behind():
     one, two = LAB.hosts
     thread, _ = begin_push(one, "stopped")
     true(ssh_of(one), "there is one")
-    one.daemon.send_signal(signal.SIGTERM)
-    one.daemon.wait(timeout=60)
+    one.stop()
     equal(ssh_of(one), [], "what is left of ssh")
     tap.wait_until(lambda: two.processes("flocker-volume") == [], "the other end has gone, too")
-    thread.join(60) if thread.is_alive() else None
+    thread.join(PATIENCE)
     one.start()
     one.run("push", "stopped", "h2")
     one.run("verify", "stopped", "--peer", "h2")
@@ -207,7 +213,7 @@ def a_daemon_that_is_killed_leaves_no_ssh_behind_and_pushes_again():
     tap.wait_until(lambda: ssh_of(one) == [], "ssh has gone")
     tap.wait_until(lambda: two.processes("flocker-volume") == [], "the other end has gone, too")
     one.start()
-    one.run("push", "killed", "h2")
+    push_again(one, "killed")
     one.run("verify", "killed", "--peer", "h2")
 
 

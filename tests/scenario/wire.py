@@ -17,6 +17,9 @@ import uuid
 
 import xxhash
 
+import tap
+from flocker import PATIENCE
+
 GREETING = b"flocker\n"
 HELLO, PING, PONG, BYE, REQUEST, DONE, ERROR = 1, 2, 3, 4, 16, 17, 18
 OFFER, HAVE, STEP, DATA, CREDIT, STEP_END, TAKEN, FINISH = range(32, 40)
@@ -151,14 +154,24 @@ def frame(kind, channel=0, payload=b"", flags=0, length=None):
     return struct.pack("<IBBHI", len(payload) if length is None else length, kind, flags, 0, channel) + payload
 
 
+def connected(path):
+    """None: nobody listens there, as for a moment after a daemon's start."""
+    ours = socket.socket(socket.AF_UNIX)
+    try:
+        ours.connect(path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        ours.close()
+        return None
+    return ours
+
+
 class Link:
     """As who dials.  `greeted` False: nothing is said before the caller does."""
 
-    def __init__(self, host, instance=None, greeted=True, patience=30):
+    def __init__(self, host, instance=None, greeted=True, patience=PATIENCE):
         self.instance = instance or Instance()
-        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket = tap.wait_until(lambda: connected(f"{host.root}/run/peers.sock"), "peers may connect")
         self.socket.settimeout(patience)
-        self.socket.connect(f"{host.root}/run/peers.sock")
         self.socket.sendall(b"serve\n")  # as flocker-volume does, before the link begins
         self.channels = itertools.count(1, 2)
         self.peer = None
