@@ -136,6 +136,10 @@ class Engine:
         tap.true(ran.status == 0, f"{' '.join(self.command(arguments))}\n{ran.status}: {ran.out}{ran.err}")
         return ran.out.rstrip("\n")
 
+    def pause(self, name):
+        """On control groups v1 runc gives up where the processes do not all stop within a number of tries."""
+        tap.wait_until(lambda: self.try_run("pause", name).status == 0, f"{name} is paused")
+
     def ask(self, method, path, body=None, timeout=PATIENCE):
         """One request to its API: the status, and the decoded answer or its text."""
         connection = flocker.Connection(self.socket, timeout)

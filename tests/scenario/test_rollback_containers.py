@@ -236,7 +236,7 @@ def a_daemon_that_is_to_end_does_not_wait_for_a_container_for_hours():
 @test
 def what_must_not_be_stopped_is_refused():
     data = volume("web")
-    engine.run("pause", data.containers[0])
+    engine.pause(data.containers[0])
     host.fails("busy", "rollback", data.name, "--to", data.good, says=("paused", data.containers[0]), hint="--live")
     data.unchanged()
     engine.run("unpause", data.containers[0])
@@ -380,8 +380,8 @@ def live_loses_no_write():
     equal(engine.exec(data.containers[2], "cat", "/again/state"), "good")
     true(engine.try_run("exec", data.containers[2], "touch", "/again/x").status != 0, "read-only stays read-only")
     wait_until(lambda: os.path.exists(f"{data.path}/lines"), "the writer is in the new head")
-    engine.run("pause", data.containers[0])
-    engine.run("pause", data.containers[1])
+    engine.pause(data.containers[0])
+    engine.pause(data.containers[1])
     written = [accepted(container) for container in data.containers[:2]]
     with open(f"{data.path}/lines", encoding="utf-8") as file:
         head = lines(file.read())

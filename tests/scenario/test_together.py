@@ -241,7 +241,7 @@ def containers_are_held_and_named(kind):
         engine.start_container("idle", "-v", f"{host.mnt}/{b}/trunk:/data")
         engine.start_container("paused", "-v", f"{host.mnt}/{b}/trunk:/data")
         engine.start_container("other")
-        engine.run("pause", "paused")
+        engine.pause("paused")
         taken = host.post("/v1/snapshots", refs=[a, b], together=True)["together"]
         equal({row["name"]: row["was_frozen"] for row in taken["groups"]},
               {"busy": False, "idle": False, "paused": True}, "groups")
