@@ -124,9 +124,10 @@ static void in_zfs(const char *directory, struct pool_spec *spec)
 static void clear_zfs(const char *directory)
 {
 	const char *const destroy[] = { ZPOOL, "destroy", "-f", zpool, NULL };
+	int64_t deadline = clock_monotonic() + CLOCK_MINUTE;
 	int status = -1;
 
-	for (int i = 0; i < 250 && status != 0; i++) {
+	while (status != 0 && clock_monotonic() < deadline) {
 		own(spawn_result_done) struct spawn_result result = { 0 };
 		struct fl_error err;
 
