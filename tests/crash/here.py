@@ -19,7 +19,7 @@ def with_own_mounts():
     if os.environ.get("WITH_ZFS_FUSE") == "1":  # which has both
         return
     if os.environ.get("FLOCKER_TEST_DRIVER") == "zfs":
-        os.environ.setdefault("WITH_ZFS_FUSE_SECONDS", "5000" if os.environ.get("FLOCKER_TEST_LONG") else "1800")
+        os.environ.setdefault("WITH_ZFS_FUSE_SECONDS", "5000" if os.environ.get("FLOCKER_TEST_LONG") else "2600")
         wrapper = str(pathlib.Path(__file__).resolve().parent.parent / "with-zfs-fuse")
         os.execv(wrapper, [wrapper, *program])
     if os.environ.get("FLOCKER_TEST_MOUNTS") != "own":
