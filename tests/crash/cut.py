@@ -1,4 +1,4 @@
-"""What the tests of power cuts share: a directory in memory, and states of the disks, each tried in another process."""
+"""What these tests share: a directory in memory; and of power cuts, states of the disks, each tried in another process."""
 
 import json
 import multiprocessing
@@ -8,6 +8,7 @@ import subprocess
 import here  # noqa: F401 - makes the harness importable
 import cleanup
 import tap
+from flocker import Host
 
 
 def directory():
@@ -21,6 +22,15 @@ def directory():
     open(f"{top}/daemons", "w", encoding="utf-8").close()
     subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/fd/{daemons}", f"{top}/daemons"], check=True)
     return top, [f"{top}/daemons", top]
+
+
+def host_in_memory():
+    """A host that lasts as long as the test program, and what is mounted there without it."""
+    top, mounts = directory()
+    host = Host(top, "root")
+    tap.finally_(host.remove)
+    tap.on_failure(host.tail)
+    return host, mounts
 
 
 def move_pool(host, path):

@@ -14,7 +14,7 @@ import os
 import struct
 import subprocess
 
-import here  # noqa: F401 - makes the harness importable
+import here
 import cleanup
 import tap
 from flocker import BUILD
@@ -56,8 +56,8 @@ class Disks:
 
     def end(self):
         """Nothing uses the disks any more."""
-        subprocess.run(["umount", self.point], check=True)
-        tap.equal(self.process.wait(timeout=20), 0, "exit status of fault-disk")
+        here.unmount(self.point)
+        tap.equal(self.process.wait(timeout=120), 0, "exit status of fault-disk")
 
     def position(self):
         return os.stat(self.log).st_size // RECORD.size

@@ -19,7 +19,7 @@ def with_own_mounts():
     if os.environ.get("WITH_ZFS_FUSE") == "1":  # which has both
         return
     if os.environ.get("FLOCKER_TEST_DRIVER") == "zfs":
-        os.environ.setdefault("WITH_ZFS_FUSE_SECONDS", "5000" if os.environ.get("FLOCKER_TEST_LONG") else "900")
+        os.environ.setdefault("WITH_ZFS_FUSE_SECONDS", "5000" if os.environ.get("FLOCKER_TEST_LONG") else "2600")
         wrapper = str(pathlib.Path(__file__).resolve().parent.parent / "with-zfs-fuse")
         os.execv(wrapper, [wrapper, *program])
     if os.environ.get("FLOCKER_TEST_MOUNTS") != "own":
@@ -53,6 +53,20 @@ def properties(directory):
             for kind in ("heads", "snaps", "staging", "retired")}
 
 
+def unmount(point):
+    """A loop device that is gone may hold its file, and so what that lies on, for a moment longer."""
+    tap.wait_until(lambda: subprocess.run(["umount", point], check=False, stderr=subprocess.DEVNULL).returncode == 0,
+                   f"{point} is in use no more")
+
+
+def await_releases(host):
+    """Replaced heads go when the caretaker has seen that nobody holds them: some time after the start."""
+    def held():
+        return [stash for volume in host.items("/v1/volumes")
+                for stash in host.items("/v1/stashes", ref=volume["name"]) if stash["held"]]
+    tap.wait_until(lambda: not held(), "nobody holds a replaced head", 300)
+
+
 def looked_into(host):
     """What lies in the folders of a stopped host's pool: {"staging": [names], ...}.
 
@@ -62,15 +76,16 @@ def looked_into(host):
         return properties(host.directory)
     if os.path.isdir(f"{directory}/pool"):
         found = folders(f"{directory}/pool")
-        subprocess.run(["umount", directory], check=True)
+        unmount(directory)
     else:
         point = f"{host.directory}/looked"
         os.makedirs(point, exist_ok=True)
+        tap.wait_until(lambda: not cleanup.loops_under(host.directory), "the daemon's loop device is gone")
         subprocess.run(["mount", "-o", "loop,ro", f"{host.directory}/pool.img", point], check=True)
         try:
             found = folders(point)
         finally:
-            subprocess.run(["umount", point], check=True)
+            unmount(point)
     # The kernel lets go of the loop device a moment later.
     tap.wait_until(lambda: not cleanup.loops_under(host.directory), "the loop device is gone")
     return found

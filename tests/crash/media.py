@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 
-import here  # noqa: F401 - makes the harness importable
+import here
 import cleanup
 import tap
 from flocker import LONG, MIB
@@ -35,7 +35,7 @@ def mount(image, point, options="loop"):
 def unmount(point, *files):
     """All mounts there, and then nothing uses these files any more."""
     for inner in cleanup.mounts_under(point):
-        subprocess.run(["umount", inner], check=True)
+        here.unmount(inner)
     # The kernel lets go of the loop devices a moment later.
     tap.wait_until(lambda: not set(files) & set(backing_files()), "the loop devices are gone")
 
@@ -87,7 +87,7 @@ class BtrfsInFile:
         try:
             return os.listdir(f"{point}/staging")
         finally:
-            subprocess.run(["umount", point], check=True)
+            here.unmount(point)
 
 
 class InDirectory:

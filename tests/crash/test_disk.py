@@ -13,10 +13,11 @@ import subprocess
 import time
 
 import here
-import cleanup
-import tap
-from disk import ALL, FLUSH, NOTHING, WRITE, ZERO, Disks
-from tap import equal, test, true
+here.with_own_mounts()
+import cleanup  # noqa: E402 - what is mounted by now stays unseen
+import tap  # noqa: E402
+from disk import ALL, FLUSH, NOTHING, WRITE, ZERO, Disks  # noqa: E402
+from tap import equal, test, true  # noqa: E402
 
 BLOCK = 4096
 BLOCKS = 64

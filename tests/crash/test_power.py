@@ -76,7 +76,7 @@ def work():
     clients = [Client(host, disks, f"client{n}", random.Random(SEED + n), medium.syncs_directories)
                for n in range(CLIENTS)]
     began, start = disks.position(), time.monotonic()
-    tap.in_threads([lambda c=client: c.work(ROUNDS) for client in clients])
+    tap.in_threads([lambda c=client: c.work(ROUNDS) for client in clients], 600)
     tap.note(f"worked for {time.monotonic() - start:.1f} s")
     equal(host.stop(), 0, "exit status")
     medium.release(host, disks.path("pool"))

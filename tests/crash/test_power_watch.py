@@ -179,7 +179,7 @@ def work():
     host.start()
     writers = [Writer(host, number) for number in range(len(SETTLES))]
     began = disks.position()
-    tap.in_threads([lambda w=writer: w.work() for writer in writers])
+    tap.in_threads([lambda w=writer: w.work() for writer in writers], 600)
     for writer in writers:
         writer.look()
     equal(host.stop(), 0, "exit status")

@@ -62,7 +62,12 @@ static inline bool exists(const char *name)
 	return bench_run((const char *[]){ ZFS, "list", name, NULL }, &err) == 0;
 }
 
-/* Takes the programs from a directory in which `zfs VERB` does this first. */
+/*
+ * Takes the programs from a directory in which `zfs VERB` does this first.  One that hangs is
+ * waited for until PATIENCE is over, and all others may take so long: also on a machine that stands
+ * still for seconds.
+ */
+#define PATIENCE (12 * CLOCK_SECOND)
 static inline void stand_in(const char *verb, const char *script)
 {
 	char path[200], text[400];
@@ -79,5 +84,5 @@ static inline void stand_in(const char *verb, const char *script)
 	snprintf(path, sizeof(path), "%s/bin/zpool", bench_directory());
 	check(symlink(ZPOOL, path) == 0 || errno == EEXIST);
 	snprintf(path, sizeof(path), "%s/bin", bench_directory());
-	zfs_use(path, CLOCK_SECOND);
+	zfs_use(path, PATIENCE);
 }

@@ -28,10 +28,12 @@ static char directory[128];
 static struct engine *engine;
 static struct fl_error err;
 
-/* Says something, and ends when it is told to. */
+/* Says something, and from then on ends when it is told to. */
 #define POLITE "trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.1; done"
 /* As init it gets no signal that it does not want. */
 #define STUBBORN "sleep 1000 & exec sleep 1000"
+/* Nor does this one, and it ends when there is a file. */
+#define AWAITS_GO "while [ ! -e /go ]; do sleep 0.05; done; echo gone; exit 7"
 
 static char *path_of(const char *name)
 {
@@ -139,10 +141,11 @@ static int create(const char *name, const char *const settings[])
 	return engine_system_create(engine, &ref, &metadata, &report, &err);
 }
 
-/* A volume with a system whose init is this script. */
-static void make_system(const char *name, const char *script, const char *restart)
+/* A volume with a system whose init is this script, and has so long to end when it is told to. */
+static void make_system_that_has(const char *timeout, const char *name, const char *script,
+				 const char *restart)
 {
-	const char *const settings[] = { "init",  "/init", "stop-timeout", "1s", "restart",
+	const char *const settings[] = { "init",  "/init", "stop-timeout", timeout, "restart",
 					 restart, NULL };
 
 	begin();
@@ -150,6 +153,12 @@ static void make_system(const char *name, const char *script, const char *restar
 	fill_tree(directory, name);
 	write_init(name, script);
 	check_ok(create(name, settings));
+}
+
+/* How it ends when it is told to has no part in the test. */
+static void make_system(const char *name, const char *script, const char *restart)
+{
+	make_system_that_has("1s", name, script, restart);
 }
 
 static struct uuid uuid_of(const char *name)
@@ -264,7 +273,7 @@ static void a_system_starts_says_and_stops(void)
 	struct ref ref = reference("first");
 	pid_t pid;
 
-	make_system("first", POLITE, "no");
+	make_system_that_has("2m", "first", POLITE, "no");
 	shell("cd %s/mnt/first/trunk && find . | sort > %s", directory, path_of("before"));
 	check_ok(engine_system_start(engine, &ref, &report, &err));
 	pid = report.pid;
@@ -435,7 +444,7 @@ static void an_end_that_nobody_saw_is_known(void)
 	struct uuid branch;
 	struct runtime_run run = RUNTIME_RUN_NONE;
 
-	make_system("unseen", "while [ ! -e /go ]; do sleep 0.05; done; echo gone; exit 7", "no");
+	make_system("unseen", AWAITS_GO, "no");
 	start("unseen");
 	branch = uuid_of("unseen");
 	check_ok(runtime_adopt(&engine->systems->places, &branch, &run, &err));
@@ -573,16 +582,17 @@ static void two_verbs_at_once_are_refused(void)
 	struct uuid branch;
 	pthread_t thread;
 
-	make_system(name, STUBBORN, "no");
+	make_system_that_has("2m", name, AWAITS_GO, "no");
 	start(name);
 	branch = uuid_of(name);
 	check(pthread_create(&thread, NULL, stop_it, name) == 0);
 	do {
 		system_look(engine, &branch, &entry);
 		free(entry.last_words);
-	} while (!entry.verb);
+	} while (!entry.verb && sched_yield() == 0);
 	check_code(FL_BUSY, engine_system_start(engine, &ref, &report, &err));
 	check_code(FL_BUSY, destroy(engine, name, &err));
+	shell("touch %s/mnt/%s/trunk/go", directory, name);
 	pthread_join(thread, (void **)&outcome);
 	check(outcome->code == FL_OK);
 	end_system(name);
@@ -641,7 +651,7 @@ static void a_rollback_that_is_cut_off_leaves_no_system_stopped(void)
 	struct uuid branch;
 	char id[UUID_TEXT];
 
-	make_system("cut", POLITE, "on-failure");
+	make_system_that_has("2m", "cut", POLITE, "on-failure");
 	start("cut");
 	await_console("cut", "hello\n");
 	branch = uuid_of("cut");
@@ -651,6 +661,7 @@ static void a_rollback_that_is_cut_off_leaves_no_system_stopped(void)
 	engine_close(take_ptr(engine));
 	open_engine();
 	care_until("cut", SYSTEM_RUNNING);
+	await_console("cut", "bye\nhello\n");
 	/* What was asked for before the head was exchanged is started anew. */
 	{
 		pid_t pid = show("cut").pid;
@@ -659,6 +670,7 @@ static void a_rollback_that_is_cut_off_leaves_no_system_stopped(void)
 		check(show("cut").pid == pid);
 		check_ok(around_systems.start(engine, id, clock_now(), &err));
 		check(show("cut").pid != pid && show("cut").state == SYSTEM_RUNNING);
+		await_console("cut", "bye\nhello\nbye\nhello\n");
 	}
 	stop("cut");
 	check_ok(around_systems.start(engine, id, 0, &err));
@@ -704,7 +716,7 @@ static void a_console_can_be_followed(void)
 	char bytes[256];
 	ssize_t n;
 
-	make_system("followed", POLITE, "no");
+	make_system_that_has("2m", "followed", POLITE, "no");
 	check_ok(engine_system_console(engine, &ref, 0, true, &fd, &err));
 	start("followed");
 	while (!strstr(text_get(&text), "hello\n") && (n = read(fd, bytes, sizeof(bytes))) > 0)
@@ -839,6 +851,7 @@ static void clean_up(void)
 	end_all(path_of("2"));
 	for (size_t i = 0; i < array_size(mounts); i++)
 		umount2(path_of(mounts[i]), MNT_DETACH);
+	umount2(directory, MNT_DETACH);
 	(void)!fsat_remove_tree(AT_FDCWD, directory, &err);
 }
 
@@ -854,7 +867,8 @@ int main(int argc, char **argv)
 	}
 	log_set_level(LOG_LEVEL_ERROR);
 	snprintf(directory, sizeof(directory), "/tmp/flocker-systems.XXXXXX");
-	if (!mkdtemp(directory))
+	/* In memory: how slow the machine's own disk is has no part in it. */
+	if (!mkdtemp(directory) || mount("none", directory, "tmpfs", 0, "size=2g,mode=700") < 0)
 		return 1;
 	child = fork();
 	if (child == 0) {
