@@ -63,7 +63,8 @@ struct hook {
 	pthread_cond_t changed;
 	enum stage stage;
 	enum wish wish;
-	bool ended; /* the hook is gone */
+	unsigned asked, heard; /* whether it still holds: questions, and those that were answered */
+	bool ended;	       /* the hook is gone */
 	struct fl_error failure;
 };
 
@@ -223,23 +224,33 @@ static bool is_readable(int descriptor)
 	return poll(&fd, 1, 0) > 0;
 }
 
+/* Whoever asked whether it holds knows now; that it does not, from the stage. */
+static void answer(struct hook *hook, unsigned asked)
+{
+	own_lock(guard, &hook->mutex);
+
+	hook->heard = asked;
+	pthread_cond_broadcast(&hook->changed);
+}
+
 static void obey(struct hook *hook)
 {
 	enum wish wish;
+	unsigned asked;
 	eventfd_t ignored;
 
 	(void)!eventfd_read(hook->wake, &ignored);
 	pthread_mutex_lock(&hook->mutex);
 	wish = hook->wish;
+	asked = hook->asked;
 	pthread_mutex_unlock(&hook->mutex);
 	if (wish == WISH_END)
 		enter(hook, GIVEN_UP);
-	if (wish != WISH_GO || stage_of(hook) != READY)
-		return;
 	/* One that has ended, or has said more, did not hold still until now. */
-	while (!hook->over && hook->out >= 0 && is_readable(hook->out))
+	while (!hook->over && stage_of(hook) == READY && hook->out >= 0 && is_readable(hook->out))
 		read_lines(hook);
-	if (hook->over)
+	answer(hook, asked);
+	if (hook->over || wish != WISH_GO || stage_of(hook) != READY)
 		return;
 	enter(hook, GOING);
 	if (TEMP_FAILURE_RETRY(write(hook->in, "go\n", 3)) != 3)
@@ -515,10 +526,15 @@ int hook_await_ready(struct hook *hook, struct fl_error *err)
 	return failure_of(hook, err);
 }
 
+/* Its thread is asked, which may not have come to hear of its end yet. */
 int hook_is_holding(struct hook *hook, struct fl_error *err)
 {
 	own_lock(guard, &hook->mutex);
+	unsigned asked = ++hook->asked;
 
+	(void)!eventfd_write(hook->wake, 1);
+	while (hook->stage == READY && hook->heard < asked)
+		pthread_cond_wait(&hook->changed, &hook->mutex);
 	return failure_of(hook, err);
 }
 

@@ -6,6 +6,7 @@ A hook writes what it does to a file of the test's, a line for each step.
 
 import os
 import pathlib
+import signal
 import threading
 
 import tap
@@ -55,6 +56,11 @@ def failing():
 
 def snapshots(name):
     return len(host.log_of(name))
+
+
+def hanging():
+    """The process of the hook that is called so, the last one there was."""
+    return int(pathlib.Path(f"{host.directory}/hanging").read_text())
 
 
 for hook_name in ("a", "b", "c"):
@@ -212,9 +218,10 @@ def one_that_fails_after_the_snapshot_is_told_and_no_failure():
 
 @test
 def one_that_lets_go_too_early_counts_as_failed():
-    # Its thread hears of the end while another hook is waited for.
-    make("early", "echo ready; exit 0")
-    make("slow", f"while pgrep -f {hooks}/early >/dev/null; do sleep 0.05; done; echo ready; read -r word; echo done")
+    # Its thread hears of the end while another hook is waited for, and has done so when there is no such process any more.
+    early = f"{host.directory}/early"
+    make("early", f"echo $$ >{early}; echo ready; exit 0")
+    make("slow", f"while [ -e /proc/$(cat {early}) ]; do sleep 0.05; done; echo ready; read -r word; echo done")
     volume("tooearly", early={}, slow={})
     equal(host.snapshot("tooearly")["metadata"], {"flocker.hooks": "failed: early"}, "metadata")
     equal(host.log_of("tooearly")[0]["metadata"], {"flocker.hooks": "failed: early"}, "in the log")
@@ -224,33 +231,37 @@ def one_that_lets_go_too_early_counts_as_failed():
 
 @test
 def one_that_hangs_delays_by_its_timeout_and_nothing_else():
-    volume("hung", hanging={"timeout": 2})
+    volume("hung", hanging={"timeout": 600})
     volume("other")
     asked = threading.Thread(target=lambda: host.snapshot("hung"))
     asked.start()
-    tap.wait_until(lambda: "hanging runs" in (trace.read_text() if trace.exists() else ""), "the hook runs")
+    tap.wait_until(lambda: "hanging runs" in trace.read_text(), "the hook runs")
     host.snapshot("other")
     host.write("hung", "file", "the branch is not locked meanwhile")
     host.run("set", "hung", "-d", "nor is the volume")
     true(asked.is_alive(), "the hook still hangs")
-    asked.join(timeout=30)
+    os.kill(hanging(), signal.SIGKILL)
+    asked.join(timeout=120)
     equal(host.log_of("hung")[0]["metadata"], {"flocker.hooks": "failed: hanging"}, "metadata")
-    number = pathlib.Path(f"{host.directory}/hanging").read_text().strip()
-    true(not os.path.exists(f"/proc/{number}"), "nothing of it is left")
+    host.post("/v1/hooks", ref="hung", name="hanging", timeout=2)
+    equal(host.snapshot("hung")["metadata"], {"flocker.hooks": "failed: hanging"}, "metadata after its timeout")
+    true("within 2 s" in failing()["hung/trunk"], f"why: {failing()}")
+    true(not os.path.exists(f"/proc/{hanging()}"), "nothing of it is left")
 
 
 @test
 def a_hook_hears_when_the_daemon_dies():
     flag = f"{host.directory}/flag"
     make("flagged", f"touch {flag}; echo ready; read -r word || rm {flag}; echo done")
-    volume("dies", flagged={}, hanging={"timeout": 10})
+    volume("dies", flagged={"timeout": 600}, hanging={"timeout": 600})
     asked = threading.Thread(target=lambda: host.try_run("snapshot", "dies"))
     asked.start()
-    tap.wait_until(lambda: "hanging runs" in steps(), "both run")
+    tap.wait_until(lambda: "hanging runs" in trace.read_text(), "both run")
     true(os.path.exists(flag), "it holds")
     host.kill()
     tap.wait_until(lambda: not os.path.exists(flag), "it lets go")
-    asked.join(timeout=30)
+    os.kill(hanging(), signal.SIGKILL)  # its time is not up
+    asked.join(timeout=120)
     host.start()
     equal(snapshots("dies"), 0, "snapshots")
 

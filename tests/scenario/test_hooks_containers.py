@@ -113,15 +113,16 @@ def one_that_hangs_is_ended(kind):
     place = place_of(kind)
     host, engine = place.host, place.engine
     place.make("hangs", "trap '' TERM; sleep 4321 & sleep 4321; sleep 4321")
-    place.hook("hangs", timeout=1)
-    true("was not ready within 1 s" in (said := place.failure()), said)
-    equal(place.processes("4321"), [], "nothing is left of it, nor of what it started")
+    place.hook("hangs", timeout=10)  # enough for the engine to start it
+    true("was not ready within 10 s" in (said := place.failure()), said)
+    # They were killed, which takes effect when the kernel gets to it.
+    wait_until(lambda: place.processes("4321") == [], "nothing is left of it, nor of what it started")
     equal(len(place.processes("sleep 100000")), 2, "the container's own shell and its sleep")
     place.make("keeps", "echo ready; read -r word; sleep 4321")
-    place.hook("keeps", timeout=2)
+    place.hook("keeps", timeout=10)
     host.snapshot("data")
-    true("was not done within 2 s" in (said := place.failing()), said)
-    equal(place.processes("4321"), [], "nothing is left of it")
+    true("was not done within 10 s" in (said := place.failing()), said)
+    wait_until(lambda: place.processes("4321") == [], "nothing is left of it")
 
 
 @each_engine
@@ -159,9 +160,9 @@ def the_daemon_may_die_under_it(kind):
     place = place_of(kind)
     host, engine = place.host, place.engine
     place.make("waits", "touch /tmp/ready; echo ready; read -r word || touch /tmp/given-up")
-    place.make("zblocks", "touch /tmp/blocks; sleep 30")
-    place.hook("waits")
-    host.post("/v1/hooks", ref="data", name="zblocks", container="app", required=True)
+    place.make("zblocks", "touch /tmp/blocks; sleep 600")
+    place.hook("waits", timeout=600)
+    host.post("/v1/hooks", ref="data", name="zblocks", container="app", required=True, timeout=600)
     engine.exec("app", "rm", "-f", "/tmp/ready", "/tmp/blocks", "/tmp/given-up")
     thread = threading.Thread(target=lambda: host.try_run("snapshot", "data"))
     thread.start()
@@ -197,7 +198,7 @@ def a_database_is_saved_in_its_container(kind):
     engine.postgres()
     host.create("shop")
     engine.start_postgres("db", "-v", f"{host.path('shop')}:/data")
-    host.run("hook", "set", "shop", "postgresql", "--container", "*", "--required")
+    host.run("hook", "set", "shop", "postgresql", "--container", "*", "--required", "--timeout", "10m")
     (listed,) = host.json("hook", "list", "shop")
     equal((listed["container"], listed["trouble"]), ("*", None), "as it is listed")
     engine.sql("db", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")

@@ -18,6 +18,9 @@ from tap import equal, test, true
 
 NOBODY = pwd.getpwnam("nobody")
 SNAPSHOTS = 12 if LONG else 3
+PATIENCE = 300  # seconds: servers sync many files, and a slow disk takes seconds for each
+# A hook's time counts until it has let go, and a server that is to make a checkpoint syncs first.
+PATIENT = ["--timeout", "10m"]
 
 host = Host()
 os.chmod(host.directory, 0o755)
@@ -52,7 +55,7 @@ class Server:
                                         stdin=subprocess.DEVNULL, **as_nobody())
         cleanup.record(f"{host.directory}/daemons", self.process.pid)
         self.asks = asks
-        tap.wait_until(lambda: self.answers() or self.process.poll() is not None, f"{name} answers")
+        tap.wait_until(lambda: self.answers() or self.process.poll() is not None, f"{name} answers", PATIENCE)
         if self.process.poll() is not None:
             with open(self.log.name, encoding="utf-8", errors="replace") as log:
                 raise AssertionError(f"{name} ended:\n{log.read()[-3000:]}")
@@ -74,11 +77,11 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=PATIENCE)
 
     def kill(self):
         self.process.kill()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=PATIENCE)
 
 
 class Load:
@@ -109,8 +112,8 @@ class Load:
         """After what was sent: a session that is cut off would leave half a transaction behind."""
         self.stopping = True
         for thread, client in zip(self.threads, self.clients):
-            thread.join(timeout=60)
-            equal(client.wait(timeout=60), 0, "the session that wrote")
+            thread.join(timeout=PATIENCE)
+            equal(client.wait(timeout=PATIENCE), 0, "the session that wrote")
 
 
 # --- MySQL and MariaDB --------------------------------------------------------------
@@ -179,12 +182,14 @@ def snapshots_under_load(server):
     for _ in range(SNAPSHOTS):
         before = int(server.ask("SELECT COUNT(*) FROM app.a;")[0][0])
         tap.wait_until(lambda: int(server.ask("SELECT COUNT(*) FROM app.a;")[0][0]) > before + 20,
-                       "the tables grow", 30)
+                       "the tables grow", PATIENCE)
         taken.append(host.snapshot("mydb"))
     return taken
 
 
 mysql = make_mariadb("mydb")
+MYSQL_HOOK = ["hook", "set", "mydb", "mysql", "--set", f"socket={mysql.socket}", "--set", "lock-timeout=300",
+              "--required", *PATIENT]
 
 
 @test
@@ -200,7 +205,7 @@ def without_a_hook_myisam_is_inconsistent():
 
 @test
 def with_the_hook_myisam_is_whole_in_every_snapshot():
-    host.run("hook", "set", "mydb", "mysql", "--set", f"socket={mysql.socket}", "--required")
+    host.run(*MYSQL_HOOK)
     load = Load(mysql, TRANSACTION)
     taken = snapshots_under_load(mysql)
     load.stop()
@@ -233,7 +238,8 @@ def a_server_that_cannot_be_locked_in_time_fails_the_snapshot():
     equal(blocker.stdout.readline(), "locked\n", "the blocker")
     host.fails("system", "snapshot", "mydb", says=["'mysql'", "Lock wait timeout", "nothing was changed"])
     blocker.stdin.close()
-    blocker.wait(timeout=30)
+    blocker.wait(timeout=PATIENCE)
+    host.run(*MYSQL_HOOK)  # its session ends a moment after it, and the lock with that
     host.snapshot("mydb")
 
 
@@ -245,7 +251,7 @@ def the_server_goes_on_when_the_daemon_dies_while_it_is_locked():
     with open(f"{hooks}/zz-stuck", "w", encoding="utf-8") as file:
         file.write(f"#!/bin/sh\ntouch {host.directory}/stuck\ncat >/dev/null\n")
     os.chmod(f"{hooks}/zz-stuck", 0o755)
-    host.run("hook", "set", "mydb", "zz-stuck", "--timeout", "10s")
+    host.run("hook", "set", "mydb", "zz-stuck", *PATIENT)
     asked = threading.Thread(target=lambda: host.try_run("snapshot", "mydb"))
     asked.start()
     tap.wait_until(lambda: os.path.exists(f"{host.directory}/stuck"), "both hooks run")
@@ -256,15 +262,15 @@ def the_server_goes_on_when_the_daemon_dies_while_it_is_locked():
                                      " WHERE info LIKE 'INSERT%' AND state LIKE '%lock%'")[0][0] == "1",
                    "a writer waits for the lock")
     host.kill()
-    equal(waiting.wait(timeout=20), 0, "the writer that waited")
-    asked.join(timeout=30)
+    equal(waiting.wait(timeout=PATIENCE), 0, "the writer that waited")
+    asked.join(timeout=PATIENCE)
     host.start()
     host.run("hook", "unset", "mydb", "zz-stuck")
 
 
 @test
 def a_stopped_server_needs_no_lock_and_may_be_rolled_back():
-    host.run("hook", "set", "mydb", "mysql", "--set", f"socket={mysql.socket}", "--required")
+    host.run(*MYSQL_HOOK)
     mysql.stop()
     host.snapshot("mydb")
     host.run("rollback", "mydb", "--to", "mydb@{latest}")
@@ -284,7 +290,9 @@ class PostgreSQL(Server):
     def __init__(self, name, data):
         self.socket = private(f"pg-{name}")
         super().__init__(name, [pg_program("postgres"), "-D", data, "-k", self.socket, "-c", "listen_addresses=",
-                                "-c", "shared_buffers=16MB"],
+                                "-c", "shared_buffers=16MB",
+                                # So that none is made but those that hooks ask for.
+                                "-c", "checkpoint_timeout=1d"],
                          [pg_program("psql"), "-XqAt", "-F", "\t", "-h", self.socket, "-U", "nobody",
                           "-v", "ON_ERROR_STOP=1", "postgres"])
 
@@ -308,7 +316,8 @@ def make_postgresql():
 
 
 pg = make_postgresql()
-HOOK = ["hook", "set", "pgdb", "postgresql", "--set", "directory=data", "--set", "user=nobody", "--required"]
+HOOK = ["hook", "set", "pgdb", "postgresql", "--set", "directory=data", "--set", "user=nobody", "--required",
+        *PATIENT]
 
 
 def pgbench(*arguments, **options):
@@ -320,7 +329,7 @@ def pgbench(*arguments, **options):
 @test
 def postgresql_is_whole_in_every_snapshot():
     making = pgbench("-i", "-q")
-    equal(making.wait(timeout=60), 0, "pgbench -i")
+    equal(making.wait(timeout=PATIENCE), 0, "pgbench -i")
     host.run(*HOOK)
     load = pgbench("-c", "2", "-T", "600")
     cleanup.record(f"{host.directory}/daemons", load.pid)
@@ -341,7 +350,7 @@ def postgresql_is_whole_in_every_snapshot():
         last = int(count)
         server.stop()
     load.terminate()
-    load.wait(timeout=30)
+    load.wait(timeout=PATIENCE)
 
 
 @test

@@ -95,10 +95,15 @@ def at_terminal(*arguments):
     done = subprocess.run([COMMAND, *arguments], stdout=slave, check=False, timeout=60,
                           env={**os.environ, "FLOCKER_SOCKET": host.socket, "NO_COLOR": "1"})
     os.close(slave)
-    text = os.read(master, 65536).decode()
+    shown = b""
+    try:
+        while part := os.read(master, 65536):  # of what was written some may still be on its way
+            shown += part
+    except OSError:
+        pass  # the end of a terminal
     os.close(master)
-    equal(done.returncode, 0, f"status of {arguments}: {text}")
-    return text
+    equal(done.returncode, 0, f"status of {arguments}: {shown}")
+    return shown.decode()
 
 
 @test

@@ -47,6 +47,7 @@ def backup(change):
     """Rewrites the backup in the pool of the stopped host."""
     point = f"{host.directory}/changed"
     os.makedirs(point, exist_ok=True)
+    tap.wait_until(lambda: not cleanup.loops_under(host.directory), "the daemon's loop device is gone")
     subprocess.run(["mount", "-o", "loop", f"{host.directory}/pool.img", point], check=True)
     try:
         path = pathlib.Path(f"{point}/catalog.backup")

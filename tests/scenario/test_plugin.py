@@ -302,6 +302,7 @@ def the_keeper_is_nobody_s_child_and_holds_nothing_else():
     true(int(fields[1]) != host.daemon.pid, "its parent is not the daemon")
     equal(int(fields[3]), keeper, "its session")
     equal(os.readlink(f"/proc/{keeper}/cwd"), "/")
+    wait_until(lambda: len(os.listdir(f"/proc/{keeper}/fd")) <= 8, "the connection of the last request is closed")
     held = sorted(os.readlink(f"/proc/{keeper}/fd/{fd}").partition(":")[0] for fd in os.listdir(f"/proc/{keeper}/fd"))
     equal(held, ["/dev/null"] * 3 + ["anon_inode"] * 2 + ["socket"] * 3)
 
@@ -349,6 +350,7 @@ def requests_under_way_survive_the_daemon():
     """They are with the daemon when it dies, and are carried out by the next."""
     for verb, body, key in (("Get", {"Name": "one"}, "Volume"), ("Mount", {"Name": "one", "ID": "x"}, "Mountpoint"),
                             ("Create", {"Name": "during"}, None), ("List", {}, "Volumes")):
+        wait_until(lambda: connections(f"{host.root}/run/plugin.sock") == 0, "no request is left")
         host.daemon.send_signal(signal.SIGSTOP)
         wait = host.send(verb, body)
         wait_until(lambda: connections(f"{host.root}/run/plugin.sock") > 0, "the keeper has carried it there")

@@ -27,11 +27,14 @@ docker.busybox()
 host.create("ours")
 host.write("ours", "f", "kept")
 NONE = ("run", "--rm", "--network", "none")
+# Seconds.  For a name that it does not know dockerd asks all plugins that it ever saw, one after the other, and each of
+# another test that is over costs it 15 s.
+PATIENCE = 400
 
 
 def run_in(engine, mount, script, *options):
     """A container that runs a script with this volume; what it printed."""
-    return engine.run(*NONE, *options, "-v", mount, "busybox", "sh", "-c", script)
+    return engine.run(*NONE, *options, "-v", mount, "busybox", "sh", "-c", script, timeout=PATIENCE)
 
 
 def begin_run(engine, mount, script):
@@ -41,7 +44,7 @@ def begin_run(engine, mount, script):
 
 
 def ended_well(process, printed):
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=PATIENCE)
     equal((process.returncode, out.strip()), (0, printed), f"of a container that waited ({err})")
 
 
@@ -182,7 +185,7 @@ def a_container_s_start_waits_for_a_daemon_that_was_killed():
     for i in range(20 if LONG else 3):
         host.kill()
         waiting = begin_run(docker, "ours:/x", f"cat /x/f; echo {i} > /x/n")
-        wait_until(lambda: host.waiting() > 0, "dockerd asks")
+        wait_until(lambda: host.waiting() > 0, "dockerd asks", PATIENCE)
         equal(waiting.poll(), None, "it waits")
         host.start()
         ended_well(waiting, "kept")
@@ -198,7 +201,7 @@ def an_engine_that_knows_nothing_waits_too():
         host.write(f"new{i}", "f", "new")
         host.kill()
         waiting = begin_run(docker, f"new{i}:/x", "cat /x/f")
-        wait_until(lambda: host.waiting() > 0, "dockerd asks")
+        wait_until(lambda: host.waiting() > 0, "dockerd asks", PATIENCE)
         host.start()
         ended_well(waiting, "new")
         nothing_shadowed()
@@ -210,7 +213,7 @@ def a_daemon_that_is_slow_to_open_is_waited_for():
     host.spawn()
     host.daemon.send_signal(signal.SIGSTOP)
     waiting = begin_run(docker, "ours:/x", "cat /x/f")
-    wait_until(lambda: host.waiting() > 0, "dockerd asks")
+    wait_until(lambda: host.waiting() > 0, "dockerd asks", PATIENCE)
     host.daemon.send_signal(signal.SIGCONT)
     ended_well(waiting, "kept")
     wait_until(host.ready, "flockerd answers")
@@ -246,7 +249,7 @@ def a_pool_that_is_missing_is_said_and_nothing_is_shadowed():
         host.start()
         docker.restart()  # so that it knows nothing
         for mount in ("ours:/x", "first/test:/x"):
-            ran = docker.try_run(*NONE, "-v", mount, "busybox", "true")
+            ran = docker.try_run(*NONE, "-v", mount, "busybox", "true", timeout=PATIENCE)
             true(ran.status != 0 and "pool.img" in ran.err, str(ran))
         nothing_shadowed()
         host.stop()
@@ -293,7 +296,7 @@ def an_engine_started_before_us_waits_for_its_volumes():
     docker.end("dockerd")
     host.kill()
     docker.start_dockerd()
-    wait_until(lambda: host.waiting() > 0, "dockerd asks")
+    wait_until(lambda: host.waiting() > 0, "dockerd asks", PATIENCE)
     host.start()
     docker.await_answers("dockerd")
     wait_until(lambda: docker.is_up("early"), "the container runs again")
@@ -337,7 +340,7 @@ def what_the_plugin_makes_has_its_data_container():
                      "echo 1 > /data/f; cat /data/f"), "1")
     host.kill()
     waiting = begin_run(docker, "held:/x", "cat /x/f")
-    wait_until(lambda: host.waiting() > 0, "dockerd asks")
+    wait_until(lambda: host.waiting() > 0, "dockerd asks", PATIENCE)
     host.start()
     ended_well(waiting, "1")
     nothing_shadowed()

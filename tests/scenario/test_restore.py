@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """restore: one file or directory of the past, back in the live head."""
 
+import glob
 import json
 import os
 import shlex
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import threading
 
+import cleanup
 from flocker import COMMAND, MIB, STRANGER, Host, host_with_pool
 from digest import digest
 from tap import equal, main, test, true, wait_until
@@ -249,6 +251,26 @@ def begin_restore(volume):
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
+def of_threads(name):
+    """A file of each of the daemon's threads in /proc."""
+    return [cleanup.read(path) for path in glob.glob(f"/proc/{host.daemon.pid}/task/*/{name}")]
+
+
+def workers():
+    """What the daemon has started and copies."""
+    children = " ".join(of_threads("children")).split()
+    return [int(pid) for pid in children if cleanup.read(f"/proc/{pid}/comm") == "flocker-tree\n"]
+
+
+def begin_to_copy(volume):
+    """A restore that stands still while it copies, and the process that is to go on."""
+    command = begin_restore(volume)
+    wait_until(lambda: leftovers(volume), "it copies")
+    (worker,) = wait_until(workers, "its worker runs")
+    os.kill(worker, signal.SIGSTOP)
+    return command, worker
+
+
 @test
 def it_is_cancelled():
     host.run("create", "long")
@@ -259,8 +281,7 @@ def it_is_cancelled():
             file.write(b"old")
     host.run("snapshot", "long", "--name", "many")
     write(f"{top}/many/new", "new")
-    command = begin_restore("long")
-    wait_until(lambda: leftovers("long"), "it copies")
+    command, _ = begin_to_copy("long")
     command.send_signal(signal.SIGINT)
     command.stderr.read()
     equal(command.wait(), -signal.SIGINT, "the command")
@@ -281,9 +302,9 @@ def deletions_meanwhile():
     reader = subprocess.Popen([COMMAND, "--root", host.root, "cat", "long@{read}:big"], stdout=subprocess.PIPE)
     reader.stdout.read(1)
     host.run("snapshot", "long")
-    command = begin_restore("long")
-    wait_until(lambda: leftovers("long"), "it copies")
+    command, worker = begin_to_copy("long")
     host.run("destroy", "long@{read}")
+    os.kill(worker, signal.SIGCONT)
     reader.stdout.read()
     equal(reader.wait(), 0, "the reader")
     said = command.stderr.read()
@@ -294,9 +315,9 @@ def deletions_meanwhile():
 
 @test
 def a_rollback_meanwhile():
-    command = begin_restore("long")
-    wait_until(lambda: leftovers("long"), "it copies")
+    command, worker = begin_to_copy("long")
     host.run("rollback", "long@{many}")
+    os.kill(worker, signal.SIGCONT)
     true(b"rolled back" in command.stderr.read() and command.wait() == 5, "busy")
     equal(leftovers("long"), [], "nothing is left")
     host.run("stash", "restore", stashes("long")[0]["ref"])
@@ -305,9 +326,9 @@ def a_rollback_meanwhile():
 
 @test
 def a_rename_meanwhile():
-    command = begin_restore("long")
-    wait_until(lambda: leftovers("long"), "it copies")
+    command, worker = begin_to_copy("long")
     host.run("rename", "long", "longer")
+    os.kill(worker, signal.SIGCONT)
     said = command.stderr.read()
     true(b"renamed or destroyed meanwhile" in said and command.wait() == 5, said)
     host.run("rename", "longer", "long")
@@ -320,14 +341,12 @@ def a_killed_daemon_leaves_before_or_after():
     for wait in ("copy", "stash", "copy"):
         write(f"{top}/many/new", "new")
         had = len(stashes("long"))
-        command = begin_restore("long")
+        command = begin_to_copy("long")[0] if wait == "copy" else begin_restore("long")
         reader = threading.Thread(target=command.stderr.read)
         reader.start()
-        if wait == "copy":
-            wait_until(lambda: leftovers("long"), "it copies")
-        else:
-            wait_until(lambda: leftovers("long") and not os.path.exists(f"{top}/many/new"),
-                       "it is exchanged")
+        if wait == "stash":  # or it is done before that is seen
+            wait_until(lambda: command.poll() is not None or
+                       leftovers("long") and not os.path.exists(f"{top}/many/new"), "it is exchanged", 300)
         host.kill()
         reader.join()
         command.wait()
@@ -350,7 +369,7 @@ def what_is_written_late_outlives_a_kill():
     tracer = subprocess.Popen(
         ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=renameat2",
          "-e", "inject=renameat2:delay_exit=60000000"], stderr=subprocess.DEVNULL)
-    wait_until(lambda: "TracerPid:\t0" not in read(f"/proc/{host.daemon.pid}/status"), "it is traced")
+    wait_until(lambda: not any("TracerPid:\t0" in text for text in of_threads("status")), "all its threads are traced")
     with open(f"{top}/etc/hosts", "a") as replaced:
         command = subprocess.Popen([COMMAND, "--root", host.root, "restore", "late@{one}:etc/hosts"],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -13,7 +13,11 @@ from tap import equal, in_threads, main, test, tests_for, true, wait_until
 # Appends lines, each in a descriptor of its own or in one that stays open, and counts those that were accepted.
 WRITER = "trap 'exit 0' TERM; n=0; while :; do n=$((n+1)); echo $n >>/data/lines || exit 1; echo $n >>/run/told; done"
 HOLDER = "trap 'exit 0' TERM; exec 3>>/data/held; n=0; while :; do n=$((n+1)); echo $n >&3; echo $n >>/run/told; done"
-DEAF = "trap 'echo >/data/told' TERM; while :; do sleep 100000 & wait; done"
+# Notes that it is told to stop: one is deaf to it, the other stops when it may.  /run/hears: from now on.
+DEAF = "trap 'echo >/data/told' TERM; echo >/run/hears; while :; do sleep 100000 & wait; done"
+SLOW = "trap 'echo >/data/told; until [ -e /data/go ]; do sleep 0.1; done; exit 0' TERM; echo >/run/hears; " \
+       "sleep 100000 & wait"
+HOUR = ("--stop-timeout", "3600")
 
 engine = engines.Docker()
 engine.start()
@@ -47,6 +51,18 @@ class Volume:
         command = ("sh", "-c", command) if command else engines.WAIT
         engine.start_container(self.containers[-1], "-v", f"{self.path}:/data", *options, command=command)
         return self.containers[-1]
+
+    def start_hearing(self, name, *options, command):
+        """One that notes that it is told to stop."""
+        started = self.start(name, *options, command=command)
+        wait_until(lambda: engine.try_run("exec", started, "test", "-e", "/run/hears").status == 0, f"{started} hears")
+        return started
+
+    def await_told(self):
+        wait_until(lambda: os.path.exists(f"{self.path}/told"), "it is told to stop")
+
+    def let_go(self):
+        host.write(self.name, "go", "")
 
     def seen(self, container):
         return engine.exec(container, "cat", "/data/state")
@@ -120,7 +136,7 @@ def containers_are_stopped_last_first_and_started_first_first():
 def a_point_in_time_is_taken_before_anything_is_stopped():
     """An application writes as it ends, and that is snapshotted by itself: it is not what was meant by `latest`."""
     data = volume()
-    data.start("web", command="trap 'echo bye >/data/state; sleep 1; exit 0' TERM; sleep 100000 & wait")
+    data.start_hearing("web", *HOUR, command=SLOW.replace(">/data/told", "bye >/data/state"))
     host.write(data.name, "state", "newest")
     newest = host.snapshot(data.name)["id"]
     host.write(data.name, "state", "bad")
@@ -132,10 +148,12 @@ def a_point_in_time_is_taken_before_anything_is_stopped():
     def snapshot():
         wait_until(lambda: host.read(data.name, "state") == "bye\n", "it writes")
         host.snapshot(data.name)
+        data.let_go()
 
     in_threads([roll_back, snapshot])
     equal(answer[0]["branch"]["tip"], newest)
     data.check("newest")
+    data.remove()
 
 
 @test
@@ -151,7 +169,7 @@ def a_stash_is_restored_under_containers_too():
 @test
 def one_that_ignores_its_stop_signal_is_killed_after_its_patience():
     data = volume()
-    data.start("deaf", "--stop-timeout", "1", command=DEAF)
+    data.start_hearing("deaf", "--stop-timeout", "1", command=DEAF)
     answer = data.back()
     equal(outcomes(answer), {data.containers[0]: "restarted"})
     true(answer["containers"]["stop_ms"] >= 900, "it had its second")
@@ -163,14 +181,16 @@ def one_that_ignores_its_stop_signal_is_killed_after_its_patience():
 @test
 def snapshots_go_on_while_containers_are_stopped():
     data = volume()
-    data.start("deaf", "--stop-timeout", "2", command=DEAF)
+    data.start_hearing("slow", *HOUR, command=SLOW)
     thread = threading.Thread(target=data.back)
     thread.start()
-    wait_until(lambda: os.path.exists(f"{data.path}/told"), "it is told to stop")
+    data.await_told()
     host.snapshot(data.name)
     true(thread.is_alive(), "the snapshot did not wait for the container")
+    data.let_go()
     thread.join()
     data.check()
+    data.remove()
 
 
 @test
@@ -369,8 +389,8 @@ def live_loses_no_write():
     data.start("held", command=HOLDER)
     data.start("reader", "-v", f"{data.path}:/again:ro")
     before = [started(container) for container in data.containers]
-    wait_until(lambda: all(len(lines(engine.exec(container, "cat", "/run/told"))) > 50 for container in data.containers[:2]),
-               "they write")
+    wait_until(lambda: all(len(lines(engine.try_run("exec", container, "cat", "/run/told").out)) > 50
+                           for container in data.containers[:2]), "they write")
     answer = host.json("rollback", data.name, "--to", data.good, "--live")
     found = [(item["name"], item["path"], item["outcome"]) for item in answer["containers"]["items"]]
     equal(sorted(found), sorted([(container, "/data", "replaced") for container in data.containers] +
@@ -390,7 +410,7 @@ def live_loses_no_write():
         engine.run("rm", "-f", container)
     stash = answer["stash"]["ref"]
     wait_until(lambda: host.get("/v1/stash", ref=stash)["held"] is False and
-               written[1] in numbers_of(stash, "held"), "late writes are in the stash", 60)
+               written[1] in numbers_of(stash, "held"), "late writes are in the stash", 180)
     stashed = numbers_of(stash, "lines")
     equal(stashed + head, list(range(1, (stashed + head)[-1] + 1)), "lines")
     true(len(stashed + head) >= written[0], "every line that was accepted is somewhere")
@@ -485,7 +505,8 @@ def a_daemon_that_is_killed_starts_all_again_between(swapped):
     equal(host.read(data.name, "state"), "good" if swapped else "bad")
     data.check("good" if swapped else "bad")
     true(started(data.containers[0]) < started(data.containers[1]), "in their order")
-    equal([item["name"] for item in host.json("status")["failing"] if item["what"] == "not-started"], [])
+    # The engine knows that they run before the daemon has heard of it.
+    wait_until(lambda: not [item for item in host.json("status")["failing"] if item["what"] == "not-started"], "all is told")
 
 
 def roll_back_and_die(data, variable, number):
@@ -529,10 +550,11 @@ def a_daemon_that_dies_at_any_step_starts_all_again(variable):
 @tests_for(("SIGKILL",) if LONG else ())
 def a_daemon_that_is_killed_while_it_stops_starts_all_again(_):
     data = volume("one")
-    data.start("deaf", "--stop-timeout", "2", command=DEAF)
+    data.start_hearing("slow", *HOUR, command=SLOW)
     threading.Thread(target=host.try_run, args=("rollback", data.name, "--to", data.good)).start()
-    wait_until(lambda: os.path.exists(f"{data.path}/told"), "it is told to stop")
+    data.await_told()
     host.kill()
+    data.let_go()
     # The engine goes on with what it was told.
     wait_until(lambda: not engine.is_up(data.containers[1]), "it is stopped")
     true(engine.is_up(data.containers[0]), "the one before it was not stopped yet")
@@ -540,17 +562,19 @@ def a_daemon_that_is_killed_while_it_stops_starts_all_again(_):
     wait_until(lambda: engine.is_up(data.containers[1]), "it runs again")
     data.unchanged()
     data.check("bad")
+    data.remove()
 
 
 @test
 def an_engine_that_is_killed_gets_its_containers_back():
     data = volume("one")
-    data.start("deaf", "--stop-timeout", "2", command=DEAF)
+    data.start_hearing("slow", *HOUR, command=SLOW)
     ran = []
     thread = threading.Thread(target=lambda: ran.append(host.try_run("rollback", data.name, "--to", data.good)))
     thread.start()
-    wait_until(lambda: os.path.exists(f"{data.path}/told"), "it is told to stop")
+    data.await_told()
     engine.kill("dockerd")
+    data.let_go()
     thread.join()
     equal(ran[0].status, 11, f"unreachable: {ran[0]}")
     data.unchanged()
@@ -559,6 +583,7 @@ def an_engine_that_is_killed_gets_its_containers_back():
     wait_until(lambda: all(map(engine.is_up, data.containers)), "they run again")
     data.check("bad")
     wait_until(lambda: host.json("status")["failing"] == [], "nothing is wrong")
+    data.remove()
 
 
 @test
@@ -571,7 +596,7 @@ def without_an_answer_nothing_is_changed():
         equal(ran.status, 0, f"--force asks no engine: {ran}")
     finally:
         engine.processes["dockerd"].send_signal(18)
-    engine.end("dockerd")
+    engine.end("dockerd", 300)  # it stops all containers there are
     again = volume()
     host.fails("unreachable", "rollback", again.name, "--to", again.good, says=("engine",))
     again.unchanged()
@@ -583,11 +608,11 @@ def without_an_answer_nothing_is_changed():
 @test
 def one_that_was_removed_meanwhile_is_told():
     data = volume("stays")
-    data.start("goes", "--stop-timeout", "2", command=DEAF)
+    data.start_hearing("goes", *HOUR, command=DEAF)
     answer = []
     thread = threading.Thread(target=lambda: answer.append(data.back()))
     thread.start()
-    wait_until(lambda: os.path.exists(f"{data.path}/told"), "it is told to stop")
+    data.await_told()
     engine.run("rm", "-f", data.containers[1])
     thread.join()
     equal(outcomes(answer[0])[data.containers[1]], "gone")

@@ -72,9 +72,12 @@ class Writer(threading.Thread):
 
     def end(self):
         self.ending = True
-        self.join(timeout=60)
-        self.psql.stdin.close()
-        self.psql.wait(timeout=60)
+        self.join(timeout=300)
+        try:
+            self.psql.stdin.close()
+        except OSError:  # a statement that nobody took any more
+            pass
+        self.psql.wait(timeout=300)
 
 
 class Moment:
@@ -105,7 +108,7 @@ class Load:
             engine.command(["exec", container, "pgbench", "-n", "-c", "2", "-T", "600"]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=engine.environment())
         self.writer.start()
-        tap.wait_until(lambda: len(self.writer.acknowledged) > dice.randrange(20, 200), "rows are acknowledged")
+        tap.wait_until(lambda: len(self.writer.acknowledged) > dice.randrange(20, 200), "rows are acknowledged", 300)
 
     def snapshot(self, base):
         must = base | set(self.writer.acknowledged)
@@ -115,7 +118,7 @@ class Load:
     def end(self):
         """After its server was stopped, which ends both."""
         self.writer.end()
-        self.pgbench.wait(timeout=60)
+        self.pgbench.wait(timeout=300)
 
 
 def on_a_branch(moment, number):

@@ -8,6 +8,8 @@ import tap
 from flocker import MIB, Host
 from tap import equal, test, true, wait_until
 
+PATIENCE = 180  # seconds: what failed for long is tried again after up to 75
+
 host = Host(watches=True)
 host.start()
 
@@ -83,10 +85,10 @@ def what_fails_is_named_until_it_works():
     health = host.get("/v1/health")
     true(health["status"] == "degraded" and "nested/trunk" in health["reason"], f"health: {health}")
     host.run("rename", "nested", "other")
-    wait_until(lambda: failing("not-saved") == ["other/trunk"], "by its name of now")
+    wait_until(lambda: failing("not-saved") == ["other/trunk"], "by its name of now", PATIENCE)
     inner = f"{host.path('other')}/inner"
     subprocess.run(["btrfs", "-q", "subvolume", "delete", inner], check=True)
-    wait_until(lambda: failing("not-saved") == [], "it works again")
+    wait_until(lambda: failing("not-saved") == [], "it works again", PATIENCE)
     equal(host.get("/v1/health")["status"], "ok", "health")
 
 
@@ -97,7 +99,7 @@ def what_is_destroyed_fails_no_more():
     host.write("doomed", "file", "one")
     wait_until(lambda: failing("not-saved") == ["doomed/trunk"], "it fails")
     host.run("destroy", "doomed")
-    wait_until(lambda: failing("not-saved") == [], "it is gone")
+    wait_until(lambda: failing("not-saved") == [], "it is gone", PATIENCE)
     kinds = [item["kind"] for item in host.items("/v1/events") if item["object"] == "doomed/trunk"]
     true("saved-again" not in kinds, "nobody says that it works")
 

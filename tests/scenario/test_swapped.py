@@ -12,6 +12,7 @@ from tap import equal, in_threads, main, note, test, true
 
 SWAPS = 1_000_000 if LONG else 10_000
 ROUNDS = 200 if LONG else 30
+PATIENCE = 6000 if LONG else 900  # seconds: each of all these commands may be slow
 MARK = b"OUTSIDE-OF-THE-VOLUME"
 
 host = host_with_pool()
@@ -88,11 +89,11 @@ def a_link_that_is_swapped_in_leads_nowhere():
 
     def read_all():
         try:
-            in_threads([lambda share=share: read(share) for share in range(2)])
+            in_threads([lambda share=share: read(share) for share in range(2)], PATIENCE)
         finally:
             reading.clear()
 
-    in_threads([swap, read_all])
+    in_threads([swap, read_all], PATIENCE)
     note(f"{swaps[0]} swaps, {2 * ROUNDS * len(readers) // 2} reads")
     true(swaps[0] >= SWAPS, "as many swaps as wanted")
     # Inside, and refused; nothing else, whenever it was.

@@ -254,6 +254,23 @@ static void death_while_it_holds_is_noticed(void)
 	check_code(FL_SYSTEM, hook_go(hook, &err));
 }
 
+/* However late its thread comes to hear of it: a snapshot that was taken meanwhile must not count
+ * as held. */
+static void one_that_let_go_is_known_when_it_is_asked(void)
+{
+	own_hook struct hook *hook =
+		start("echo $$ >pid; echo ready; until [ -e let-go ]; do sleep 0.01; done\n"
+		      "exec >&-; touch closed; read word",
+		      PATIENT);
+
+	check_ok(hook_await_ready(hook, &err));
+	check(close(creat(path_of("let-go"), 0600)) == 0);
+	while (!is_there("closed") && !process_is_gone("pid")) /* it is killed for it */
+		usleep(1000);
+	check_code(FL_SYSTEM, hook_is_holding(hook, &err));
+	check(says("before it was done"));
+}
+
 static void nonsense_is_a_failure(void)
 {
 	check(refuses("echo READY; read word", PATIENT, "said 'READY'"));
@@ -452,6 +469,7 @@ int main(int argc, char **argv)
 					      CHECK(it_says_why_it_failed),
 					      CHECK(one_that_dies_is_noticed),
 					      CHECK(death_while_it_holds_is_noticed),
+					      CHECK(one_that_let_go_is_known_when_it_is_asked),
 					      CHECK(nonsense_is_a_failure),
 					      CHECK(a_flood_is_a_failure),
 					      CHECK(closed_pipes_are_a_failure),
