@@ -8,6 +8,7 @@ import sys
 import threading
 
 import cgroups
+import cleanup
 import engines
 import tap
 from flocker import LONG, Gone, Host, host_with_pool
@@ -86,8 +87,15 @@ def every_pair_is_of_one_instant(kind):
     a, b = volumes(f"a-{kind}", f"b-{kind}")
     group = cgroups.Group(host, f"counter-{kind}", kind)
     started(group, COUNTER, file_of(a, "number"), file_of(b, "number"))
-    tap.wait_until(lambda: os.path.exists(file_of(b, "number")) and os.path.getsize(file_of(b, "number")),
-                   "it counts")
+
+    def counted():
+        try:
+            with open(file_of(b, "number"), encoding="ascii") as file:
+                return int(file.read() or 0)
+        except FileNotFoundError:
+            return 0
+
+    tap.wait_until(counted, "it counts")
     seen = set()
     for first, second, taken in pairs(a, b, PAIRS // len(kinds), together=True):
         true(is_one_instant(first, second), f"{first} and {second}")
@@ -100,6 +108,7 @@ def every_pair_is_of_one_instant(kind):
             equal(snapshot["metadata"], {"flocker.together": together["id"], "flocker.together-count": "2"},
                   "metadata")
         true(not group.frozen(), "it goes on")
+        tap.wait_until(lambda second=second: counted() > second, "it counts on")
     true(len(seen) > PAIRS // len(kinds) // 2, f"it went on in between: {sorted(seen)}")
     group.remove()
 
@@ -250,6 +259,7 @@ def containers_are_held_and_named(kind):
         true(ran.err.startswith("2 snapshots at one instant, 3 containers held for "), str(ran))
         equal([engine.inspect(name)["State"]["Paused"] for name in ("busy", "idle", "paused")],
               [False, False, True], "paused")
+        tap.wait_until(lambda: os.path.exists(file_of(a, "log")), "it works")
         size = os.path.getsize(file_of(a, "log"))
         tap.wait_until(lambda: os.path.getsize(file_of(a, "log")) > size, "it goes on")
         # Without its answers names are missing, and nothing else.
@@ -287,7 +297,7 @@ def a_daemon_that_is_killed_leaves_nothing_frozen(mode):
             except Gone:
                 died += 1
                 mortal.kill()
-            tap.wait_until(lambda: go_on(groups), f"all go on after call {call}", 3)
+            tap.wait_until(lambda: go_on(groups), f"all go on after call {call}")
         true(died >= 2, f"it died {died} times")
         mortal.restart()
         mortal.post("/v1/snapshots", refs=names, together=True)
@@ -308,6 +318,17 @@ def guards(daemon):
     return found
 
 
+def stop(pid):
+    """Stands still when this returns: what is in the kernel just then first comes to its end."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def stopped():
+        stats = [cleanup.read(f"/proc/{pid}/task/{task}/stat") for task in os.listdir(f"/proc/{pid}/task")]
+        return all(stat.rpartition(")")[2].split()[:1] == ["T"] for stat in stats if stat)
+
+    tap.wait_until(stopped, f"{pid} is stopped")
+
+
 def caught_holding(mortal, group, names):
     """The pids of daemon and guard, stopped while the group stands still; none: it was too quick."""
     thread = threading.Thread(target=mortal.try_run, args=("snapshot", *names, "--together"))
@@ -315,10 +336,10 @@ def caught_holding(mortal, group, names):
     while thread.is_alive() and not group.frozen():
         pass
     pids = [mortal.daemon.pid]
-    os.kill(pids[0], signal.SIGSTOP)
+    stop(pids[0])
     pids += guards(pids[0])
     for pid in pids[1:]:
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
     if len(pids) == 2 and group.frozen():
         return pids, thread
     for pid in pids:
@@ -368,7 +389,7 @@ def killed_at_any_time_it_leaves_nothing_frozen():
             thread.join(delay / 200)
             mortal.kill()
             thread.join()
-            tap.wait_until(lambda: go_on(groups), "all go on", 3)
+            tap.wait_until(lambda: go_on(groups), "all go on")
             mortal.start()
         for group in groups:
             group.remove()
