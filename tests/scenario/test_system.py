@@ -205,7 +205,7 @@ def a_terminal_is_the_command_s():
     true("30 90" in read_until(fd, "/dev/"), "it has the size of ours")
     # Another number than that of the init's sleep: a key that comes before the command is nobody's.
     os.write(fd, b"sleep 2000\n")
-    read_until(fd, "sleep 2000\r\n")
+    read_until(fd, "sleep 2000")
     tap.wait_until(lambda: "sleep 2000" in run_in("cmd", "ps").replace("{sleep}", ""), "sleep runs")
     os.write(fd, b"\x03echo inter''rupted\n")
     read_until(fd, "interrupted")
