@@ -222,14 +222,37 @@ static bool has_ended(const struct system_entry *entry)
 	       (!entry->run.pid || process_ended(entry->run.keeper));
 }
 
+/* Without a hold: a verb that comes just then is to find it busy only while something is done. */
+static bool wants_care(struct systems *systems, const struct wanted *wanted, int64_t *ret_due)
+{
+	const struct system_entry *entry;
+	own_lock(guard, &systems->mutex);
+
+	*ret_due = 0;
+	entry = systems_find(systems, &wanted->branch);
+	if (!entry || entry->verb) /* whoever has it wakes us */
+		return false;
+	if (has_ended(entry))
+		return true;
+	if (!wanted->wanted)
+		return entry->run.pid != 0;
+	if (entry->state != SYSTEM_RESTARTING)
+		return false;
+	*ret_due = entry->due;
+	return entry->due <= clock_boot();
+}
+
 /* When it wants to be looked at again; 0: not by itself. */
 static int64_t care_for(struct engine *engine, const struct wanted *wanted)
 {
 	own_quiet_hold struct system_hold hold = { 0 };
 	struct fl_error busy;
 	struct system_entry *entry;
+	int64_t when;
 	bool due;
 
+	if (!wants_care(engine->systems, wanted, &when))
+		return when;
 	if (system_hold(engine, &wanted->branch, "restart", &hold, &busy) < 0)
 		return 0; /* whoever has it wakes us */
 	entry = hold.entry;

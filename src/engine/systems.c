@@ -162,8 +162,7 @@ void engine_systems_wait(struct engine *engine, int64_t next)
 /* --- entries -----------------------------------------------------------------------------------
  */
 
-/* Under the mutex. */
-static struct system_entry *find(struct systems *systems, const struct uuid *branch)
+struct system_entry *systems_find(struct systems *systems, const struct uuid *branch)
 {
 	struct system_entry *at = systems->entries;
 
@@ -172,9 +171,10 @@ static struct system_entry *find(struct systems *systems, const struct uuid *bra
 	return at;
 }
 
+/* Under the mutex. */
 static struct system_entry *find_or_add(struct systems *systems, const struct uuid *branch)
 {
-	struct system_entry *entry = find(systems, branch);
+	struct system_entry *entry = systems_find(systems, branch);
 
 	if (entry)
 		return entry;
@@ -252,7 +252,7 @@ void system_look(struct engine *engine, const struct uuid *branch, struct system
 		return;
 	own_lock(guard, &systems->mutex);
 
-	entry = find(systems, branch);
+	entry = systems_find(systems, branch);
 	if (!entry)
 		return;
 	*ret = *entry;
@@ -274,7 +274,7 @@ int system_refuse(struct engine *engine, const struct uuid *branch, const char *
 		return 0;
 	own_lock(guard, &systems->mutex);
 
-	entry = find(systems, branch);
+	entry = systems_find(systems, branch);
 	if (!entry)
 		return 0;
 	if (entry->run.pid)

@@ -97,6 +97,9 @@ must_check bool systems_thread(struct systems *systems, enum systems_threads kin
 			       void *(*run)(void *arg), void *arg);
 void systems_thread_ends(struct systems *systems, enum systems_threads kind);
 
+/* Under the mutex; NULL: nothing has been done with it. */
+struct system_entry *systems_find(struct systems *systems, const struct uuid *branch);
+
 /* A copy of the entry, heap parts excluded but for `last_words`, which is the caller's. */
 void system_look(struct engine *engine, const struct uuid *branch, struct system_entry *ret);
 /* Takes it out, with all that is known of it; held, and the hold is empty then. */

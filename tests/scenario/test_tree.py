@@ -95,9 +95,10 @@ def start(words, files):
     return process, open(read, encoding="utf-8", errors="surrogateescape")
 
 
-def wait(process, report, out=b""):
+def wait(process, report, out=b"", before=()):
+    """`before`: lines of the report that were read already."""
     with report:
-        lines = report.read().splitlines()
+        lines = ("".join(before) + report.read()).splitlines()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     ran = Ran(lines, process.returncode, out, usage.ru_maxrss)
@@ -768,16 +769,27 @@ def a_file_that_vanishes_is_busy():
 @test
 def a_file_that_becomes_shorter_is_busy():
     source = mount("shorter", 512 * MIB)  # of its own: contents are copied, not shared
-    path = f"{source}/file"
-    with open(path, "wb") as file:
-        for number in range(20000):  # pieces, so that it takes longer than a tenth of a second
-            os.pwrite(file.fileno(), b"x", number * 8192)
-    process, report = start(["copy"], {3: directory(new()), 5: directory(source)})
-    while report.readline().split()[2] == "0":
-        pass
-    os.truncate(path, 0)
-    ran = wait(process, report)
-    true(ran.failed, f"busy, not {ran.done}")
+    path, pieces = f"{source}/file", 20000
+
+    def caught():
+        """How it went; None where it had come to the end before the file was made shorter."""
+        with open(path, "wb") as file:
+            for number in range(pieces):  # so many, that it takes longer than a tenth of a second
+                os.pwrite(file.fileno(), b"x", number * 8192)
+        tree = new()
+        process, report = start(["copy"], {3: directory(tree), 5: directory(source)})
+        lines = [report.readline()]
+        while lines[-1].startswith("progress ") and lines[-1].split()[2] == "0":
+            lines.append(report.readline())
+        os.truncate(path, 0)
+        ran = wait(process, report, before=lines)
+        if ran.failed:
+            return ran
+        with open(f"{tree}/file", "rb") as file:
+            equal(os.pread(file.fileno(), 1, (pieces - 1) * 8192), b"x", "its last piece")
+        return None
+
+    ran = tap.wait_until(caught, "the file is made shorter while it is copied")
     equal(ran.failed[0], "busy", f"{ran.failed}")
     true("shorter" in ran.failed[1] and ran.failed[2] and ran.failed[3] == "file", f"{ran.failed}")
 

@@ -160,7 +160,7 @@ def one_is_killed_while_the_other_works(kind):
                 finally:
                     ended.set()
 
-            tap.in_threads([kill_and_start, work_on])
+            tap.in_threads([kill_and_start, work_on], 600)
             same(host, state)
             work(host, "more", 1)
 

@@ -760,7 +760,7 @@ def trash_empty_gives_the_space_back():
     host.run("destroy", "heavy")
     host.json("trash", "empty")
     equal(host.json("trash", "list"), [], "trash")
-    tap.wait_until(lambda: host.get("/v1/pool")["used"] < used - 50 * MIB, "the space comes back")
+    tap.wait_until(lambda: host.get("/v1/pool")["used"] < used - 50 * MIB, "the space comes back", 180)
     host.fails("not-found", "trash", "restore", "heavy")
 
 
@@ -821,8 +821,9 @@ def a_daemon_that_ends_leaves_no_mount_and_no_loop():
         other.pool()
         other.create("data")
         equal(other.stop(), 0, "exit status")
-        equal((cleanup.mounts_under(other.directory), cleanup.loops_under(other.directory)),
-              ([], []), "mounts, loops")
+        equal(cleanup.mounts_under(other.directory), [], "mounts")
+        # A mount name space that somebody makes just then has its own, and the device with it, for a moment more.
+        tap.wait_until(lambda: not cleanup.loops_under(other.directory), "the loop device goes")
 
 
 if __name__ == "__main__":
