@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 
 import cleanup
@@ -39,11 +38,6 @@ def left_over():
 NOTHING = ([], [], [], [])
 
 
-def nothing_is_left():
-    """A name space that another test is making may have a copy of a mount for a moment."""
-    tap.wait_until(lambda: left_over() == NOTHING, "nothing is left", 180)
-
-
 def environment(built):
     """`built`: it makes no programs of its own."""
     return {**os.environ, "TMPDIR": top, **({"FLOCKER_BUILD": str(BUILD)} if built else {})}
@@ -61,28 +55,24 @@ def runs(*arguments, says=(), **options):
     for word in (*WORDS, *says):
         true(word in done.stdout, f"{word!r} is not in\n{done.stdout}")
     true("\x1b" not in done.stdout, "no colours where there is no terminal")
-    nothing_is_left()
+    equal(left_over(), NOTHING, "what is left")
     return done.stdout
 
 
 def interrupted(number, *arguments):
     """In the middle, by a signal to all of it; SIGKILL lets nobody clean up who is hit."""
-    ours, theirs = socket.socketpair()
-    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # a few lines: it does not end while nobody reads
-    process = subprocess.Popen(["./demo", *arguments], cwd=TOP, stdout=theirs, stderr=subprocess.STDOUT,
-                               env=environment(True), stdin=subprocess.DEVNULL, start_new_session=True)
-    theirs.close()
+    process = subprocess.Popen(["./demo", *arguments], cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, env=environment(True), stdin=subprocess.DEVNULL, start_new_session=True)
     said = ""
-    with ours, ours.makefile(encoding="utf-8") as output:
-        for line in output:
-            said += line
-            if "flocker snapshot" in line:
-                os.killpg(process.pid, number)
-                break
-        said += output.read()
+    for line in process.stdout:
+        said += line
+        if "flocker snapshot" in line:
+            os.killpg(process.pid, number)
+            break
+    said += process.stdout.read()
     true("flocker snapshot" in said, f"it ended before that:\n{said}")
     true(process.wait(timeout=60) != 0, "exit status")
-    nothing_is_left()
+    tap.wait_until(lambda: left_over() == NOTHING, "nothing is left")
 
 
 def kept(*arguments):
@@ -101,7 +91,7 @@ def kept(*arguments):
     finally:
         stopped = demo("--stop", directory)
     equal(stopped.returncode, 0, f"exit status of --stop: {stopped}")
-    nothing_is_left()
+    equal(left_over(), NOTHING, "what is left")
 
 
 ENDS = (signal.SIGINT, signal.SIGKILL)

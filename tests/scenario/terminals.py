@@ -87,6 +87,6 @@ class Terminal:
     def close(self):
         os.kill(self.pid, signal.SIGKILL)  # interactive shells do not mind less
         os.waitpid(self.pid, 0)
-        self.reader.join(60)  # before the number is another terminal's, whose output it would take
+        self.reader.join(20)  # before the number is another terminal's, whose output it would take
         tap.true(not self.reader.is_alive(), "nothing that the shell began has the terminal")
         os.close(self.fd)
