@@ -132,9 +132,11 @@ def a_full_file_system_of_the_catalogue():
     host.snapshot("data", name="early")
     host.snapshot("data", name="spare")
     fill(f"{host.root}/lib/filler")
-    outcomes = [attempt(lambda n=n: host.snapshot("data", name=f"full{n}", message="m" * 1000))
-                for n in range(600)]
+    outcomes = []
+    while outcomes.count(None) < 50 and len(outcomes) < 600:
+        outcomes.append(attempt(lambda: host.snapshot("data", name=f"full{len(outcomes)}", message="m" * 1000)))
     true(None in outcomes, "the catalogue's file system never was full")
+    note(f"{len(outcomes) - outcomes.count(None)} were taken")
     equal(host.get("/v1/snapshot", ref="data@{early}")["name"], "early", "reads")
     equal(len(host.log_of("data")), 2 + sum(1 for o in outcomes if o), "log: what was acknowledged")
     before = host.state()
