@@ -144,7 +144,7 @@ static int await(const char *word, struct fl_error *err)
 
 		if (docker_events_next(events, &event, &any, err) < 0)
 			return fail(err);
-		if (!any && poll(&fd, 1, 20000) <= 0)
+		if (!any && poll(&fd, 1, 60000) <= 0)
 			return printf("none\n");
 	} while (!any || strcmp(event.action, word) != 0);
 	return printf("%s %s %s %s\n", event.type, event.action, event.name, event.branch);

@@ -52,7 +52,7 @@ def environment(built):
 
 def demo(*arguments, built=True, **options):
     return subprocess.run(["./demo", *arguments], cwd=TOP, capture_output=True, text=True, env=environment(built),
-                          stdin=subprocess.DEVNULL, timeout=600, check=False, **options)
+                          stdin=subprocess.DEVNULL, timeout=1100, check=False, **options)
 
 
 def runs(*arguments, says=(), **options):

@@ -21,7 +21,7 @@ SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], f"""
 bind 'set enable-bracketed-paste off'; bind 'set bell-style none'
 source {SCRIPTS}/flocker.bash
-_flocker_here() {{ _flocker {COMMAND} "$2" "$3"; }}
+_flocker_here() {{ _flocker flocker "$2" "$3"; }}
 complete -F _flocker_here flocker
 {SAY}"""),
     "zsh": (["zsh", "-f", "-i"], f"""
@@ -31,9 +31,18 @@ bindkey '\\t' complete-word; unsetopt beep zle_bracketed_paste; setopt complete_
 }
 
 
+# `flocker complete` gives up after a moment, by SIGALRM, and offers nothing: a busy machine may need longer.
+PATIENT = ["env", "--block-signal=ALRM", COMMAND]
+
+
 def environment(host):
+    """With a `flocker` that has patience."""
+    programs = pathlib.Path(host.directory, "patient")
+    programs.mkdir(exist_ok=True)
+    (programs / "flocker").write_text(f'#!/bin/sh\nexec {" ".join(PATIENT)} "$@"\n', encoding="utf-8")
+    (programs / "flocker").chmod(0o755)
     return {**os.environ, "FLOCKER_SOCKET": host.socket, "HOME": host.directory, "TERM": "dumb",
-            "PATH": f"{pathlib.Path(COMMAND).parent}:{os.environ['PATH']}", "INPUTRC": "/dev/null",
+            "PATH": f"{programs}:{os.environ['PATH']}", "INPUTRC": "/dev/null",
             "LC_ALL": "C.UTF-8"}
 
 

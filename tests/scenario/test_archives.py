@@ -5,27 +5,18 @@ import json
 import os
 import pty
 import signal
-import socket
 import subprocess
-import threading
-import time
 import uuid
 
 import tap
 from archives import staging
 from flocker import COMMAND, Connection, host_with_pool
-from tap import equal, test, true
+from relays import Relay
+from tap import equal, test, true, wait_until
 
 host = host_with_pool()
 work = f"{host.root}/work"
 os.mkdir(work)
-
-
-def until(condition, what):
-    deadline = time.monotonic() + 30
-    while not condition():
-        true(time.monotonic() < deadline, what)
-        time.sleep(0.02)
 
 
 def fill(ref, files=20):
@@ -58,47 +49,6 @@ def errors():
     """How many errors the daemon has logged."""
     with open(host.log, encoding="utf-8", errors="replace") as file:
         return sum(line.startswith("error ") for line in file)
-
-
-class Relay:
-    """Stands between command and daemon, and stops in the middle of the first answer."""
-
-    ENOUGH = 100000
-
-    def __init__(self, name):
-        self.path = f"{work}/{name}.sock"
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(self.path)
-        self.listener.listen()
-        self.stopped = threading.Event()
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        limit = self.ENOUGH
-        while True:
-            client = self.listener.accept()[0]
-            daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            daemon.connect(host.socket)
-            threading.Thread(target=self.copy, args=(client, daemon, None), daemon=True).start()
-            threading.Thread(target=self.copy, args=(daemon, client, limit), daemon=True).start()
-            limit = None
-
-    def copy(self, source, target, limit):
-        try:
-            while limit is None or limit > 0:
-                data = source.recv(min(limit or 65536, 65536))
-                if not data:
-                    break
-                target.sendall(data)
-                if limit is not None:
-                    limit -= len(data)
-            else:
-                self.stopped.set()
-                return
-        except OSError:
-            pass  # the other direction has ended
-        source.shutdown(socket.SHUT_RDWR)
-        target.shutdown(socket.SHUT_RDWR)
 
 
 host.create("data")
@@ -233,11 +183,11 @@ def a_killed_client_leaves_nothing():
         with open(f"{work}/branch.tar", "rb") as file:
             client.stdin.write(file.read(100000))
         client.stdin.flush()
-        until(running, "it runs")
+        wait_until(running, "it runs")
         operation = running()[0]["id"]
         client.send_signal(number)
-        equal(client.wait(30), -number, "it ended by the signal")
-        until(lambda: not running(), "it ends")
+        equal(client.wait(60), -number, "it ended by the signal")
+        wait_until(lambda: not running(), "it ends")
         equal(state_of(operation), "cancelled", f"after {number}")
         host.fails("not-found", "show", "killed")
         equal(staging(host), [], "staging")
@@ -248,13 +198,13 @@ def a_killed_client_leaves_nothing():
 def a_stopped_export_leaves_no_file():
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         name = f"{work}/stopped{number}.tar"
-        relay = Relay(f"relay{number}")
+        relay = Relay(host, f"relay{number}")
         client = flocker("export", "data@{one}", name, "--socket", relay.path, root=False)
-        true(relay.stopped.wait(30), "it is in the middle")
+        relay.wait()
         operation = running()[0]["id"]
         client.send_signal(number)
-        equal(client.wait(30), -number, "it ended by the signal")
-        until(lambda: not running(), "it ends")
+        equal(client.wait(60), -number, "it ended by the signal")
+        wait_until(lambda: not running(), "it ends")
         equal(state_of(operation), "cancelled", f"after {number}")
         equal([n for n in os.listdir(work) if "stopped" in n], [], "nothing of it")
         equal(staging(host), [], "staging")
@@ -264,13 +214,14 @@ def a_stopped_export_leaves_no_file():
 def where_a_file_has_to_have_a_name_the_part_has_one():
     """Without /proc none can be given later."""
     hidden = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", COMMAND)
-    relay = Relay("parted")
+    relay = Relay(host, "parted")
     client = subprocess.Popen([*hidden, "--socket", relay.path, "export", "data@{one}", f"{work}/parted.tar"])
-    true(relay.stopped.wait(30), "it is in the middle")
+    relay.wait()
     names = [n for n in os.listdir(work) if n.startswith("parted.tar")]
     true(len(names) == 1 and names[0].endswith(".part"), names)
     client.send_signal(signal.SIGINT)
-    equal(client.wait(30), -signal.SIGINT, "it ended by the signal")
+    equal(client.wait(60), -signal.SIGINT, "it ended by the signal")
+    wait_until(lambda: not running(), "it ends")
     # NFS takes no rename that replaces nothing.
     nfs = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e", "inject=renameat2:error=EINVAL")
     for before, option in ((), ()), ((), ("--force",)), (nfs, ()):
@@ -286,27 +237,27 @@ def where_a_file_has_to_have_a_name_the_part_has_one():
 @test
 def a_stopped_reader_of_a_pipe_ends_the_export():
     client = flocker("export", "data@{one}", "-", stdout=subprocess.PIPE)
-    until(running, "it runs")
+    wait_until(running, "it runs")
     operation = running()[0]["id"]
     client.stdout.read(1000)
     client.send_signal(signal.SIGINT)
-    equal(client.wait(30), -signal.SIGINT, "it ended by the signal")
+    equal(client.wait(60), -signal.SIGINT, "it ended by the signal")
     client.stdout.close()
-    until(lambda: not running(), "it ends")
+    wait_until(lambda: not running(), "it ends")
     equal(state_of(operation), "cancelled", "operation")
 
 
 @test
 def an_export_is_cancelled_while_nobody_reads():
     client = flocker("export", "data@{one}", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    until(running, "it runs")
+    wait_until(running, "it runs")
     operation = running()[0]["id"]
     host.run("operation", "cancel", operation)
-    until(lambda: not running(), "it ends, though its reader pauses")
+    wait_until(lambda: not running(), "it ends, though its reader pauses")
     equal(state_of(operation), "cancelled", "operation")
     client.stdout.read()
     says = client.stderr.read()
-    equal((client.wait(30), b"it was cancelled" in says), (1, True), f"status, and why: {says}")
+    equal((client.wait(60), b"it was cancelled" in says), (1, True), f"status, and why: {says}")
     equal(staging(host), [], "staging")
 
 
@@ -315,11 +266,11 @@ def an_import_is_cancelled_while_nobody_writes():
     client = flocker("import", "paused", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     client.stdin.write(b"\0" * 100)
     client.stdin.flush()
-    until(running, "it runs")
+    wait_until(running, "it runs")
     operation = running()[0]["id"]
     host.run("operation", "cancel", operation)
     says = client.stderr.read()
-    equal((client.wait(30), b"it was cancelled" in says), (1, True), f"status, and why: {says}")
+    equal((client.wait(60), b"it was cancelled" in says), (1, True), f"status, and why: {says}")
     client.stdin.close()
     equal(state_of(operation), "cancelled", "operation")
     host.fails("not-found", "show", "paused")
@@ -332,14 +283,14 @@ def a_daemon_that_stops_does_not_wait_for_who_pauses():
     into.stdin.flush()
     out = flocker("export", "data@{one}", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out.stdout.read(1000)
-    until(lambda: len(running()) == 2, "both run")
+    wait_until(lambda: len(running()) == 2, "both run")
     operations = [o["id"] for o in running()]
     equal(host.stop(), 0, "exit status of the daemon")
     says = into.stderr.read()
     true(b"the archive ended before all of it had come" in says, f"the import was answered: {says}")
-    equal(into.wait(30), 1, "exit status of the import")
+    equal(into.wait(60), 1, "exit status of the import")
     out.stdout.read()
-    true(out.wait(30) != 0, "exit status of the export")
+    true(out.wait(60) != 0, "exit status of the export")
     into.stdin.close()
     host.start()
     equal({state_of(o) for o in operations}, {"cancelled"}, "operations")
@@ -355,7 +306,7 @@ def race(volume, archive, patience):
     sender.putrequest("POST", f"/v1/imports?ref={volume}&operation={operation}")
     sender.putheader("Content-Length", str(len(archive)))
     sender.endheaders(archive[:-1])
-    until(lambda: host.exchange("GET", "/v1/operation", query={"id": operation})[0] == 200, "it runs")
+    wait_until(lambda: host.exchange("GET", "/v1/operation", query={"id": operation})[0] == 200, "it runs")
     sender.send(archive[-1:])
     for _ in range(patience):
         pass
@@ -390,11 +341,11 @@ def a_cancelled_import_is_whole_or_not_there():
 def terminals_are_no_archives():
     master, slave = pty.openpty()
     client = flocker("export", "data", "-", stdin=slave, stdout=slave, stderr=subprocess.PIPE)
-    equal(client.wait(30), 2, "exit status of export")
+    equal(client.wait(60), 2, "exit status of export")
     true(b"terminal" in client.stderr.read(), "export says why")
     client = flocker("import", "typed", "-", stdin=slave, stdout=subprocess.PIPE,
                      stderr=subprocess.PIPE)
-    equal(client.wait(30), 2, "exit status of import")
+    equal(client.wait(60), 2, "exit status of import")
     true(b"terminal" in client.stderr.read(), "import says why")
     os.close(slave)
     os.close(master)
@@ -407,11 +358,11 @@ def a_killed_daemon_leaves_nothing():
     client = flocker("import", "killed", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     client.stdin.write(b"\0" * 100)
     client.stdin.flush()
-    until(running, "it runs")
+    wait_until(running, "it runs")
     operation = running()[0]["id"]
     host.kill()
     client.stdin.close()
-    equal(client.wait(30), 11, "the client sees it")
+    equal(client.wait(60), 11, "the client sees it")
     host.start()
     equal(host.get("/v1/operation", id=operation)["state"], "failed", "after the restart")
     host.fails("not-found", "show", "killed")

@@ -143,7 +143,7 @@ def an_export_of_a_branch_that_is_written_is_of_one_instant():
             export = SlowExport(host, "live")
             most = writer.count
             # Nobody reads the archive now, and who writes goes on.
-            tap.wait_until(lambda most=most: writer.count > most + 20, "writing goes on")
+            tap.wait_until(lambda most=most: writer.count > most + 20, "writing goes on", 300)  # 40 syncs
             equal(host.get("/v1/operation", id=export.id)["state"], "running", "state")
             check_instant(contents(export.read()), least, most)
             export.close()

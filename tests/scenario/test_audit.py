@@ -352,10 +352,10 @@ def killing_the_daemon_loses_no_record_of_what_was_answered():
         threads = [threading.Thread(target=work, args=(f"{last_number()}-{i}",)) for i in range(4)]
         for thread in threads:
             thread.start()
-        true(enough.wait(60), "snapshots are taken")
+        true(enough.wait(300), "snapshots are taken")
         host.kill()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         host.start()
         recorded = {r["message"] for r in host.items("/v1/audit", limit=1000) if r["outcome"] == "done"}
         equal({f"name {name}" for name in answered} - recorded, set(), "answered, not recorded")

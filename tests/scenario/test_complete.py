@@ -11,23 +11,23 @@ import threading
 import tap
 from flocker import COMMAND, host_with_pool
 from tap import equal, test, tests_for, true
-from terminals import SCRIPTS, Terminal, environment
+from terminals import PATIENT, SCRIPTS, Terminal, environment
 
 host = host_with_pool()
 DAY = "[0-9-]{10}T[0-9:]{8}"
 
 
-def lines(*words, **env):
+def lines(*words, command=PATIENT, **env):
     """[(candidate, description)]; the last word is the one at the cursor."""
-    done = subprocess.run([COMMAND, "complete", "--", *words], capture_output=True, text=True,
+    done = subprocess.run([*command, "complete", "--", *words], capture_output=True, text=True,
                           check=False, timeout=60, cwd=host.directory,
                           env={**os.environ, "FLOCKER_SOCKET": host.socket, **env})
     equal((done.returncode, done.stderr), (0, ""), f"status and errors for {words}")
     return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
 
 
-def offers(*words, **env):
-    return [line[0] for line in lines(*words, **env)]
+def offers(*words, **options):
+    return [line[0] for line in lines(*words, **options)]
 
 
 def prepare():
@@ -198,7 +198,7 @@ def a_daemon_that_does_not_answer_is_left():
     with socket.socket(socket.AF_UNIX) as slow:
         slow.bind(path)
         slow.listen()
-        equal(offers("tags", "", FLOCKER_SOCKET=path), [], "names")
+        equal(offers("tags", "", command=[COMMAND], FLOCKER_SOCKET=path), [], "names")
         equal(offers("ro", FLOCKER_SOCKET=path), ["rollback"], "commands")
 
 

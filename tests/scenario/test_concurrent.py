@@ -10,7 +10,7 @@ from tap import equal, in_threads, test, true
 
 CLIENTS = 64
 ROUNDS = 4
-DEADLINE = 400
+DEADLINE = 800
 SEED = int(os.environ.get("FLOCKER_SEED", "1"))
 
 host = Host()

@@ -9,12 +9,13 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 
 import engines
 import tap
 from fake_engine import FakeEngine, container as fake_container
 from flocker import COMMAND, Connection, Host, LONG, TOP
-from tap import equal, test, true, wait_until
+from tap import equal, test, true
 
 ENGINE = engines.Docker()
 HOST = Host()
@@ -48,6 +49,20 @@ def data_containers(host=HOST):
     return sorted(listed.split())
 
 
+def wait_until(condition, what):
+    return tap.wait_until(condition, what, 180)
+
+
+def settled(function, *names, host=HOST):
+    """A verb waits for what it wants of the engine, up to five seconds: then these are the data containers as soon as it
+    has ended.  After more, sooner or later."""
+    began = time.monotonic()
+    function()
+    if time.monotonic() - began < 5:
+        equal(data_containers(host), list(names), "data containers")
+    wait_until(lambda: data_containers(host) == list(names), f"the data containers are {names}")
+
+
 def volumes_from(name, command):
     return ENGINE.run("run", "--rm", "--network", "none", "--volumes-from", name, "busybox", "sh", "-c", command)
 
@@ -69,7 +84,7 @@ def fresh(function):
         if not ENGINE.is_running("dockerd"):
             ENGINE.start()
         remove_all()
-        equal(data_containers(), [], "data containers before")
+        wait_until(lambda: data_containers() == [], "no data containers are left")
         function()
     run.__name__ = function.__name__
     return test(run)
@@ -77,10 +92,10 @@ def fresh(function):
 
 @fresh
 def volumes_from_works_as_soon_as_a_volume_or_a_branch_is_made():
-    HOST.create("data", mount_path="/srv/data/")
+    settled(lambda: HOST.create("data", mount_path="/srv/data/"), "flocker-data-data")
     volumes_from("flocker-data-data", "echo one >/srv/data/file")
     equal(HOST.read("data", "file"), "one\n", "what was written in the container")
-    HOST.branch("data/test")
+    settled(lambda: HOST.branch("data/test"), "flocker-data-data", "flocker-data.test-data")
     equal(volumes_from("flocker-data.test-data", "cat /srv/data/file"), "one", "in the branch")
     found = container("flocker-data.test-data")
     equal(found["Config"]["Labels"], {"flocker.branch": "data/test",
@@ -88,33 +103,26 @@ def volumes_from_works_as_soon_as_a_volume_or_a_branch_is_made():
     equal([(m["Name"], m["Driver"], m["Destination"]) for m in found["Mounts"]],
           [("data/test", PLUGIN, "/srv/data")], "mounts")
     equal(found["State"]["Status"], "created", "it never ran")
-    HOST.create("plain")
-    equal(data_containers(), ["flocker-data-data", "flocker-data.test-data"], "data containers")
+    settled(lambda: HOST.create("plain"), "flocker-data-data", "flocker-data.test-data")
 
 
 @fresh
 def they_follow_names_mount_paths_mounts_and_the_trash():
     HOST.create("data", mount_path="/data")
     HOST.branch("data/test")
-    HOST.run("rename", "data", "other")
-    equal(data_containers(), ["flocker-other-data", "flocker-other.test-data"], "after the rename")
-    HOST.run("rename", "other/test", "try")
-    equal(data_containers(), ["flocker-other-data", "flocker-other.try-data"], "after that of the branch")
+    settled(lambda: HOST.run("rename", "data", "other"), "flocker-other-data", "flocker-other.test-data")
+    settled(lambda: HOST.run("rename", "other/test", "try"), "flocker-other-data", "flocker-other.try-data")
     HOST.patch("/v1/volume", "other", mount_path="/else")
-    equal(container("flocker-other-data")["Mounts"][0]["Destination"], "/else", "destination")
-    HOST.run("unmount", "other/try")
-    equal(data_containers(), ["flocker-other-data"], "after the unmount")
-    HOST.run("mount", "other/try")
-    HOST.run("destroy", "other")
-    equal(data_containers(), [], "in the trash")
-    HOST.run("trash", "restore", "other", "--as", "back")
-    equal(data_containers(), ["flocker-back-data", "flocker-back.try-data"], "restored")
-    HOST.patch("/v1/volume", "back", mount_path="")
-    equal(data_containers(), [], "without a mount path")
+    wait_until(lambda: (container("flocker-other-data") or {"Mounts": [{}]})["Mounts"][0].get("Destination") == "/else",
+               "destination")
+    settled(lambda: HOST.run("unmount", "other/try"), "flocker-other-data")
+    settled(lambda: HOST.run("mount", "other/try"), "flocker-other-data", "flocker-other.try-data")
+    settled(lambda: HOST.run("destroy", "other"))
+    settled(lambda: HOST.run("trash", "restore", "other", "--as", "back"), "flocker-back-data", "flocker-back.try-data")
+    settled(lambda: HOST.patch("/v1/volume", "back", mount_path=""))
     tar = f"{HOST.directory}/empty.tar"
     pathlib.Path(tar).write_bytes(bytes(1024))
-    HOST.run("import", "imported", tar, "--mount-path", "/data")
-    equal(data_containers(), ["flocker-imported-data"], "imported")
+    settled(lambda: HOST.run("import", "imported", tar, "--mount-path", "/data"), "flocker-imported-data")
 
 
 def healed(name, former):
@@ -124,7 +132,7 @@ def healed(name, former):
 
 @fresh
 def one_that_is_deleted_comes_back():
-    HOST.create("data", mount_path="/data")
+    settled(lambda: HOST.create("data", mount_path="/data"), "flocker-data-data")
     HOST.write("data", "file", "kept")
     former = container("flocker-data-data")["Id"]
     ENGINE.run("rm", "flocker-data-data")
@@ -137,7 +145,7 @@ def one_that_is_deleted_comes_back():
 
 @fresh
 def a_prune_of_everything_loses_nothing():
-    HOST.create("data", mount_path="/data")
+    settled(lambda: HOST.create("data", mount_path="/data"), "flocker-data-data")
     HOST.create("plain")
     HOST.write("data", "file", "kept")
     former = container("flocker-data-data")["Id"]
@@ -165,7 +173,7 @@ def an_engine_that_is_killed_gets_what_it_missed():
 
 @fresh
 def a_daemon_that_is_killed_makes_good_what_it_missed():
-    HOST.create("data", mount_path="/data")
+    settled(lambda: HOST.create("data", mount_path="/data"), "flocker-data-data")
     HOST.kill()
     ENGINE.run("rm", "flocker-data-data")
     HOST.start()
@@ -178,10 +186,9 @@ def those_of_another_instance_are_left_alone():
     with other:
         other.pool()
         connect(other, engines.plugin_name())
-        other.create("theirs", mount_path="/data")
-        HOST.create("ours", mount_path="/data")
+        settled(lambda: other.create("theirs", mount_path="/data"), "flocker-theirs-data", host=other)
+        settled(lambda: HOST.create("ours", mount_path="/data"), "flocker-ours-data")
         equal(data_containers(other), ["flocker-theirs-data"], "theirs")
-        equal(data_containers(), ["flocker-ours-data"], "ours")
         error = HOST.fails("exists", "create", "theirs", "--mount-path", "/data", says="flocker-theirs-data")
         equal(error["object"], "theirs/trunk", "object")
         other.run("destroy", "theirs")
@@ -191,7 +198,7 @@ def those_of_another_instance_are_left_alone():
 
 @fresh
 def what_has_their_labels_and_holds_something_is_left_alone():
-    HOST.create("ours", mount_path="/data")
+    settled(lambda: HOST.create("ours", mount_path="/data"), "flocker-ours-data")
     ENGINE.run("commit", "flocker-ours-data", "saved")  # its labels are the image's, then
     labels = ENGINE.inspect("flocker-ours-data")["Config"]["Labels"]
     equal(ENGINE.inspect("saved")["Config"]["Labels"], labels, "labels of what was saved")
@@ -230,7 +237,7 @@ def names_that_somebody_has_taken_are_refused_before_anything_is_made():
 
 @fresh
 def a_name_that_is_taken_while_nobody_looks_is_told():
-    HOST.create("data", mount_path="/data")
+    settled(lambda: HOST.create("data", mount_path="/data"), "flocker-data-data")
     HOST.stop()
     ENGINE.run("rm", "flocker-data-data")
     ENGINE.run("create", "--name", "flocker-data-data", "--network", "none", "busybox")
@@ -302,7 +309,7 @@ def a_volume_that_went_meanwhile_does_not_come_back_by_its_data_container():
 @fresh
 def what_containers_use_is_not_destroyed_renamed_or_unmounted():
     HOST.create("data", mount_path="/data")
-    HOST.branch("data/test")
+    settled(lambda: HOST.branch("data/test"), "flocker-data-data", "flocker-data.test-data")
     ENGINE.start_container("web", "--volumes-from", "flocker-data-data")
     ENGINE.run("create", "--name", "idle", "--network", "none", "-v", f"{HOST.mnt}/data/trunk:/bound", "busybox")
     before = HOST.state()
@@ -337,7 +344,7 @@ def a_container_with_a_dead_file_system_holds_nobody_up():
             with FakeEngine(fake) as engine:
                 host.restart()
                 engine.containers = [fake_container("far", f"{dead}/data"), fake_container("near", host.path("data"))]
-                host.run("destroy", "gone", timeout=30)
+                host.run("destroy", "gone")
                 host.fails("busy", "destroy", "data", says="near")
         finally:
             os.close(server)
@@ -346,7 +353,8 @@ def a_container_with_a_dead_file_system_holds_nobody_up():
 @fresh
 def processes_are_named_by_their_container():
     HOST.create("data")
-    ENGINE.start_container("digger", "-v", f"{HOST.mnt}:/all", command=("sh", "-c", "cd /all/data/trunk && sleep 1000"))
+    ENGINE.start_container("digger", "-v", f"{HOST.mnt}:/all", command=("sh", "-c", "cd /all/data/trunk && touch here && sleep 1000"))
+    wait_until(lambda: os.path.exists(f"{HOST.path('data')}/here"), "it works there")
     error = HOST.fails("busy", "destroy", "data", says="in the container digger")
     equal(error["object"], "data", "object")
     holder = HOST.get("/v1/users", ref="data")["holders"][0]
@@ -358,7 +366,7 @@ def processes_are_named_by_their_container():
 @fresh
 def show_tells_who_uses_a_branch():
     HOST.create("data", mount_path="/data")
-    HOST.branch("data/test")
+    settled(lambda: HOST.branch("data/test"), "flocker-data-data", "flocker-data.test-data")
     ENGINE.start_container("web", "--volumes-from", "flocker-data.test-data")
     users = HOST.get("/v1/users", ref="data")
     equal(sorted((c["ref"], c["name"], c["running"], c["data"], c["destination"]) for c in users["containers"]),
@@ -422,7 +430,7 @@ def a_local_volume_with_the_name_of_ours_is_told_until_it_is_gone():
     row = wait_until(lambda: failing().get(("shadowed", "early/trunk")), "it is told")
     equal(row["hint"].split("then: ")[1], "docker volume rm early", "the cure")
     true("docker volume rm early" in HOST.run("status"), "the status has the cure")
-    equal(sorted(failing()), [("shadowed", "early/trunk")], "what fails")
+    wait_until(lambda: sorted(failing()) == [("shadowed", "early/trunk")], "nothing else fails")
     HOST.restart()
     wait_until(lambda: ("shadowed", "early/trunk") in failing(), "and again after a restart")
     HOST.create("late")
@@ -462,7 +470,7 @@ def run_line(line):
 def the_unit_that_takes_its_volume_from_a_data_container():
     make_image(ENGINE)
     path = "/var/lib/postgresql/data"
-    HOST.create(VOLUME, mount_path=path)
+    settled(lambda: HOST.create(VOLUME, mount_path=path), "flocker-mydata-data")
     for _ in range(2):  # the second time there is what the first has left
         for key in ("ExecStartPre", "ExecStart"):
             for line in lines_of("flocker-mydata.service", key):
@@ -500,9 +508,8 @@ def podman_has_data_containers_too():
         host.prepare()
         engine = host.engine
         host.create("data", mount_path="/data")
-        host.branch("data/test")
         names = ["flocker-data-data", "flocker-data.test-data"]
-        equal(data_containers(host), names, "data containers")
+        settled(lambda: host.branch("data/test"), *names, host=host)
         engine.run("run", "--rm", "--network", "none", "--volumes-from", names[1], "busybox", "sh", "-c",
                    "echo pod >/data/file")
         equal(host.read("data/test", "file"), "pod\n", "in the branch")
@@ -515,8 +522,7 @@ def podman_has_data_containers_too():
         engine.start_container("digger", "--volumes-from", names[0])
         host.fails("busy", "destroy", "data", says="in the container digger")
         engine.run("rm", "-f", "digger")
-        host.run("destroy", "data")
-        equal(data_containers(host), [], "data containers of a destroyed volume")
+        settled(lambda: host.run("destroy", "data"), host=host)
         engine.remove()
 
 

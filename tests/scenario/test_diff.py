@@ -137,14 +137,15 @@ def zfs_in_staging():
     return [line for line in properties.splitlines() if line.startswith("staging") and "local" in line]
 
 
+def btrfs_in_staging():
+    listed = subprocess.run(["btrfs", "subvolume", "list", f"{host.root}/mnt/.heads"],
+                            capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if "staging" in line]
+
+
 @test
 def nothing_is_left_in_staging():
-    if ZFS:
-        wait_until(lambda: zfs_in_staging() == [], "staging is empty")
-        return
-    staging = subprocess.run(["btrfs", "subvolume", "list", f"{host.root}/mnt/.heads"],
-                             capture_output=True, text=True, check=True).stdout
-    equal([line for line in staging.splitlines() if "staging" in line], [], "trees")
+    wait_until(lambda: (zfs_in_staging if ZFS else btrfs_in_staging)() == [], "staging is empty")
 
 
 if __name__ == "__main__":

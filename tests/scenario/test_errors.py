@@ -212,7 +212,7 @@ def a_body_that_is_not_what_was_asked_for_is_refused(body):
 def send_raw(request):
     """Bytes as they are; what came back until the daemon closed."""
     with socket.socket(socket.AF_UNIX) as raw:
-        raw.settimeout(30)
+        raw.settimeout(60)
         raw.connect(host.socket)
         try:
             raw.sendall(request)
@@ -539,7 +539,7 @@ def an_unwritable_state_directory_ends_the_daemon_with_a_message():
         with open(f"{other.root}/lib", "w", encoding="utf-8") as file:
             file.write("in the way")
         other.spawn()
-        true(other.daemon.wait(timeout=30) != 0, "it does not start")
+        true(other.daemon.wait(timeout=60) != 0, "it does not start")
         true(f"{other.root}/lib" in other.tail(), f"the directory is named:\n{other.tail()}")
 
 

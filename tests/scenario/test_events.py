@@ -2,8 +2,9 @@
 """What happens, as a list and as it comes."""
 
 import http.client
+import itertools
 import json
-import os
+import select
 import signal
 import socket
 import subprocess
@@ -68,27 +69,30 @@ def a_stream_tells_them_as_they_come():
         stream.socket.close()
 
 
+names = (f"v{number}" for number in itertools.count())
+
+
+def await_listening(reader):
+    """Until it listens nothing reaches it."""
+    def is_told():
+        host.run("create", next(names))
+        return select.select([reader.stdout], [], [], 0.1)[0]
+
+    wait_until(is_told, "it is told what happens")
+
+
 @test
 def the_command_follows():
     reader = subprocess.Popen([COMMAND, "--root", host.root, "events", "--follow", "--json"],
                               stdout=subprocess.PIPE, text=True)
-    made = []
-
-    def nudge():
-        """Until it listens nothing reaches it."""
-        made.append(f"v{len(made)}")
-        host.run("create", made[-1])
-        return bool(subprocess.run(["sh", "-c", f"ss -xp 2>/dev/null | grep -q pid={reader.pid}"],
-                                   check=False).returncode == 0) or len(made) > 5
-
-    wait_until(nudge, "it is connected")
+    await_listening(reader)
     host.run("create", "last")
     seen = []
     while not seen or seen[-1]["object"] != "last":
         seen.append(json.loads(reader.stdout.readline()))
     true(all(e["kind"] == "create" for e in seen), "only what happened")
     reader.send_signal(signal.SIGINT)
-    reader.wait(timeout=20)
+    reader.wait(timeout=60)
 
 
 def empty_the_trash(times):
@@ -154,7 +158,7 @@ def streams_leave_a_connection_to_others():
     streams.pop().socket.close()
     wait_until(lambda: host.try_run("cat", "read:large").status == 0, "its place is free again")
     equal(len(reader.stdout.read()), (4 << 20) - 1, "the first reader's file")
-    equal(reader.wait(timeout=20), 0, "the first reader")
+    equal(reader.wait(timeout=60), 0, "the first reader")
     streams.pop().socket.close()
     host.run("config", "unset", "http.connections")
     host.restart()
@@ -164,13 +168,14 @@ def streams_leave_a_connection_to_others():
 def a_stop_ends_streams():
     reader = subprocess.Popen([COMMAND, "--root", host.root, "events", "--follow"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    await_listening(reader)
     stream = Stream()
     host.stop()
     try:
         equal(stream.answer.read(1), b"", "its end")
     except http.client.IncompleteRead:
         pass  # cut, as it has no end of its own
-    reader.wait(timeout=20)
+    reader.wait(timeout=60)
     true(reader.returncode != 0 and "daemon" in reader.stderr.read(), "it says so")
     host.start()
     equal(listed(), [], "a new run begins anew")

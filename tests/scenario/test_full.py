@@ -64,7 +64,7 @@ def a_full_pool_reads_and_deletes_go_on():
                 host.delete("/v1/snapshot", ref=snapshot["ref"])
             except Failure as failure:
                 equal(failure.code, "not-found", str(failure))
-        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back")
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 240)
         host.write("data", "after", "x" * MIB)
         host.snapshot("data", name="again")
 
@@ -90,7 +90,7 @@ def an_import_that_fills_the_pool_leaves_nothing():
         with open(host.log, encoding="utf-8") as log:
             true("half-made tree stays" not in log.read(), "no tree stays")
         host.delete("/v1/snapshot", ref="data@{early}")  # at once, however full it still is
-        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back")
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 240)
         fill(f"{host.path('data')}/filler")
         host.fails("no-space", "import", "new", f"{source}.tar", hint="pool grow")
         os.unlink(f"{host.path('data')}/filler")
@@ -98,7 +98,7 @@ def an_import_that_fills_the_pool_leaves_nothing():
         host.post("/v1/trash/empty")
         host.restart()
         equal(host.items("/v1/volumes"), [], "volumes")
-        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back")
+        tap.wait_until(lambda: host.get("/v1/pool")["free"] > 40 * MIB, "the space comes back", 240)
 
 
 @test
@@ -132,9 +132,11 @@ def a_full_file_system_of_the_catalogue():
     host.snapshot("data", name="early")
     host.snapshot("data", name="spare")
     fill(f"{host.root}/lib/filler")
-    outcomes = [attempt(lambda n=n: host.snapshot("data", name=f"full{n}", message="m" * 1000))
-                for n in range(600)]
+    outcomes = []
+    while outcomes.count(None) < 50 and len(outcomes) < 600:
+        outcomes.append(attempt(lambda: host.snapshot("data", name=f"full{len(outcomes)}", message="m" * 1000)))
     true(None in outcomes, "the catalogue's file system never was full")
+    note(f"{len(outcomes) - outcomes.count(None)} were taken")
     equal(host.get("/v1/snapshot", ref="data@{early}")["name"], "early", "reads")
     equal(len(host.log_of("data")), 2 + sum(1 for o in outcomes if o), "log: what was acknowledged")
     before = host.state()
@@ -173,17 +175,21 @@ def deletions_are_recorded_on_a_full_file_system_of_the_catalogue():
 @test
 def a_host_that_fills_up_under_a_sparse_pool_stops_writers_before_loss():
     with Host() as host:
+        # The daemon wants room for all that the machine has not written yet, other tests' files too: there is more.
         below = f"{host.directory}/below"
         os.mkdir(below)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=800m", "tmpfs", below], check=True)
+        with open(f"{below}.img", "wb") as file:
+            file.truncate(64 << 30)
+        subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", "-m", "0", "-N", "1000", f"{below}.img"], check=True)
+        subprocess.run(["mount", "-o", "loop", f"{below}.img", below], check=True)
         host.run("pool", "create", "--file", f"{below}/pool", "--size", "4G", "--sparse")
         host.create("data")
         host.write("data", "a", "precious")
         host.snapshot("data", name="early")
         with open(f"{below}/other", "wb") as file:  # somebody else takes the room
             free = os.statvfs(below).f_bavail * 4096
-            os.posix_fallocate(file.fileno(), 0, free - 4 * MIB)
-        tap.wait_until(lambda: host.get("/v1/health")["status"] == "degraded", "it is noticed")
+            os.posix_fallocate(file.fileno(), 0, free - 64 * MIB)
+        tap.wait_until(lambda: host.get("/v1/health")["status"] == "degraded", "it is noticed", 180)
         health = host.get("/v1/health")
         true(health["hint"], f"it says what to do: {health}")
         try:
@@ -195,7 +201,7 @@ def a_host_that_fills_up_under_a_sparse_pool_stops_writers_before_loss():
             equal(error.errno, errno.EROFS, "errno")
         equal(host.read("data", "a"), "precious", "reads go on")
         os.unlink(f"{below}/other")
-        tap.wait_until(lambda: host.get("/v1/health")["status"] == "ok", "it goes on")
+        tap.wait_until(lambda: host.get("/v1/health")["status"] == "ok", "it goes on", 180)
         host.write("data", "more", "again")
         host.snapshot("data")
         host.stop()

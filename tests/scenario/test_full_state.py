@@ -208,7 +208,7 @@ def archives_where_the_state_directory_becomes_read_only():
     true({"data"} <= names <= {"data", "cut"}, f"volumes: {names}")
     equal(set(states(host).values()) - {"failed", "done"}, set(), "states")
     intact(host)
-    equal(len(cleanup.loops_under(host.directory)), 2, "loop devices")
+    tap.wait_until(lambda: len(cleanup.loops_under(host.directory)) == 2, "there are two loop devices")
     equal(bring(host, "new", SMALL)["state"], "done", "it goes on")
     host.remove()
 
