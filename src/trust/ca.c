@@ -36,7 +36,7 @@ static int fail_no_ca(struct trust *trust, struct fl_error *err)
 		return fl_hint(err, "`flocker ca init` makes a cluster");
 	}
 	fl_fail(err, FL_NOT_FOUND, "the CA is not on this host");
-	return fl_hint(err, "say this on the host where the cluster was made");
+	return fl_hint(err, "say this on the host that has the CA");
 }
 
 int ca_load(struct trust *trust, struct ca *ret, struct fl_error *err)

@@ -224,7 +224,9 @@ int trust_leave(struct trust *trust, struct fl_error *err)
 		fl_fail(err, FL_BUSY,
 			"this host has the cluster's CA: without it nobody could "
 			"join or renew");
-		return fl_hint(err, "move the directory 'ca' to another host of the cluster first");
+		return fl_hint(err,
+			       "move the directory /etc/flocker/ca, as it is, to another member "
+			       "first: it has the CA then");
 	}
 	/* The certificate first: without it the rest says nothing. */
 	if (fsat_unlink(trust->etc, NODE_CRT, err) < 0 ||

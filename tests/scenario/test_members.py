@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Who belongs to a cluster no more is refused by all its hosts, wherever they learn of it."""
 
+import shutil
+
 import tap
 from flocker import Failure
 from peers import Peers, reaches
@@ -57,6 +59,24 @@ def who_was_revoked_may_join_anew():
         two.listens()
         equal(two.push("of-h2", "h1")["outcome"], "up to date", "as before")
         equal(one.push("of-h1", "h2")["outcome"], "up to date", "and back")
+
+
+@test
+def the_ca_moves_with_its_directory():
+    with Peers("h1", "h2") as (one, two):
+        one.create("data")
+        one.fails("busy", "ca", "leave", hint="move the directory")
+        shutil.move(f"{one.root}/etc/ca", f"{two.root}/etc/ca")
+        equal(one.push("data", "h2")["outcome"], "full", "both are members as before")
+        one.fails("not-found", "ca", "token", hint="has the CA")
+        serial = one.get("/v1/cluster")["certificate"]["serial"]
+        one.run("ca", "renew", "--peer", "h2")
+        true(one.get("/v1/cluster")["certificate"]["serial"] != serial, "who has the CA now renews")
+        one.run("ca", "leave")
+        two.run("ca", "revoke", "h1")
+        one.run("join", two.run("ca", "token").strip())
+        one.write("data", "file", "more")
+        equal(one.push("data", "h2")["outcome"], "fast-forward", "it is let in again")
 
 
 @test
