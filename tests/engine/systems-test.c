@@ -210,16 +210,23 @@ static bool lives(pid_t pid)
 	return pid > 0 && process_open(pid, &fd, &err) == 0 && !process_ended(fd);
 }
 
-/* Lets the engine care until the system is as it should be. */
+/* What a thread does with a system is over a moment after the system is as it should be. */
+static bool is_held(const char *name)
+{
+	struct uuid branch = uuid_of(name);
+	struct system_entry entry;
+
+	system_look(engine, &branch, &entry);
+	free(entry.last_words);
+	return entry.verb != NULL;
+}
+
+/* Lets the engine care until the system is as it should be, and free for the next verb. */
 static void care_until(const char *name, enum system_state state)
 {
 	int64_t deadline = clock_monotonic() + 60 * CLOCK_SECOND, next;
 
-	for (;;) {
-		struct system_report report = show(name);
-
-		if (report.state == state)
-			return;
+	while (show(name).state != state || is_held(name)) {
 		check(clock_monotonic() < deadline);
 		check_ok(engine_systems_care(engine, &next, &err));
 		/* Who waits looks again: what a thread does may end without a word to this one. */
