@@ -319,10 +319,10 @@ static void converse(struct hook *hook)
 			read_words(hook);
 		if (fds[0].revents)
 			read_lines(hook);
-		if (!hook->over && fds[2].revents)
-			obey(hook);
 		if (!hook->over && fds[3].revents)
 			hear_out(hook);
+		if (!hook->over && fds[2].revents)
+			obey(hook);
 	}
 }
 

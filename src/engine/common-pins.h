@@ -13,7 +13,8 @@
  *	R, at STEP_END, before TAKEN	pins what came and its base, and lets go of all others: that
  *					S sends upon the base says that S has pinned it
  *	S, at TAKEN			pins what was taken and lets go of all others: R has it.  Of
- *					what went aside (repl/plan.h) nothing: the base stays
+ *					what went aside (repl/plan.h) nothing: its base, the target,
+ *					stays
  *	R, at FINISH			keeps the target alone: S has pinned it at TAKEN, or before
  *	S, at DONE			keeps the target alone: R does
  *

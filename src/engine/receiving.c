@@ -21,7 +21,8 @@ struct receiving {
 	struct offer offer;
 	struct arrival *arrival; /* of that; NULL before it was found good */
 	bool claimed;		 /* the branch is ours alone to receive */
-	bool answered;		 /* with HAVE, once at least */
+	bool answered;		 /* with HAVE, once at least; by the first: */
+	struct position tip, newest;
 	/* the step that is under way: all or nothing */
 	bool stepping;
 	struct step step;
@@ -77,11 +78,15 @@ bool receiving_was_cut(const struct receiving *receiving)
 
 void receiving_tell(const struct receiving *receiving, struct received *ret)
 {
+	const struct offer *offer = &receiving->offer;
+
 	*ret = receiving->received;
 	if (!receiving->offered)
 		return;
-	ret->branch = receiving->offer.branches[0].uuid;
-	ret->target = receiving->offer.target;
+	ret->branch = offer->branches[0].uuid;
+	ret->target = offer->target;
+	ret->there = position_equal(&receiving->newest, &offer->target) &&
+		     (!offer->pointer || position_equal(&receiving->tip, &offer->target));
 }
 
 /* --- the offer -------------------------------------------------------------------------- */
@@ -259,16 +264,13 @@ static uint64_t number_of_newest(const struct receiving *receiving, const struct
 }
 
 /* As it was before anything came, also of this transfer before a cut. */
-static void note_there(struct receiving *receiving, const struct have *have)
+static void note_first(struct receiving *receiving, const struct have *have)
 {
-	const struct offer *offer = &receiving->offer;
-	const struct position newest = have_newest(have, offer->past);
-
-	if (!receiving->answered)
-		receiving->received.there = position_equal(&newest, &offer->target) &&
-					    (!offer->pointer ||
-					     position_equal(&have->tip, &offer->target));
+	if (receiving->answered)
+		return;
 	receiving->answered = true;
+	receiving->tip = have->tip;
+	receiving->newest = have_newest(have, receiving->offer.past);
 }
 
 static int answer(struct receiving *receiving, struct channel *channel, bool fetched,
@@ -283,7 +285,7 @@ static int answer(struct receiving *receiving, struct channel *channel, bool fet
 	have.forms = serve_forms(receiving->engine);
 	have.grain = verify_grain(receiving->engine, 1);
 	have.number = number_of_newest(receiving, &have);
-	note_there(receiving, &have);
+	note_first(receiving, &have);
 	if (receiving->stepping)
 		tell_stream(receiving, &have);
 	else

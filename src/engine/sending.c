@@ -112,37 +112,28 @@ static int tree_of(struct sending *sending, const struct position *position, str
 	return 0;
 }
 
-/* 0: not known. */
-static uint64_t weigh(struct sending *sending, const struct position *base,
-		      const struct position *snapshot)
-{
-	struct fl_error ignored;
-	struct tree from, tree;
-
-	if ((!position_is_none(base) && tree_of(sending, base, &from, &ignored) < 0) ||
-	    tree_of(sending, snapshot, &tree, &ignored) < 0)
-		return 0;
-	return outgoing_weigh(sending->engine, position_is_none(base) ? NULL : &from, &tree);
-}
-
 /*
- * All that is made each from the one before, as if it were one step: what is written on the way
- * and is gone again by then counts little.
+ * As if it were one step: what is written on the way and is gone again by then counts little.  What
+ * goes aside is not known: nothing in it is newer than its base, by which a driver tells.
  */
 static void expect(struct sending *sending)
 {
 	const struct plan *plan = &sending->plan;
-	uint64_t total = sending->before, bytes = 1;
+	const struct position *base = &plan->steps[0].base;
+	struct fl_error ignored;
+	struct tree from, tree;
+	size_t count = plan->count;
 
-	for (size_t i = 0; i < plan->count && bytes > 0; i++) {
-		const struct plan_step *step = &plan->steps[i];
-
-		if (!step->aside)
-			i = plan->count - 1;
-		bytes = weigh(sending, &step->base, &plan->steps[i].snapshot);
-		total += bytes;
-	}
-	sending->expected = bytes > 0 ? total : 0;
+	while (count > 0 && plan->steps[count - 1].aside)
+		count--;
+	if (count == 0 ||
+	    (!position_is_none(base) && tree_of(sending, base, &from, &ignored) < 0) ||
+	    tree_of(sending, &plan->steps[count - 1].snapshot, &tree, &ignored) < 0)
+		return;
+	sending->expected = outgoing_weigh(sending->engine, position_is_none(base) ? NULL : &from,
+					   &tree);
+	if (sending->expected)
+		sending->expected += sending->before;
 	operation_expect(sending->running, sending->expected);
 }
 

@@ -18,7 +18,7 @@ struct gathering {
 	const struct target *target;
 	struct source *source;
 	bool pushed;
-	bool others;		 /* those of this stretch are; plan_snapshot */
+	bool own;		 /* this instance wrote those of this stretch */
 	struct position *tagged; /* heap, sorted */
 	size_t tagged_count;
 };
@@ -115,9 +115,10 @@ static int add_snapshot(void *arg, const struct snapshot_row *row, struct fl_err
 			      sizeof(*gathering->tagged), compare_positions);
 
 	snapshot->position = row->position;
-	snapshot->others = gathering->others;
+	snapshot->others = gathering->pushed && !gathering->own;
 	snapshot->worth = row->name[0] || tagged;
-	snapshot->tagged = tagged && uuid_equal(&source->plan.owner, &gathering->engine->instance);
+	snapshot->tagged = tagged && gathering->own &&
+			   uuid_equal(&source->plan.owner, &gathering->engine->instance);
 	return 0;
 }
 
@@ -135,15 +136,15 @@ static int add_ancestors(struct gathering *gathering, struct fl_error *err)
 	return 0;
 }
 
-static bool is_others(const struct gathering *gathering, const struct uuid *branch)
+static bool is_own(const struct gathering *gathering, const struct uuid *branch)
 {
 	const struct offer *offer = &gathering->source->offer;
 
 	for (size_t i = 0; i < offer->branch_count; i++)
 		if (uuid_equal(&offer->branches[i].uuid, branch))
-			return !uuid_equal(&offer->branches[i].instance,
-					   &gathering->engine->instance);
-	return false;
+			return uuid_equal(&offer->branches[i].instance,
+					  &gathering->engine->instance);
+	return true;
 }
 
 static int add_past(struct gathering *gathering, struct fl_error *err)
@@ -159,8 +160,7 @@ static int add_past(struct gathering *gathering, struct fl_error *err)
 	if (offer_make_past(offer, err) < 0)
 		return fl_failed(err);
 	for (size_t i = 0; i < offer->past_count; i++) {
-		gathering->others = gathering->pushed &&
-				    is_others(gathering, &offer->past[i].branch);
+		gathering->own = is_own(gathering, &offer->past[i].branch);
 		if (tx_snapshot_each(gathering->tx, &offer->past[i], SIZE_MAX, add_snapshot,
 				     gathering, err) < 0)
 			return fl_failed(err);

@@ -3,9 +3,9 @@
  * so that one walk beside each other finds the newest snapshot that both have.  All
  * that is newer S has alone: what is wanted of it goes over, each made from the one before.
  *
- * What is older R has passed by.  A snapshot there that was tagged since goes over aside, made back
- * from the newest that both have: that one stays what both sides build upon, and R's newer
- * snapshots go on sharing what they share.
+ * What is older R has passed by.  A snapshot there that was tagged since goes over aside, after all
+ * that is new, which has no need to wait for it, and made back from the target: that one both sides
+ * have by then, and go on building upon.
  *
  * What remains is what R's pointer says.  It stands on a position, and S may have thinned
  * the snapshot there; so it is looked up among the lines, not among the snapshots:
@@ -120,7 +120,9 @@ static void make_asides(const struct plan_source *source, const struct have *hav
 		if (!snapshot->tagged || snapshot->others || is_there(&beside, &snapshot->position))
 			continue;
 		*array_add(ret->steps, ret->count) = (struct plan_step){
-			.snapshot = snapshot->position, .base = ret->common, .aside = true
+			.snapshot = snapshot->position,
+			.base = source->snapshots[0].position,
+			.aside = true,
 		};
 	}
 }
@@ -257,10 +259,10 @@ void plan_make(const struct plan_source *source, const struct have *have,
 		plan.outcome = choose(source, have, past, past_count, lineage, &plan);
 	if (sends(plan.outcome) && stands_on_others(source, &plan))
 		plan.outcome = PLAN_NO_SOURCE;
-	if (sends(plan.outcome) || plan.outcome == PLAN_UP_TO_DATE)
-		make_asides(source, have, past, &plan);
 	if (sends(plan.outcome))
 		make_steps(source, plan.ours, &plan);
+	if (sends(plan.outcome) || plan.outcome == PLAN_UP_TO_DATE)
+		make_asides(source, have, past, &plan);
 	*ret = plan;
 }
 

@@ -34,7 +34,8 @@ extern const char *const plan_outcome_names[PLAN_OUTCOMES];
 struct plan_snapshot {
 	struct position position;
 	bool worth;  /* has a name or a tag: sent on the way */
-	bool tagged; /* by the volume's owner, which S is: sent wherever R has come to */
+	bool tagged; /* S wrote it, and tagged it as the volume's owner: sent wherever R has come to
+		      */
 	bool others; /* R takes it from its writer alone: never sent for a branch of S */
 };
 
@@ -55,14 +56,14 @@ struct plan_source {
 struct plan_step {
 	struct position snapshot;
 	struct position base; /* none: all of it */
-	bool aside; /* older than `common`, which it is made from, and nothing is made from it */
+	bool aside; /* older than what both have: made from the target, and nothing from it */
 };
 
 struct plan {
 	enum plan_outcome outcome;
 	struct plan_step *steps; /* heap: in the order in which they are sent, what goes aside
-				    first.  None of a forward or a rewind: all is there, the pointer
-				    alone moves.  Of what is up to date, what goes aside alone */
+				    last.  Without that none of a forward or a rewind: all is there,
+				    the pointer alone moves; and none of what is up to date */
 	size_t count;
 	struct position common; /* the newest that both have; none */
 	size_t ours;		/* snapshots of S newer than that */

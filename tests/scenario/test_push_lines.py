@@ -216,5 +216,27 @@ def a_branch_that_has_nothing_of_its_own_goes_to_who_has_the_rest():
         true(two.json("pull", "data/work")["moved"], "it still follows")
 
 
+@test
+def what_another_wrote_and_thinned_does_not_come_back_by_a_tag():
+    with Peers("h1", "h2") as (one, two):
+        two.create("data", policy={"snapshot": "manual"})
+        commit(two, "base")
+        one.run("fetch", "h2/data/trunk")
+        one.run("branch", "data/work", "--from", "h2/data/trunk")
+        for name in "x", "y":
+            one.write("data/work", "file", name)
+            one.snapshot("data/work", name=name)
+        one.push("data/work", "h2")
+        two.run("branch", "data/merge", "--from", "h1/data/work")
+        two.write("data/merge", "file", "merged")
+        two.snapshot("data/merge")
+        one.run("destroy", "data/work@{x}")
+        one.run("fetch", "h2/data/merge")
+        two.run("tag", "v1@data", "h1/data/work@{x}")
+        two.write("data/merge", "file", "and on")
+        equal(one.json("fetch", "h2/data/merge")["outcome"], "fast-forward", "it is fetched on")
+        equal(tip(one, "h2/data/merge"), tip(two, "data/merge"), "tip")
+
+
 if __name__ == "__main__":
     tap.main()

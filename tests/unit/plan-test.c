@@ -400,16 +400,16 @@ static const struct row {
 	{ "abc @b", "abc*", "remote ahead" },
 	{ "abc @b", "a*", "fast-forward a>b" },
 
-	/* tagged since R passed it by: aside, from the newest that both have */
+	/* tagged since R passed it by: aside, after what is new */
 	{ "abcd", "ad*", "up to date d>b", { .tagged = "ab" } },
 	{ "abcd", "ad*", "up to date d>c d>b", { .tagged = "bcd" } },
 	{ "abcd", "ad*", "up to date", { .worth = "bc" } },
 	{ "abcd", "abd*", "up to date", { .tagged = "b" } },
 	{ "abcd -b", "ad*", "up to date", { .tagged = "b" } },
-	{ "abcde", "ac*", "fast-forward c>b c>d d>e", { .tagged = "bd" } },
+	{ "abcde", "ac*", "fast-forward c>d d>e e>b", { .tagged = "bd" } },
 	{ "abcde", "ace*", "up to date e>d e>b", { .tagged = "bd", .every = true } },
 	{ "abc <b", "ac*b", "rewind", { .tagged = "c" } }, /* not in the past any more */
-	{ "abcd <c e", "ad*c", "rewind c>b c>e", { .tagged = "b" } },
+	{ "abcd <c e", "ad*c", "rewind c>e e>b", { .tagged = "b" } },
 	{ "ab /x cd", "ad*", "up to date d>b", { .tagged = "b" } },
 	{ "ab /x cd", "ad*", "up to date", { .tagged = "b", .others = "ab" } },
 	{ "abcd", "", "full >b b>d", { .tagged = "b" } },
@@ -580,17 +580,18 @@ static enum plan_outcome outcome_by_parents(const struct world *world)
  */
 static void carry_out(struct world *world, const struct plan *plan, const char *tagged)
 {
-	int from = newest_common(world);
+	int common = newest_common(world), from = common;
 
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 		int base = node_at(world, &step->base), node = node_at(world, &step->snapshot);
 
 		check(node != NONE && world->nodes[node].at_s && !world->nodes[node].at_r);
-		check(base == from && is_before(world, base, world->head));
+		check(base == (step->aside ? world->head : from));
+		check(base == NONE || is_before(world, base, world->head));
 		check(base == NONE || world->nodes[base].at_r);
 		check(base != NONE || plan->outcome == PLAN_FULL || i == 0);
-		check(step->aside == (base != NONE && is_before(world, node, base)));
+		check(step->aside == (common != NONE && is_before(world, node, common)));
 		world->nodes[node].at_r = true;
 		if (!step->aside)
 			from = node;
