@@ -39,9 +39,11 @@ static int enter(const struct errand *errand)
 {
 	if (unshare(CLONE_FS) < 0)
 		return fl_fail_errno(errand->err, "cannot part a thread from the others");
-	if (setns(errand->process, CLONE_NEWNS) < 0)
-		return fl_fail_errno(errand->err, "cannot enter the mount namespace");
-	return 0;
+	if (setns(errand->process, CLONE_NEWNS) == 0)
+		return 0;
+	if (errno == ESRCH)
+		return fl_fail(errand->err, FL_NOT_FOUND, "the process has ended");
+	return fl_fail_errno(errand->err, "cannot enter the mount namespace");
 }
 
 static void *run(void *arg)

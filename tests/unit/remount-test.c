@@ -356,6 +356,28 @@ static void nobody_is_nothing(void)
 	check(result_count == 0);
 }
 
+/* Between the look at a process and the way into its namespace it may end. */
+static void who_ends_meanwhile_is_nothing(void)
+{
+	pid_t parent = fork();
+
+	check(parent >= 0);
+	if (parent == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			child = fork();
+			if (child == 0)
+				_exit(unshare(CLONE_NEWNS) < 0 || usleep(100) < 0);
+			must(child > 0 && waitpid(child, NULL, 0) == child);
+		}
+	}
+	child = 0;
+	for (int i = 0; i < 1000; i++)
+		replace_old();
+	kill(parent, SIGKILL);
+	check(waitpid(parent, NULL, 0) == parent && result_count == 0);
+}
+
 int main(int argc, char **argv)
 {
 	int r;
@@ -369,14 +391,14 @@ int main(int argc, char **argv)
 	make_tree("old");
 	make_tree("new");
 	r = check_main(argc, argv,
-		       (struct check[]){ CHECK(nobody_is_nothing), CHECK(a_mount_is_replaced),
-					 CHECK(directories_and_options_are_kept),
-					 CHECK(a_single_file_is_replaced),
-					 CHECK(what_is_mounted_within_is_taken_along),
-					 CHECK(what_the_new_tree_lacks_stays),
-					 CHECK(what_has_no_place_in_the_new_tree_keeps_all),
-					 CHECK(what_is_covered_stays), CHECK(names_and_stacks),
-					 CHECK_END });
+		       (struct check[]){
+			       CHECK(nobody_is_nothing), CHECK(who_ends_meanwhile_is_nothing),
+			       CHECK(a_mount_is_replaced), CHECK(directories_and_options_are_kept),
+			       CHECK(a_single_file_is_replaced),
+			       CHECK(what_is_mounted_within_is_taken_along),
+			       CHECK(what_the_new_tree_lacks_stays),
+			       CHECK(what_has_no_place_in_the_new_tree_keeps_all),
+			       CHECK(what_is_covered_stays), CHECK(names_and_stacks), CHECK_END });
 	umount2(place, MNT_DETACH);
 	rmdir(place);
 	return r;
