@@ -84,6 +84,22 @@ static int fill_file(int dir, const char *name, const struct stat *st, struct fi
 	return 0;
 }
 
+#define LOOKS 16
+
+/* In a live tree another thing may take the name between the two looks that a link needs. */
+static int look_by_name(int dir, const char *name, struct file *ret, struct fl_error *err)
+{
+	struct stat st;
+	int r, looks = 0;
+
+	do {
+		r = fsat_stat(dir, name, &st, err);
+		if (r == 0)
+			r = fill_file(dir, name, &st, ret, err);
+	} while (r < 0 && err->sys == EINVAL && ++looks < LOOKS); /* no link any more */
+	return r;
+}
+
 struct listing {
 	int dir;
 	struct file_list *list;
@@ -95,11 +111,8 @@ static int add_entry(void *arg, const char *name, unsigned char type, uint64_t i
 {
 	const struct listing *listing = arg;
 	struct file file;
-	struct stat st;
-	int r = fsat_stat(listing->dir, name, &st, err);
+	int r = look_by_name(listing->dir, name, &file, err);
 
-	if (r == 0)
-		r = fill_file(listing->dir, name, &st, &file, err);
 	if (r < 0)
 		return r == -FL_NOT_FOUND ? 0 : r;
 	*file_list_add(listing->list) = file;
@@ -135,12 +148,10 @@ static int open_parent(int root, const struct ref *ref, int *ret, struct fl_erro
 static int list_one(int root, const struct ref *ref, struct file_list *list, struct fl_error *err)
 {
 	own_fd int parent = -1;
-	struct stat st;
 
-	if (open_parent(root, ref, &parent, err) < 0 ||
-	    fsat_stat(parent, name_of(ref), &st, err) < 0)
+	if (open_parent(root, ref, &parent, err) < 0)
 		return fl_failed(err);
-	return fill_file(parent, name_of(ref), &st, file_list_add(list), err);
+	return look_by_name(parent, name_of(ref), file_list_add(list), err);
 }
 
 /* What the path leads to, and no more of it. */
